@@ -1,0 +1,15 @@
+from typing import Any
+
+from after_hours import jobs, sessions
+from after_hours.database import Database
+from after_hours.schedules import Kind, ScheduledEvent
+
+ACTIONS = {Kind.EXPIRY: sessions.expire, Kind.WARNING: sessions.warn}
+
+
+@jobs.job
+def handler(event: dict[str, Any], database: Database) -> dict[str, object]:
+    """Invoked by a session's one-shot schedules: at its end, and five minutes before."""
+    scheduled = ScheduledEvent.model_validate(event)
+    outcome = ACTIONS[scheduled.kind](database, scheduled.session_id)
+    return {"kind": scheduled.kind, "sessionId": str(scheduled.session_id), "outcome": outcome}

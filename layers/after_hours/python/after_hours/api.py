@@ -1,0 +1,162 @@
+"""The factory of every HTTP endpoint: logging, authentication, access, JSON in and out, errors. No handler repeats it.
+
+    API Gateway → logging with correlation id → authenticate → require access → read the body → handler → JSON
+
+An endpoint is made by decorating its handler, so none can forget the chain; opting out of the access check is a word
+(`entitled=False`) that a test looks for on every route but the two that let a member leave.
+"""
+
+import base64
+import binascii
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from pydantic import BaseModel, ValidationError
+
+from after_hours import access, auth, config, database
+from after_hours.database import Database
+from after_hours.errors import ApiError, InternalError, InvalidRequest, ServiceUnavailable
+from after_hours.observability import count, logger, metrics, stack
+from after_hours.schema import field_errors
+
+type Event = Mapping[str, Any]
+type Answer = dict[str, Any]
+type LambdaHandler = Callable[[Event, Any], Answer]
+
+_HEADERS = {"content-type": "application/json", "cache-control": "no-store"}
+
+
+@dataclass(frozen=True)
+class Request[Body]:
+    """What a handler gets: the caller, who may be here, and the valid body (None where the endpoint takes none)."""
+
+    user_id: str
+    body: Body
+    database: Database
+
+
+@dataclass(frozen=True)
+class Response:
+    """An HTTP status and the members of its body beside `success`; no members, no body (204)."""
+
+    status: int
+    members: Mapping[str, BaseModel | bool | None]
+
+
+def ok(**members: BaseModel | bool | None) -> Response:
+    return Response(200, members)
+
+
+def created(**members: BaseModel | bool | None) -> Response:
+    return Response(201, members)
+
+
+def no_content() -> Response:
+    return Response(204, {})
+
+
+def endpoint[Body: BaseModel](
+    *, body: type[Body] | None = None, entitled: bool = True
+) -> Callable[[Callable[[Request[Any]], Response]], LambdaHandler]:
+    """Make a Lambda handler for API Gateway's payload format 2.0 from a function of a `Request`.
+
+    `body` is the model of the JSON body, where the endpoint takes one. `entitled=False` leaves out the access check,
+    never authentication.
+    """
+
+    def decorate(work: Callable[[Request[Any]], Response]) -> LambdaHandler:
+        @metrics.log_metrics
+        @logger.inject_lambda_context(clear_state=True)
+        def handler(event: Event, context: Any) -> Answer:  # noqa: ANN401, ARG001 (Lambda's signature)
+            started = time.perf_counter()
+            request_context = event.get("requestContext", {})
+            logger.set_correlation_id(request_context.get("requestId"))
+            try:
+                answer = _success(_serve(event, work, body, entitled=entitled))
+            except ApiError as error:
+                answer = _failure(error)
+            except Exception as error:  # noqa: BLE001 (the last resort; the message may hold data, so only the place is logged)
+                logger.error("unexpected error", error=type(error).__name__, stack=stack(error))
+                answer = _failure(InternalError())
+            count("Requests")
+            logger.info(
+                "request",
+                route=request_context.get("routeKey"),
+                status=answer["statusCode"],
+                milliseconds=round((time.perf_counter() - started) * 1000),
+            )
+            return answer
+
+        return handler
+
+    return decorate
+
+
+def _serve[Body: BaseModel](
+    event: Event, work: Callable[[Request[Any]], Response], body: type[Body] | None, *, entitled: bool
+) -> Response:
+    config.settings()
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    user_id = auth.authenticate(headers, config.app_secret.read().jwt_secret)
+    logger.append_keys(user_id=user_id)
+    shared = database.shared()
+    if entitled:
+        access.require(shared, user_id)
+    return work(Request(user_id, _parsed(body, event, headers) if body else None, shared))
+
+
+def _success(response: Response) -> Answer:
+    if not response.members:
+        return {"statusCode": response.status, "headers": {"cache-control": "no-store"}}
+    return _json(response.status, {"success": True, **response.members})
+
+
+def _failure(error: ApiError) -> Answer:
+    if isinstance(error, ServiceUnavailable | InternalError):
+        count("Faults")
+        logger.error("request failed", code=error.code, reason=str(error), stack=stack(error))
+    else:
+        logger.info("request refused", code=error.code, reason=str(error))
+    body = {"success": False, "error": error.message, "code": error.code, **error.details}
+    return _json(error.status, body, error.headers)
+
+
+def _json(status: int, body: Mapping[str, object], headers: Mapping[str, str] | None = None) -> Answer:
+    text = json.dumps(body, default=_jsonable, allow_nan=False)
+    return {"statusCode": status, "headers": {**_HEADERS, **(headers or {})}, "body": text}
+
+
+def _jsonable(value: object) -> object:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", by_alias=True)
+    raise TypeError(type(value).__name__)
+
+
+def _parsed[Body: BaseModel](model: type[Body], event: Event, headers: Mapping[str, str]) -> Body:
+    """Read the JSON body. Raises `InvalidRequest`, whatever the body is."""
+    media_type = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        _reject("content-type", "The content type must be application/json")
+    try:
+        text = event.get("body")
+        if event.get("isBase64Encoded"):
+            text = base64.b64decode(text or "", validate=True).decode()
+        content = json.loads(text or "", parse_constant=_not_json)
+    except (binascii.Error, UnicodeError, ValueError, TypeError, RecursionError):
+        _reject("body", "The body must be a JSON object")
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise InvalidRequest(field_errors(error)) from None
+
+
+def _not_json(constant: str) -> NoReturn:
+    """Python's reader takes NaN and Infinity for numbers. JSON (RFC 8259, section 6) does not."""
+    raise ValueError(constant)
+
+
+def _reject(field: str, message: str) -> NoReturn:
+    raise InvalidRequest([{"field": field, "message": message}])

@@ -1,0 +1,28 @@
+"""Who is calling: the main app's JSON Web Token (RFC 7519), HS256 and nothing else."""
+
+from collections.abc import Mapping
+
+import jwt
+
+from after_hours.errors import Unauthorized
+
+MAX_USER_ID = 255  # users.id is VARCHAR(255)
+
+
+def authenticate(headers: Mapping[str, str], secret: str) -> str:
+    """Return the caller's user id from `Authorization: Bearer <token>`.
+
+    The token must be signed with `secret` by HS256 and carry `exp` (in the future) and `userId`. Raises `Unauthorized`
+    for anything else: an expired token too, because the app refreshes its token on a 401.
+    """
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        raise Unauthorized("no bearer token")
+    try:
+        claims = jwt.decode(token.strip(), secret, algorithms=["HS256"], options={"require": ["exp", "userId"]})
+    except (jwt.InvalidTokenError, ValueError, OverflowError, RecursionError) as error:
+        raise Unauthorized(type(error).__name__) from None
+    user_id = claims["userId"]
+    if not isinstance(user_id, str) or not 0 < len(user_id) <= MAX_USER_ID or not user_id.isprintable():
+        raise Unauthorized("userId is not a user id")
+    return user_id

@@ -1,0 +1,123 @@
+"""PostgreSQL: one connection a warm function, opened on first use, kept, and opened again when it broke.
+
+Every statement commits by itself (autocommit): a change that must be one is written as one statement, so that a request
+costs one round trip for the access check and one, seldom two, for its work.
+"""
+
+import select
+import time
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import connection as Connection  # noqa: N812 (psycopg2's name for the class)
+from psycopg2.extras import RealDictCursor
+
+from after_hours import config
+from after_hours.errors import DatabaseUnavailable, InternalError
+
+type Row = dict[str, Any]
+
+CONNECT_TIMEOUT_SECONDS = 2
+STATEMENT_TIMEOUT_MILLISECONDS = 5_000
+SILENCE_TIMEOUT_MILLISECONDS = 6_000  # a peer that does not acknowledge for so long is gone
+RECONNECT_PAUSE_SECONDS = 0.1
+
+_READ_ONLY = "25006"  # still connected to what was the writer before a failover
+
+
+class Database:
+    """A lazy connection to PostgreSQL. Not for use by several threads at once.
+
+    Every method raises `DatabaseUnavailable` when the server cannot be reached, refuses, or does not answer in time,
+    and drops the connection so that the next call opens a new one. A statement is never sent twice: what is tried
+    again, once, is opening the connection, before anything was sent.
+    """
+
+    def __init__(self, secret: Callable[..., config.DatabaseSecret]) -> None:
+        """`secret(fresh=…)` gives the server's address and password; fresh after a refused connection."""
+        self._secret = secret
+        self._connection: Connection | None = None
+
+    def fetch_one(self, statement: str, parameters: Mapping[str, object]) -> Row | None:
+        """Run one statement and return its first row, or None."""
+        rows = self.fetch_all(statement, parameters)
+        return rows[0] if rows else None
+
+    def fetch_all(self, statement: str, parameters: Mapping[str, object] | None = None) -> list[Row]:
+        """Run one statement and return its rows."""
+        connection = self._usable_connection()
+        try:
+            with connection.cursor(cursor_factory=RealDictCursor) as cursor:
+                cursor.execute(statement, parameters)
+                return [dict(row) for row in cursor.fetchall()] if cursor.description else []
+        except psycopg2.Error as error:
+            raise self._translated(error) from None
+
+    def close(self) -> None:
+        """Close the connection, if there is one. The next statement opens a new one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _usable_connection(self) -> Connection:
+        if self._connection is not None and _is_broken(self._connection):
+            self.close()
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection
+
+    def _connect(self) -> Connection:
+        try:
+            return connect(self._secret())
+        except psycopg2.OperationalError:
+            time.sleep(RECONNECT_PAUSE_SECONDS)
+        try:
+            return connect(self._secret(fresh=True))
+        except psycopg2.OperationalError:
+            raise DatabaseUnavailable("PostgreSQL refuses the connection or cannot be reached") from None
+
+    def _translated(self, error: psycopg2.Error) -> Exception:
+        """Name the error without its message, which may quote the row: where someone is, what they wrote."""
+        if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) or error.pgcode == _READ_ONLY:
+            self.close()
+            return DatabaseUnavailable(f"{type(error).__name__} {error.pgcode or ''}".strip())
+        return InternalError(f"PostgreSQL refused a statement: {type(error).__name__} {error.pgcode}")
+
+
+def connect(secret: config.DatabaseSecret) -> Connection:
+    """Open a connection that commits each statement by itself. Raises psycopg2.OperationalError."""
+    connection = psycopg2.connect(
+        host=secret.host,
+        port=secret.port,
+        user=secret.username,
+        password=secret.password,
+        dbname=secret.dbname,
+        sslmode=secret.sslmode,
+        application_name="after-hours",
+        client_encoding="UTF8",
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        tcp_user_timeout=SILENCE_TIMEOUT_MILLISECONDS,
+        options=f"-c statement_timeout={STATEMENT_TIMEOUT_MILLISECONDS} -c TimeZone=UTC",
+    )
+    connection.autocommit = True
+    return connection
+
+
+def _is_broken(connection: Connection) -> bool:
+    """Tell, without sending anything, whether the server closed an idle connection.
+
+    An idle server says nothing, so a readable socket holds its farewell (or the end of the stream). Asking `SELECT 1`
+    instead would cost every request a round trip.
+    """
+    if connection.closed:
+        return True
+    readable, _, _ = select.select([connection.fileno()], [], [], 0)
+    return bool(readable)
+
+
+@cache
+def shared() -> Database:
+    """Return the one database of this warm function. Nothing is opened before its first statement."""
+    return Database(config.database_secret.read)

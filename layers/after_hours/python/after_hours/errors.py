@@ -1,0 +1,104 @@
+"""Every error a client can meet: its HTTP status, its code, and the sentence a person reads.
+
+The domain raises these by name; `api` turns any of them into an answer. Nothing else in the system maps errors to HTTP.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+
+class ApiError(Exception):
+    """An error with an answer. `details` are further top-level members of the error body."""
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+    message: ClassVar[str]
+    headers: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, reason: str = "", **details: Any) -> None:  # noqa: ANN401 (any JSON value)
+        """`reason` is for the log alone: it must never hold what a member sent, nor where a member is."""
+        super().__init__(reason or self.message)
+        self.details = details
+
+
+class InvalidRequest(ApiError):
+    """The body breaks the contract. Carries one `{"field", "message"}` for each bad field."""
+
+    status, code, message = 400, "VALIDATION_ERROR", "Some of the data sent is not valid."
+
+    def __init__(self, errors: Sequence[Mapping[str, str]]) -> None:
+        super().__init__(errors=errors)
+
+
+class Unauthorized(ApiError):
+    status, code, message = 401, "UNAUTHORIZED", "Please sign in again."
+    headers: ClassVar[Mapping[str, str]] = {"www-authenticate": "Bearer"}
+
+
+class AccessDenied(ApiError):
+    status = 403
+
+
+class PremiumRequired(AccessDenied):
+    code, message = "PREMIUM_REQUIRED", "After Hours is part of Premium."
+
+    def __init__(self) -> None:
+        super().__init__(upgrade=True)
+
+
+class VerificationRequired(AccessDenied):
+    code, message = "VERIFICATION_REQUIRED", "Please verify your identity first."
+
+    def __init__(self) -> None:
+        super().__init__(requiresVerification=True)
+
+
+class ConsentRequired(AccessDenied):
+    code, message = "CONSENT_REQUIRED", "Please agree to the After Hours terms first."
+
+    def __init__(self) -> None:
+        super().__init__(requiresConsent=True)
+
+
+class ProfileRequired(ApiError):
+    status, code, message = 400, "PROFILE_REQUIRED", "Please create your After Hours profile first."
+
+
+class ProfileExists(ApiError):
+    status, code, message = 409, "PROFILE_EXISTS", "You already have an After Hours profile."
+
+
+class ProfileNotFound(ApiError):
+    status, code, message = 404, "PROFILE_NOT_FOUND", "You have no After Hours profile."
+
+
+class SessionAlreadyActive(ApiError):
+    status, code, message = 409, "SESSION_ALREADY_ACTIVE", "You are live already."
+
+
+class NoActiveSession(ApiError):
+    status, code, message = 404, "NO_ACTIVE_SESSION", "You are not live."
+
+
+class ServiceUnavailable(ApiError):
+    """Something this service stands on is down or not set up: nothing was changed, and the call may be tried again."""
+
+    status, code, message = 503, "SERVICE_UNAVAILABLE", "After Hours is not available right now. Please try again."
+    headers: ClassVar[Mapping[str, str]] = {"retry-after": "5"}
+
+
+class DatabaseUnavailable(ServiceUnavailable): ...
+
+
+class SecretsUnavailable(ServiceUnavailable): ...
+
+
+class Misconfigured(ServiceUnavailable): ...
+
+
+class AccessCheckFailed(ServiceUnavailable):
+    code = "ACCESS_CHECK_FAILED"
+
+
+class InternalError(ApiError):
+    status, code, message = 500, "INTERNAL_ERROR", "Something went wrong on our side."

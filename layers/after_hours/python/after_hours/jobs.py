@@ -1,0 +1,31 @@
+"""The factory of every function that is not an endpoint: settings checked, events read, logs and metrics written."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from after_hours import config, database
+from after_hours.database import Database
+from after_hours.observability import count, logger, metrics
+
+type JobHandler = Callable[[dict[str, Any], LambdaContext], Mapping[str, object]]
+
+
+def job(work: Callable[[dict[str, Any], Database], Mapping[str, object]]) -> JobHandler:
+    """Make a Lambda handler of a function of the event and the database.
+
+    What it returns is logged and answered; what it raises fails the invocation, so that Lambda tries again and then
+    hands the event to the dead-letter queue.
+    """
+
+    @metrics.log_metrics
+    @logger.inject_lambda_context(clear_state=True)
+    def handler(event: dict[str, Any], context: LambdaContext) -> Mapping[str, object]:  # noqa: ARG001 (Lambda's)
+        config.settings()
+        outcome = work(event, database.shared())
+        count("JobsDone")
+        logger.info("done", outcome=outcome)
+        return outcome
+
+    return handler

@@ -1,0 +1,104 @@
+"""A member's After Hours profile: a short text of its own; name and age are the main profile's, on every answer."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, model_validator
+from pydantic_core import PydanticCustomError
+
+from after_hours.database import Database, Row
+from after_hours.errors import ProfileExists, ProfileNotFound
+from after_hours.schema import RequestModel, ResponseModel, Text
+
+MAX_DESCRIPTION = 500  # code points
+
+
+def _description(text: str) -> str | None:
+    trimmed = text.strip()
+    if len(trimmed) > MAX_DESCRIPTION:
+        raise ValueError(f"must have at most {MAX_DESCRIPTION} characters")
+    return trimmed or None
+
+
+type Description = Annotated[Text, AfterValidator(_description)] | None
+
+
+class CreateProfile(RequestModel):
+    """`description` is trimmed; null and text of only white space mean none."""
+
+    description: Description = None
+
+
+class UpdateProfile(CreateProfile):
+    """What is absent stays, what is null is cleared; at least one field is sent."""
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> "UpdateProfile":
+        if not self.model_fields_set:
+            raise PydanticCustomError("empty_patch", "At least one field is required")
+        return self
+
+
+class Profile(ResponseModel):
+    user_id: str
+    name: str | None
+    age: int | None
+    description: str | None
+    photo_url: str | None = None
+    thumbnail_url: str | None = None
+    photo_status: Literal["none"] = "none"
+    created_at: datetime
+    updated_at: datetime
+
+
+# `{changed}` is the table itself or a statement that returns its rows.
+_WITH_MAIN_PROFILE = """
+    SELECT a.user_id, p.name, p.age, a.description, a.created_at, a.updated_at
+    FROM {changed} a LEFT JOIN profiles p ON p.user_id = a.user_id
+"""
+
+_READ = _WITH_MAIN_PROFILE.format(changed="after_hours_profiles") + "WHERE a.user_id = %(user_id)s"
+
+_CREATE = """
+    WITH created AS (
+        INSERT INTO after_hours_profiles (user_id, description) VALUES (%(user_id)s, %(description)s)
+        ON CONFLICT (user_id) DO NOTHING
+        RETURNING *
+    )
+""" + _WITH_MAIN_PROFILE.format(changed="created")
+
+_UPDATE = """
+    WITH updated AS (
+        UPDATE after_hours_profiles SET description = %(description)s, updated_at = now()
+        WHERE user_id = %(user_id)s
+        RETURNING *
+    )
+""" + _WITH_MAIN_PROFILE.format(changed="updated")
+
+
+def create(database: Database, user_id: str, new: CreateProfile) -> Profile:
+    """Create the member's profile. Raises `ProfileExists`."""
+    row = database.fetch_one(_CREATE, {"user_id": user_id, "description": new.description})
+    if row is None:
+        raise ProfileExists
+    return _profile(row)
+
+
+def read(database: Database, user_id: str) -> Profile:
+    """Return the member's profile. Raises `ProfileNotFound`."""
+    return _found(database.fetch_one(_READ, {"user_id": user_id}))
+
+
+def update(database: Database, user_id: str, changes: UpdateProfile) -> Profile:
+    """Change what was sent and nothing else. Raises `ProfileNotFound`."""
+    return _found(database.fetch_one(_UPDATE, {"user_id": user_id, "description": changes.description}))
+
+
+def _found(row: Row | None) -> Profile:
+    if row is None:
+        raise ProfileNotFound
+    return _profile(row)
+
+
+def _profile(row: Row) -> Profile:
+    return Profile.model_validate(row)

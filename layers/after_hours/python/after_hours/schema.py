@@ -1,0 +1,65 @@
+"""What JSON models share: camelCase names, strict types, and text that PostgreSQL can hold."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
+
+MAX_REPORTED_ERRORS = 50  # a body of a million unknown fields must not make an answer that API Gateway refuses to carry
+MAX_FIELD_NAME = 100
+
+
+class RequestModel(BaseModel):
+    """A request body. Types are strict (`"30"`, `30.0` and `true` are not 30) and unknown fields are refused."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        hide_input_in_errors=True,
+        validate_default=False,
+    )
+
+
+class ResponseModel(BaseModel):
+    """A part of an answer, filled from a row: columns by their names, members in camelCase, times as UTC with `Z`."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, frozen=True, hide_input_in_errors=True)
+
+
+def _storable(text: str) -> str:
+    """Refuse what is a string for Python and JSON but not for PostgreSQL: NUL, and halves of surrogate pairs."""
+    if "\0" in text:
+        raise ValueError("must not contain the NUL character")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must be valid Unicode text") from None
+    return text
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+
+
+def field_errors(error: ValidationError) -> list[dict[str, str]]:
+    """One `{"field", "message"}` for each bad field: its path as the client wrote it, and nothing about Python."""
+    errors: dict[str, str] = {}
+    for detail in error.errors(include_url=False, include_context=False, include_input=False):
+        field = ".".join(str(part) for part in detail["loc"]) or "body"
+        printable = field[:MAX_FIELD_NAME].encode(errors="replace").decode()
+        errors.setdefault(printable, _message(detail))
+    return [{"field": field, "message": message} for field, message in list(errors.items())[:MAX_REPORTED_ERRORS]]
+
+
+def _message(detail: Any) -> str:  # noqa: ANN401 (pydantic's ErrorDetails is a loose TypedDict)
+    match detail["type"]:
+        case "missing":
+            return "This field is required"
+        case "extra_forbidden":
+            return "This field is not known"
+        case "model_type" | "model_attributes_type" | "string_unicode":
+            return "A JSON object is expected"
+        case _:
+            message = str(detail["msg"]).removeprefix("Value error, ")
+            return message[:1].upper() + message[1:]

@@ -1,0 +1,56 @@
+"""Load a function's handler as Lambda does, and the sample events that testers send to it."""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+REPOSITORY = Path(__file__).parent.parent
+EVENTS = REPOSITORY / "events"
+SAMPLE_TOKEN = "SAMPLE_TOKEN"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What Lambda hands to a handler beside the event."""
+
+    function_name: str
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:000000000000:function:test"
+    aws_request_id: str = "00000000-0000-0000-0000-000000000000"
+
+
+@cache
+def load(function: str) -> Any:
+    path = REPOSITORY / "functions" / function / "handler.py"
+    spec = spec_from_file_location(f"functions.{function}.handler", path)
+    assert spec
+    assert spec.loader
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.handler
+
+
+def http_event(*, token: str | None = None, body: Any = None, **overrides: Any) -> dict[str, Any]:
+    """An event as API Gateway makes it (payload format 2.0). `body` is sent as JSON, or as it is when it is a string."""
+    headers = {"content-type": "application/json"} if body is not None else {}
+    if token is not None:
+        headers["authorization"] = f"Bearer {token}"
+    event = {
+        "version": "2.0",
+        "routeKey": "POST /test",
+        "headers": headers,
+        "requestContext": {"requestId": str(uuid4()), "routeKey": "POST /test", "http": {"method": "POST"}},
+        "isBase64Encoded": False,
+    }
+    if body is not None:
+        event["body"] = body if isinstance(body, str) else json.dumps(body)
+    return event | overrides
+
+
+def sample_event(function: str, name: str, token: str) -> Any:
+    text = (EVENTS / function / f"{name}.json").read_text()
+    return json.loads(text.replace(SAMPLE_TOKEN, token))

@@ -1,0 +1,241 @@
+"""Handlers against a real PostgreSQL; moto's server stands for the AWS on their far side."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import psycopg2
+import pytest
+from after_hours import config, database, schedules
+from after_hours.database import Database
+from moto.server import ThreadedMotoServer
+from psycopg2.extensions import connection as Connection
+
+from local import members, postgres
+from local.place import Place
+from local.processes import Processes
+from migrations.upgrade import upgrade
+from tests.handlers import Context, http_event, load
+
+JWT_SECRET = "a secret that only the main app and this backend know"
+LOCATION_KEY = "a key that makes one member's fuzzed points differ"
+ENVIRONMENT = {
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "SCHEDULE_GROUP": "after-hours",
+    "SCHEDULER_ROLE_ARN": "arn:aws:iam::123456789012:role/scheduler",
+    "EXPIRE_FUNCTION_ARN": "arn:aws:lambda:us-east-1:123456789012:function:expire_session",
+    "SCHEDULE_DEAD_LETTER_ARN": "arn:aws:sqs:us-east-1:123456789012:dead-letters",
+}
+UNREACHABLE = "http://127.0.0.1:9"  # the discard port: nobody listens
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: Any
+    headers: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Database]:
+    place = Place(tmp_path_factory.mktemp("system"))
+    processes = Processes(place)
+    try:
+        yield postgres.start(place, processes)
+    finally:
+        processes.end_all()
+
+
+@pytest.fixture(scope="session")
+def new_database(server: postgres.Database) -> Callable[[str], postgres.Database]:
+    """Make a further, empty database on the same server."""
+
+    def make(name: str) -> postgres.Database:
+        connection = server.connect("postgres")
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            cursor.execute(f'CREATE DATABASE "{name}"')
+        connection.close()
+        return postgres.Database(server.port, server.password, dbname=name)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def migrated(server: postgres.Database) -> postgres.Database:
+    connection = server.connect()
+    members.create_host_tables(connection)
+    connection.close()
+    upgrade(server.connect)
+    return server
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[str]:
+    moto = ThreadedMotoServer(port=0, verbose=False)
+    moto.start()
+    host, port = moto.get_host_and_port()
+    yield f"http://{host}:{port}".replace("0.0.0.0", "127.0.0.1")
+    moto.stop()
+
+
+@pytest.fixture
+def environment(migrated: postgres.Database, aws: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What the deployment sets up: secrets, schedule group, environment. Each test starts cold."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws)
+    secrets = boto3.client("secretsmanager", endpoint_url=aws)
+    for name, value in (
+        ("database", migrated.secret),
+        ("app", {"jwtSecret": JWT_SECRET, "locationKey": LOCATION_KEY}),
+    ):
+        with suppress(secrets.exceptions.ResourceExistsException):
+            secrets.create_secret(Name=name)
+        arn = secrets.put_secret_value(SecretId=name, SecretString=json.dumps(value))["ARN"]
+        monkeypatch.setenv(f"{name.upper()}_SECRET_ARN", arn)
+    scheduler = boto3.client("scheduler", endpoint_url=aws)
+    with suppress(scheduler.exceptions.ConflictException):
+        scheduler.create_schedule_group(Name="after-hours")
+    for schedule in scheduler.list_schedules(GroupName="after-hours")["Schedules"]:
+        scheduler.delete_schedule(Name=schedule["Name"], GroupName="after-hours")
+    start_cold()
+    yield
+    start_cold()
+
+
+def start_cold() -> None:
+    """Forget what a warm function keeps."""
+    database.shared().close()
+    for remembered in (config.settings, database.shared, schedules._client):
+        remembered.cache_clear()
+    for secret in (config.database_secret, config.app_secret):
+        secret._value = None
+
+
+@pytest.fixture
+def rows(migrated: postgres.Database) -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
+    """Ask the database directly; the tables are empty at the start."""
+    connection = migrated.connect()
+    connection.autocommit = True
+
+    def run(statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    run("TRUNCATE users CASCADE")
+    yield run
+    connection.close()
+
+
+@pytest.fixture
+def people(migrated: postgres.Database, rows: Any, environment: None) -> dict[str, members.Member]:
+    connection = migrated.connect()
+    members.save(connection, *members.SEEDED.values())
+    connection.close()
+    return members.SEEDED
+
+
+@pytest.fixture
+def call(people: dict[str, members.Member]) -> Callable[..., Answer]:
+    """Call an endpoint's handler: `call("start_session", body={…})`, by the entitled member unless `who` says otherwise."""
+
+    def run(function: str, *, who: str = "entitled", body: Any = None, token: str | None = None, **event: Any) -> Answer:
+        token = token if token is not None else members.token(people[who].id, JWT_SECRET)
+        return send(function, http_event(token=token, body=body, **event))
+
+    return run
+
+
+def send(function: str, event: Any) -> Answer:
+    answer = load(function)(event, Context(function))
+    content = answer.get("body")
+    return Answer(answer["statusCode"], json.loads(content) if content else None, answer["headers"])
+
+
+@pytest.fixture
+def run_job(environment: None) -> Callable[..., Any]:
+    def run(function: str, event: Any = None) -> Any:
+        return load(function)(event or {}, Context(function))
+
+    return run
+
+
+@pytest.fixture
+def profile(call: Callable[..., Answer]) -> None:
+    assert call("create_profile", body={}).status == 201
+
+
+@pytest.fixture
+def scheduler(environment: None, aws: str) -> Any:
+    return boto3.client("scheduler", endpoint_url=aws)
+
+
+@pytest.fixture
+def scheduled(scheduler: Any) -> Callable[[], dict[str, str]]:
+    """Name → expression of all schedules there are now."""
+
+    def read() -> dict[str, str]:
+        names = [s["Name"] for s in scheduler.list_schedules(GroupName="after-hours")["Schedules"]]
+        return {n: scheduler.get_schedule(Name=n, GroupName="after-hours")["ScheduleExpression"] for n in names}
+
+    return read
+
+
+@pytest.fixture
+def no_scheduler(environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """The scheduler is down until the function given here is called."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SCHEDULER", UNREACHABLE)
+    schedules._client.cache_clear()
+
+    def recover() -> None:
+        monkeypatch.delenv("AWS_ENDPOINT_URL_SCHEDULER", raising=False)
+        schedules._client.cache_clear()
+
+    yield recover
+    recover()
+
+
+@pytest.fixture
+def statements(migrated: postgres.Database, server_log: Path) -> Iterator[Callable[[], list[str]]]:
+    """What the functions sent to the server since this fixture was set up, from the server's own log."""
+    connection = migrated.connect()
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(f'ALTER DATABASE "{migrated.dbname}" SET log_statement = \'all\'')
+        cursor.execute("SELECT pg_reload_conf()")
+    start = server_log.stat().st_size
+
+    def read() -> list[str]:
+        text = server_log.read_bytes()[start:].decode()
+        return re.findall(r"LOG: +(?:statement|execute [^:]*): ", text)
+
+    yield read
+    with connection.cursor() as cursor:
+        cursor.execute(f'ALTER DATABASE "{migrated.dbname}" RESET log_statement')
+    connection.close()
+
+
+@pytest.fixture(scope="session")
+def server_log(server: postgres.Database, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    (log,) = tmp_path_factory.getbasetemp().glob("system*/logs/postgresql.log")
+    return log
+
+
+def own_database(server: postgres.Database) -> Database:
+    """A connection of one's own, for tests with threads."""
+    return Database(lambda fresh=False: config.DatabaseSecret.model_validate(server.secret))
+
+
+def raw_connection(server: postgres.Database) -> Connection:
+    return psycopg2.connect(server.url)
