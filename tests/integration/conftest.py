@@ -2,19 +2,19 @@
 
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from io import StringIO
 from typing import Any
 
 import boto3
-import psycopg2
 import pytest
 from after_hours import config, database, schedules
 from after_hours.database import Database
+from after_hours.observability import logger
 from moto.server import ThreadedMotoServer
-from psycopg2.extensions import connection as Connection
 
 from local import members, postgres
 from local.place import Place
@@ -22,7 +22,7 @@ from local.processes import Processes
 from migrations.upgrade import upgrade
 from tests.handlers import Context, http_event, load
 
-JWT_SECRET = "a secret that only the main app and this backend know"
+JWT_SECRET = "a secret that only the main app and this backend know, long enough for HS512"
 LOCATION_KEY = "a key that makes one member's fuzzed points differ"
 ENVIRONMENT = {
     "AWS_REGION": "us-east-1",
@@ -45,8 +45,12 @@ class Answer:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Database]:
-    place = Place(tmp_path_factory.mktemp("system"))
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return Place(tmp_path_factory.mktemp("system"))
+
+
+@pytest.fixture(scope="session")
+def server(place: Place) -> Iterator[postgres.Database]:
     processes = Processes(place)
     try:
         yield postgres.start(place, processes)
@@ -88,24 +92,36 @@ def aws() -> Iterator[str]:
     moto.stop()
 
 
+@pytest.fixture(scope="session")
+def deployed(migrated: postgres.Database, aws: str) -> dict[str, str]:
+    """What the deployment makes: the secrets and the schedule group. Returns the functions' environment."""
+    access = {"endpoint_url": aws, "region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}
+    secrets = boto3.client("secretsmanager", **access)
+    app = {"jwtSecret": JWT_SECRET, "locationKey": LOCATION_KEY}
+    arns = {
+        f"{name.upper()}_SECRET_ARN": secrets.create_secret(Name=name, SecretString=json.dumps(value))["ARN"]
+        for name, value in {"database": migrated.secret, "app": app}.items()
+    }
+    boto3.client("scheduler", **access).create_schedule_group(Name="after-hours")
+    return ENVIRONMENT | arns | {"AWS_ENDPOINT_URL": aws}
+
+
+@pytest.fixture(scope="session")
+def scheduler(deployed: dict[str, str]) -> Any:
+    return boto3.client(
+        "scheduler",
+        endpoint_url=deployed["AWS_ENDPOINT_URL"],
+        region_name="us-east-1",
+        aws_access_key_id="a",
+        aws_secret_access_key="b",
+    )
+
+
 @pytest.fixture
-def environment(migrated: postgres.Database, aws: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What the deployment sets up: secrets, schedule group, environment. Each test starts cold."""
-    for name, value in ENVIRONMENT.items():
+def environment(deployed: dict[str, str], scheduler: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A function's environment. Each test starts cold, without a schedule."""
+    for name, value in deployed.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", aws)
-    secrets = boto3.client("secretsmanager", endpoint_url=aws)
-    for name, value in (
-        ("database", migrated.secret),
-        ("app", {"jwtSecret": JWT_SECRET, "locationKey": LOCATION_KEY}),
-    ):
-        with suppress(secrets.exceptions.ResourceExistsException):
-            secrets.create_secret(Name=name)
-        arn = secrets.put_secret_value(SecretId=name, SecretString=json.dumps(value))["ARN"]
-        monkeypatch.setenv(f"{name.upper()}_SECRET_ARN", arn)
-    scheduler = boto3.client("scheduler", endpoint_url=aws)
-    with suppress(scheduler.exceptions.ConflictException):
-        scheduler.create_schedule_group(Name="after-hours")
     for schedule in scheduler.list_schedules(GroupName="after-hours")["Schedules"]:
         scheduler.delete_schedule(Name=schedule["Name"], GroupName="after-hours")
     start_cold()
@@ -150,9 +166,17 @@ def people(migrated: postgres.Database, rows: Any, environment: None) -> dict[st
 def call(people: dict[str, members.Member]) -> Callable[..., Answer]:
     """Call an endpoint's handler: `call("start_session", body={…})`, by the entitled member unless `who` says otherwise."""
 
-    def run(function: str, *, who: str = "entitled", body: Any = None, token: str | None = None, **event: Any) -> Answer:
-        token = token if token is not None else members.token(people[who].id, JWT_SECRET)
-        return send(function, http_event(token=token, body=body, **event))
+    def run(
+        function: str,
+        *,
+        who: str = "entitled",
+        body: Any = None,
+        extra_headers: dict[str, str] | None = None,
+        **overrides: Any,
+    ) -> Answer:
+        event = http_event(token=members.token(people[who].id, JWT_SECRET), body=body, **overrides)
+        event["headers"] |= extra_headers or {}
+        return send(function, event)
 
     return run
 
@@ -177,11 +201,6 @@ def profile(call: Callable[..., Answer]) -> None:
 
 
 @pytest.fixture
-def scheduler(environment: None, aws: str) -> Any:
-    return boto3.client("scheduler", endpoint_url=aws)
-
-
-@pytest.fixture
 def scheduled(scheduler: Any) -> Callable[[], dict[str, str]]:
     """Name → expression of all schedules there are now."""
 
@@ -193,31 +212,33 @@ def scheduled(scheduler: Any) -> Callable[[], dict[str, str]]:
 
 
 @pytest.fixture
-def no_scheduler(environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
-    """The scheduler is down until the function given here is called."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL_SCHEDULER", UNREACHABLE)
-    schedules._client.cache_clear()
+def scheduler_outage(environment: None, monkeypatch: pytest.MonkeyPatch) -> Callable[[], AbstractContextManager[None]]:
+    """`with scheduler_outage():` nobody answers where the scheduler should be."""
 
-    def recover() -> None:
-        monkeypatch.delenv("AWS_ENDPOINT_URL_SCHEDULER", raising=False)
+    @contextmanager
+    def outage() -> Iterator[None]:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SCHEDULER", UNREACHABLE)
+        schedules._client.cache_clear()
+        yield
+        monkeypatch.delenv("AWS_ENDPOINT_URL_SCHEDULER")
         schedules._client.cache_clear()
 
-    yield recover
-    recover()
+    return outage
 
 
 @pytest.fixture
-def statements(migrated: postgres.Database, server_log: Path) -> Iterator[Callable[[], list[str]]]:
+def statements(migrated: postgres.Database, place: Place) -> Iterator[Callable[[], list[str]]]:
     """What the functions sent to the server since this fixture was set up, from the server's own log."""
     connection = migrated.connect()
     connection.autocommit = True
     with connection.cursor() as cursor:
-        cursor.execute(f'ALTER DATABASE "{migrated.dbname}" SET log_statement = \'all\'')
+        cursor.execute(f"ALTER DATABASE \"{migrated.dbname}\" SET log_statement = 'all'")
         cursor.execute("SELECT pg_reload_conf()")
-    start = server_log.stat().st_size
+    log = place.logs / "postgresql.log"
+    start = log.stat().st_size
 
     def read() -> list[str]:
-        text = server_log.read_bytes()[start:].decode()
+        text = log.read_bytes()[start:].decode()
         return re.findall(r"LOG: +(?:statement|execute [^:]*): ", text)
 
     yield read
@@ -226,16 +247,16 @@ def statements(migrated: postgres.Database, server_log: Path) -> Iterator[Callab
     connection.close()
 
 
-@pytest.fixture(scope="session")
-def server_log(server: postgres.Database, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    (log,) = tmp_path_factory.getbasetemp().glob("system*/logs/postgresql.log")
-    return log
+@pytest.fixture
+def output(monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
+    """Read what was printed and logged so far: all that Lambda would write to the function's log."""
+    written = StringIO()
+    monkeypatch.setattr(sys, "stdout", written)
+    monkeypatch.setattr(sys, "stderr", written)
+    monkeypatch.setattr(logger.registered_handler, "stream", written)
+    return written.getvalue
 
 
 def own_database(server: postgres.Database) -> Database:
     """A connection of one's own, for tests with threads."""
-    return Database(lambda fresh=False: config.DatabaseSecret.model_validate(server.secret))
-
-
-def raw_connection(server: postgres.Database) -> Connection:
-    return psycopg2.connect(server.url)
+    return Database(lambda **_: config.DatabaseSecret.model_validate(server.secret))

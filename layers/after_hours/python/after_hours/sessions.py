@@ -26,11 +26,11 @@ def _allowed_minutes(minutes: int) -> int:
     return minutes
 
 
-type Minutes = Annotated[
+Minutes = Annotated[
     int, AfterValidator(_allowed_minutes), Field(json_schema_extra={"enum": list(ALLOWED_MINUTES)})
 ]
-type Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False, repr=False)]
-type Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False, repr=False)]
+Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False, repr=False)]
+Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False, repr=False)]
 
 
 class DeviceFingerprint(RequestModel):

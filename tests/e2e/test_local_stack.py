@@ -1,0 +1,206 @@
+"""What a newcomer meets first: `make run` says what it should, keeps to itself, and leaves nothing behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import boto3
+import jwt
+import psutil
+import pytest
+from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
+
+from local.place import REPOSITORY, Place
+from local.run import invitation
+from local.stack import Stack
+from tests.e2e.conftest import NewMember, processes_of
+
+
+def test_stack_file_is_complete(stack: Stack, place: Place) -> None:
+    written = json.loads(place.stack_file.read_text())
+    assert set(written) >= {
+        "apiUrl", "awsEndpointUrl", "databaseUrl", "jwtSecret", "scheduleGroup", "functions", "users",
+    }  # fmt: skip
+    assert written["apiUrl"].endswith("/api/after-hours")
+    assert set(written["users"]) == {"entitled", "other", "noPremium", "unverified", "noConsent"}
+    assert Stack.load(place) == stack
+    assert place.stack_file.stat().st_mode & 0o077 == 0
+
+
+def test_stack_file_names_every_function_as_deployed(stack: Stack) -> None:
+    folders = {handler.parent.name for handler in (REPOSITORY / "functions").glob("*/handler.py")}
+    assert set(stack.functions) == folders
+    client = boto3.client("lambda", **stack.aws)
+    for name in stack.functions.values():
+        assert client.get_function(FunctionName=name)["Configuration"]["FunctionName"] == name
+
+
+def test_schedule_group_exists(stack: Stack) -> None:
+    group = boto3.client("scheduler", **stack.aws).get_schedule_group(Name=stack.schedule_group)
+    assert group["State"] == "ACTIVE"
+
+
+def test_tokens_last_a_day(stack: Stack) -> None:
+    for user in stack.users.values():
+        claims = jwt.decode(user.token, stack.jwt_secret, algorithms=["HS256"])
+        assert claims["userId"] == user.id
+        assert claims["exp"] - time.time() > 23 * 60 * 60
+
+
+def test_database_demands_the_password(stack: Stack, connection: Connection) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT DISTINCT auth_method FROM pg_hba_file_rules")
+        assert cursor.fetchall() == [("scram-sha-256",)]
+
+
+def test_everything_listens_on_loopback_only(stack: Stack, place: Place, new_member: NewMember) -> None:
+    new_member().call("GET", "/session")  # so that there is a worker, too
+    listening = {
+        (process.name(), socket.laddr.ip)
+        for process in processes_of(place)
+        for socket in process.net_connections("inet")
+        if socket.status == psutil.CONN_LISTEN
+    }
+    assert len(listening) >= 2
+    assert {address for _, address in listening} == {"127.0.0.1"}
+
+
+def test_curl_lines_work_as_printed(stack: Stack, connection: Connection) -> None:
+    entitled = stack.users["entitled"].id
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM after_hours_sessions WHERE user_id = %s", (entitled,))
+        cursor.execute("DELETE FROM after_hours_profiles WHERE user_id = %s", (entitled,))
+    lines = [line for line in invitation(stack).splitlines() if line.startswith("curl ")]
+    answers = [
+        json.loads(subprocess.run(["bash", "-c", line], capture_output=True, check=True, timeout=60).stdout)
+        for line in lines
+    ]
+    assert [answer["success"] for answer in answers] == [True] * 5
+    profile, started, seen, extended, ended = answers
+    assert profile["profile"]["userId"] == entitled
+    assert seen["active"] is True
+    assert {answer["session"]["id"] for answer in (started, seen, extended, ended)} == {started["session"]["id"]}
+
+
+def test_exported_tokens_work_as_printed(stack: Stack) -> None:
+    exports = [line for line in invitation(stack).splitlines() if line.startswith("export ")]
+    call = 'curl -sS -H "Authorization: Bearer $TOKEN_NO_CONSENT" "$API/session"'
+    answer = subprocess.run(["bash", "-c", "\n".join([*exports, call])], capture_output=True, check=True, timeout=60)
+    assert json.loads(answer.stdout)["code"] == "CONSENT_REQUIRED"
+
+
+def test_demo_passes_and_leaves_no_trace(stack: Stack, place: Place, connection: Connection) -> None:
+    before = _everything(connection)
+    demo = subprocess.run(
+        [sys.executable, "-m", "local.demo", "--place", place.root], cwd=REPOSITORY, capture_output=True, text=True,
+        check=False, timeout=240,
+    )  # fmt: skip
+    assert (demo.returncode, demo.stderr) == (0, "")
+    assert demo.stdout.splitlines()[-1].endswith("All as promised.")
+    assert _everything(connection) == before
+
+
+def test_second_system_in_the_same_place_is_refused(stack: Stack, place: Place) -> None:
+    second = subprocess.run(
+        [sys.executable, "-m", "local.run", "--place", place.root], cwd=REPOSITORY, capture_output=True, text=True,
+        check=False, timeout=30,
+    )  # fmt: skip
+    assert second.returncode == 1
+    assert "already running" in second.stderr
+    assert Stack.load(place) == stack
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupted_start_leaves_no_process(tmp_path: Path, number: signal.Signals) -> None:
+    place = Place(tmp_path)
+    with _starting(place) as run:
+        _until(lambda: "cdk-synth" in _names(place))
+        run.send_signal(number)
+        run.send_signal(number)  # an impatient second one must not cut the cleaning short
+        assert run.wait(60) == 0
+    assert processes_of(place) == []
+    assert not place.stack_file.exists()
+    assert list(place.temporary.iterdir()) == []
+
+
+def test_start_after_a_crash_ends_what_was_left_behind(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    with _starting(place) as run:
+        _until(lambda: "ministack" in _names(place))
+        run.kill()
+        run.wait(10)
+    left_behind = processes_of(place)
+    assert left_behind
+    with _starting(place) as run:
+        _until(lambda: not any(process.is_running() for process in left_behind))
+        _until(lambda: "ministack" in _names(place))
+        run.send_signal(signal.SIGINT)
+        output, _ = run.communicate(timeout=60)
+    assert "ended what an earlier run left behind: " in output
+    assert processes_of(place) == []
+
+
+def test_reused_pid_is_not_ours(tmp_path: Path) -> None:
+    """After a reboot the recorded pid may be anybody's."""
+    place = Place(tmp_path)
+    bystander = {"name": "ministack", "pid": os.getpid(), "birth": 1.0, "stop_signal": signal.SIGKILL}
+    place.processes_file.write_text(json.dumps([bystander]))
+    with _starting(place) as run:
+        _until(lambda: "ministack" in _names(place))
+        run.send_signal(signal.SIGINT)
+        output, _ = run.communicate(timeout=60)
+    assert "left behind" not in output
+
+
+def test_nothing_runs_and_it_says_so(tmp_path: Path) -> None:
+    for module in ("local.demo", "local.invoke"):
+        arguments = ["start_session"] if module == "local.invoke" else []
+        answer = subprocess.run(
+            [sys.executable, "-m", module, "--place", tmp_path, *arguments], cwd=REPOSITORY, capture_output=True,
+            text=True, check=False, timeout=30,
+        )  # fmt: skip
+        assert answer.returncode == 1
+        assert "make run" in answer.stderr
+
+
+@contextmanager
+def _starting(place: Place) -> Iterator[subprocess.Popen[str]]:
+    """A `make run` in a place of its own, surely gone at the end."""
+    command = [sys.executable, "-m", "local.run", "--place", place.root]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as run:
+        try:
+            yield run
+        finally:
+            if run.poll() is None:
+                run.terminate()
+                run.wait(60)
+
+
+def _names(place: Place) -> set[str]:
+    try:
+        return {entry["name"] for entry in json.loads(place.processes_file.read_text())}
+    except FileNotFoundError:
+        return set()
+
+
+def _until(holds: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def _everything(connection: Connection) -> dict[str, list[tuple[object, ...]]]:
+    """The rows of all tables of the members."""
+    rows = {}
+    with connection.cursor() as cursor:
+        for table in ("users", "profiles", "user_subscriptions", "after_hours_profiles", "after_hours_sessions"):
+            cursor.execute(f"SELECT * FROM {table} ORDER BY 1")
+            rows[table] = cursor.fetchall()
+    return rows

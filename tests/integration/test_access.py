@@ -1,0 +1,195 @@
+"""Every route of the API asks who is calling and whether they may, and lets nobody through when it cannot tell."""
+
+import base64
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jwt
+import pytest
+from after_hours import config
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from infra.endpoints import ENDPOINTS
+from local.members import Member
+from tests.handlers import http_event
+from tests.integration.conftest import JWT_SECRET, UNREACHABLE, Answer, send
+
+type Call = Callable[..., Answer]
+
+MEMBER = {"userId": "local-entitled", "provider": "google", "email": "a@example.com"}
+OPEN_TO_LEAVERS = {("DELETE", "/profile"), ("DELETE", "/profile/photo")}
+
+
+def claims(**changes: Any) -> dict[str, Any]:
+    merged = {**MEMBER, "exp": int(time.time()) + 3600, **changes}
+    return {name: value for name, value in merged.items() if value is not ...}
+
+
+def signed(secret: str = JWT_SECRET, algorithm: str = "HS256", **changes: Any) -> str:
+    return jwt.encode(claims(**changes), secret, algorithm=algorithm)
+
+
+def part(value: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+
+BAD_AUTHORIZATIONS: dict[str, Callable[[], str | None]] = {
+    "no token": lambda: None,
+    "empty": lambda: "",
+    "no scheme": signed,
+    "another scheme": lambda: f"Basic {signed()}",
+    "scheme alone": lambda: "Bearer ",
+    "garbage": lambda: "Bearer garbage",
+    "garbage in three parts": lambda: "Bearer a.b.c",
+    "expired": lambda: f"Bearer {signed(exp=int(time.time()) - 1)}",
+    "alg none": lambda: f"Bearer {part({'alg': 'none', 'typ': 'JWT'})}.{part(claims())}.",
+    "alg none with a signature": lambda: f"Bearer {part({'alg': 'none'})}.{part(claims())}.{signed().split('.')[2]}",
+    "wrong key": lambda: f"Bearer {signed('another secret that is long enough to be one')}",
+    "HS512": lambda: f"Bearer {signed(algorithm='HS512')}",
+    "HS384": lambda: f"Bearer {signed(algorithm='HS384')}",
+    "no exp": lambda: f"Bearer {signed(exp=...)}",
+    "exp is text": lambda: f"Bearer {signed(exp='tomorrow')}",
+    "exp is null": lambda: f"Bearer {signed(exp=None)}",
+    "no userId": lambda: f"Bearer {signed(userId=...)}",
+    "userId is null": lambda: f"Bearer {signed(userId=None)}",
+    "userId is empty": lambda: f"Bearer {signed(userId='')}",
+    "userId is a number": lambda: f"Bearer {signed(userId=7)}",
+    "userId is a list": lambda: f"Bearer {signed(userId=['local-entitled'])}",
+    "userId has NUL": lambda: f"Bearer {signed(userId=chr(0))}",
+    "userId has half a surrogate pair": lambda: f"Bearer {signed(userId=chr(0xD800))}",
+    "userId is too long": lambda: f"Bearer {signed(userId='x' * 256)}",
+    "changed claims": lambda: (
+        f"Bearer {part({'alg': 'HS256'})}.{part(claims(userId='other'))}.{signed().split('.')[2]}"
+    ),
+}
+
+
+@pytest.fixture(params=ENDPOINTS, ids=lambda endpoint: endpoint.function)
+def endpoint(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+GUARDED = [endpoint for endpoint in ENDPOINTS if (endpoint.method, endpoint.path) not in OPEN_TO_LEAVERS]
+
+
+def call_with(endpoint: Any, authorization: str | None, body: Any = None) -> Answer:
+    event = http_event(body=body)
+    if authorization is not None:
+        event["headers"]["authorization"] = authorization
+    return send(endpoint.function, event)
+
+
+@pytest.mark.parametrize("authorization", BAD_AUTHORIZATIONS.values(), ids=BAD_AUTHORIZATIONS)
+def test_no_route_knows_a_caller_without_a_good_token(
+    people: Any, endpoint: Any, authorization: Callable[[], str | None]
+) -> None:
+    answer = call_with(endpoint, authorization())
+    assert answer.status == 401
+    assert answer.body == {"success": False, "error": "Please sign in again.", "code": "UNAUTHORIZED"}
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_a_request_that_fails_authentication_sends_no_statement(
+    people: Any, endpoint: Any, statements: Callable[[], list[str]]
+) -> None:
+    for authorization in BAD_AUTHORIZATIONS.values():
+        call_with(endpoint, authorization(), body={})
+    assert statements() == []
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+@pytest.mark.parametrize("name", ["authorization", "Authorization"])
+def test_a_good_token_is_known_however_the_header_is_written(people: Any, scheme: str, name: str) -> None:
+    event = http_event()
+    event["headers"][name] = f"{scheme} {signed()}"
+    assert send("get_session", event).status == 200
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text() | st.text().map("Bearer {}".format) | st.binary().map(lambda b: f"Bearer {part({})}.{b.hex()}.x"))
+def test_arbitrary_authorizations_are_refused(people: Any, authorization: str) -> None:
+    event = http_event()
+    event["headers"]["authorization"] = authorization
+    assert send("get_session", event).status == 401
+
+
+DENIALS = {
+    "noPremium": {"code": "PREMIUM_REQUIRED", "upgrade": True},
+    "unverified": {"code": "VERIFICATION_REQUIRED", "requiresVerification": True},
+    "noConsent": {"code": "CONSENT_REQUIRED", "requiresConsent": True},
+}
+
+
+@pytest.mark.parametrize("endpoint", GUARDED, ids=lambda endpoint: endpoint.function)
+@pytest.mark.parametrize("who", DENIALS)
+def test_each_missing_entitlement_has_its_own_answer(people: dict[str, Member], endpoint: Any, who: str) -> None:
+    answer = call_with(endpoint, f"Bearer {signed(userId=people[who].id)}", body={})
+    assert answer.status == 403
+    assert answer.body.pop("error")
+    assert answer.body == {"success": False, **DENIALS[who]}
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ("UPDATE user_subscriptions SET is_active = false", "PREMIUM_REQUIRED"),
+        ("UPDATE user_subscriptions SET expires_at = now() - interval '1 second'", "PREMIUM_REQUIRED"),
+        ("DELETE FROM user_subscriptions", "PREMIUM_REQUIRED"),
+        ("DELETE FROM users", "PREMIUM_REQUIRED"),
+        ("UPDATE user_subscriptions SET is_active = false; UPDATE users SET id_verified = false", "PREMIUM_REQUIRED"),
+        ("UPDATE users SET id_verified = false, after_hours_consent = false", "VERIFICATION_REQUIRED"),
+    ],
+)
+def test_access_is_checked_afresh_on_each_request_and_in_order(call: Call, rows: Any, change: str, code: str) -> None:
+    assert call("get_session").status == 200
+    rows(change)
+    answer = call("get_session")
+    assert (answer.status, answer.body["code"]) == (403, code)
+
+
+@pytest.mark.parametrize("expires_at", ["NULL", "now() + interval '1 minute'"])
+def test_a_subscription_for_life_or_with_time_left_is_enough(call: Call, rows: Any, expires_at: str) -> None:
+    rows(f"UPDATE user_subscriptions SET expires_at = {expires_at}")
+    rows("INSERT INTO user_subscriptions (user_id, is_active, expires_at) VALUES ('local-entitled', true, 'epoch')")
+    assert call("get_session").status == 200
+
+
+@pytest.mark.parametrize("column", ["id_verified", "after_hours_consent"])
+def test_unknown_is_no(call: Call, rows: Any, column: str) -> None:
+    rows(f"ALTER TABLE users ALTER {column} DROP NOT NULL")
+    try:
+        rows(f"UPDATE users SET {column} = NULL")
+        assert call("get_session").status == 403
+    finally:
+        rows(f"UPDATE users SET {column} = false WHERE {column} IS NULL")
+        rows(f"ALTER TABLE users ALTER {column} SET NOT NULL")
+
+
+@pytest.mark.parametrize("endpoint", GUARDED, ids=lambda endpoint: endpoint.function)
+def test_when_the_check_cannot_run_nobody_gets_through(people: Any, rows: Any, endpoint: Any) -> None:
+    rows("ALTER TABLE user_subscriptions RENAME TO elsewhere")
+    try:
+        answer = call_with(endpoint, f"Bearer {signed()}", body={})
+    finally:
+        rows("ALTER TABLE elsewhere RENAME TO user_subscriptions")
+    assert (answer.status, answer.body["code"]) == (503, "ACCESS_CHECK_FAILED")
+
+
+def test_without_the_secrets_nobody_gets_through(people: Any, endpoint: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    config.app_secret._value = None
+    monkeypatch.setenv("AWS_ENDPOINT_URL", UNREACHABLE)
+    answer = call_with(endpoint, f"Bearer {signed()}", body={})
+    assert (answer.status, answer.body["code"]) == (503, "SERVICE_UNAVAILABLE")
+
+
+def test_a_missing_setting_is_named_in_the_log_and_nobody_gets_through(
+    people: Any, monkeypatch: pytest.MonkeyPatch, output: Callable[[], str]
+) -> None:
+    config.settings.cache_clear()
+    monkeypatch.delenv("SCHEDULE_GROUP")
+    event = http_event(token=signed())
+    assert send("get_session", event).status == 503
+    assert "SCHEDULE_GROUP" in output()

@@ -1,0 +1,227 @@
+"""Nothing a phone can send gives a 5xx, is converted in silence, or reaches the database."""
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.integration.conftest import Answer
+
+type Call = Callable[..., Answer]
+
+# A valid body for each endpoint that takes one.
+VALID: dict[str, dict[str, Any]] = {
+    "create_profile": {"description": "x"},
+    "update_profile": {"description": "x"},
+    "start_session": {"duration": 30, "latitude": 52.5, "longitude": 13.4},
+    "extend_session": {"additionalMinutes": 15},
+}
+TABLES = ("after_hours_profiles", "after_hours_sessions", "device_fingerprints", "after_hours_preferences")
+
+NOT_OBJECTS = {
+    "nothing": "",
+    "white space": "  ",
+    "not JSON": "{description: x}",
+    "cut off": '{"description": "x',
+    "text": '"x"',
+    "number": "1",
+    "null": "null",
+    "array": "[]",
+    "array of objects": "[{}]",
+    "NaN": "NaN",
+    "two objects": "{}{}",
+    "byte order mark": "\ufeff{}",
+    "raw NUL": '{"description": "\0"}',
+    "deep nesting": "[" * 100_000 + "]" * 100_000,
+    "deep objects": '{"a":' * 100_000 + "1" + "}" * 100_000,
+    "a number of 5,000 digits": '{"description": ' + "9" * 5_000 + "}",
+}
+
+
+def refused(answer: Answer, field: str | None = None) -> None:
+    assert (answer.status, answer.body["success"], answer.body["code"]) == (400, False, "VALIDATION_ERROR"), answer
+    assert answer.body["errors"]
+    assert all(set(error) == {"field", "message"} and error["message"] for error in answer.body["errors"])
+    if field is not None:
+        assert field in [error["field"] for error in answer.body["errors"]]
+
+
+@pytest.fixture
+def snapshot(rows: Any) -> Callable[[], list[Any]]:
+    return lambda: [rows(f"SELECT * FROM {table} ORDER BY 1") for table in TABLES]
+
+
+@pytest.fixture(params=VALID)
+def function(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.mark.parametrize("body", NOT_OBJECTS.values(), ids=NOT_OBJECTS)
+def test_what_is_not_a_json_object_is_refused(call: Call, snapshot: Any, function: str, body: str) -> None:
+    before = snapshot()
+    refused(call(function, body=body))
+    assert snapshot() == before
+
+
+def test_no_body_at_all_is_refused(call: Call, function: str) -> None:
+    refused(call(function), "body")
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
+def test_another_content_type_is_refused(call: Call, snapshot: Any, function: str, content_type: str) -> None:
+    before = snapshot()
+    headers = {"content-type": content_type}
+    refused(call(function, body=VALID[function], extra_headers=headers), "content-type")
+    assert snapshot() == before
+
+
+@pytest.mark.parametrize("body", ["!", "e30", base64.b64encode(b"\xff\xfe").decode(), base64.b64encode(b"[]").decode()])
+def test_a_base64_flagged_body_that_hides_no_object_is_refused(call: Call, function: str, body: str) -> None:
+    refused(call(function, body=body, isBase64Encoded=True), "body")
+
+
+def test_a_base64_flagged_body_is_read(call: Call) -> None:
+    body = base64.b64encode(json.dumps(VALID["create_profile"]).encode()).decode()
+    assert call("create_profile", body=body, isBase64Encoded=True).status == 201
+
+
+@pytest.mark.parametrize("name", ["unknown", "userId", "user_id", "", "\0", "\ud800", "a" * 100_000])
+def test_an_unknown_field_is_refused_by_name(call: Call, snapshot: Any, function: str, name: str) -> None:
+    before = snapshot()
+    answer = call(function, body=VALID[function] | {name: 1})
+    refused(answer, name if name in {"unknown", "userId", "user_id"} else None)
+    assert len(json.dumps(answer.body)) < 10_000
+    assert snapshot() == before
+
+
+def test_a_million_unknown_fields_get_a_small_answer(call: Call, function: str) -> None:
+    answer = call(function, body={f"field{i}": i for i in range(100_000)})
+    refused(answer)
+    assert len(json.dumps(answer.body)) < 10_000
+
+
+WRONG_MINUTES = ["30", 30.5, 30.0, True, [30], [], {}, None, 14, 0, -15, 31, 10**400]
+
+
+@pytest.mark.usefixtures("profile")
+@pytest.mark.parametrize("value", WRONG_MINUTES, ids=repr)
+@pytest.mark.parametrize(
+    ("function", "field"), [("start_session", "duration"), ("extend_session", "additionalMinutes")]
+)
+def test_only_15_30_and_60_are_minutes(call: Call, snapshot: Any, function: str, field: str, value: Any) -> None:
+    before = snapshot()
+    refused(call(function, body=VALID[function] | {field: value}), field)
+    assert snapshot() == before
+
+
+WRONG_DEGREES = [
+    '"52.5"',
+    "[52.5]",
+    "[]",
+    "{}",
+    "true",
+    "null",
+    "NaN",
+    "Infinity",
+    "-Infinity",
+    "1e400",
+    "181",
+    "-180.1",
+]
+
+
+@pytest.mark.usefixtures("profile")
+@pytest.mark.parametrize("value", WRONG_DEGREES)
+@pytest.mark.parametrize("field", ["latitude", "longitude"])
+def test_only_degrees_in_range_are_a_place(call: Call, snapshot: Any, field: str, value: str) -> None:
+    before = snapshot()
+    body = json.dumps(VALID["start_session"] | {field: "VALUE"}).replace('"VALUE"', value)
+    refused(call("start_session", body=body), field if value not in {"NaN", "Infinity", "-Infinity"} else "body")
+    assert snapshot() == before
+
+
+@pytest.mark.usefixtures("profile")
+@pytest.mark.parametrize("missing", ["duration", "latitude", "longitude"])
+def test_a_start_needs_all_three(call: Call, missing: str) -> None:
+    body = {name: value for name, value in VALID["start_session"].items() if name != missing}
+    refused(call("start_session", body=body), missing)
+
+
+@pytest.mark.usefixtures("profile")
+@pytest.mark.parametrize(("latitude", "longitude"), [(0, 0), (0.0, -0.0), (90.1, 0), (0, 180.1)])
+def test_null_island_and_beyond_are_no_place(call: Call, latitude: float, longitude: float) -> None:
+    refused(call("start_session", body=VALID["start_session"] | {"latitude": latitude, "longitude": longitude}))
+
+
+@pytest.mark.usefixtures("profile")
+@pytest.mark.parametrize(("latitude", "longitude"), [(90, 180), (-90, -180), (0, 1), (1, 0), (0.00001, 0)])
+def test_the_ends_of_the_earth_are_places(call: Call, latitude: float, longitude: float) -> None:
+    body = VALID["start_session"] | {"latitude": latitude, "longitude": longitude}
+    assert call("start_session", body=body).status == 201
+
+
+def test_every_bad_field_is_named_at_once(call: Call) -> None:
+    answer = call("start_session", body={"duration": "30", "latitude": 91, "extra": 1})
+    fields = sorted(error["field"] for error in answer.body["errors"])
+    assert fields == ["duration", "extra", "latitude", "longitude"]
+
+
+BAD_TEXTS = [1, 1.5, True, [], ["x"], {}, {"a": "b"}, "\0", "a\0b", "\ud800", "x\udfff", "x" * 501, "😀" * 501]
+
+
+@pytest.mark.parametrize("text", BAD_TEXTS, ids=lambda text: ascii(text)[:20])
+@pytest.mark.parametrize("function", ["create_profile", "update_profile"])
+def test_a_description_is_text_that_can_be_stored(call: Call, snapshot: Any, function: str, text: Any) -> None:
+    before = snapshot()
+    refused(call(function, body={"description": text}), "description")
+    assert snapshot() == before
+
+
+@pytest.mark.usefixtures("profile")
+@pytest.mark.parametrize(
+    ("device", "field"),
+    [
+        ("phone", "deviceFingerprint"),
+        ([], "deviceFingerprint"),
+        ({"deviceId": 1}, "deviceFingerprint.deviceId"),
+        ({"deviceId": "x" * 256}, "deviceFingerprint.deviceId"),
+        ({"deviceModel": "x" * 101}, "deviceFingerprint.deviceModel"),
+        ({"platform": "x" * 21}, "deviceFingerprint.platform"),
+        ({"platform": "\0"}, "deviceFingerprint.platform"),
+        ({"other": "x"}, "deviceFingerprint.other"),
+    ],
+)
+def test_a_device_is_described_by_short_texts(call: Call, snapshot: Any, device: Any, field: str) -> None:
+    before = snapshot()
+    refused(call("start_session", body=VALID["start_session"] | {"deviceFingerprint": device}), field)
+    assert snapshot() == before
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters(categories=("L", "N", "P", "Z", "C", "S", "M"))),
+    lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(max_size=12), children, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_arbitrary_json_never_gives_a_server_error(call: Call, function: str, data: st.DataObject) -> None:
+    fields = st.sampled_from([*VALID[function], "deviceFingerprint"])
+    body = data.draw(json_values | st.dictionaries(fields, json_values, max_size=5))
+    answer = call(function, body=json.dumps(body))
+    assert answer.status < 500, body
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=st.text() | st.binary().map(lambda b: base64.b64encode(b).decode()), flagged=st.booleans())
+def test_arbitrary_bytes_never_give_a_server_error(call: Call, function: str, body: str, flagged: bool) -> None:
+    assert call(function, body=body, isBase64Encoded=flagged).status < 500

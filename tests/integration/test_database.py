@@ -1,0 +1,140 @@
+"""The database may go and come back: 503 meanwhile, nothing half done, and no cold start to recover."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from after_hours import config, database
+from after_hours.database import Database
+from after_hours.errors import DatabaseUnavailable, InternalError, Misconfigured
+
+from infra.endpoints import ENDPOINTS
+from local import postgres
+from tests.integration.conftest import Answer, own_database
+
+type Call = Callable[..., Answer]
+
+GOOD_BODIES = {
+    "create_profile": {},
+    "update_profile": {"description": "x"},
+    "start_session": {"duration": 15, "latitude": 1, "longitude": 1},
+    "extend_session": {"additionalMinutes": 15},
+}
+
+
+@pytest.fixture
+def warm(call: Call) -> None:
+    assert call("get_session").status == 200
+
+
+@pytest.mark.usefixtures("warm")
+def test_a_connection_the_server_closed_is_replaced_unnoticed(call: Call, rows: Any) -> None:
+    rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'after-hours'")
+    assert call("get_session").status == 200
+
+
+def test_one_warm_function_keeps_one_connection(call: Call, rows: Any) -> None:
+    for _ in range(5):
+        call("get_session")
+    assert rows("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'after-hours'") == [(1,)]
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.function)
+def test_without_the_database_503_and_with_it_again_at_once(
+    call: Call, rows: Any, migrated: postgres.Database, monkeypatch: pytest.MonkeyPatch, endpoint: Any
+) -> None:
+    call("get_session")
+    elsewhere = config.DatabaseSecret.model_validate(migrated.secret | {"port": 9})
+    before = rows("SELECT (SELECT count(*) FROM after_hours_profiles), (SELECT count(*) FROM after_hours_sessions)")
+    with monkeypatch.context() as patch:
+        patch.setattr(config.database_secret, "read", lambda **_: elsewhere)
+        database.shared.cache_clear()
+        answer = call(endpoint.function, body=GOOD_BODIES.get(endpoint.function))
+        assert answer.status == 503
+        assert answer.body["code"] in {"ACCESS_CHECK_FAILED", "SERVICE_UNAVAILABLE"}
+        assert answer.headers["retry-after"] == "5"
+        warm = database.shared()
+    monkeypatch.setattr(warm, "_secret", config.database_secret.read)  # the server is back where it was
+    assert (
+        rows("SELECT (SELECT count(*) FROM after_hours_profiles), (SELECT count(*) FROM after_hours_sessions)")
+        == before
+    )
+    assert call("get_session").status == 200
+    assert database.shared() is warm
+
+
+def test_a_new_password_is_read_when_the_old_one_is_refused(migrated: postgres.Database) -> None:
+    reads = []
+
+    def secret(*, fresh: bool = False) -> config.DatabaseSecret:
+        reads.append(fresh)
+        password = migrated.password if fresh else "the old one"
+        return config.DatabaseSecret.model_validate(migrated.secret | {"password": password})
+
+    assert Database(secret).fetch_one("SELECT 1 AS one", {}) == {"one": 1}
+    assert reads == [False, True]
+
+
+def test_a_statement_that_takes_too_long_is_given_up(
+    migrated: postgres.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "STATEMENT_TIMEOUT_MILLISECONDS", 50)
+    with pytest.raises(DatabaseUnavailable, match="57014"):
+        own_database(migrated).fetch_one("SELECT pg_sleep(5)", {})
+
+
+def test_after_a_failover_a_read_only_connection_is_given_up(migrated: postgres.Database) -> None:
+    ours = own_database(migrated)
+    ours.fetch_one("SET default_transaction_read_only = on", {})
+    with pytest.raises(DatabaseUnavailable):
+        ours.fetch_one("UPDATE users SET provider = provider", {})
+    ours.fetch_one("UPDATE users SET provider = provider", {})
+    ours.close()
+
+
+def test_an_error_never_quotes_the_row(migrated: postgres.Database, people: Any) -> None:
+    ours = own_database(migrated)
+    with pytest.raises(InternalError) as caught:
+        ours.fetch_one("INSERT INTO users (id) VALUES ('52.520008 13.404954')", {})
+    assert "52.52" not in str(caught.value)
+    assert caught.value.__suppress_context__
+    ours.close()
+
+
+@pytest.mark.parametrize("host", ["db.example.com", "10.0.0.1"])
+def test_off_this_machine_tls_is_required(migrated: postgres.Database, host: str) -> None:
+    with pytest.raises(ValueError, match="sslmode"):
+        config.DatabaseSecret.model_validate(migrated.secret | {"host": host})
+    without_mode = {name: value for name, value in migrated.secret.items() if name != "sslmode"}
+    assert config.DatabaseSecret.model_validate(without_mode | {"host": host}).sslmode == "require"
+
+
+def test_a_secret_that_lacks_something_is_named(environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "_read_secret", lambda _: {"locationKey": "too short"})
+    with pytest.raises(Misconfigured, match=r"AppSecret.*jwtSecret: Field required; locationKey"):
+        config.app_secret.read(fresh=True)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.function)
+def test_every_endpoint_takes_at_most_three_statements(
+    call: Call, statements: Callable[[], list[str]], rows: Any, endpoint: Any
+) -> None:
+    if endpoint.function != "create_profile":
+        rows("INSERT INTO after_hours_profiles (user_id) VALUES ('local-entitled')")
+    if endpoint.function in {"get_session", "extend_session", "end_session"}:
+        rows(
+            "INSERT INTO after_hours_sessions (user_id, expires_at, latitude, longitude)"
+            " VALUES ('local-entitled', now() + interval '1 hour', 1, 1)"
+        )
+    before = len(statements())
+    answer = call(endpoint.function, body=GOOD_BODIES.get(endpoint.function))
+    assert answer.status in {200, 201, 204}
+    assert 2 <= len(statements()) - before <= 3
+
+
+def test_a_refused_start_takes_three_statements(call: Call, statements: Callable[[], list[str]]) -> None:
+    call("create_profile", body={})
+    call("start_session", body=GOOD_BODIES["start_session"])
+    before = len(statements())
+    assert call("start_session", body=GOOD_BODIES["start_session"]).status == 409
+    assert len(statements()) - before == 3

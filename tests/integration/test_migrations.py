@@ -1,0 +1,138 @@
+"""Migrations run on an empty database and on one that served members for a year, and lose nothing."""
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg2
+import pytest
+
+from local import members, postgres
+from migrations.upgrade import upgrade
+
+EARLIER_TABLES = """
+CREATE TABLE after_hours_profiles (
+    user_id VARCHAR(255) PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
+    photo_url TEXT NOT NULL, description TEXT, created_at TIMESTAMPTZ DEFAULT now(), updated_at TIMESTAMPTZ DEFAULT now());
+CREATE TABLE after_hours_preferences (
+    user_id VARCHAR(255) PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE, seeking_gender VARCHAR(50),
+    max_distance_km INTEGER, interests TEXT[], min_age INTEGER, max_age INTEGER, sexual_orientation VARCHAR(50),
+    created_at TIMESTAMPTZ DEFAULT now(), updated_at TIMESTAMPTZ DEFAULT now());
+CREATE TABLE after_hours_sessions (
+    id UUID PRIMARY KEY DEFAULT gen_random_uuid(), user_id VARCHAR(255) NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    started_at TIMESTAMPTZ NOT NULL DEFAULT now(), expires_at TIMESTAMPTZ NOT NULL, ended_at TIMESTAMPTZ,
+    latitude DECIMAL(10, 8) NOT NULL, longitude DECIMAL(11, 8) NOT NULL,
+    fuzzed_latitude DECIMAL(10, 8) NOT NULL, fuzzed_longitude DECIMAL(11, 8) NOT NULL, created_at TIMESTAMPTZ DEFAULT now());
+CREATE UNIQUE INDEX idx_after_hours_sessions_active_user ON after_hours_sessions (user_id) WHERE ended_at IS NULL;
+CREATE TABLE device_fingerprints (
+    id UUID PRIMARY KEY, user_id VARCHAR(255), session_id UUID, device_id VARCHAR(255), device_model VARCHAR(100),
+    platform VARCHAR(20), created_at TIMESTAMPTZ);
+"""
+EARLIER_ROWS = """
+INSERT INTO after_hours_profiles (user_id, photo_url, description, created_at) VALUES
+    ('local-entitled', 'after-hours-photos/local-entitled/1.jpg', 'hello', '2026-01-01Z'), ('local-other', '', NULL, NULL);
+INSERT INTO after_hours_preferences (user_id, seeking_gender, max_distance_km, interests, min_age, max_age) VALUES
+    ('local-entitled', 'Female', 25, '{chess,jazz}', 25, 35);
+INSERT INTO after_hours_sessions
+    (user_id, started_at, expires_at, ended_at, latitude, longitude, fuzzed_latitude, fuzzed_longitude) VALUES
+    ('local-entitled', '2026-01-01Z', '2026-01-02Z', '2026-01-02Z', 52.5, 13.4, 52.501, 13.402),
+    ('local-entitled', now(), now() + interval '1 hour', NULL, 48.1, 11.5, 48.101, 11.502),
+    ('local-other', '2026-01-01Z', '2026-01-02Z', NULL, 52.5, 13.4, 52.501, 13.402);
+INSERT INTO device_fingerprints VALUES (gen_random_uuid(), 'local-entitled', NULL, 'd', 'm', 'p', now());
+"""
+TABLES = ("after_hours_profiles", "after_hours_preferences", "after_hours_sessions", "device_fingerprints")
+
+
+def run(database: postgres.Database, statement: str) -> list[dict[str, Any]]:
+    connection = database.connect()
+    with connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+        rows = cursor.fetchall() if cursor.description else []
+        names = [column.name for column in cursor.description or []]
+    connection.close()
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+@pytest.fixture
+def host(new_database: Callable[[str], postgres.Database]) -> postgres.Database:
+    database = new_database("host")
+    connection = database.connect()
+    members.create_host_tables(connection)
+    members.save(connection, *members.SEEDED.values())
+    connection.close()
+    return database
+
+
+def columns(database: postgres.Database) -> set[tuple[str, str]]:
+    rows = run(
+        database,
+        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
+        " AND (table_name LIKE 'after_hours%' OR table_name = 'device_fingerprints')",
+    )
+    return {(row["table_name"], row["column_name"]) for row in rows}
+
+
+def test_earlier_rows_survive_unchanged(host: postgres.Database) -> None:
+    run(host, EARLIER_TABLES + EARLIER_ROWS)
+    before = {table: run(host, f"SELECT * FROM {table} ORDER BY 1") for table in TABLES}
+    upgrade(host.connect)
+    for table, rows in before.items():
+        for old, new in zip(rows, run(host, f"SELECT * FROM {table} ORDER BY 1"), strict=True):
+            assert {name: new[name] for name, value in old.items() if value is not None} == {
+                name: value for name, value in old.items() if value is not None
+            }
+
+
+def test_profiles_of_the_earlier_backend_have_times(host: postgres.Database) -> None:
+    run(host, EARLIER_TABLES + EARLIER_ROWS)
+    upgrade(host.connect)
+    assert run(host, "SELECT 1 FROM after_hours_profiles WHERE created_at IS NULL OR updated_at IS NULL") == []
+
+
+def test_a_new_and_an_earlier_database_end_up_alike(
+    host: postgres.Database, new_database: Callable[[str], postgres.Database]
+) -> None:
+    run(host, EARLIER_TABLES + EARLIER_ROWS)
+    upgrade(host.connect)
+    fresh = new_database("fresh")
+    connection = fresh.connect()
+    members.create_host_tables(connection)
+    connection.close()
+    upgrade(fresh.connect)
+    assert columns(host) == columns(fresh)
+
+
+def test_a_second_deployment_changes_nothing(host: postgres.Database) -> None:
+    first = upgrade(host.connect)
+    assert upgrade(host.connect) == first
+
+
+def test_the_consent_columns_are_added_if_missing(host: postgres.Database) -> None:
+    run(host, "ALTER TABLE users DROP COLUMN after_hours_consent, DROP COLUMN after_hours_consent_at")
+    upgrade(host.connect)
+    assert run(host, "SELECT DISTINCT after_hours_consent, after_hours_consent_at FROM users") == [
+        {"after_hours_consent": False, "after_hours_consent_at": None}
+    ]
+
+
+def test_without_the_host_tables_the_migration_fails_and_leaves_nothing(
+    new_database: Callable[[str], postgres.Database],
+) -> None:
+    empty = new_database("empty")
+    with pytest.raises(Exception, match="users"):
+        upgrade(empty.connect)
+    assert run(empty, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'") == []
+
+
+def test_two_deployments_at_once_wait_for_each_other(host: postgres.Database) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: upgrade(host.connect), range(2))
+    assert first == second
+
+
+def test_the_database_itself_refuses_a_second_open_session(host: postgres.Database) -> None:
+    upgrade(host.connect)
+    one = "INSERT INTO after_hours_sessions (user_id, expires_at) VALUES ('local-entitled', now());"
+    with pytest.raises(psycopg2.errors.UniqueViolation):
+        run(host, one + one)

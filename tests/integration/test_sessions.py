@@ -1,0 +1,391 @@
+"""Sessions never lie: live is what the database's clock says, whoever starts, extends, ends or expires them."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from after_hours import sessions
+from after_hours.errors import SessionAlreadyActive
+
+from local import postgres
+from tests.integration.conftest import Answer, own_database
+
+type Call = Callable[..., Answer]
+type Rows = Callable[..., list[tuple[Any, ...]]]
+type Scheduled = Callable[[], dict[str, str]]
+type Outage = Callable[[], AbstractContextManager[None]]
+
+PLACE = {"latitude": 52.520008, "longitude": 13.404954}
+START = {"duration": 30, **PLACE}
+
+pytestmark = pytest.mark.usefixtures("profile")
+
+
+def start(call: Call, **changes: Any) -> dict[str, Any]:
+    answer = call("start_session", body=START | changes)
+    assert answer.status == 201, answer
+    session: dict[str, Any] = answer.body["session"]
+    return session
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def let_time_pass(rows: Rows, minutes: float) -> None:
+    """As if the session had started so many minutes earlier."""
+    rows(
+        "UPDATE after_hours_sessions SET started_at = started_at - make_interval(secs => %s),"
+        " expires_at = expires_at - make_interval(secs => %s),"
+        " warned_for = warned_for - make_interval(secs => %s) WHERE ended_at IS NULL",
+        minutes * 60,
+        minutes * 60,
+        minutes * 60,
+    )
+
+
+@pytest.mark.parametrize("minutes", [15, 30, 60])
+def test_a_session_lasts_as_long_as_asked(call: Call, minutes: int) -> None:
+    session = start(call, duration=minutes)
+    assert moment(session["expiresAt"]) - moment(session["startedAt"]) == timedelta(minutes=minutes)
+    assert session["durationMinutes"] == minutes
+    assert minutes * 60 - 10 < session["remainingSeconds"] <= minutes * 60
+    assert set(session) == {"id", "startedAt", "expiresAt", "durationMinutes", "remainingSeconds"}
+
+
+def test_exact_and_fuzzed_place_are_kept_while_live(call: Call, rows: Rows) -> None:
+    start(call)
+    ((latitude, longitude, seen_latitude, seen_longitude),) = rows(
+        "SELECT latitude, longitude, fuzzed_latitude, fuzzed_longitude FROM after_hours_sessions"
+    )
+    assert (float(latitude), float(longitude)) == (PLACE["latitude"], PLACE["longitude"])
+    assert 0 < abs(float(seen_latitude) - PLACE["latitude"]) < 0.01
+    assert abs(float(seen_longitude) - PLACE["longitude"]) < 0.01
+
+
+def test_no_profile_no_session(call: Call, rows: Rows) -> None:
+    rows("DELETE FROM after_hours_profiles")
+    answer = call("start_session", body=START)
+    assert (answer.status, answer.body["code"]) == (400, "PROFILE_REQUIRED")
+    assert rows("SELECT count(*) FROM after_hours_sessions") == [(0,)]
+
+
+def test_the_device_is_kept_when_the_app_sends_it(call: Call, rows: Rows) -> None:
+    device = {"deviceId": "d-1", "deviceModel": "Phone 7", "platform": None}
+    session = start(call, deviceFingerprint=device)
+    stored = rows("SELECT user_id, session_id::text, device_id, device_model, platform FROM device_fingerprints")
+    assert stored == [("local-entitled", session["id"], "d-1", "Phone 7", None)]
+
+
+@pytest.mark.parametrize("device", [None, {}, {"deviceId": None}])
+def test_no_device_no_fingerprint(call: Call, rows: Rows, device: Any) -> None:
+    start(call, deviceFingerprint=device)
+    assert rows("SELECT count(*) FROM device_fingerprints") == [(0,)]
+
+
+def test_a_start_while_live_is_refused_with_the_live_session(call: Call) -> None:
+    first = start(call)
+    again = call("start_session", body=START | {"duration": 60})
+    assert (again.status, again.body["code"]) == (409, "SESSION_ALREADY_ACTIVE")
+    assert again.body["session"]["id"] == first["id"]
+    assert again.body["session"]["expiresAt"] == first["expiresAt"]
+
+
+def test_of_fifty_simultaneous_starts_exactly_one_succeeds(migrated: postgres.Database, rows: Rows) -> None:
+    def attempt(_: int) -> str:
+        database = own_database(migrated)
+        try:
+            return str(sessions.start(database, "local-entitled", sessions.StartSession.model_validate(START)).id)
+        except SessionAlreadyActive as refusal:
+            return f"refused: {refusal.details['session'].id}"
+        finally:
+            database.close()
+
+    with ThreadPoolExecutor(50) as pool:
+        outcomes = list(pool.map(attempt, range(50)))
+    (started,) = [outcome for outcome in outcomes if not outcome.startswith("refused")]
+    assert outcomes.count(f"refused: {started}") == 49
+    assert rows("SELECT count(*) FROM after_hours_sessions") == [(1,)]
+
+
+def test_simultaneous_starts_over_an_expired_session_close_it_once(
+    call: Call, migrated: postgres.Database, rows: Rows
+) -> None:
+    start(call)
+    let_time_pass(rows, minutes=31)
+
+    def attempt(_: int) -> bool:
+        database = own_database(migrated)
+        try:
+            sessions.start(database, "local-entitled", sessions.StartSession.model_validate(START))
+        except SessionAlreadyActive:
+            return False
+        finally:
+            database.close()
+        return True
+
+    with ThreadPoolExecutor(20) as pool:
+        assert sum(pool.map(attempt, range(20))) == 1
+    assert rows("SELECT count(*) FILTER (WHERE ended_at = expires_at), count(*) FROM after_hours_sessions") == [(1, 2)]
+
+
+def test_twenty_parallel_extensions_add_up(call: Call, migrated: postgres.Database) -> None:
+    before = start(call)
+
+    def extend(_: int) -> None:
+        database = own_database(migrated)
+        sessions.extend(database, "local-entitled", sessions.ExtendSession.model_validate({"additionalMinutes": 15}))
+        database.close()
+
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(extend, range(20)))
+    after = call("get_session").body["session"]
+    assert moment(after["expiresAt"]) - moment(before["expiresAt"]) == timedelta(minutes=300)
+    assert after["durationMinutes"] == 330
+
+
+def test_starting_over_an_expired_session_closes_it_at_its_end(call: Call, rows: Rows) -> None:
+    old = start(call)
+    let_time_pass(rows, minutes=31)
+    new = start(call)
+    assert new["id"] != old["id"]
+    ended = rows("SELECT ended_at = expires_at, latitude FROM after_hours_sessions WHERE id = %s", old["id"])
+    assert ended == [(True, None)]
+
+
+def test_a_start_that_is_refused_for_lack_of_a_profile_leaves_no_half(call: Call, rows: Rows) -> None:
+    rows("DELETE FROM after_hours_profiles")
+    call("start_session", body=START | {"deviceFingerprint": {"deviceId": "d"}})
+    assert rows("SELECT (SELECT count(*) FROM after_hours_sessions) + (SELECT count(*) FROM device_fingerprints)") == [
+        (0,)
+    ]
+
+
+def test_get_session_says_what_is_live(call: Call, rows: Rows) -> None:
+    assert call("get_session").body == {"success": True, "active": False, "session": None}
+    session = start(call)
+    answer = call("get_session").body
+    assert answer["active"] is True
+    assert answer["session"]["id"] == session["id"]
+    let_time_pass(rows, minutes=30)
+    assert call("get_session").body == {"success": True, "active": False, "session": None}
+
+
+@pytest.mark.parametrize(("function", "body"), [("end_session", None), ("extend_session", {"additionalMinutes": 15})])
+def test_an_expired_session_can_be_neither_ended_nor_extended(call: Call, rows: Rows, function: str, body: Any) -> None:
+    start(call)
+    let_time_pass(rows, minutes=30)
+    answer = call(function, body=body)
+    assert (answer.status, answer.body["code"]) == (404, "NO_ACTIVE_SESSION")
+
+
+def test_ending_erases_the_place_and_the_schedules(call: Call, rows: Rows, scheduled: Scheduled) -> None:
+    session = start(call)
+    answer = call("end_session")
+    assert answer.status == 200
+    ended = answer.body["session"]
+    assert ended["id"] == session["id"]
+    assert ended["remainingSeconds"] == 0
+    assert moment(ended["endedAt"]) <= datetime.now(UTC)
+    assert rows("SELECT latitude, longitude, fuzzed_latitude, fuzzed_longitude FROM after_hours_sessions") == [
+        (None, None, None, None)
+    ]
+    assert scheduled() == {}
+    assert call("end_session").body["code"] == "NO_ACTIVE_SESSION"
+
+
+def test_extending_answers_with_what_was_added_and_moves_the_schedules(call: Call, scheduled: Scheduled) -> None:
+    start(call, duration=15)
+    answer = call("extend_session", body={"additionalMinutes": 60})
+    session = answer.body["session"]
+    assert answer.status == 200
+    assert session["extendedByMinutes"] == 60
+    assert session["durationMinutes"] == 75
+    assert scheduled() == expected_schedules(session)
+
+
+def expected_schedules(session: dict[str, Any]) -> dict[str, str]:
+    end = moment(session["expiresAt"])
+    end = end.replace(microsecond=0) + timedelta(seconds=end.microsecond > 0)
+    return {
+        f"expire-{session['id']}": f"at({end:%Y-%m-%dT%H:%M:%S})",
+        f"warn-{session['id']}": f"at({end - timedelta(minutes=5):%Y-%m-%dT%H:%M:%S})",
+    }
+
+
+def test_starting_schedules_the_end_and_a_warning_five_minutes_before(
+    call: Call, scheduled: Scheduled, scheduler: Any
+) -> None:
+    session = start(call)
+    assert scheduled() == expected_schedules(session)
+    schedule = scheduler.get_schedule(Name=f"expire-{session['id']}", GroupName="after-hours")
+    assert schedule["ScheduleExpressionTimezone"] == "UTC"
+    assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
+    assert schedule["ActionAfterCompletion"] == "DELETE"
+    assert schedule["Target"]["RetryPolicy"]["MaximumRetryAttempts"] > 0
+    assert schedule["Target"]["DeadLetterConfig"]["Arn"].endswith("dead-letters")
+
+
+def test_extending_recreates_a_warning_that_already_fired(
+    call: Call, rows: Rows, scheduled: Scheduled, run_job: Any, scheduler: Any
+) -> None:
+    session = start(call)
+    let_time_pass(rows, minutes=26)
+    assert fire(run_job, "warning", session["id"]) == "warned"
+    scheduler.delete_schedule(Name=f"warn-{session['id']}", GroupName="after-hours")
+    extended = call("extend_session", body={"additionalMinutes": 15}).body["session"]
+    assert scheduled() == expected_schedules(extended)
+    assert fire(run_job, "warning", session["id"]) == "rescheduled"
+    let_time_pass(rows, minutes=15)
+    assert fire(run_job, "warning", session["id"]) == "warned"
+
+
+# What the one-shot schedules send
+
+
+def fire(run_job: Any, kind: str, session_id: str) -> str:
+    outcome: str = run_job("expire_session", {"kind": kind, "sessionId": session_id})["outcome"]
+    return outcome
+
+
+def test_an_expiry_in_time_ends_the_session_at_its_planned_end(call: Call, rows: Rows, run_job: Any) -> None:
+    session = start(call)
+    let_time_pass(rows, minutes=30)
+    assert fire(run_job, "expiry", session["id"]) == "expired"
+    assert rows("SELECT ended_at = expires_at, latitude, fuzzed_latitude FROM after_hours_sessions") == [
+        (True, None, None)
+    ]
+
+
+def test_an_early_expiry_ends_nothing_and_is_scheduled_again(
+    call: Call, run_job: Any, scheduled: Scheduled, scheduler: Any
+) -> None:
+    session = start(call)
+    scheduler.delete_schedule(Name=f"expire-{session['id']}", GroupName="after-hours")  # it fired, and deleted itself
+    assert fire(run_job, "expiry", session["id"]) == "rescheduled"
+    assert call("get_session").body["active"] is True
+    assert scheduled() == expected_schedules(session)
+
+
+def test_an_expiry_for_an_extended_session_is_scheduled_again(
+    call: Call, rows: Rows, run_job: Any, scheduled: Scheduled
+) -> None:
+    session = start(call)
+    let_time_pass(rows, minutes=29)
+    extended = call("extend_session", body={"additionalMinutes": 15}).body["session"]
+    assert fire(run_job, "expiry", session["id"]) == "rescheduled"
+    assert scheduled() == expected_schedules(extended)
+
+
+def test_a_late_or_doubled_expiry_changes_nothing_more(call: Call, rows: Rows, run_job: Any) -> None:
+    session = start(call)
+    let_time_pass(rows, minutes=90)
+    assert [fire(run_job, "expiry", session["id"]) for _ in range(3)] == ["expired", "ignored", "ignored"]
+    assert rows("SELECT ended_at = expires_at FROM after_hours_sessions") == [(True,)]
+
+
+def test_an_expiry_of_a_session_the_member_ended_leaves_its_end(call: Call, rows: Rows, run_job: Any) -> None:
+    session = start(call)
+    call("end_session")
+    before = rows("SELECT ended_at FROM after_hours_sessions")
+    assert fire(run_job, "expiry", session["id"]) == "ignored"
+    assert rows("SELECT ended_at FROM after_hours_sessions") == before
+
+
+@pytest.mark.parametrize("kind", ["expiry", "warning"])
+def test_events_for_unknown_sessions_are_ignored(run_job: Any, kind: str) -> None:
+    assert fire(run_job, kind, str(uuid4())) == "ignored"
+
+
+def test_a_member_is_warned_once(call: Call, rows: Rows, run_job: Any) -> None:
+    session = start(call)
+    let_time_pass(rows, minutes=25)
+    assert [fire(run_job, "warning", session["id"]) for _ in range(2)] == ["warned", "ignored"]
+
+
+def test_an_early_warning_is_scheduled_again(call: Call, run_job: Any, scheduled: Scheduled) -> None:
+    session = start(call)
+    assert fire(run_job, "warning", session["id"]) == "rescheduled"
+    assert scheduled() == expected_schedules(session)
+
+
+def test_an_event_nobody_should_send_fails_the_invocation(run_job: Any) -> None:
+    with pytest.raises(ValueError, match="sessionId"):
+        run_job("expire_session", {"kind": "expiry", "sessionId": "not a uuid"})
+
+
+# The scheduler is down
+
+
+def test_start_and_extend_succeed_without_the_scheduler_and_the_sweep_repairs(
+    call: Call, scheduler_outage: Outage, scheduled: Scheduled, run_job: Any
+) -> None:
+    with scheduler_outage():
+        start(call)
+        session = call("extend_session", body={"additionalMinutes": 15}).body["session"]
+        with pytest.raises(Exception, match="schedules"):
+            run_job("sweep")
+    assert scheduled() == {}
+    assert run_job("sweep")["schedules"].created == 2
+    assert scheduled() == expected_schedules(session)
+
+
+def test_an_end_without_the_scheduler_leaves_schedules_that_the_sweep_deletes(
+    call: Call, scheduler_outage: Outage, scheduled: Scheduled, run_job: Any
+) -> None:
+    start(call)
+    with scheduler_outage():
+        assert call("end_session").status == 200
+    assert len(scheduled()) == 2
+    assert run_job("sweep")["schedules"].deleted == 2
+    assert scheduled() == {}
+
+
+# The sweep
+
+
+def test_the_sweep_ends_what_no_schedule_ended(call: Call, rows: Rows, run_job: Any, scheduled: Scheduled) -> None:
+    start(call)
+    let_time_pass(rows, minutes=31)
+    assert run_job("sweep")["expired"] == 1
+    assert rows("SELECT ended_at = expires_at, latitude FROM after_hours_sessions") == [(True, None)]
+    assert scheduled() == {}
+
+
+def test_the_sweep_warns_whom_no_schedule_warned_once(call: Call, rows: Rows, run_job: Any) -> None:
+    start(call)
+    assert run_job("sweep")["warned"] == 0
+    let_time_pass(rows, minutes=26)
+    assert [run_job("sweep")["warned"] for _ in range(2)] == [1, 0]
+
+
+def test_the_sweep_recreates_schedules_that_were_lost(
+    call: Call, run_job: Any, scheduler: Any, scheduled: Scheduled
+) -> None:
+    session = start(call)
+    for name in scheduled():
+        scheduler.delete_schedule(Name=name, GroupName="after-hours")
+    run_job("sweep")
+    assert scheduled() == expected_schedules(session)
+
+
+def test_the_sweep_leaves_schedules_that_are_right(call: Call, run_job: Any, scheduled: Scheduled) -> None:
+    session = start(call)
+    outcome = run_job("sweep")["schedules"]
+    assert (outcome.created, outcome.deleted) == (0, 0)
+    assert scheduled() == expected_schedules(session)
+
+
+def test_the_sweep_forgets_places_that_an_earlier_backend_kept(rows: Rows, run_job: Any) -> None:
+    rows(
+        "INSERT INTO after_hours_sessions (user_id, expires_at, ended_at, latitude, longitude, fuzzed_latitude)"
+        " VALUES ('local-entitled', now(), now(), 52.5, 13.4, 52.5)"
+    )
+    assert [run_job("sweep")["locationsForgotten"] for _ in range(2)] == [1, 0]
+    assert rows("SELECT latitude, longitude, fuzzed_latitude, fuzzed_longitude FROM after_hours_sessions") == [
+        (None, None, None, None)
+    ]

@@ -1,0 +1,363 @@
+"""The promises of `location.fuzz`, each by name; what attackers achieve is measured at the end of the file.
+
+The numbers of docs/decisions/fuzzed-location.md come from this file:
+`ATTACKED_HOMES=1000 pytest --timeout=0 --log-cli-level=INFO -k attacker tests/unit/test_location.py`
+"""
+
+import dataclasses
+import functools
+import itertools
+import logging
+import math
+import os
+import random
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import pytest
+from after_hours import location
+from after_hours.location import Point, fuzz
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+log = logging.getLogger(__name__)
+
+KEY = b"a location key of thirty-two byte"
+OTHER_KEY = b"some other key of thirty-two byte"
+LONDON = (51.5, -0.12)
+
+# hypothesis likes round numbers; the interesting places are within a disc's reach of a pole or the antimeridian.
+near = st.floats(0, 0.02)
+latitudes = st.one_of(st.floats(-90, 90), near.map(lambda d: 90 - d), near.map(lambda d: d - 90))
+longitudes = st.one_of(st.floats(-180, 180), near.map(lambda d: 180 - d), near.map(lambda d: d - 180))
+
+type Degrees = tuple[float, float]
+type Metres = tuple[float, float]
+
+
+def unit_vector(place: Degrees) -> tuple[float, float, float]:
+    north, east = math.radians(place[0]), math.radians(place[1])
+    return math.cos(north) * math.cos(east), math.cos(north) * math.sin(east), math.sin(north)
+
+
+def metres_between(a: Degrees, b: Degrees) -> float:
+    """Great-circle distance from the chord of two unit vectors: another way than the module's haversine."""
+    return 2 * 6_371_008.8 * math.asin(math.dist(unit_vector(a), unit_vector(b)) / 2)
+
+
+def metres_between_on_wgs84(a: Degrees, b: Degrees) -> float:
+    """Straight line between two points of the ellipsoid; for 500 m the curve is longer by less than a micrometre."""
+
+    def on_ellipsoid(place: Degrees) -> tuple[float, float, float]:
+        x, y, z = unit_vector(place)
+        e2 = 0.00669437999014
+        normal = 6_378_137.0 / math.sqrt(1 - e2 * z * z)
+        return normal * x, normal * y, normal * (1 - e2) * z
+
+    return math.dist(on_ellipsoid(a), on_ellipsoid(b))
+
+
+def shown(place: Degrees, user_id: str = "user", key: bytes = KEY) -> Degrees:
+    point = fuzz(*place, user_id=user_id, key=key)
+    return point.latitude, point.longitude
+
+
+def moved(place: Degrees, east: float, north: float) -> Degrees:
+    """The place so many metres away, for places that are not at a pole."""
+    metres_a_degree = math.radians(6_371_008.8)
+    return place[0] + north / metres_a_degree, place[1] + east / metres_a_degree / math.cos(math.radians(place[0]))
+
+
+def offset(origin: Degrees, place: Degrees) -> Metres:
+    """(east, north) in metres in the plane that touches the sphere at the origin; right at the poles too."""
+    north, east = math.radians(origin[0]), math.radians(origin[1])
+    x, y, z = unit_vector(place)
+    eastward = -math.sin(east) * x + math.cos(east) * y
+    northward = -math.sin(north) * (math.cos(east) * x + math.sin(east) * y) + math.cos(north) * z
+    return 6_371_008.8 * eastward, 6_371_008.8 * northward
+
+
+class TestPromises:
+    @settings(max_examples=1500, deadline=None)
+    @given(latitudes, longitudes, st.text(max_size=20))
+    @example(90.0, 0.0, "user")
+    @example(-90.0, 180.0, "user")
+    @example(89.9955, -180.0, "user")  # the pole comes into reach
+    @example(-89.9956, 179.9999, "user")
+    @example(0.0, 180.0, "user")
+    @example(5e-324, -5e-324, "")
+    def test_within_500_metres_in_range_and_three_decimals_anywhere(
+        self, latitude: float, longitude: float, user_id: str
+    ) -> None:
+        point = fuzz(latitude, longitude, user_id=user_id, key=KEY)
+
+        assert -90 <= point.latitude <= 90
+        assert -180 <= point.longitude <= 180
+        assert point.latitude == round(point.latitude, 3)
+        assert point.longitude == round(point.longitude, 3)
+        there = point.latitude, point.longitude
+        assert metres_between((latitude, longitude), there) <= location.REACH_METRES + 1e-3
+        assert metres_between_on_wgs84((latitude, longitude), there) <= 500
+
+    def test_within_500_metres_for_many_members_at_awkward_places(self) -> None:
+        for place in [
+            (90, 0),
+            (-90, 77),
+            (89.9955, 10),
+            (89.99, -180),
+            (60, 180),
+            (-16.8, -180),
+            (0, 0),
+            (0, 179.9999),
+        ]:
+            for member in range(150):
+                assert metres_between_on_wgs84(place, shown(place, str(member))) <= 500
+
+    def test_same_member_same_place_same_point(self) -> None:
+        assert len({shown(LONDON) for _ in range(20)}) == 1
+
+    @settings(max_examples=200, deadline=None)
+    @given(latitudes)
+    def test_both_names_of_the_antimeridian_are_one_place(self, latitude: float) -> None:
+        assert shown((latitude, 180.0)) == shown((latitude, -180.0))
+
+    @settings(max_examples=100, deadline=None)
+    @given(longitudes, longitudes)
+    def test_every_longitude_of_a_pole_is_one_place(self, longitude: float, other: float) -> None:
+        assert shown((90.0, longitude)) == shown((90.0, other))
+        assert shown((-90.0, longitude)) == shown((-90.0, other))
+
+    def test_minus_zero_is_zero(self) -> None:
+        assert shown((-0.0, -0.0)) == shown((0.0, 0.0))
+
+    def test_points_cross_the_antimeridian_and_the_pole_to_all_sides(self) -> None:
+        across = [shown((10.0, 180.0), str(member))[1] for member in range(100)]
+        assert min(across) < -179.99
+        assert max(across) > 179.99
+        around_pole = [shown((90.0, 0.0), str(member))[1] for member in range(200)]
+        assert {int(longitude // 90) for longitude in around_pole} == {-2, -1, 0, 1}
+
+    def test_another_member_or_another_key_gives_another_point(self) -> None:
+        """About 100 points with 3 decimals lie in the disc at London, so a pair may agree by chance, rarely."""
+        members = [shown(LONDON, str(member)) for member in range(400)]
+        other_key = [shown(LONDON, str(member), OTHER_KEY) for member in range(400)]
+
+        assert sum(a == b for a, b in itertools.pairwise(members)) < 400 * 0.03
+        assert sum(a == b for a, b in zip(members, other_key, strict=True)) < 400 * 0.03
+        assert len(set(members)) > 80
+
+    def test_points_do_not_change_between_releases(self) -> None:
+        """A change of the method gives every member a second, independent point: an attacker's second sample."""
+        assert shown((51.501364, -0.14189), "8c7f1d52") == (51.499, -0.141)
+        assert shown((-90.0, 0.0), "8c7f1d52") == (-89.997, -1.915)
+
+    def test_coordinates_stay_out_of_text(self) -> None:
+        point = Point(51.501364, -0.14189)
+        assert "51" not in f"{point!r} {point}"
+        assert "0.14" not in f"{point!r} {point}"
+        assert dataclasses.astuple(point) == (51.501364, -0.14189)
+
+
+class TestUniformity:
+    @pytest.mark.parametrize(
+        "place", [(0.0, 0.0), LONDON, (69.6, 18.9), (-16.8, 180.0), (89.98, 40.0), (90.0, 0.0)], ids=str
+    )
+    def test_uniform_over_the_disc(self, place: Degrees) -> None:
+        """Over many members, each at an own place nearby (at one single place, 3 decimals leave only a lattice)."""
+        rng = random.Random(6)
+        count = 2000
+        squares, bearings = [], []
+        sectors: Counter[tuple[int, int]] = Counter()
+        for member in range(count):
+            if place == (90.0, 0.0):
+                here = 90 - rng.uniform(0, 0.006), rng.uniform(-180, 180)
+            else:
+                latitude, longitude = moved(place, rng.uniform(-600, 600), rng.uniform(-600, 600))
+                here = latitude, (longitude + 180) % 360 - 180
+            x, y = offset(here, shown(here, str(member)))
+            square, bearing = (x * x + y * y) / location.REACH_METRES**2, math.atan2(x, y) / math.tau % 1
+            squares.append(square)
+            bearings.append(bearing)
+            sectors[min(int(square * 4), 3), int(bearing * 6)] += 1
+
+        limit = 1.95 / math.sqrt(count)  # the 0.1 % level of Kolmogorov-Smirnov
+        assert distance_from_uniform(squares) < limit
+        assert distance_from_uniform(bearings) < limit
+        expected = count / 24
+        chi_square = sum((sectors[ring, part] - expected) ** 2 / expected for ring in range(4) for part in range(6))
+        assert chi_square < 49.7  # the 0.1 % level at 23 degrees of freedom
+
+
+def distance_from_uniform(values: Sequence[float]) -> float:
+    """The Kolmogorov-Smirnov statistic of values that should be uniform in 0..1."""
+    count = len(values)
+    return max(max((i + 1) / count - value, value - i / count) for i, value in enumerate(sorted(values)))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Attackers. They know the method and everything but the key.
+
+GPS_NOISE_METRES = 20.0  # standard deviation on each axis
+SESSIONS = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """Errors in metres of several attackers on one home."""
+
+    points_seen: int
+    single: float  # takes the one point of one session
+    average: float  # averages all sessions
+    distinct: float  # averages the distinct points
+    likelihood: float  # weighs every place by how probable it makes what was seen
+
+
+def attack(rng: random.Random, user_id: str) -> Outcome:
+    home = rng.uniform(-60, 60), rng.uniform(-179, 179)
+    seen: Counter[Metres] = Counter()
+    for _ in range(SESSIONS):
+        here = moved(home, rng.gauss(0, GPS_NOISE_METRES), rng.gauss(0, GPS_NOISE_METRES))
+        seen[offset(home, shown(here, user_id))] += 1  # home is the origin: an estimate's length is its error
+    first = offset(home, shown(moved(home, rng.gauss(0, 20), rng.gauss(0, 20)), user_id))
+    return Outcome(
+        points_seen=len(seen),
+        single=math.hypot(*first),
+        average=math.hypot(*mean(seen.elements())),
+        distinct=math.hypot(*mean(seen)),
+        likelihood=math.hypot(*most_likely(seen)),
+    )
+
+
+def mean(points: Iterable[Metres]) -> Metres:
+    points = list(points)
+    return statistics.fmean(x for x, _ in points), statistics.fmean(y for _, y in points)
+
+
+def most_likely(seen: Counter[Metres]) -> Metres:
+    """The mean of all places, weighted by their likelihood.
+
+    A session shows the best-ranked point in reach. So for each possible ranking of the points seen: how probable is it
+    to be in reach of the best so often, else of the second so often, and so on? (For 20 m, a disc's edge is straight.)
+    """
+    points = seen.most_common(3)
+    (east, north), _ = points[0]
+    step = 10
+    edge = range(-56 * step, 57 * step, step)
+    places = [(east + dx, north + dy) for dx in edge for dy in edge if math.hypot(dx, dy) < 560]
+    logs = []
+    for place in places:
+        reach = [(location.REACH_METRES - math.dist(place, point)) / GPS_NOISE_METRES for point, _ in points]
+        inside = [math.log(max(math.erfc(-z / math.sqrt(2)) / 2, 1e-300)) for z in reach]
+        outside = [math.log(max(math.erfc(z / math.sqrt(2)) / 2, 1e-300)) for z in reach]
+        rankings = []
+        for ranking in itertools.permutations(range(len(points))):
+            left, log = sum(count for _, count in points), 0.0
+            for i in ranking:
+                left -= points[i][1]
+                log += points[i][1] * inside[i] + left * outside[i]
+            rankings.append(log)
+        best = max(rankings)
+        logs.append(best + math.log(sum(math.exp(log - best) for log in rankings)))
+    best = max(logs)
+    weights = [math.exp(log - best) for log in logs]
+    total = sum(weights)
+    return (
+        sum(w * x for w, (x, _) in zip(weights, places, strict=True)) / total,
+        sum(w * y for w, (_, y) in zip(weights, places, strict=True)) / total,
+    )
+
+
+def percentiles(errors: Sequence[float]) -> tuple[float, float, float]:
+    """The 1st, the 5th and the median: how close the luckiest attackers come, and how far off the usual one stays."""
+    cuts = statistics.quantiles(errors, n=100, method="inclusive")
+    return cuts[0], cuts[4], cuts[49]
+
+
+def share_within(metres: float, errors: Sequence[float]) -> float:
+    return sum(error < metres for error in errors) / len(errors)
+
+
+def summary(errors: Sequence[float]) -> str:
+    first, fifth, median = percentiles(errors)
+    return (
+        f"1st/5th/50th percentile {first:.0f}/{fifth:.0f}/{median:.0f} m, within 100 m {share_within(100, errors):.1%}"
+    )
+
+
+@pytest.fixture
+def remembered_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home's sessions ask for the same few cells over and over."""
+    monkeypatch.setattr(location, "_draw", functools.lru_cache(maxsize=4096)(location._draw))
+    monkeypatch.setattr(location, "_cells_around", functools.lru_cache(maxsize=4096)(location._cells_around))
+
+
+class TestAttackers:
+    @pytest.mark.usefixtures("remembered_draws")
+    def test_attacker_with_1000_sessions_of_gps_noise_stays_far_off(self) -> None:
+        homes = int(os.environ.get("ATTACKED_HOMES", "30"))
+        rng = random.Random(20)
+        outcomes = [attack(rng, f"member {home}") for home in range(homes)]
+
+        one_point = sum(o.points_seen == 1 for o in outcomes) / homes
+        log.info(
+            f"{homes} homes, {statistics.fmean(o.points_seen for o in outcomes):.2f} points, {one_point:.0%} only one"
+        )
+        errors = {
+            name: [getattr(o, name) for o in outcomes] for name in ("single", "average", "distinct", "likelihood")
+        }
+        errors["likelihood, one point"] = [o.likelihood for o in outcomes if o.points_seen == 1]
+        errors["likelihood, more points"] = [o.likelihood for o in outcomes if o.points_seen > 1]
+        for name, values in errors.items():
+            log.info(f"{name}: {summary(values)}")
+
+        # Most members show a single point however often they go live, and there is nothing to average.
+        assert one_point > 0.4
+        assert all(o.average == pytest.approx(o.single, abs=1e-6) for o in outcomes if o.points_seen == 1)
+        # Averaging does hardly better than one session; freshly drawn offsets would give the home away to 8 m.
+        assert percentiles(errors["average"])[2] > 0.8 * percentiles(errors["single"])[2]
+        assert percentiles(errors["average"])[2] > 270
+        # Whoever weighs everything that can be known gains in the border case (a second point), yet not the home.
+        assert percentiles(errors["likelihood"])[2] > 200
+        assert share_within(100, errors["likelihood"]) < 0.25
+
+    def test_attacker_who_knows_a_true_point_a_kilometre_away_learns_nothing(self) -> None:
+        rng = random.Random(1)
+        errors, blind, products = [], [], []
+        for member in range(int(os.environ.get("ATTACKED_HOMES", "400"))):
+            home = rng.uniform(-60, 60), rng.uniform(-179, 179)
+            bearing = rng.uniform(0, math.tau)
+            known = moved(home, 1000 * math.sin(bearing), 1000 * math.cos(bearing))
+            home_x, home_y = offset(home, shown(home, str(member)))
+            known_x, known_y = offset(known, shown(known, str(member)))
+            blind.append(math.hypot(home_x, home_y))
+            errors.append(math.hypot(home_x - known_x, home_y - known_y))  # supposes the offset is the same there
+            products.append((home_x * known_x + home_y * known_y) / location.REACH_METRES**2)
+
+        correlation = 2 * statistics.fmean(products)  # a mean square is 1/2 of the reach's
+        log.info(f"same offset as at the known point: {summary(errors)}; correlation {correlation:+.3f}")
+        log.info(f"the point shown, without a known one: {summary(blind)}")
+        assert percentiles(errors)[2] > 1.1 * percentiles(blind)[2]
+        assert percentiles(errors)[1] > 80
+        assert abs(correlation) < 0.15
+
+    def test_places_a_kilometre_apart_have_no_candidate_in_common(self) -> None:
+        """Each candidate is a hash of its own: no candidate in common is independence, not just no correlation."""
+        rng = random.Random(2)
+        for _ in range(20):
+            home = rng.uniform(-80, 80), rng.uniform(-179, 179)
+            bearing = rng.uniform(0, math.tau)
+            known = moved(home, 1000 * math.sin(bearing), 1000 * math.cos(bearing))
+            here = set(location._candidates_in_reach(*home, user_id="user", key=KEY))
+            there = set(location._candidates_in_reach(*known, user_id="user", key=KEY))
+            assert 40 < len(here) < 90
+            assert not here & there
+
+    def test_attacker_who_knows_a_true_point_next_door_finds_no_offset(self) -> None:
+        """At 100 m the point shown is mostly the same one: it does not follow the member about."""
+        rng = random.Random(3)
+        same = 0
+        for member in range(300):
+            home = rng.uniform(-60, 60), rng.uniform(-179, 179)
+            same += shown(home, str(member)) == shown(moved(home, 100, 0), str(member))
+        assert 0.65 < same / 300 < 0.88  # shared / all candidates of two discs 100 m apart: 0.77

@@ -1,0 +1,80 @@
+"""Validation answers say which field is wrong, in words that know nothing of Python."""
+
+from typing import Any
+
+import pytest
+from after_hours.profiles import CreateProfile, UpdateProfile
+from after_hours.schema import MAX_FIELD_NAME, MAX_REPORTED_ERRORS, field_errors
+from after_hours.sessions import DeviceFingerprint, StartSession
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
+
+GOOD = {"duration": 30, "latitude": 52.520008, "longitude": 13.404954}
+
+
+def errors(model: type[BaseModel], content: Any) -> dict[str, str]:
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate(content)
+    return {error["field"]: error["message"] for error in field_errors(caught.value)}
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (GOOD | {"duration": "30"}, {"duration": "Input should be a valid integer"}),
+        (GOOD | {"duration": 20}, {"duration": "Must be 15, 30 or 60"}),
+        (GOOD | {"x": 1}, {"x": "This field is not known"}),
+        ({"duration": 30, "latitude": 1}, {"longitude": "This field is required"}),
+        ([], {"body": "A JSON object is expected"}),
+        (GOOD | {"deviceFingerprint": []}, {"deviceFingerprint": "A JSON object is expected"}),
+        (GOOD | {"device_fingerprint": {}}, {"device_fingerprint": "This field is not known"}),
+    ],
+)
+def test_each_bad_field_is_named_with_a_reason(content: Any, expected: dict[str, str]) -> None:
+    assert errors(StartSession, content) == expected
+
+
+def test_an_error_never_repeats_what_was_sent() -> None:
+    told = str(errors(StartSession, GOOD | {"latitude": "52.520008, my home"}))
+    assert "home" not in told
+
+
+def test_reports_are_bounded() -> None:
+    told = errors(CreateProfile, {"x" * 1000 + str(i): i for i in range(1000)})
+    assert len(told) <= MAX_REPORTED_ERRORS
+    assert all(len(field) <= MAX_FIELD_NAME for field in told)
+
+
+def test_models_do_not_show_places_or_devices_when_printed() -> None:
+    start = StartSession.model_validate(GOOD | {"deviceFingerprint": {"deviceId": "device-4711"}})
+    assert "52.5" not in repr(start)
+    assert "13.4" not in repr(start)
+    assert "4711" not in repr(DeviceFingerprint.model_validate({"deviceId": "device-4711"}))
+
+
+@given(st.text())
+def test_a_description_is_trimmed_bounded_and_storable_or_refused(text: str) -> None:
+    storable = "\0" not in text and len(text.strip()) <= 500
+    if storable:
+        assert UpdateProfile.model_validate({"description": text}).description == (text.strip() or None)
+    else:
+        assert "description" in errors(UpdateProfile, {"description": text})
+
+
+@given(st.integers() | st.floats() | st.booleans() | st.text() | st.none())
+def test_only_three_integers_are_durations(value: Any) -> None:
+    content = GOOD | {"duration": value}
+    if type(value) is int and value in {15, 30, 60}:
+        assert StartSession.model_validate(content).duration == value
+    else:
+        assert "duration" in errors(StartSession, content)
+
+
+@given(st.floats(), st.floats())
+def test_only_points_on_earth_are_places(latitude: float, longitude: float) -> None:
+    content = GOOD | {"latitude": latitude, "longitude": longitude}
+    if abs(latitude) <= 90 and abs(longitude) <= 180 and (latitude or longitude):
+        assert StartSession.model_validate(content).latitude == latitude
+    else:
+        assert errors(StartSession, content)
