@@ -35,7 +35,7 @@ def load(function: str) -> Any:
 
 
 def http_event(*, token: str | None = None, body: Any = None, **overrides: Any) -> dict[str, Any]:
-    """An event as API Gateway makes it (payload format 2.0). `body` is sent as JSON, or as it is when it is a string."""
+    """An event as API Gateway makes it (payload format 2.0). `body` is sent as JSON, or as it is when a string."""
     headers = {"content-type": "application/json"} if body is not None else {}
     if token is not None:
         headers["authorization"] = f"Bearer {token}"

@@ -164,7 +164,7 @@ def people(migrated: postgres.Database, rows: Any, environment: None) -> dict[st
 
 @pytest.fixture
 def call(people: dict[str, members.Member]) -> Callable[..., Answer]:
-    """Call an endpoint's handler: `call("start_session", body={…})`, by the entitled member unless `who` says otherwise."""
+    """Call an endpoint's handler, as the entitled member unless `who` says otherwise."""
 
     def run(
         function: str,

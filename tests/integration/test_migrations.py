@@ -1,6 +1,7 @@
 """Migrations run on an empty database and on one that served members for a year, and lose nothing."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg2
@@ -12,24 +13,44 @@ from migrations.upgrade import upgrade
 EARLIER_TABLES = """
 CREATE TABLE after_hours_profiles (
     user_id VARCHAR(255) PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
-    photo_url TEXT NOT NULL, description TEXT, created_at TIMESTAMPTZ DEFAULT now(), updated_at TIMESTAMPTZ DEFAULT now());
+    photo_url TEXT NOT NULL,
+    description TEXT,
+    created_at TIMESTAMPTZ DEFAULT now(),
+    updated_at TIMESTAMPTZ DEFAULT now()
+);
 CREATE TABLE after_hours_preferences (
-    user_id VARCHAR(255) PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE, seeking_gender VARCHAR(50),
-    max_distance_km INTEGER, interests TEXT[], min_age INTEGER, max_age INTEGER, sexual_orientation VARCHAR(50),
-    created_at TIMESTAMPTZ DEFAULT now(), updated_at TIMESTAMPTZ DEFAULT now());
+    user_id VARCHAR(255) PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
+    seeking_gender VARCHAR(50),
+    max_distance_km INTEGER,
+    interests TEXT[],
+    min_age INTEGER,
+    max_age INTEGER,
+    sexual_orientation VARCHAR(50),
+    created_at TIMESTAMPTZ DEFAULT now(),
+    updated_at TIMESTAMPTZ DEFAULT now()
+);
 CREATE TABLE after_hours_sessions (
-    id UUID PRIMARY KEY DEFAULT gen_random_uuid(), user_id VARCHAR(255) NOT NULL REFERENCES users (id) ON DELETE CASCADE,
-    started_at TIMESTAMPTZ NOT NULL DEFAULT now(), expires_at TIMESTAMPTZ NOT NULL, ended_at TIMESTAMPTZ,
-    latitude DECIMAL(10, 8) NOT NULL, longitude DECIMAL(11, 8) NOT NULL,
-    fuzzed_latitude DECIMAL(10, 8) NOT NULL, fuzzed_longitude DECIMAL(11, 8) NOT NULL, created_at TIMESTAMPTZ DEFAULT now());
+    id UUID PRIMARY KEY DEFAULT gen_random_uuid(),
+    user_id VARCHAR(255) NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    started_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+    expires_at TIMESTAMPTZ NOT NULL,
+    ended_at TIMESTAMPTZ,
+    latitude DECIMAL(10, 8) NOT NULL,
+    longitude DECIMAL(11, 8) NOT NULL,
+    fuzzed_latitude DECIMAL(10, 8) NOT NULL,
+    fuzzed_longitude DECIMAL(11, 8) NOT NULL,
+    created_at TIMESTAMPTZ DEFAULT now()
+);
 CREATE UNIQUE INDEX idx_after_hours_sessions_active_user ON after_hours_sessions (user_id) WHERE ended_at IS NULL;
 CREATE TABLE device_fingerprints (
-    id UUID PRIMARY KEY, user_id VARCHAR(255), session_id UUID, device_id VARCHAR(255), device_model VARCHAR(100),
-    platform VARCHAR(20), created_at TIMESTAMPTZ);
+    id UUID PRIMARY KEY, user_id VARCHAR(255), session_id UUID,
+    device_id VARCHAR(255), device_model VARCHAR(100), platform VARCHAR(20), created_at TIMESTAMPTZ
+);
 """
 EARLIER_ROWS = """
 INSERT INTO after_hours_profiles (user_id, photo_url, description, created_at) VALUES
-    ('local-entitled', 'after-hours-photos/local-entitled/1.jpg', 'hello', '2026-01-01Z'), ('local-other', '', NULL, NULL);
+    ('local-entitled', 'after-hours-photos/local-entitled/1.jpg', 'hello', '2026-01-01Z'),
+    ('local-other', '', NULL, NULL);
 INSERT INTO after_hours_preferences (user_id, seeking_gender, max_distance_km, interests, min_age, max_age) VALUES
     ('local-entitled', 'Female', 25, '{chess,jazz}', 25, 35);
 INSERT INTO after_hours_sessions
@@ -124,8 +145,6 @@ def test_without_the_host_tables_the_migration_fails_and_leaves_nothing(
 
 
 def test_two_deployments_at_once_wait_for_each_other(host: postgres.Database) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(lambda _: upgrade(host.connect), range(2))
     assert first == second

@@ -10,7 +10,7 @@ from after_hours.schedules import Kind, Schedule
 from hypothesis import given
 from hypothesis import strategies as st
 
-moments = st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+moments = st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 (as it wants)
 some_schedules = st.builds(Schedule, st.sampled_from(Kind), st.uuids(version=4), moments)
 
 

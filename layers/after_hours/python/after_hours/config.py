@@ -115,10 +115,10 @@ def _checked[Model: BaseModel](model: type[Model], values: object, source: str) 
 def _read_secret(arn: str) -> dict[str, Any]:
     """GetSecretValue, signed by botocore but without a botocore client.
 
-    Every cold start of every function pays for this call, and making a client costs more than all other imports
-    together (`make bench` shows the ratio; docs/decisions/cold-start.md says why only this call is made so).
+    Every cold start of every function pays for this call, and a client would nearly double what all else costs
+    (docs/decisions/cold-start.md; `make bench` measures it).
     """
-    from botocore.auth import SigV4Auth  # noqa: PLC0415 (costs 200 ms; a test with its own secrets needs none of it)
+    from botocore.auth import SigV4Auth  # noqa: PLC0415 (only a function that reads a secret pays for it)
     from botocore.awsrequest import AWSRequest  # noqa: PLC0415
     from botocore.credentials import Credentials  # noqa: PLC0415
     from botocore.exceptions import BotoCoreError  # noqa: PLC0415

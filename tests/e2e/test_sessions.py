@@ -1,0 +1,122 @@
+"""Sessions over HTTP, on the deployed stack: one start of fifty, extensions that add up, ends that come alone."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
+
+from infra.endpoints import ENDPOINTS
+from local.stack import Stack
+from tests.e2e.conftest import Caller, NewMember
+
+START = {"duration": 15, "latitude": 52.5200081, "longitude": 13.4049541}
+
+
+@pytest.fixture
+def member(new_member: NewMember) -> Caller:
+    caller = new_member()
+    assert caller.call("POST", "/profile", {"description": "a text for one night"}).status == 201
+    return caller
+
+
+def one(connection: Connection, statement: str, *parameters: object) -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return cursor.fetchone() if cursor.description else None
+
+
+def wait_until(holds: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(1)
+
+
+def schedules(stack: Stack, session_id: str) -> set[str]:
+    client = boto3.client("scheduler", **stack.aws)
+    names = [schedule["Name"] for schedule in client.list_schedules(GroupName=stack.schedule_group)["Schedules"]]
+    return {name for name in names if session_id in name}
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.function)
+def test_no_deployed_route_answers_without_a_token(stack: Stack, endpoint: Any) -> None:
+    answer = stack.call(endpoint.method, endpoint.path)
+    assert (answer.status, answer.body["code"]) == (401, "UNAUTHORIZED")
+
+
+def test_fifty_simultaneous_starts_make_one_session(member: Caller) -> None:
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(lambda _: member.call("POST", "/session/start", START), range(50)))
+    assert Counter(answer.status for answer in answers) == {201: 1, 409: 49}
+    assert len({answer.body["session"]["id"] for answer in answers}) == 1
+    assert {answer.body["code"] for answer in answers if answer.status == 409} == {"SESSION_ALREADY_ACTIVE"}
+
+
+def test_twenty_parallel_extensions_of_15_minutes_add_exactly_300(member: Caller) -> None:
+    before = member.call("POST", "/session/start", START).body["session"]
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: member.call("POST", "/session/extend", {"additionalMinutes": 15}), range(20)))
+    assert {answer.status for answer in answers} == {200}
+    after = member.call("GET", "/session").body["session"]
+    assert datetime.fromisoformat(after["expiresAt"]) - datetime.fromisoformat(before["expiresAt"]) == timedelta(
+        minutes=300
+    )
+
+
+def test_the_schedule_ends_a_session_and_deletes_itself(member: Caller, stack: Stack, connection: Connection) -> None:
+    session = member.call("POST", "/session/start", START).body["session"]
+    assert schedules(stack, session["id"]) == {f"expire-{session['id']}", f"warn-{session['id']}"}
+    one(connection, "UPDATE after_hours_sessions SET expires_at = now() + interval '2 s' WHERE id = %s", session["id"])
+    client = boto3.client("scheduler", **stack.aws)
+    schedule = client.get_schedule(GroupName=stack.schedule_group, Name=f"expire-{session['id']}")
+    due = datetime.now(UTC) + timedelta(seconds=3)
+    client.update_schedule(
+        **{
+            name: schedule[name]
+            for name in ("GroupName", "Name", "FlexibleTimeWindow", "ActionAfterCompletion", "Target")
+        },
+        ScheduleExpression=f"at({due:%Y-%m-%dT%H:%M:%S})",
+    )
+    ended = "SELECT ended_at = expires_at, latitude, longitude, fuzzed_latitude FROM after_hours_sessions WHERE id = %s"
+    wait_until(lambda: one(connection, ended, session["id"])[0] is not None, 40)
+    assert one(connection, ended, session["id"]) == (True, None, None, None)
+    wait_until(lambda: f"expire-{session['id']}" not in schedules(stack, session["id"]), 70)
+
+
+def test_the_sweep_ends_what_the_scheduler_forgot(member: Caller, stack: Stack, connection: Connection) -> None:
+    session = member.call("POST", "/session/start", START).body["session"]
+    client = boto3.client("scheduler", **stack.aws)
+    for name in schedules(stack, session["id"]):
+        client.delete_schedule(GroupName=stack.schedule_group, Name=name)
+    one(connection, "UPDATE after_hours_sessions SET expires_at = now() WHERE id = %s", session["id"])
+    ended = "SELECT ended_at = expires_at FROM after_hours_sessions WHERE id = %s"
+    wait_until(lambda: one(connection, ended, session["id"])[0] is True, 80)
+
+
+def test_odd_bodies_pass_through_the_gateway_as_400(member: Caller) -> None:
+    for raw_body in (b"\xff\xfe", b"", b"[]", b'{"duration": NaN}', b"[" * 10_000, b'{"duration": "30"}'):
+        answer = member.call("POST", "/session/start", raw_body=raw_body)
+        assert (answer.status, answer.body["code"]) == (400, "VALIDATION_ERROR")
+
+
+def test_the_logs_of_all_functions_hold_no_secret(member: Caller, stack: Stack) -> None:
+    member.call("PATCH", "/profile", {"description": "a text for one night"})
+    member.call("POST", "/session/start", START | {"deviceFingerprint": {"deviceId": "device-4711"}})
+    member.call("POST", "/session/start", START | {"duration": "15"})
+    member.call("POST", "/session/end")
+    logs = boto3.client("logs", **stack.aws)
+    written = "".join(
+        event["message"]
+        for name in stack.functions.values()
+        for page in logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{name}")
+        for event in page["events"]
+    )
+    assert member.id in written
+    for secret in (member.token, "52.52", "13.40", "a text for one night", "device-4711", stack.jwt_secret):
+        assert secret not in written
