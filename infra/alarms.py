@@ -1,0 +1,86 @@
+"""The alarms: only what a person must act on. docs/operations.md says how."""
+
+from aws_cdk import Duration
+from aws_cdk import aws_apigatewayv2 as apigatewayv2
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+_SERVER_ERRORS_IN_FIVE_MINUTES = 5  # one is a connection that broke; five are a fault that members see
+_FAILED_SWEEPS_IN_FIVE_MINUTES = 3  # one may meet a database that restarts
+_FIVE_MINUTES = Duration.minutes(5)
+
+_AT_LEAST = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
+_BELOW = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
+
+
+class Alarms(Construct):
+    """The alarms and the topic that they publish to, which ops subscribe to."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        *,
+        dead_letters: sqs.IQueue,
+        sweep: lambda_.IFunction,
+        stage: apigatewayv2.HttpStage,
+    ) -> None:
+        super().__init__(scope, "Alarms")
+        self.topic = sns.Topic(self, "Topic", display_name="After Hours alarms", enforce_ssl=True)
+        self._alarm(
+            "DeadLetters",
+            "An event that ends or warns a session was given up. The sweep ended the session; find out why.",
+            metric=dead_letters.metric_approximate_number_of_messages_visible(period=_FIVE_MINUTES),
+            comparison=_AT_LEAST,
+            threshold=1,
+            missing=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        self._alarm(
+            "SweepAbsent",
+            "Nothing has invoked the sweep for five minutes: nobody repairs what the schedules miss.",
+            metric=sweep.metric_invocations(period=_FIVE_MINUTES),
+            comparison=_BELOW,
+            threshold=1,
+            missing=cloudwatch.TreatMissingData.BREACHING,
+        )
+        self._alarm(
+            "SweepErrors",
+            "The sweep keeps failing: nobody repairs what the schedules miss.",
+            metric=sweep.metric_errors(period=_FIVE_MINUTES),
+            comparison=_AT_LEAST,
+            threshold=_FAILED_SWEEPS_IN_FIVE_MINUTES,
+            missing=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        self._alarm(
+            "ServerErrors",
+            "Members get 5xx answers: a function fails, or the database or a secret is out of its reach.",
+            metric=stage.metric_server_error(period=_FIVE_MINUTES, statistic=cloudwatch.Stats.SUM),
+            comparison=_AT_LEAST,
+            threshold=_SERVER_ERRORS_IN_FIVE_MINUTES,
+            missing=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+
+    def _alarm(
+        self,
+        name: str,
+        description: str,
+        *,
+        metric: cloudwatch.IMetric,
+        comparison: cloudwatch.ComparisonOperator,
+        threshold: float,
+        missing: cloudwatch.TreatMissingData,
+    ) -> None:
+        alarm = cloudwatch.Alarm(
+            self,
+            name,
+            alarm_description=description,
+            metric=metric,
+            comparison_operator=comparison,
+            threshold=threshold,
+            evaluation_periods=1,
+            treat_missing_data=missing,
+        )
+        alarm.add_alarm_action(actions.SnsAction(self.topic))

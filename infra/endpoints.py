@@ -1,0 +1,28 @@
+"""The HTTP API as a table. Infrastructure, tests and local tools all read it here; a new endpoint is a new row.
+
+A row's function lives in `functions/<function>/handler.py`. Nothing here needs the CDK.
+"""
+
+from dataclasses import dataclass
+
+PREFIX = "/api/after-hours"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One route of the API and the one function that answers it; the path is relative to PREFIX."""
+
+    method: str
+    path: str
+    function: str
+
+
+ENDPOINTS = (
+    Endpoint("POST", "/profile", "create_profile"),
+    Endpoint("GET", "/profile", "get_profile"),
+    Endpoint("PATCH", "/profile", "update_profile"),
+    Endpoint("POST", "/session/start", "start_session"),
+    Endpoint("POST", "/session/end", "end_session"),
+    Endpoint("POST", "/session/extend", "extend_session"),
+    Endpoint("GET", "/session", "get_session"),
+)

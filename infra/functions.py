@@ -1,0 +1,109 @@
+"""How a function of ours is made: the one place that decides its runtime, layer, environment, logs and first rights."""
+
+from collections.abc import Iterable, Mapping
+
+from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Stack, Validations
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
+
+from infra import build
+
+LOG_RETENTION = logs.RetentionDays.ONE_MONTH
+
+_MEMORY_MB = 512
+_TIMEOUT = Duration.seconds(10)
+
+
+def function_name(scope: Construct, name: str) -> str:
+    """Form the deployed name of `functions/<name>`; known before the function is, it breaks circles of references."""
+    return f"{Stack.of(scope).stack_name}-{name}"
+
+
+class Functions(Construct):
+    """Makes functions that share a layer and an environment, and gives each of them its own role.
+
+    A role begins with the right to write to the function's own log group and to read the secrets that it is given.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        *,
+        target: build.Platform,
+        environment: Mapping[str, str],
+        secrets: Iterable[secretsmanager.ISecret],
+    ) -> None:
+        super().__init__(scope, "Functions")
+        Validations.of(self).acknowledge(
+            Acknowledgment(
+                id="AwsSolutions-L1", reason="Python 3.13 throughout: development, byte-code and Lambda move together"
+            )
+        )
+        self._target = target
+        self._architecture = (
+            lambda_.Architecture.ARM_64 if target.architecture == "arm64" else lambda_.Architecture.X86_64
+        )
+        self._environment = dict(environment)
+        self._secrets = list(secrets)
+        layer = build.layer("after_hours", target)
+        self._layer = lambda_.LayerVersion(
+            self,
+            "Layer",
+            code=_code(layer),
+            compatible_architectures=[self._architecture],
+            compatible_runtimes=[lambda_.Runtime.PYTHON_3_13],
+            description="The after_hours package and what it requires",
+        )
+
+    def make(
+        self,
+        name: str,
+        *,
+        timeout: Duration = _TIMEOUT,
+        secrets: Iterable[secretsmanager.ISecret] | None = None,
+        folders: Iterable[str] = (),
+    ) -> lambda_.Function:
+        """Make the function of `functions/<name>`.
+
+        `secrets` replaces those that a function reads otherwise; `folders` of the repository are copied into its asset.
+        """
+        scope = Construct(self, name)
+        deployed_name = function_name(self, name)
+        log_group = logs.LogGroup(
+            scope,
+            "Logs",
+            log_group_name=f"/aws/lambda/{deployed_name}",
+            retention=LOG_RETENTION,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        # A role of our own: the CDK's would come with a managed policy that may write to every log group.
+        role = iam.Role(scope, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        log_group.grant_write(role)
+        for secret in self._secrets if secrets is None else secrets:
+            role.add_to_policy(
+                iam.PolicyStatement(actions=["secretsmanager:GetSecretValue"], resources=[secret.secret_arn])
+            )
+        return lambda_.Function(
+            scope,
+            "Function",
+            function_name=deployed_name,
+            architecture=self._architecture,
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            handler="handler.handler",
+            code=_code(build.function(name, self._target, folders=folders)),
+            layers=[self._layer],
+            environment=self._environment,
+            memory_size=_MEMORY_MB,
+            timeout=timeout,
+            role=role,
+            log_group=log_group,
+            logging_format=lambda_.LoggingFormat.JSON,
+        )
+
+
+def _code(built: build.Build) -> lambda_.AssetCode:
+    """Hand a build to the CDK under the hash of what it was made from, which is the same on every machine."""
+    return lambda_.Code.from_asset(str(built.folder), asset_hash=built.digest)

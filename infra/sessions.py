@@ -1,0 +1,152 @@
+"""How a session ends by itself: one-shot schedules that invoke expire_session, and a sweep every minute behind them."""
+
+from typing import cast
+
+from aws_cdk import Acknowledgment, ArnFormat, Duration, RemovalPolicy, Stack, Validations
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_destinations as destinations
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.functions import Functions, function_name
+
+_EXPIRE = "expire_session"
+_SWEEP = "sweep"
+
+_DEAD_LETTERS_KEPT = Duration.days(14)  # the longest that SQS offers
+_EVENT_AGE = Duration.minutes(5)  # by then the sweep has done what the event was for
+_BACKGROUND_TIMEOUT = Duration.seconds(29)
+
+
+class Scheduling(Construct):
+    """The group that our schedules live in, the role that they invoke expire_session with, and their dead letters."""
+
+    def __init__(self, scope: Construct) -> None:
+        super().__init__(scope, "Scheduling")
+        stack = Stack.of(self)
+        self.group_name = stack.stack_name
+        # By name, not by reference: expire_session has this role's ARN in its environment, and the role may invoke it.
+        self.expire_function_arn = stack.format_arn(
+            service="lambda",
+            resource="function",
+            resource_name=function_name(self, _EXPIRE),
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        group = scheduler.ScheduleGroup(
+            self, "Group", schedule_group_name=self.group_name, removal_policy=RemovalPolicy.DESTROY
+        )
+        self.dead_letters = sqs.Queue(
+            self,
+            "DeadLetters",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=_DEAD_LETTERS_KEPT,
+        )
+        Validations.of(self.dead_letters).acknowledge(
+            Acknowledgment(
+                id="AwsSolutions-SQS3", reason="This is a dead-letter queue itself, of schedules and functions"
+            )
+        )
+        self.role = iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal(
+                "scheduler.amazonaws.com",
+                conditions={
+                    "StringEquals": {"aws:SourceAccount": stack.account, "aws:SourceArn": group.schedule_group_arn}
+                },
+            ),
+        )
+        self.role.add_to_policy(
+            iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[self.expire_function_arn])
+        )
+        self.role.add_to_policy(
+            iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[self.dead_letters.queue_arn])
+        )
+
+    def environment(self) -> dict[str, str]:
+        """What `after_hours.schedules` needs to know to make a schedule."""
+        return {
+            "SCHEDULE_GROUP": self.group_name,
+            "SCHEDULER_ROLE_ARN": self.role.role_arn,
+            "EXPIRE_FUNCTION_ARN": self.expire_function_arn,
+            "SCHEDULE_DEAD_LETTER_ARN": self.dead_letters.queue_arn,
+        }
+
+    def allow_scheduling(self, function: lambda_.Function) -> None:
+        """Let the function change schedules of our group, and let those use the role."""
+        _allow_on_schedules(
+            function,
+            [f"scheduler:{verb}Schedule" for verb in ("Create", "Delete", "Get", "Update")],
+            f"{self.group_name}/*",
+            reason="Schedules are named after sessions, which come and go; the group holds nothing else",
+        )
+        function.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=["iam:PassRole"],
+                resources=[self.role.role_arn],
+                conditions={"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}},
+            )
+        )
+
+    def allow_listing(self, function: lambda_.Function) -> None:
+        """Let the function list schedules.
+
+        Of all groups, for IAM: the service checks ListSchedules against `schedule/*/*`, whatever group is asked for
+        (https://github.com/aws/aws-cdk/issues/38201). A listing shows names and targets, not what a schedule sends.
+        """
+        _allow_on_schedules(
+            function,
+            ["scheduler:ListSchedules"],
+            "*/*",
+            reason="EventBridge Scheduler checks ListSchedules against schedule/*/* only, whatever group is asked for",
+        )
+
+
+def _allow_on_schedules(function: lambda_.Function, actions: list[str], schedules: str, *, reason: str) -> None:
+    """Grant the actions on a `<group>/<name>` pattern of schedules, and tell cdk-nag why it has a wildcard."""
+    arn = Stack.of(function).format_arn(service="scheduler", resource="schedule", resource_name=schedules)
+    function.add_to_role_policy(iam.PolicyStatement(actions=actions, resources=[arn]))
+    written_by_nag = f"arn:<AWS::Partition>:scheduler:<AWS::Region>:<AWS::AccountId>:schedule/{schedules}"
+    Validations.of(cast("iam.Role", function.role)).acknowledge(
+        Acknowledgment(id=f"AwsSolutions-IAM5[Resource::{written_by_nag}]", reason=reason)
+    )
+
+
+class Sessions(Construct):
+    """The two functions that end sessions, and what invokes them."""
+
+    def __init__(self, scope: Construct, *, functions: Functions, scheduling: Scheduling) -> None:
+        super().__init__(scope, "Sessions")
+        self.expire = functions.make(_EXPIRE, timeout=_BACKGROUND_TIMEOUT)
+        scheduling.allow_scheduling(self.expire)  # a session extended meanwhile gets its schedule back
+        # A schedule's dead letters are the events that never reached the function; these are the ones that it failed.
+        self.expire.configure_async_invoke(
+            max_event_age=_EVENT_AGE,
+            retry_attempts=2,
+            on_failure=destinations.SqsDestination(scheduling.dead_letters),
+        )
+
+        self.sweep = functions.make(_SWEEP, timeout=_BACKGROUND_TIMEOUT)
+        scheduling.allow_scheduling(self.sweep)
+        scheduling.allow_listing(self.sweep)
+        # The sweep of the next minute is the retry of one that failed, so neither repeats nor dead letters of its own.
+        self.sweep.configure_async_invoke(max_event_age=Duration.minutes(1), retry_attempts=0)
+        events.Rule(
+            self,
+            "EveryMinute",
+            description="Invokes the sweep, the safety net below the schedules",
+            schedule=events.Schedule.rate(Duration.minutes(1)),
+            targets=[
+                targets.LambdaFunction(
+                    self.sweep,
+                    dead_letter_queue=scheduling.dead_letters,  # ticks that could not even be delivered
+                    max_event_age=_EVENT_AGE,
+                    retry_attempts=2,
+                )
+            ],
+        )

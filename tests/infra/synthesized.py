@@ -1,0 +1,82 @@
+"""A synthesized stack, and the questions that several tests ask of it."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from infra.stack import AfterHours
+
+Resource = dict[str, Any]
+
+
+@dataclass
+class Synthesized:
+    """A stack together with what was written for it."""
+
+    stack: AfterHours
+    directory: Path
+
+    @cached_property
+    def template(self) -> dict[str, Any]:
+        template: dict[str, Any] = json.loads((self.directory / "AfterHours.template.json").read_text())
+        return template
+
+    def resources(self, resource_type: str) -> dict[str, Resource]:
+        """Logical id → resource, for every resource of a type such as `AWS::SQS::Queue`."""
+        return {key: value for key, value in self.template["Resources"].items() if value["Type"] == resource_type}
+
+    @cached_property
+    def functions(self) -> dict[str, Resource]:
+        """Short name → function, of those that are ours: the CDK adds one that runs the trigger."""
+        return {
+            resource["Properties"]["FunctionName"].removeprefix("AfterHours-"): resource
+            for resource in self.resources("AWS::Lambda::Function").values()
+            if "FunctionName" in resource["Properties"]
+        }
+
+    @property
+    def layer(self) -> Path:
+        [layer] = self.resources("AWS::Lambda::LayerVersion").values()
+        return self._asset(layer["Properties"]["Content"])
+
+    def code(self, function: str) -> Path:
+        return self._asset(self.functions[function]["Properties"]["Code"])
+
+    def _asset(self, location: dict[str, Any]) -> Path:
+        return self.directory / f"asset.{location['S3Key'].removesuffix('.zip')}"
+
+    def statements(self, role_id: str) -> Iterator[dict[str, Any]]:
+        """Yield what a role may do, with actions as a list and resources as readable strings."""
+        role = self.template["Resources"][role_id]["Properties"]
+        documents = [policy["PolicyDocument"] for policy in role.get("Policies", [])]
+        documents += [
+            policy["Properties"]["PolicyDocument"]
+            for policy in self.resources("AWS::IAM::Policy").values()
+            if {"Ref": role_id} in policy["Properties"]["Roles"]
+        ]
+        for statement in (statement for document in documents for statement in document["Statement"]):
+            actions, resources = statement["Action"], statement["Resource"]
+            yield statement | {
+                "Action": actions if isinstance(actions, list) else [actions],
+                "Resource": [readable(part) for part in (resources if isinstance(resources, list) else [resources])],
+            }
+
+    def role_of(self, function: str) -> str:
+        return self.functions[function]["Properties"]["Role"]["Fn::GetAtt"][0]
+
+
+def readable(value: Any) -> str:
+    """Write a CloudFormation value as one string: references become `<LogicalId>` or `<LogicalId.Attribute>`."""
+    match value:
+        case {"Ref": name}:
+            return f"<{name}>"
+        case {"Fn::GetAtt": path}:
+            return f"<{'.'.join(path)}>"
+        case {"Fn::Join": [separator, parts]}:
+            return separator.join(readable(part) for part in parts)
+        case str():
+            return value
+    raise AssertionError(f"Not a string of CloudFormation: {value}")

@@ -1,0 +1,157 @@
+"""What is handed to Lambda: complete, trimmed, compiled, and for the right processor."""
+
+import json
+import struct
+import subprocess
+import sys
+from importlib.util import MAGIC_NUMBER, source_hash
+from pathlib import Path
+
+import pytest
+
+from infra import build
+from infra.endpoints import ENDPOINTS
+from tests.infra.synthesized import Synthesized
+
+UNCHECKED_HASH = 0b01
+ELF_AARCH64 = 183
+
+FUNCTIONS = [*(endpoint.function for endpoint in ENDPOINTS), "expire_session", "sweep", "migrate_database"]
+
+# Isolated from this environment: no site-packages, no PYTHONPATH, only what Lambda would have.
+IMPORT_HANDLER = """
+import json, sys
+folders = sys.argv[1:]
+sys.path[:0] = folders
+import handler
+assert callable(handler.handler)
+files = {name: module.__file__ for name, module in sys.modules.items() if getattr(module, "__file__", None)}
+print(json.dumps({"folders": folders, "files": files, "stdlib": json.__file__.rsplit("/json/", 1)[0]}))
+"""
+MAKE_CLIENTS = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import boto3
+assert boto3.__file__.startswith(sys.argv[1])
+for service in ("events", "s3", "scheduler", "secretsmanager", "sts"):
+    boto3.client(service, region_name="eu-west-1")
+"""
+
+
+def _run_isolated(script: str, *arguments: Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-I", "-S", "-B", "-c", script, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env={})
+
+
+def _folders(synthesized: Synthesized) -> list[Path]:
+    return [synthesized.layer, *(synthesized.code(name) for name in FUNCTIONS)]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_imports_with_its_asset_and_layer_only(local: Synthesized, tmp_path: Path, name: str) -> None:
+    result = _run_isolated(IMPORT_HANDLER, local.code(name), local.layer / "python", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    loaded = json.loads(result.stdout)
+    allowed = (*loaded["folders"], loaded["stdlib"])
+    assert {name: file for name, file in loaded["files"].items() if not file.startswith(allowed)} == {}
+    assert not any("site-packages" in file for file in loaded["files"].values())
+
+
+def test_the_trimmed_layer_still_makes_the_clients_that_we_use(local: Synthesized, tmp_path: Path) -> None:
+    result = _run_isolated(MAKE_CLIENTS, local.layer / "python", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_layer_carries_no_service_that_we_do_not_use(aws: Synthesized) -> None:
+    services = {path.name for path in (aws.layer / "python" / "botocore" / "data").iterdir() if path.is_dir()}
+    assert services == {"events", "s3", "scheduler", "secretsmanager", "sts"}
+
+
+@pytest.mark.parametrize("stage", ["aws", "local"])
+def test_every_module_has_byte_code_that_is_taken_unchecked(request: pytest.FixtureRequest, stage: str) -> None:
+    for folder in _folders(request.getfixturevalue(stage)):
+        modules = list(folder.rglob("*.py"))
+        assert modules
+        for module in modules:
+            compiled = module.parent / "__pycache__" / f"{module.stem}.cpython-313.pyc"
+            header = compiled.read_bytes()[:16]
+            assert header[:4] == MAGIC_NUMBER, module
+            assert struct.unpack("<I", header[4:8]) == (UNCHECKED_HASH,), module
+            assert header[8:] == source_hash(module.read_bytes()), module
+
+
+def test_byte_code_names_files_as_they_are_found_on_lambda(aws: Synthesized) -> None:
+    compiled = aws.layer / "python" / "after_hours" / "__pycache__" / "__init__.cpython-313.pyc"
+    assert b"/opt/python/after_hours/__init__.py" in compiled.read_bytes()
+    assert str(build.ROOT).encode() not in compiled.read_bytes()
+
+
+def test_all_machine_code_for_aws_is_aarch64(aws: Synthesized) -> None:
+    machines = {}
+    for file in (file for folder in _folders(aws) for file in folder.rglob("*") if file.is_file()):
+        with file.open("rb") as opened:
+            start = opened.read(20)
+        if start.startswith(b"\x7fELF"):
+            machines[file.name] = struct.unpack("<H", start[18:20])[0]
+    assert any(name.startswith("_psycopg") for name in machines)
+    assert set(machines.values()) == {ELF_AARCH64}
+
+
+def test_everyone_may_read_what_lambda_reads(aws: Synthesized) -> None:
+    for file in (file for folder in _folders(aws) for file in folder.rglob("*")):
+        assert file.stat().st_mode & 0o004, file
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with one function, and no builds yet."""
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.setattr(build, "BUILDS", tmp_path / ".build")
+    (tmp_path / "functions" / "greet").mkdir(parents=True)
+    (tmp_path / "functions" / "greet" / "handler.py").write_text("handler = print\n")
+    return tmp_path
+
+
+def test_a_second_build_is_the_first_one(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = build.function("greet", build.HOST)
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: pytest.fail("built again"))
+    assert build.function("greet", build.HOST) == first
+
+
+def test_byte_code_of_this_machine_does_not_change_a_build(project: Path) -> None:
+    first = build.function("greet", build.HOST)
+    (project / "functions" / "greet" / "__pycache__").mkdir()
+    (project / "functions" / "greet" / "__pycache__" / "handler.cpython-313.pyc").write_bytes(b"anything")
+    assert build.function("greet", build.HOST) == first
+
+
+def test_an_edit_makes_a_new_build(project: Path) -> None:
+    first = build.function("greet", build.HOST)
+    (project / "functions" / "greet" / "handler.py").write_text("handler = repr\n")
+    second = build.function("greet", build.HOST)
+    assert second.digest != first.digest
+    assert (second.folder / "handler.py").read_text() == "handler = repr\n"
+
+
+def test_pure_python_is_one_build_for_all_platforms(project: Path) -> None:
+    assert build.function("greet", build.HOST) == build.function("greet", build.AWS)
+
+
+def test_an_interrupted_build_leaves_nothing_behind(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("subprocess.run", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            build.function("greet", build.HOST)
+    assert list(build.BUILDS.iterdir()) == []
+    assert build.function("greet", build.HOST).folder.is_dir()
+
+
+def test_old_builds_are_forgotten(project: Path) -> None:
+    for number in range(6):
+        (project / "functions" / "greet" / "handler.py").write_text(f"handler = {number}\n")
+        newest = build.function("greet", build.HOST)
+    assert newest.folder in set(build.BUILDS.iterdir())
+    assert len(list(build.BUILDS.iterdir())) == 3

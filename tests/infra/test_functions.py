@@ -1,0 +1,116 @@
+"""What each function runs with, and what it may do."""
+
+from pathlib import Path
+
+import pytest
+
+from infra.endpoints import ENDPOINTS
+from tests.infra.synthesized import Synthesized
+
+LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+SCHEDULES = {f"scheduler:{verb}Schedule" for verb in ("Create", "Delete", "Get", "Update")}
+BASE = LOGS | {"secretsmanager:GetSecretValue"}
+SCHEDULING = BASE | SCHEDULES | {"iam:PassRole"}
+
+RIGHTS = {endpoint.function: BASE for endpoint in ENDPOINTS} | {
+    "start_session": SCHEDULING,
+    "end_session": SCHEDULING,
+    "extend_session": SCHEDULING,
+    "expire_session": SCHEDULING | {"sqs:SendMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"},  # dead letters
+    "sweep": SCHEDULING | {"scheduler:ListSchedules"},
+    "migrate_database": BASE,
+}
+ARN = "arn:<AWS::Partition>:{}:<AWS::Region>:<AWS::AccountId>:{}"
+
+each_function = pytest.mark.parametrize("name", RIGHTS)
+
+
+def test_every_folder_of_functions_is_deployed(aws: Synthesized) -> None:
+    folders = {handler.parent.name for handler in Path("functions").glob("*/handler.py")}
+    assert folders == set(aws.functions) == set(RIGHTS)
+
+
+@each_function
+def test_runs_on_arm_with_python_3_13_and_the_layer(aws: Synthesized, name: str) -> None:
+    function = aws.functions[name]["Properties"]
+    [layer] = aws.resources("AWS::Lambda::LayerVersion")
+    assert function["Architectures"] == ["arm64"]
+    assert function["Runtime"] == "python3.13"
+    assert function["Handler"] == "handler.handler"
+    assert function["Layers"] == [{"Ref": layer}]
+
+
+@each_function
+def test_gets_the_whole_environment_and_no_endpoint(aws: Synthesized, name: str) -> None:
+    assert set(aws.functions[name]["Properties"]["Environment"]["Variables"]) == {
+        "DATABASE_SECRET_ARN", "APP_SECRET_ARN",
+        "SCHEDULE_GROUP", "SCHEDULER_ROLE_ARN", "EXPIRE_FUNCTION_ARN", "SCHEDULE_DEAD_LETTER_ARN",
+        "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL",
+    }  # fmt: skip
+
+
+@each_function
+def test_writes_json_to_a_log_group_that_forgets(aws: Synthesized, name: str) -> None:
+    logging = aws.functions[name]["Properties"]["LoggingConfig"]
+    group = aws.template["Resources"][logging["LogGroup"]["Ref"]]["Properties"]
+    assert logging["LogFormat"] == "JSON"
+    assert group == {"LogGroupName": f"/aws/lambda/AfterHours-{name}", "RetentionInDays": 30}
+
+
+@each_function
+def test_ends_before_the_api_gives_up_waiting(aws: Synthesized, name: str) -> None:
+    allowed = 600 if name == "migrate_database" else 29  # no request waits for a migration; it may fill a large table
+    assert aws.functions[name]["Properties"]["Timeout"] <= allowed
+
+
+@each_function
+def test_has_its_own_rights_and_no_others(aws: Synthesized, name: str) -> None:
+    role = aws.template["Resources"][aws.role_of(name)]["Properties"]
+    actions = [action for statement in aws.statements(aws.role_of(name)) for action in statement["Action"]]
+    assert set(actions) == RIGHTS[name]
+    assert "ManagedPolicyArns" not in role
+
+
+def test_each_role_belongs_to_one_function(aws: Synthesized) -> None:
+    assert len({aws.role_of(name) for name in RIGHTS}) == len(RIGHTS)
+
+
+def test_only_schedules_are_granted_by_pattern(aws: Synthesized) -> None:
+    """Of our group for everything, and of all groups for listing: the service cannot check that more narrowly."""
+    patterns = {
+        (resource, action)
+        for role in aws.resources("AWS::IAM::Role")
+        for statement in aws.statements(role)
+        for resource in statement["Resource"]
+        for action in statement["Action"]
+        if "*" in resource + action and not role.startswith("AWSCDKTrigger")
+    }
+    assert patterns == {(ARN.format("scheduler", "schedule/AfterHours/*"), action) for action in SCHEDULES} | {
+        (ARN.format("scheduler", "schedule/*/*"), "scheduler:ListSchedules")
+    }
+
+
+def test_functions_read_the_two_secrets_and_the_migration_only_the_database_s(aws: Synthesized) -> None:
+    [app_secret] = aws.resources("AWS::SecretsManager::Secret")
+    for name in RIGHTS:
+        [read] = [
+            statement["Resource"]
+            for statement in aws.statements(aws.role_of(name))
+            if "secretsmanager:GetSecretValue" in statement["Action"]
+        ]
+        database, *others = read
+        assert database.endswith("secret:vlvt/postgres-a1B2c3")
+        assert others == ([] if name == "migrate_database" else [f"<{app_secret}>"])
+
+
+def test_functions_pass_the_scheduler_role_to_the_scheduler_only(aws: Synthesized) -> None:
+    passed = [
+        statement
+        for name in RIGHTS
+        for statement in aws.statements(aws.role_of(name))
+        if "iam:PassRole" in statement["Action"]
+    ]
+    scheduler_role = aws.functions["start_session"]["Properties"]["Environment"]["Variables"]["SCHEDULER_ROLE_ARN"]
+    for statement in passed:
+        assert statement["Resource"] == [f"<{'.'.join(scheduler_role['Fn::GetAtt'])}>"]
+        assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}

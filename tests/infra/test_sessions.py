@@ -1,0 +1,79 @@
+"""What ends a session when nobody does."""
+
+from datetime import timedelta
+from typing import Any
+
+from tests.infra.synthesized import Synthesized
+
+
+def _environment(aws: Synthesized) -> dict[str, Any]:
+    return aws.functions["start_session"]["Properties"]["Environment"]["Variables"]
+
+
+def test_the_scheduler_role_invokes_expire_session_and_nothing_else(aws: Synthesized) -> None:
+    role = _environment(aws)["SCHEDULER_ROLE_ARN"]["Fn::GetAtt"][0]
+    [dead_letters] = aws.resources("AWS::SQS::Queue")
+    assert {action: statement["Resource"] for statement in aws.statements(role) for action in statement["Action"]} == {
+        "lambda:InvokeFunction": [
+            "arn:<AWS::Partition>:lambda:<AWS::Region>:<AWS::AccountId>:function:AfterHours-expire_session"
+        ],
+        "sqs:SendMessage": [f"<{dead_letters}.Arn>"],
+    }
+
+
+def test_only_our_group_in_our_account_assumes_the_scheduler_role(aws: Synthesized) -> None:
+    role = aws.template["Resources"][_environment(aws)["SCHEDULER_ROLE_ARN"]["Fn::GetAtt"][0]]
+    [group] = aws.resources("AWS::Scheduler::ScheduleGroup")
+    [trust] = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "scheduler.amazonaws.com"}
+    assert trust["Condition"]["StringEquals"] == {
+        "aws:SourceAccount": {"Ref": "AWS::AccountId"},
+        "aws:SourceArn": {"Fn::GetAtt": [group, "Arn"]},
+    }
+
+
+def test_schedules_are_told_the_function_that_is_deployed(aws: Synthesized) -> None:
+    [*_, arn] = _environment(aws)["EXPIRE_FUNCTION_ARN"]["Fn::Join"][1]
+    assert arn == f":function:{aws.functions['expire_session']['Properties']['FunctionName']}"
+
+
+def test_an_event_that_expire_session_fails_becomes_a_dead_letter(aws: Synthesized) -> None:
+    [dead_letters] = aws.resources("AWS::SQS::Queue")
+    configured = {
+        aws.template["Resources"][config["Properties"]["FunctionName"]["Ref"]]["Properties"]["FunctionName"]: config
+        for config in aws.resources("AWS::Lambda::EventInvokeConfig").values()
+    }
+    destination = configured["AfterHours-expire_session"]["Properties"]["DestinationConfig"]
+    assert destination == {"OnFailure": {"Destination": {"Fn::GetAtt": [dead_letters, "Arn"]}}}
+
+
+def test_dead_letters_are_encrypted_kept_for_two_weeks_and_sent_over_tls(aws: Synthesized) -> None:
+    [queue] = aws.resources("AWS::SQS::Queue").values()
+    [policy] = aws.resources("AWS::SQS::QueuePolicy").values()
+    assert queue["Properties"]["SqsManagedSseEnabled"] is True
+    assert queue["Properties"]["MessageRetentionPeriod"] == timedelta(days=14).total_seconds()
+    assert [
+        statement["Condition"]
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Deny"
+    ] == [{"Bool": {"aws:SecureTransport": "false"}}]
+
+
+def test_the_sweep_runs_every_minute(aws: Synthesized) -> None:
+    [rule] = aws.resources("AWS::Events::Rule").values()
+    [target] = rule["Properties"]["Targets"]
+    sweep = aws.template["Resources"][target["Arn"]["Fn::GetAtt"][0]]
+    assert rule["Properties"]["ScheduleExpression"] == "rate(1 minute)"
+    assert rule["Properties"]["State"] == "ENABLED"
+    assert sweep["Properties"]["FunctionName"] == "AfterHours-sweep"
+    assert {"RetryPolicy", "DeadLetterConfig"} <= target.keys()
+
+
+def test_every_alarm_tells_somebody(aws: Synthesized) -> None:
+    [topic] = aws.resources("AWS::SNS::Topic")
+    alarms = aws.resources("AWS::CloudWatch::Alarm").values()
+    assert {alarm["Properties"]["MetricName"] for alarm in alarms} == {
+        "ApproximateNumberOfMessagesVisible", "Invocations", "Errors", "5xx",
+    }  # fmt: skip
+    assert all(alarm["Properties"]["AlarmActions"] == [{"Ref": topic}] for alarm in alarms)
+    assert all(alarm["Properties"]["AlarmDescription"] for alarm in alarms)

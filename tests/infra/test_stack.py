@@ -1,0 +1,112 @@
+"""Promises of the stack as a whole."""
+
+import json
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from aws_cdk import App, Stack, Validations
+from aws_cdk import aws_sqs as sqs
+from cdk_nag import AwsSolutionsChecks
+from cfnlint import api as cfn_lint
+from cfnlint.config import ManualArgs
+
+from infra.database import MissingDatabaseSecretError
+from infra.stack import AfterHours
+from tests.infra.synthesized import Synthesized
+
+
+def test_the_stage_changes_the_platform_and_nothing_else(aws: Synthesized, local: Synthesized) -> None:
+    def comparable(template: dict[str, Any]) -> dict[str, Any]:
+        for resource in template["Resources"].values():
+            for name in ("Architectures", "CompatibleArchitectures"):
+                resource["Properties"].pop(name, None)
+        text = json.dumps(template, sort_keys=True)
+        # What follows from the platform: keys of the code's archives, and the version that is named after its content.
+        text = re.sub(r"[0-9a-f]{64}\.zip", "<archive>", text)
+        return json.loads(re.sub(r"CurrentVersion\w+", "<version>", text))
+
+    assert comparable(json.loads(json.dumps(aws.template))) == comparable(json.loads(json.dumps(local.template)))
+
+
+def test_outputs(aws: Synthesized) -> None:
+    assert set(aws.template["Outputs"]) == {"ApiUrl", "ApiId", "AppSecretArn", "ScheduleGroup", "FunctionNamePrefix"}
+    assert aws.template["Outputs"]["FunctionNamePrefix"]["Value"] == "AfterHours-"
+
+
+def test_the_app_secret_outlives_the_stack(aws: Synthesized) -> None:
+    [secret] = aws.resources("AWS::SecretsManager::Secret").values()
+    assert secret["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert secret["UpdateReplacePolicy"] == "Retain"
+    assert secret["Properties"]["GenerateSecretString"]["GenerateStringKey"] == "locationKey"
+    assert secret["Properties"]["GenerateSecretString"]["PasswordLength"] >= 32
+
+
+def test_migrations_run_before_any_function_or_route_is_touched(aws: Synthesized) -> None:
+    [migration] = aws.resources("Custom::Trigger")
+    waiting = [
+        *(function for name, function in aws.functions.items() if name != "migrate_database"),
+        *aws.resources("AWS::ApiGatewayV2::Route").values(),
+        *aws.resources("AWS::ApiGatewayV2::Stage").values(),
+        *aws.resources("AWS::Events::Rule").values(),
+    ]
+    assert all(migration in resource["DependsOn"] for resource in waiting)
+    assert (aws.code("migrate_database") / "migrations" / "env.py").exists()
+
+
+def test_a_failed_migration_fails_the_deployment(aws: Synthesized) -> None:
+    """An invocation that is waited for: the trigger then answers CloudFormation with the handler's error."""
+    [migration] = aws.resources("Custom::Trigger").values()
+    assert migration["Properties"]["InvocationType"] == "RequestResponse"
+
+
+def test_cdk_nag_has_no_complaint(aws: Synthesized) -> None:
+    report = AwsSolutionsChecks().validate_scope(aws.stack)
+    assert [(violation.rule_name, violation.violating_resources) for violation in report.violations] == []
+    assert report.success
+
+
+def test_cdk_nag_is_awake() -> None:
+    stack = Stack(App(), "Careless")
+    sqs.Queue(stack, "WithoutTls")
+    assert not AwsSolutionsChecks().validate_scope(stack).success
+
+
+def test_every_rule_that_is_set_aside_is_explained(aws: Synthesized) -> None:
+    explained = {
+        re.sub(r"^Annotation::AwsSolutions-|\[.*", "", rule): reason
+        for construct in aws.stack.node.find_all()
+        for entry in construct.node.metadata
+        if entry.type == Validations.ACKNOWLEDGED_RULES_METADATA_KEY
+        for rule, reason in entry.data.items()
+    }
+    assert set(explained) == {"APIG4", "IAM5", "L1", "SMG4", "SQS3"}
+    assert all(len(reason.split()) > 5 for reason in explained.values())
+
+
+def test_cfn_lint_has_no_complaint(aws: Synthesized) -> None:
+    # W3005: the CDK spells out that a function needs its role, which a reference says already.
+    config = ManualArgs(regions=["eu-west-1"], ignore_checks=["W3005"])
+    assert cfn_lint.lint(json.dumps(aws.template), config=config) == []
+
+
+@pytest.mark.parametrize("given", [{}, {"databaseSecretArn": ""}])
+def test_without_a_database_the_message_names_the_option_and_shows_how(given: dict[str, str]) -> None:
+    with pytest.raises(
+        MissingDatabaseSecretError, match=r"npx cdk deploy -c databaseSecretArn=arn:aws:secretsmanager:"
+    ):
+        AfterHours(App(context=given), "AfterHours")
+
+
+@pytest.mark.parametrize("given", ["vlvt/postgres", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:vlvt"])
+def test_an_incomplete_arn_of_the_database_is_refused(given: str) -> None:
+    with pytest.raises(MissingDatabaseSecretError, match=f"not the complete ARN of a secret: {given}"):
+        AfterHours(App(context={"databaseSecretArn": given}), "AfterHours")
+
+
+def test_the_app_ends_with_that_message_and_not_with_a_traceback() -> None:
+    result = subprocess.run([sys.executable, "-m", "infra.app"], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr.startswith("Deploying needs a PostgreSQL")
