@@ -13,7 +13,7 @@ from infra.secrets import app_secret
 from infra.sessions import Scheduling, Sessions
 
 # Of the endpoints, those that make, move or delete the schedules of a session.
-_SCHEDULING_ENDPOINTS = ("start_session", "end_session", "extend_session")
+_SCHEDULING_ENDPOINTS = ("start_session", "end_session", "extend_session", "delete_profile")
 
 
 class AfterHours(Stack):

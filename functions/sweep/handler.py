@@ -1,15 +1,17 @@
 from typing import Any
 
-from after_hours import jobs, sessions
+from after_hours import jobs, photos, sessions
 from after_hours.database import Database
 from after_hours.observability import logger, stack
 
 # What must come true even when a schedule, an event or a dependency was lost; promises to members first.
 DUTIES = {
     "expired": sessions.expire_overdue,
+    "lapsed": sessions.end_lapsed,
     "warned": sessions.warn_due,
     "locationsForgotten": sessions.forget_locations,
     "schedules": sessions.repair_schedules,
+    "objectsRemoved": photos.remove_due,
 }
 
 

@@ -16,6 +16,7 @@ RIGHTS = {endpoint.function: BASE for endpoint in ENDPOINTS} | {
     "start_session": SCHEDULING,
     "end_session": SCHEDULING,
     "extend_session": SCHEDULING,
+    "delete_profile": SCHEDULING,
     "expire_session": SCHEDULING | {"sqs:SendMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"},  # dead letters
     "sweep": SCHEDULING | {"scheduler:ListSchedules"},
     "migrate_database": BASE,

@@ -11,7 +11,7 @@ from typing import Any
 
 import boto3
 import pytest
-from after_hours import config, database, schedules
+from after_hours import config, database, schedules, storage
 from after_hours.database import Database
 from after_hours.observability import logger
 from moto.server import ThreadedMotoServer
@@ -34,6 +34,7 @@ ENVIRONMENT = {
     "EXPIRE_FUNCTION_ARN": "arn:aws:lambda:us-east-1:123456789012:function:expire_session",
     "SCHEDULE_DEAD_LETTER_ARN": "arn:aws:sqs:us-east-1:123456789012:dead-letters",
 }
+R2_BUCKET = "photos"
 UNREACHABLE = "http://127.0.0.1:9"  # the discard port: nobody listens
 
 
@@ -97,7 +98,9 @@ def deployed(migrated: postgres.Database, aws: str) -> dict[str, str]:
     """What the deployment makes: the secrets and the schedule group. Returns the functions' environment."""
     access = {"endpoint_url": aws, "region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}
     secrets = boto3.client("secretsmanager", **access)
-    app = {"jwtSecret": JWT_SECRET, "locationKey": LOCATION_KEY}
+    r2 = {"endpointUrl": aws, "bucket": R2_BUCKET, "accessKeyId": "c", "secretAccessKey": "d"}
+    app = {"jwtSecret": JWT_SECRET, "locationKey": LOCATION_KEY, "r2": r2}
+    boto3.client("s3", **access).create_bucket(Bucket=R2_BUCKET)
     arns = {
         f"{name.upper()}_SECRET_ARN": secrets.create_secret(Name=name, SecretString=json.dumps(value))["ARN"]
         for name, value in {"database": migrated.secret, "app": app}.items()
@@ -132,7 +135,7 @@ def environment(deployed: dict[str, str], scheduler: Any, monkeypatch: pytest.Mo
 def start_cold() -> None:
     """Forget what a warm function keeps."""
     database.shared().close()
-    for remembered in (config.settings, database.shared, schedules._client):
+    for remembered in (config.settings, database.shared, schedules._client, storage.bucket):
         remembered.cache_clear()
     for secret in (config.database_secret, config.app_secret):
         secret._value = None

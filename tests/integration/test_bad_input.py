@@ -19,6 +19,8 @@ VALID: dict[str, dict[str, Any]] = {
     "update_profile": {"description": "x"},
     "start_session": {"duration": 30, "latitude": 52.5, "longitude": 13.4},
     "extend_session": {"additionalMinutes": 15},
+    "create_preferences": {"minAge": 20},
+    "update_preferences": {"minAge": 20},
 }
 TABLES = ("after_hours_profiles", "after_hours_sessions", "device_fingerprints", "after_hours_preferences")
 

@@ -20,11 +20,25 @@ OVERDUE = (
     " VALUES ('6f1c2f8e-3f0a-4b62-9d1e-0c5b7a1d2e3f', 'local-entitled', now() - interval '1 minute', 52.5, 13.4)"
 )
 
+PREFERENCES = "INSERT INTO after_hours_preferences (user_id, min_age, max_age) VALUES ('local-entitled', 25, 40)"
+
 # function/event → the state it meets, the answer it gets
 HTTP: dict[str, tuple[str, int, str | None]] = {
     "create_profile/valid": ("", 201, None),
     "create_profile/description_too_long": ("", 400, "VALIDATION_ERROR"),
     "create_profile/not_json": ("", 400, "VALIDATION_ERROR"),
+    "create_preferences/valid": ("", 201, None),
+    "create_preferences/defaults": ("", 201, None),
+    "create_preferences/crossed_ages": ("", 400, "VALIDATION_ERROR"),
+    "create_preferences/wrong_case": ("", 400, "VALIDATION_ERROR"),
+    "get_preferences/valid": (PREFERENCES, 200, None),
+    "get_preferences/expired_token": (PREFERENCES, 401, "UNAUTHORIZED"),
+    "update_preferences/valid": (PREFERENCES, 200, None),
+    "update_preferences/clear_orientation": (PREFERENCES, 200, None),
+    "update_preferences/above_the_stored_highest_age": (PREFERENCES, 400, "VALIDATION_ERROR"),
+    "update_preferences/distance_is_text": (PREFERENCES, 400, "VALIDATION_ERROR"),
+    "delete_profile/valid": (LIVE, 204, None),
+    "delete_profile/nothing_to_leave": ("", 404, "PROFILE_NOT_FOUND"),
     "get_profile/valid": (PROFILE, 200, None),
     "get_profile/no_token": (PROFILE, 401, "UNAUTHORIZED"),
     "update_profile/valid": (PROFILE, 200, None),
@@ -73,8 +87,10 @@ def test_an_http_sample_gets_its_answer(in_state: Callable[[str], None], sample:
     function, name = sample.split("/")
     token = members.token("local-entitled", JWT_SECRET)
     answer: Answer = send(function, sample_event(function, name, token))
-    assert (answer.status, answer.body.get("code")) == (status, code)
-    assert answer.body["success"] is (status < 400)
+    assert answer.status == status
+    if status != 204:
+        assert answer.body.get("code") == code
+        assert answer.body["success"] is (status < 400)
 
 
 @pytest.mark.parametrize("sample", JOBS)

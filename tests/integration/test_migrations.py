@@ -1,14 +1,20 @@
 """Migrations run on an empty database and on one that served members for a year, and lose nothing."""
 
+import json
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg2
 import pytest
+from after_hours import config
 
 from local import members, postgres
 from migrations.upgrade import upgrade
+from tests.integration.conftest import Answer
+
+type Call = Callable[..., Answer]
 
 EARLIER_TABLES = """
 CREATE TABLE after_hours_profiles (
@@ -81,6 +87,68 @@ def host(new_database: Callable[[str], postgres.Database]) -> postgres.Database:
     members.save(connection, *members.SEEDED.values())
     connection.close()
     return database
+
+
+BROKEN_ROWS = """
+INSERT INTO after_hours_profiles (user_id, photo_url, description) VALUES
+    ('local-entitled', '', '{"' || repeat('a', 600) || '","b"}'),
+    ('local-other', '', ''),
+    ('local-unverified', '', NULL);
+INSERT INTO after_hours_preferences (user_id, seeking_gender, max_distance_km, min_age, max_age, sexual_orientation)
+VALUES
+    ('local-entitled', 'Female', 25, 40, 25, 'Straight'),
+    ('local-other', 'male', 500, 12, 120, 'straight'),
+    ('local-unverified', 'whoever', NULL, NULL, NULL, 'unsure');
+INSERT INTO after_hours_sessions
+    (user_id, expires_at, ended_at, latitude, longitude, fuzzed_latitude, fuzzed_longitude) VALUES
+    ('local-other', now(), now(), 91, 13.4, 52.5, 13.4);
+"""
+
+
+def test_rows_that_break_a_rule_are_repaired_and_counted(host: postgres.Database, output: Callable[[], str]) -> None:
+    run(host, EARLIER_TABLES + BROKEN_ROWS)
+    upgrade(host.connect)
+    descriptions = run(host, "SELECT user_id, description FROM after_hours_profiles ORDER BY 1")
+    assert [row["description"] for row in descriptions] == ['{"' + "a" * 498, None, None]
+    stored = "user_id, seeking_gender, max_distance_km, min_age, max_age, sexual_orientation"
+    assert [tuple(row.values()) for row in run(host, f"SELECT {stored} FROM after_hours_preferences ORDER BY 1")] == [
+        ("local-entitled", "Female", 25, 25, 40, "Straight"),
+        ("local-other", "Male", 200, 18, 99, "Straight"),
+        ("local-unverified", "Any", 10, 18, 99, None),
+    ]
+    assert run(host, "SELECT latitude FROM after_hours_sessions") == [{"latitude": None}]
+    logged = [json.loads(line) for line in output().splitlines() if line.startswith("{")]
+    repaired = {line["wrong"]: line["rows"] for line in logged if "wrong" in line}
+    assert repaired == {
+        "description too long or empty": 2,
+        "age out of range": 2,
+        "ages crossed": 1,
+        "distance out of range": 2,
+        "seeking gender unknown": 2,
+        "sexual orientation unknown": 2,
+        "location off the earth": 1,
+    }
+
+
+def test_a_migrated_database_serves_every_endpoint(
+    host: postgres.Database, deployed: dict[str, str], call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(host, EARLIER_TABLES + BROKEN_ROWS)
+    upgrade(host.connect)
+    monkeypatch.setattr(config.database_secret, "_value", config.DatabaseSecret.model_validate(host.secret))
+    monkeypatch.setattr(config.database_secret, "_read_at", time.monotonic())
+    assert call("get_profile").body["profile"]["description"].startswith('{"aaa')
+    assert call("update_profile", body={"description": "new"}).status == 200
+    assert call("get_preferences").body["preferences"]["minAge"] == 25
+    assert call("update_preferences", body={"maxAge": 30}).status == 200
+    start = {"duration": 15, "latitude": 52.5, "longitude": 13.4, "deviceFingerprint": {"deviceId": "d"}}
+    assert call("start_session", body=start).status == 201
+    assert call("extend_session", body={"additionalMinutes": 15}).status == 200
+    assert call("get_session").body["active"] is True
+    assert call("end_session").status == 200
+    assert call("delete_profile").status == 204
+    assert call("create_profile", body={}).status == 201
+    assert call("create_preferences", body={}).status == 201
 
 
 def columns(database: postgres.Database) -> set[tuple[str, str]]:

@@ -21,6 +21,14 @@ ENTITLEMENTS = """
     u.after_hours_consent AS consenting
 """
 
+# Whether a row's user `{user_id}` lacks one of them, or is gone.
+LAPSED = f"""
+    (
+        SELECT premium AND verified AND consenting
+        FROM (SELECT {ENTITLEMENTS} FROM users u WHERE u.id = {{user_id}}) AS member
+    ) IS NOT TRUE
+"""
+
 _ACCESS = f"SELECT {ENTITLEMENTS} FROM users u WHERE u.id = %(user_id)s"
 
 _REQUIREMENTS: tuple[tuple[str, type[ApiError]], ...] = (

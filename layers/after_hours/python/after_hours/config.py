@@ -57,6 +57,17 @@ class DatabaseSecret(BaseModel):
         return self
 
 
+class R2Secret(BaseModel):
+    """Where photos are kept, and the access key for it. The names are Cloudflare's."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, hide_input_in_errors=True)
+
+    endpoint_url: _Name
+    bucket: _Name
+    access_key_id: _Name
+    secret_access_key: Annotated[_Name, Field(repr=False)]
+
+
 class AppSecret(BaseModel):
     """The keys of the application."""
 
@@ -64,6 +75,7 @@ class AppSecret(BaseModel):
 
     jwt_secret: Annotated[_Key, Field(repr=False)]
     location_key: Annotated[_Key, Field(repr=False)]
+    r2: R2Secret
 
 
 def _is_loopback(host: str) -> bool:

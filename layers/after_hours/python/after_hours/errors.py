@@ -72,6 +72,14 @@ class ProfileNotFound(ApiError):
     status, code, message = 404, "PROFILE_NOT_FOUND", "You have no After Hours profile."
 
 
+class PreferencesExist(ApiError):
+    status, code, message = 409, "PREFERENCES_EXIST", "You already have After Hours preferences."
+
+
+class PreferencesNotFound(ApiError):
+    status, code, message = 404, "PREFERENCES_NOT_FOUND", "You have no After Hours preferences."
+
+
 class SessionAlreadyActive(ApiError):
     status, code, message = 409, "SESSION_ALREADY_ACTIVE", "You are live already."
 
@@ -91,6 +99,12 @@ class DatabaseUnavailable(ServiceUnavailable): ...
 
 
 class SecretsUnavailable(ServiceUnavailable): ...
+
+
+class SchedulerUnavailable(ServiceUnavailable): ...
+
+
+class StorageUnavailable(ServiceUnavailable): ...
 
 
 class Misconfigured(ServiceUnavailable): ...

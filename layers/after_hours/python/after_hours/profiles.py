@@ -2,13 +2,15 @@
 
 from datetime import datetime
 from typing import Annotated, Literal
+from uuid import UUID
 
-from pydantic import AfterValidator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator
 
+from after_hours import photos, sessions
 from after_hours.database import Database, Row
 from after_hours.errors import ProfileExists, ProfileNotFound
-from after_hours.schema import RequestModel, ResponseModel, Text
+from after_hours.observability import count
+from after_hours.schema import Patch, RequestModel, ResponseModel, Text
 
 MAX_DESCRIPTION = 500  # code points
 
@@ -29,14 +31,8 @@ class CreateProfile(RequestModel):
     description: Description = None
 
 
-class UpdateProfile(CreateProfile):
-    """What is absent stays, what is null is cleared; at least one field is sent."""
-
-    @model_validator(mode="after")
-    def _not_empty(self) -> "UpdateProfile":
-        if not self.model_fields_set:
-            raise PydanticCustomError("empty_patch", "At least one field is required")
-        return self
+class UpdateProfile(CreateProfile, Patch):
+    """What is absent stays, what is null is cleared."""
 
 
 class Profile(ResponseModel):
@@ -76,6 +72,36 @@ _UPDATE = """
 """ + _WITH_MAIN_PROFILE.format(changed="updated")
 
 
+# Two statements in one round trip and one transaction. The first waits for a start of the same member to finish; the
+# second sees what it did. A start that comes later finds no profile.
+_DELETE = r"""
+    SELECT FROM after_hours_profiles WHERE user_id = %(user_id)s FOR UPDATE;
+
+    WITH profile AS (
+        DELETE FROM after_hours_profiles WHERE user_id = %(user_id)s RETURNING user_id, photo_url
+    ), preferences AS (
+        DELETE FROM after_hours_preferences p USING profile WHERE p.user_id = profile.user_id
+    ), fingerprints AS (
+        DELETE FROM device_fingerprints f USING profile, after_hours_sessions s
+        WHERE s.user_id = profile.user_id AND f.session_id = s.id
+    ), sessions AS (
+        DELETE FROM after_hours_sessions s USING profile WHERE s.user_id = profile.user_id
+        RETURNING s.id, s.ended_at IS NULL AS open
+    ), removals AS (
+        INSERT INTO after_hours_removals (store, key)
+        SELECT 'r2', key
+        FROM profile, LATERAL (VALUES (photo_url), (regexp_replace(photo_url, '\.jpg$', '_thumb.jpg'))) AS photo (key)
+        WHERE key <> ''
+        ON CONFLICT (store, key) DO UPDATE SET due_at = now()
+        RETURNING store, key
+    )
+    SELECT
+        (SELECT array_agg(id::text) FROM sessions WHERE open) AS open_sessions,
+        (SELECT json_agg(removals) FROM removals) AS removals
+    FROM profile
+"""
+
+
 def create(database: Database, user_id: str, new: CreateProfile) -> Profile:
     """Create the member's profile. Raises `ProfileExists`."""
     row = database.fetch_one(_CREATE, {"user_id": user_id, "description": new.description})
@@ -92,6 +118,20 @@ def read(database: Database, user_id: str) -> Profile:
 def update(database: Database, user_id: str, changes: UpdateProfile) -> Profile:
     """Change what was sent and nothing else. Raises `ProfileNotFound`."""
     return _found(database.fetch_one(_UPDATE, {"user_id": user_id, "description": changes.description}))
+
+
+def delete(database: Database, user_id: str) -> None:
+    """Let the member leave: the live session ends, and nothing of the member remains. Raises `ProfileNotFound`.
+
+    What lies outside the database, schedules and photos, is removed after it, and by the sweep what then fails.
+    """
+    row = database.fetch_one(_DELETE, {"user_id": user_id})
+    if row is None:
+        raise ProfileNotFound
+    count("ProfilesDeleted")
+    for session_id in row["open_sessions"] or ():
+        sessions.unschedule(UUID(session_id))
+    photos.remove(database, row["removals"] or ())
 
 
 def _found(row: Row | None) -> Profile:

@@ -18,6 +18,8 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from after_hours import config
+from after_hours.aws import faults_as
+from after_hours.errors import SchedulerUnavailable
 from after_hours.observability import count, logger
 
 if TYPE_CHECKING:
@@ -84,7 +86,7 @@ def warning(session_id: UUID, expires_at: datetime) -> Schedule:
 
 
 def put(schedule: Schedule) -> None:
-    """Create the schedule or, if there is one of its name, move it. Raises botocore's errors."""
+    """Create the schedule or, if there is one of its name, move it. Raises `SchedulerUnavailable`."""
     client = _client()
     settings = config.settings()
     target: TargetTypeDef = {
@@ -103,23 +105,25 @@ def put(schedule: Schedule) -> None:
         "ActionAfterCompletion": "DELETE",
         "Target": target,
     }
-    try:
-        client.create_schedule(**request)
-    except client.exceptions.ConflictException:
-        client.update_schedule(**request)
+    with faults_as(SchedulerUnavailable):
+        try:
+            client.create_schedule(**request)
+        except client.exceptions.ConflictException:
+            client.update_schedule(**request)
 
 
 def delete(name: str) -> None:
-    """Delete a schedule; one that is gone already is fine. Raises botocore's other errors."""
+    """Delete a schedule; one that is gone already is fine. Raises `SchedulerUnavailable`."""
     client = _client()
-    with suppress(client.exceptions.ResourceNotFoundException):
+    with faults_as(SchedulerUnavailable), suppress(client.exceptions.ResourceNotFoundException):
         client.delete_schedule(Name=name, GroupName=config.settings().schedule_group)
 
 
 def names() -> set[str]:
-    """Return the names of all schedules of the group."""
+    """Return the names of all schedules of the group. Raises `SchedulerUnavailable`."""
     pages = _client().get_paginator("list_schedules").paginate(GroupName=config.settings().schedule_group)
-    return {schedule["Name"] for page in pages for schedule in page["Schedules"]}
+    with faults_as(SchedulerUnavailable):
+        return {schedule["Name"] for page in pages for schedule in page["Schedules"]}
 
 
 @dataclass(frozen=True)
@@ -150,18 +154,11 @@ def reconcile(existing: Collection[str], wanted: Collection[Schedule]) -> Repair
 @contextmanager
 def repaired_by_sweep() -> Iterator[None]:
     """Let the member's call succeed when the scheduler does not: log, count, and leave the repair to the sweep."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (see _client)
-
     try:
         yield
-    except (BotoCoreError, ClientError) as error:
+    except SchedulerUnavailable as fault:
         count("SchedulerFaults")
-        logger.warning("scheduler failed; the sweep repairs it", error=_fault(error))
-
-
-def _fault(error: Exception) -> str:
-    response: dict[str, dict[str, str]] = getattr(error, "response", {})
-    return response.get("Error", {}).get("Code", type(error).__name__)
+        logger.warning("scheduler failed; the sweep repairs it", reason=str(fault))
 
 
 @cache

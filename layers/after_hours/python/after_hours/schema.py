@@ -1,9 +1,10 @@
 """What JSON models share: camelCase names, strict types, and text that PostgreSQL can hold."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 MAX_REPORTED_ERRORS = 50  # a body of a million unknown fields must not make an answer that API Gateway refuses to carry
 MAX_FIELD_NAME = 100
@@ -20,6 +21,16 @@ class RequestModel(BaseModel):
         hide_input_in_errors=True,
         validate_default=False,
     )
+
+
+class Patch(RequestModel):
+    """A change: what is absent stays, what is null is cleared. At least one field is sent."""
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if not self.model_fields_set:
+            raise PydanticCustomError("empty_patch", "At least one field is required")
+        return self
 
 
 class ResponseModel(BaseModel):

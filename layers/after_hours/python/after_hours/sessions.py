@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from after_hours import config, location, schedules
+from after_hours import access, config, location, schedules
 from after_hours.database import Database, Row
 from after_hours.errors import NoActiveSession, ProfileRequired, ServiceUnavailable, SessionAlreadyActive
 from after_hours.observability import count, logger
@@ -26,9 +26,7 @@ def _allowed_minutes(minutes: int) -> int:
     return minutes
 
 
-Minutes = Annotated[
-    int, AfterValidator(_allowed_minutes), Field(json_schema_extra={"enum": list(ALLOWED_MINUTES)})
-]
+Minutes = Annotated[int, AfterValidator(_allowed_minutes), Field(json_schema_extra={"enum": list(ALLOWED_MINUTES)})]
 Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False, repr=False)]
 Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False, repr=False)]
 
@@ -131,6 +129,11 @@ _EXPIRE = _END.format(moment="expires_at", which=f"id = %(id)s AND {_OVERDUE}") 
 
 _EXPIRE_ALL = _END.format(moment="expires_at", which=_OVERDUE) + "RETURNING id"
 
+_END_LAPSED = (
+    _END.format(moment="now()", which=f"{_LIVE} AND {access.LAPSED.format(user_id='after_hours_sessions.user_id')}")
+    + "RETURNING id"
+)
+
 # `warned_for` is the end the member was warned of: an extended session has another end, and is warned again.
 _WARNING_DUE = f"{_LIVE} AND expires_at <= now() + %(before)s AND warned_for IS DISTINCT FROM expires_at"
 
@@ -205,7 +208,7 @@ def end(database: Database, user_id: str) -> EndedSession:
     """End the live session now and erase where it was. Raises `NoActiveSession`."""
     session = EndedSession.model_validate(_live(database.fetch_one(_END_BY_MEMBER, {"user_id": user_id})))
     count("SessionsEnded")
-    _unschedule(session.id)
+    unschedule(session.id)
     return session
 
 
@@ -243,6 +246,13 @@ def expire_overdue(database: Database) -> int:
     return expired
 
 
+def end_lapsed(database: Database) -> int:
+    """End the live sessions of members who may no longer use After Hours. Returns how many there were."""
+    ended = len(database.fetch_all(_END_LAPSED))
+    count("SessionsLapsed", ended)
+    return ended
+
+
 def warn_due(database: Database) -> int:
     """Warn every session that ends within five minutes and was not warned. Returns how many there were."""
     warned = len(database.fetch_all(_WARN_ALL, {"before": schedules.WARNING_BEFORE}))
@@ -255,8 +265,15 @@ def forget_locations(database: Database) -> int:
     return len(database.fetch_all(_FORGET))
 
 
+def unschedule(session_id: UUID) -> None:
+    """Delete the schedules of a session that is over, or leave it to the sweep."""
+    with schedules.repaired_by_sweep():
+        for kind in schedules.Kind:
+            schedules.delete(schedules.name(kind, session_id))
+
+
 def repair_schedules(database: Database) -> schedules.Repair:
-    """Make the schedules in EventBridge Scheduler those of the live sessions. Raises botocore's errors."""
+    """Make the schedules in EventBridge Scheduler those of the live sessions. Raises `SchedulerUnavailable`."""
     existing = schedules.names()  # before the sessions are read: see reconcile
     wanted = []
     for row in database.fetch_all(_ALL_LIVE, {"before": schedules.WARNING_BEFORE}):
@@ -282,9 +299,3 @@ def _schedule(session_id: UUID, expires_at: datetime) -> None:
     with schedules.repaired_by_sweep():
         schedules.put(schedules.expiry(session_id, expires_at))
         schedules.put(schedules.warning(session_id, expires_at))
-
-
-def _unschedule(session_id: UUID) -> None:
-    with schedules.repaired_by_sweep():
-        for kind in schedules.Kind:
-            schedules.delete(schedules.name(kind, session_id))

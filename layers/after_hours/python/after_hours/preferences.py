@@ -1,0 +1,137 @@
+"""Whom a member seeks in After Hours, apart from the main profile's preferences.
+
+Smart defaults are taken from the main profile once, on creation. Ages are checked against what is stored by the
+statement that stores: two phones that each send one bound can never leave a crossed pair.
+"""
+
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from after_hours.database import Database, Row
+from after_hours.errors import InvalidRequest, PreferencesExist, PreferencesNotFound
+from after_hours.schema import Patch, RequestModel, ResponseModel
+
+SeekingGender = Literal["Any", "Male", "Female", "Non-binary"]
+Orientation = Literal["Straight", "Gay", "Bisexual", "Pansexual", "Queer", "Other"]
+DistanceKm = Annotated[int, Field(ge=1, le=200)]
+Age = Annotated[int, Field(ge=18, le=99)]
+
+# The main profile's gender and sexual preference, and whom that seeks. Anything else, unknown or missing: Any.
+SEEKS: dict[tuple[str, str], SeekingGender] = {
+    ("Male", "Straight"): "Female",
+    ("Female", "Straight"): "Male",
+    ("Male", "Gay"): "Male",
+    ("Female", "Gay"): "Female",
+}
+
+_CROSSED = "The lowest age must not be above the highest"
+
+
+class CreatePreferences(RequestModel):
+    """No field is required; what is not sent comes from the main profile, or is what stands here."""
+
+    seeking_gender: SeekingGender = "Any"
+    max_distance_km: DistanceKm = 10
+    min_age: Age = 18
+    max_age: Age = 99
+    sexual_orientation: Orientation | None = None
+
+    @field_validator("max_age")
+    @classmethod
+    def _not_below_min_age(cls, max_age: int, info: ValidationInfo) -> int:
+        if max_age < info.data.get("min_age", max_age):
+            raise ValueError(_CROSSED)
+        return max_age
+
+
+class UpdatePreferences(CreatePreferences, Patch):
+    """What is absent stays as it is stored; only `sexualOrientation` can be cleared."""
+
+
+class Preferences(ResponseModel):
+    seeking_gender: SeekingGender
+    max_distance_km: int
+    min_age: int
+    max_age: int
+    sexual_orientation: Orientation | None
+
+
+_COLUMNS = "seeking_gender, max_distance_km, min_age, max_age, sexual_orientation"
+
+_READ = f"SELECT {_COLUMNS} FROM after_hours_preferences WHERE user_id = %(user_id)s"
+
+_CREATE = f"""
+    INSERT INTO after_hours_preferences AS created (user_id, {_COLUMNS})
+    SELECT
+        %(user_id)s,
+        CASE WHEN 'seeking_gender' = ANY(%(sent)s) THEN %(seeking_gender)s ELSE coalesce(main.seeks, 'Any') END,
+        %(max_distance_km)s, %(min_age)s, %(max_age)s,
+        CASE WHEN 'sexual_orientation' = ANY(%(sent)s) THEN %(sexual_orientation)s ELSE main.orientation END
+    FROM (VALUES (1)) AS one LEFT JOIN (
+        SELECT
+            seeking.seeks,
+            CASE WHEN p.sexual_preference = ANY(%(orientations)s) THEN p.sexual_preference END AS orientation
+        FROM profiles p LEFT JOIN unnest(%(genders)s, %(preferences)s, %(seeks)s) AS seeking (gender, preference, seeks)
+            ON (seeking.gender, seeking.preference) = (p.gender, p.sexual_preference)
+        WHERE p.user_id = %(user_id)s
+    ) AS main ON true
+    ON CONFLICT (user_id) DO NOTHING
+    RETURNING {_COLUMNS}
+"""
+
+
+def _changed(column: str) -> str:
+    return f"CASE WHEN '{column}' = ANY(%(sent)s) THEN %({column})s ELSE {column} END"
+
+
+# PostgreSQL evaluates the condition anew on the row as it is when its lock is held, after whoever changed it before us.
+_UPDATE = f"""
+    UPDATE after_hours_preferences SET
+        {", ".join(f"{column} = {_changed(column)}" for column in _COLUMNS.split(", "))},
+        updated_at = now()
+    WHERE user_id = %(user_id)s AND {_changed("min_age")} <= {_changed("max_age")}
+    RETURNING {_COLUMNS}
+"""
+
+
+def create(database: Database, user_id: str, new: CreatePreferences) -> Preferences:
+    """Create the member's preferences. Raises `PreferencesExist`."""
+    defaults = {
+        "genders": [gender for gender, _ in SEEKS],
+        "preferences": [preference for _, preference in SEEKS],
+        "seeks": list(SEEKS.values()),
+        "orientations": list(get_args(Orientation)),
+    }
+    row = database.fetch_one(_CREATE, _parameters(user_id, new) | defaults)
+    if row is None:
+        raise PreferencesExist
+    return Preferences.model_validate(row)
+
+
+def read(database: Database, user_id: str) -> Preferences:
+    """Return the member's preferences. Raises `PreferencesNotFound`."""
+    return _found(database.fetch_one(_READ, {"user_id": user_id}))
+
+
+def update(database: Database, user_id: str, changes: UpdatePreferences) -> Preferences:
+    """Change what was sent and nothing else.
+
+    Raises `PreferencesNotFound`, or `InvalidRequest` when the one age that was sent passes the other, stored one.
+    """
+    row = database.fetch_one(_UPDATE, _parameters(user_id, changes))
+    if row is None:
+        read(database, user_id)
+        field = "minAge" if "min_age" in changes.model_fields_set else "maxAge"
+        raise InvalidRequest([{"field": field, "message": _CROSSED}])
+    return Preferences.model_validate(row)
+
+
+def _parameters(user_id: str, sent: CreatePreferences) -> dict[str, object]:
+    return sent.model_dump() | {"user_id": user_id, "sent": list(sent.model_fields_set)}
+
+
+def _found(row: Row | None) -> Preferences:
+    if row is None:
+        raise PreferencesNotFound
+    return Preferences.model_validate(row)
