@@ -25,7 +25,8 @@ from tests.e2e.conftest import NewMember, processes_of
 def test_stack_file_is_complete(stack: Stack, place: Place) -> None:
     written = json.loads(place.stack_file.read_text())
     assert set(written) >= {
-        "apiUrl", "awsEndpointUrl", "databaseUrl", "jwtSecret", "scheduleGroup", "functions", "users",
+        "apiUrl", "awsEndpointUrl", "databaseUrl", "jwtSecret", "scheduleGroup", "r2Bucket", "r2EndpointUrl",
+        "functions", "users",
     }  # fmt: skip
     assert written["apiUrl"].endswith("/api/after-hours")
     assert set(written["users"]) == {"entitled", "other", "noPremium", "unverified", "noConsent"}
@@ -81,7 +82,7 @@ def test_curl_lines_work_as_printed(stack: Stack, connection: Connection) -> Non
         json.loads(subprocess.run(["bash", "-c", line], capture_output=True, check=True, timeout=60).stdout)
         for line in lines
     ]
-    assert [answer["success"] for answer in answers] == [True] * 5
+    assert [answer for answer in answers if not answer["success"]] == []
     profile, started, seen, extended, ended = answers
     assert profile["profile"]["userId"] == entitled
     assert seen["active"] is True
@@ -124,7 +125,7 @@ def test_interrupted_start_leaves_no_process(tmp_path: Path, number: signal.Sign
         run.send_signal(number)
         run.send_signal(number)  # an impatient second one must not cut the cleaning short
         assert run.wait(60) == 0
-    assert processes_of(place) == []
+    _until(lambda: processes_of(place) == [], seconds=2)
     assert not place.stack_file.exists()
     assert list(place.temporary.iterdir()) == []
 
@@ -143,7 +144,7 @@ def test_start_after_a_crash_ends_what_was_left_behind(tmp_path: Path) -> None:
         run.send_signal(signal.SIGINT)
         output, _ = run.communicate(timeout=60)
     assert "ended what an earlier run left behind: " in output
-    assert processes_of(place) == []
+    _until(lambda: processes_of(place) == [], seconds=2)
 
 
 def test_reused_pid_is_not_ours(tmp_path: Path) -> None:

@@ -1,0 +1,102 @@
+"""MiniStack, a local AWS from PyPI, on a loopback port and with nothing of this machine's own AWS account in sight."""
+
+import os
+from typing import TypedDict
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from local.place import NODE_FOLDER, REPOSITORY, Place
+from local.processes import Processes
+
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+_MINISTACK = REPOSITORY / ".local" / "ministack" / "bin" / "python"
+
+
+class Access(TypedDict):
+    """The keyword arguments that point a boto3 client at the local AWS."""
+
+    endpoint_url: str
+    region_name: str
+    aws_access_key_id: str
+    aws_secret_access_key: str
+
+
+def access(endpoint_url: str) -> Access:
+    return {
+        "endpoint_url": endpoint_url,
+        "region_name": REGION,
+        "aws_access_key_id": "test",
+        "aws_secret_access_key": "test",
+    }
+
+
+def forget_own_account() -> None:
+    """Drop this machine's AWS settings from the environment: whatever goes wrong goes wrong in no real account."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(_NO_OWN_SETTINGS)
+
+
+_NO_OWN_SETTINGS = {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+def command_line_environment(endpoint_url: str) -> dict[str, str]:
+    """The environment in which a command line tool, `cdk` say, sees the local AWS alone."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK_"))}
+    return (
+        inherited
+        | _NO_OWN_SETTINGS
+        | {
+            "AWS_ENDPOINT_URL": endpoint_url,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+        }
+    )
+
+
+def start(place: Place, processes: Processes) -> str:
+    """Start MiniStack and wait until it answers; its URL."""
+    port = processes.start_server(
+        "ministack",
+        lambda _port: [_MINISTACK, "-m", "ministack"],
+        environment=lambda port: _environment(place, port),
+        is_ready=_answers,
+    )
+    return _url(port)
+
+
+def _environment(place: Place, port: int) -> dict[str, str]:
+    """All that MiniStack sees, and with it every function it runs: its workers inherit this."""
+    return {
+        "PATH": os.pathsep.join([str(NODE_FOLDER), os.defpath]),  # the CDK's helper functions are written for Node.js
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "HOME": str(place.temporary),
+        "TMPDIR": str(place.temporary),
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_REGION": REGION,
+        "MINISTACK_ACCOUNT_ID": ACCOUNT,
+        # Listeners of its own on fixed ports, which would clash with a second system.
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+    }
+
+
+def _answers(port: int) -> bool:
+    try:
+        urlopen(f"{_url(port)}/_ministack/ready", timeout=5).close()  # noqa: S310 (our own http://127.0.0.1)
+    except (URLError, ConnectionError, TimeoutError):
+        return False
+    return True
+
+
+def _url(port: int) -> str:
+    return f"http://127.0.0.1:{port}"

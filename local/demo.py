@@ -1,0 +1,254 @@
+"""`make demo`: the whole story of an After Hours session, played against the running system, each step checked."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import boto3
+
+from local import aws, members
+from local.members import Member
+from local.place import Problem, command_line
+from local.processes import end_on_any_interruption
+from local.progress import Tell, clock
+from local.stack import Answer, Stack
+
+_HERE = {"latitude": 40.7411, "longitude": -73.9897}
+_REFUSALS = {
+    "noPremium": ("has no subscription", "PREMIUM_REQUIRED"),
+    "unverified": ("has not shown an ID", "VERIFICATION_REQUIRED"),
+    "noConsent": ("has not agreed to After Hours", "CONSENT_REQUIRED"),
+}
+
+# The local scheduler looks for due schedules every 10 s. The sweep comes every minute and would end an overdue session,
+# too; the demo wants to see the schedule do it, and so picks a moment when that one comes first.
+_NOTICE = timedelta(seconds=10)
+_SCHEDULER_NEEDS = timedelta(seconds=20)
+_SWEEP_EVERY = timedelta(minutes=1)
+_ATTEMPTS = 3
+
+
+class Demo:
+    """One showing, with a member of its own who is gone afterwards: the seeded members stay as they were."""
+
+    def __init__(self, stack: Stack, tell: Tell) -> None:
+        self._stack = stack
+        self._tell = tell
+        self._robin = Member(f"demo-{uuid4()}", "Robin", 27, "Female", "Straight")
+        self._token = stack.token(self._robin.id)
+        self._scheduler = boto3.client("scheduler", **stack.aws)
+        self._logs = boto3.client("logs", **stack.aws)
+
+    def play(self) -> None:
+        """Play all of it. Raises Problem at the first thing that is not as promised."""
+        with closing(self._stack.connect()) as connection:
+            members.save(connection, self._robin)
+        try:
+            self._who_gets_in()
+            self._a_session()
+            self._an_expiry()
+        finally:
+            self._call("POST", "/session/end")  # an unfinished showing leaves no schedules behind either
+            with closing(self._stack.connect()) as connection:
+                members.remove(connection, self._robin)
+
+    def _who_gets_in(self) -> None:
+        self._tell("Robin, 27, subscribed, verified and consenting, opens After Hours.")
+        _expect_answer(self._stack.call("GET", "/session"), 401, "UNAUTHORIZED")
+        self._tell("  without a token: 401")
+        for name, (reason, code) in _REFUSALS.items():
+            member = members.SEEDED[name]
+            _expect_answer(self._stack.call("GET", "/session", token=self._stack.users[name].token), 403, code)
+            self._tell(f"  {member.name}, who {reason}: 403 {code}")
+        body = _expect_answer(self._call("GET", "/session"), 200)
+        _expect(body["active"] is False, "Robin is not live yet")
+        self._tell("  Robin: 200, and not live yet")
+
+    def _a_session(self) -> None:
+        _expect_answer(self._call("POST", "/session/start", {"duration": 15, **_HERE}), 400, "PROFILE_REQUIRED")
+        self._tell("Going live needs a profile: 400 PROFILE_REQUIRED")
+        profile = _expect_answer(self._call("POST", "/profile", {"description": "One demo, then home"}), 201)["profile"]
+        _expect((profile["name"], profile["age"]) == ("Robin", 27), "name and age come from the main profile")
+        self._tell(f"Robin writes one: 201, “{profile['description']}”, as {profile['name']}, {profile['age']}")
+
+        session = self._start()
+        live = _expect_answer(self._call("GET", "/session"), 200)
+        _expect(live["active"] and live["session"]["id"] == session["id"], "the session is live")
+        self._tell(f"  live: {live['session']['remainingSeconds']} seconds left")
+        extended = _expect_answer(self._call("POST", "/session/extend", {"additionalMinutes": 30}), 200)["session"]
+        gained = datetime.fromisoformat(extended["expiresAt"]) - datetime.fromisoformat(session["expiresAt"])
+        _expect(gained == timedelta(minutes=30), "extending by 30 minutes adds 30 minutes")
+        self._tell(f"  extended by {extended['extendedByMinutes']} minutes, until {_time(extended['expiresAt'])}")
+        second = self._call("POST", "/session/start", {"duration": 60, **_HERE})
+        body = _expect_answer(second, 409, "SESSION_ALREADY_ACTIVE")
+        _expect(body["session"]["id"] == session["id"], "the refusal of a second start names the live session")
+        self._tell("  a second start: 409 SESSION_ALREADY_ACTIVE, with the live session")
+        ended = _expect_answer(self._call("POST", "/session/end"), 200)["session"]
+        _expect(ended["id"] == session["id"], "the session ended is the one started")
+        self._tell(f"  ended by Robin at {_time(ended['endedAt'])}")
+
+    def _an_expiry(self) -> None:
+        for _ in range(_ATTEMPTS):
+            if self._ended_by_its_schedule():
+                return
+            self._tell("  the sweep came first this time, and is meant to: once more, with a new session")
+        raise Problem(f"Not as promised: in {_ATTEMPTS} sessions, none was ended by its schedule")
+
+    def _ended_by_its_schedule(self) -> bool:
+        """Let a session run out; whether its schedule ended it (True) or the sweep did (False)."""
+        session = self._start()
+        schedule = f"expire-{session['id']}"
+        expression = self._scheduler.get_schedule(GroupName=self._stack.schedule_group, Name=schedule)[
+            "ScheduleExpression"
+        ]
+        self._tell(f"  EventBridge Scheduler holds {schedule}: {expression}")
+
+        expires_at = self._moment_for_the_schedule()
+        self._bring_near(session["id"], schedule, expires_at)
+        self._tell(
+            f"  as if time had passed, its end is brought near: {_time(expires_at)}. Nobody touches it from here on."
+        )
+        while (left := (expires_at - datetime.now(UTC)).total_seconds()) > 0:
+            self._tell(f"    … {left:2.0f} seconds left")
+            time.sleep(min(left, 5))
+        body = _expect_answer(self._call("GET", "/session"), 200)
+        _expect(body["active"] is False, "the session is over at the second it says")
+        self._tell("  time is up: GET /session says it is over, even before anything has closed it")
+
+        waited = _wait_for("the session is closed within a minute", 60, lambda: self._ended_at(session["id"]))
+        _expect(waited == expires_at, "the session ended when it was due")
+        outcome = _wait_for(
+            "expire_session logs what it did at the expiry", 30, lambda: self._outcome_of_expiry(session["id"])
+        )
+        if outcome != "expired":
+            return False
+        self._tell("  closed by the schedule: the log of expire_session says")
+        self._tell(f"    {json.dumps({'kind': 'expiry', 'sessionId': session['id'], 'outcome': outcome})}")
+        _wait_for("the schedule has deleted itself", 15, lambda: not self._exists(schedule))
+        self._tell("  and the schedule has deleted itself")
+        return True
+
+    def _start(self) -> dict[str, Any]:
+        session: dict[str, Any] = _expect_answer(self._call("POST", "/session/start", {"duration": 15, **_HERE}), 201)[
+            "session"
+        ]
+        self._tell(f"Robin goes live for {session['durationMinutes']} minutes, until {_time(session['expiresAt'])}")
+        return session
+
+    def _moment_for_the_schedule(self) -> datetime:
+        """A moment soon, in whole seconds, after which the scheduler comes by before the sweep does."""
+        soon = datetime.now(UTC).replace(microsecond=0) + _NOTICE
+        sweeps = self._log_of("sweep", since=datetime.now(UTC) - 2 * _SWEEP_EVERY)
+        if not sweeps:
+            return soon
+        next_sweep = max(at for at, _ in sweeps) + _SWEEP_EVERY
+        while next_sweep < soon:
+            next_sweep += _SWEEP_EVERY
+        if soon + _SCHEDULER_NEEDS < next_sweep:
+            return soon
+        return next_sweep.replace(microsecond=0) + timedelta(seconds=5)
+
+    def _bring_near(self, session_id: str, schedule: str, expires_at: datetime) -> None:
+        with closing(self._stack.connect()) as connection, connection, connection.cursor() as cursor:
+            cursor.execute("UPDATE after_hours_sessions SET expires_at = %s WHERE id = %s", (expires_at, session_id))
+        now = self._scheduler.get_schedule(GroupName=self._stack.schedule_group, Name=schedule)
+        self._scheduler.update_schedule(
+            GroupName=now["GroupName"],
+            Name=now["Name"],
+            ScheduleExpression=f"at({expires_at:%Y-%m-%dT%H:%M:%S})",
+            ScheduleExpressionTimezone="UTC",
+            FlexibleTimeWindow=now["FlexibleTimeWindow"],
+            ActionAfterCompletion=now["ActionAfterCompletion"],
+            Target=now["Target"],
+        )
+
+    def _ended_at(self, session_id: str) -> datetime | None:
+        with closing(self._stack.connect()) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT ended_at FROM after_hours_sessions WHERE id = %s", (session_id,))
+            row = cursor.fetchone()
+            return row[0] if row else None
+
+    def _outcome_of_expiry(self, session_id: str) -> str | None:
+        """What expire_session logged of this session's expiry."""
+        for _, entry in self._log_of("expire_session", since=datetime.now(UTC) - timedelta(minutes=10)):
+            outcome = entry.get("outcome")
+            if isinstance(outcome, dict) and (outcome.get("kind"), outcome.get("sessionId")) == ("expiry", session_id):
+                return str(outcome.get("outcome"))
+        return None
+
+    def _log_of(self, function: str, since: datetime) -> list[tuple[datetime, dict[str, Any]]]:
+        """The structured lines in a function's log, with their times."""
+        group = f"/aws/lambda/{self._stack.functions[function]}"
+        pages = self._logs.get_paginator("filter_log_events").paginate(
+            logGroupName=group, startTime=int(since.timestamp() * 1000)
+        )
+        return [
+            (datetime.fromtimestamp(event["timestamp"] / 1000, UTC), json.loads(event["message"]))
+            for page in pages
+            for event in page["events"]
+            if event["message"].startswith("{")
+        ]
+
+    def _exists(self, schedule: str) -> bool:
+        try:
+            self._scheduler.get_schedule(GroupName=self._stack.schedule_group, Name=schedule)
+        except self._scheduler.exceptions.ResourceNotFoundException:
+            return False
+        return True
+
+    def _call(self, method: str, path: str, body: object = None) -> Answer:
+        return self._stack.call(method, path, token=self._token, body=body)
+
+
+def _expect(holds: object, promise: str) -> None:
+    if not holds:
+        raise Problem(f"Not as promised: {promise}")
+
+
+def _expect_answer(answer: Answer, status: int, code: str | None = None) -> Any:  # noqa: ANN401 (any JSON)
+    """The body of an answer that is as it should be."""
+    said = answer.body.get("code") if isinstance(answer.body, dict) else None
+    _expect(
+        (answer.status, said) == (status, code),
+        f"the answer should be {status} {code or ''}; it is {answer.status} {json.dumps(answer.body)}",
+    )
+    return answer.body
+
+
+def _wait_for[T](promise: str, seconds: float, look: Callable[[], T | None]) -> T:
+    """What `look` finds, as soon as it finds something."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        _expect(time.monotonic() < deadline, promise)
+        time.sleep(0.5)
+    return found
+
+
+def _time(moment: str | datetime) -> str:
+    at = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return f"{at.astimezone():%H:%M:%S}"
+
+
+def main() -> int:
+    place = command_line(__doc__).parse_args().place
+    end_on_any_interruption()
+    aws.forget_own_account()
+    tell = clock()
+    try:
+        Demo(Stack.load(place), tell).play()
+    except Problem as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 1
+    tell("All as promised.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

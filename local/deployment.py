@@ -1,0 +1,102 @@
+"""Deploy the CDK app to the local AWS with the real `cdk`, exactly as ops do to the real one."""
+
+import json
+import os
+import secrets
+import signal
+import sys
+from pathlib import Path
+
+import boto3
+
+from local import aws
+from local.place import NODE_FOLDER, REPOSITORY, Place
+from local.postgres import Database
+from local.processes import Process, Processes
+from local.progress import Tell
+
+STACK = "AfterHours"
+_R2_BUCKET = "vlvt-photos"
+_CDK = REPOSITORY / "node_modules" / ".bin" / "cdk"
+_STEP_SECONDS = 600
+_QUIET = ("--no-notices", "--no-color", "--ci")
+
+
+def put_database_secret(access: aws.Access, database: Database) -> str:
+    """Put the secret that a deployment is pointed to; its ARN."""
+    secret = boto3.client("secretsmanager", **access).create_secret(
+        Name="after-hours-database", SecretString=json.dumps(database.secret)
+    )
+    return str(secret["ARN"])
+
+
+def deploy(
+    place: Place, processes: Processes, endpoint_url: str, database_secret_arn: str, tell: Tell
+) -> dict[str, str]:
+    """Bootstrap, synthesize and deploy; the stack's outputs. Problem with what `cdk` said when a step fails."""
+    environment = _environment(place, endpoint_url)
+    assembly = place.root / "cdk.out"
+    outputs = place.root / "outputs.json"
+
+    def cdk(command: str, *arguments: str | Path, folder: Path = REPOSITORY) -> Process:
+        line = [_CDK, command, *_QUIET, *arguments]
+        # Interrupted, it has nothing worth saving: builds appear whole or not at all, and its AWS is about to end, too.
+        return processes.start(
+            f"cdk-{command}", line, environment=environment, folder=folder, stop_signal=signal.SIGKILL
+        )
+
+    tell("building and synthesizing the CDK app, and bootstrapping the local AWS…")
+    # Side by side: neither needs the other, and bootstrapping is mostly waiting.
+    context = ("-c", "stage=local", "-c", f"databaseSecretArn={database_secret_arn}")
+    synth = cdk("synth", "--quiet", "--output", assembly, *context)
+    # Where there is no cdk.json: bootstrapping would synthesize the app as well, only to look for environments in it.
+    bootstrap = cdk("bootstrap", f"aws://{aws.ACCOUNT}/{aws.REGION}", folder=place.root)
+    processes.finish(synth, seconds=_STEP_SECONDS)
+    processes.finish(bootstrap, seconds=_STEP_SECONDS)
+
+    tell("deploying…")
+    unattended = ("--require-approval", "never", "--method", "direct", "--progress", "events")
+    deployment = cdk("deploy", STACK, "--app", assembly, *unattended, "--outputs-file", outputs)
+    processes.finish(deployment, seconds=_STEP_SECONDS)
+    result: dict[str, str] = json.loads(outputs.read_text())[STACK]
+    return result
+
+
+def create_r2_bucket(access: aws.Access) -> dict[str, str]:
+    """Create the bucket that stands for Cloudflare R2, which speaks S3, too; what the app secret says of it."""
+    boto3.client("s3", **access).create_bucket(Bucket=_R2_BUCKET)
+    return {
+        "endpointUrl": access["endpoint_url"],
+        "bucket": _R2_BUCKET,
+        "accessKeyId": access["aws_access_key_id"],
+        "secretAccessKey": access["aws_secret_access_key"],
+    }
+
+
+def complete_app_secret(access: aws.Access, arn: str, r2: dict[str, str]) -> str:
+    """Add what the deployment cannot make up to the app secret, as ops do after their first one; the JWT secret."""
+    client = boto3.client("secretsmanager", **access)
+    secret = json.loads(client.get_secret_value(SecretId=arn)["SecretString"])
+    secret |= {"jwtSecret": secrets.token_urlsafe(48), "r2": r2}
+    client.put_secret_value(SecretId=arn, SecretString=json.dumps(secret))
+    return str(secret["jwtSecret"])
+
+
+def functions(access: aws.Access, prefix: str) -> dict[str, str]:
+    """Short name to deployed name of the functions of ours; the CDK's own helpers are left out."""
+    pages = boto3.client("lambda", **access).get_paginator("list_functions").paginate()
+    deployed = {function["FunctionName"].removeprefix(prefix) for page in pages for function in page["Functions"]}
+    ours = {handler.parent.name for handler in (REPOSITORY / "functions").glob("*/handler.py")}
+    return {name: f"{prefix}{name}" for name in sorted(deployed & ours)}
+
+
+def _environment(place: Place, endpoint_url: str) -> dict[str, str]:
+    environment = aws.command_line_environment(endpoint_url)
+    return environment | {
+        "PATH": os.pathsep.join(
+            [str(NODE_FOLDER), str(Path(sys.executable).parent), environment.get("PATH", os.defpath)]
+        ),
+        "CDK_HOME": str(place.root / "cdk-home"),
+        "CDK_DISABLE_CLI_TELEMETRY": "true",
+        "CDK_DISABLE_VERSION_CHECK": "true",
+    }

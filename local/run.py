@@ -1,0 +1,132 @@
+"""`make run`: the whole system on this machine, until Ctrl-C."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from shlex import quote
+
+from local import aws, deployment, members, postgres
+from local.place import Place, Problem, command_line
+from local.processes import Processes, end_on_any_interruption, interruptions_held_back
+from local.progress import Tell, clock
+from local.stack import Stack, User
+
+# What the invitation offers to paste; in this order each call makes sense after the one before.
+CALLS: tuple[tuple[str, str, str, dict[str, object] | None], ...] = (
+    ("Make an After Hours profile", "POST", "/profile", {"description": "Here until the last train"}),
+    ("Go live for 15 minutes", "POST", "/session/start", {"duration": 15, "latitude": 40.7411, "longitude": -73.9897}),
+    ("See the live session", "GET", "/session", None),
+    ("Stay a quarter of an hour longer", "POST", "/session/extend", {"additionalMinutes": 15}),
+    ("Leave", "POST", "/session/end", None),
+)
+
+
+@contextmanager
+def running_system(place: Place, tell: Tell) -> Iterator[Stack]:
+    """Bring up a whole system in this place, and end all of it on the way out, however that is.
+
+    Raises Problem when one is running there already or when this one cannot start.
+    """
+    with place.occupied():
+        processes = Processes(place)
+        if leftovers := processes.end_all():
+            tell(f"ended what an earlier run left behind: {', '.join(leftovers)}")
+        try:
+            yield _bring_up(place, processes, tell)
+        finally:
+            with interruptions_held_back():
+                tell("stopping…")
+                place.stack_file.unlink(missing_ok=True)
+                processes.end_all()
+                place.empty(place.temporary)
+                tell("stopped")
+
+
+def _bring_up(place: Place, processes: Processes, tell: Tell) -> Stack:
+    place.stack_file.unlink(missing_ok=True)
+    place.empty(place.temporary, place.logs)
+
+    tell("starting PostgreSQL and seeding its members…")
+    database = postgres.start(place, processes)
+    with closing(database.connect()) as connection:
+        members.create_host_tables(connection)
+        members.save(connection, *members.SEEDED.values())
+
+    tell("starting the local AWS…")
+    endpoint_url = aws.start(place, processes)
+    access = aws.access(endpoint_url)
+    database_secret_arn = deployment.put_database_secret(access, database)
+
+    outputs = deployment.deploy(place, processes, endpoint_url, database_secret_arn, tell)
+    r2 = deployment.create_r2_bucket(access)
+    jwt_secret = deployment.complete_app_secret(access, outputs["AppSecretArn"], r2)
+    stack = Stack(
+        api_url=f"{endpoint_url}/_aws/execute-api/{outputs['ApiId']}/api/after-hours",
+        aws_endpoint_url=endpoint_url,
+        database_url=database.url,
+        jwt_secret=jwt_secret,
+        schedule_group=outputs["ScheduleGroup"],
+        r2_bucket=r2["bucket"],
+        r2_endpoint_url=r2["endpointUrl"],
+        functions=deployment.functions(access, outputs["FunctionNamePrefix"]),
+        users={
+            name: User(id=member.id, token=members.token(member.id, jwt_secret))
+            for name, member in members.SEEDED.items()
+        },
+    )
+    stack.save(place)
+    return stack
+
+
+def curl(stack: Stack, method: str, path: str, body: dict[str, object] | None) -> str:
+    """A line for the shell that works as it stands."""
+    words = ["curl", "-sS", "-w", r"\n", "-X", method, stack.api_url + path]
+    words += ["-H", f"Authorization: Bearer {stack.users['entitled'].token}"]
+    if body is not None:
+        words += ["-H", "Content-Type: application/json", "-d", json.dumps(body)]
+    return " ".join(quote(word) for word in words)
+
+
+def invitation(stack: Stack) -> str:
+    """What a newcomer needs to play with the running system."""
+    exports = [f"export API={quote(stack.api_url)}"] + [
+        f"export TOKEN_{_shell_name(name)}={quote(user.token)}" for name, user in stack.users.items()
+    ]
+    calls = [f"# {title}\n{curl(stack, method, path, body)}" for title, method, path, body in CALLS]
+    return "\n\n".join(
+        [
+            f"After Hours is running at {stack.api_url}",
+            "Members and where to reach them, for your shell:\n\n" + "\n".join(exports),
+            "Paste these one after the other:",
+            *calls,
+            "In another terminal: make demo (the whole story), make invoke FUNCTION=start_session (a sample event)",
+            "All addresses: .local/stack.json · logs: .local/logs · Ctrl-C stops everything",
+        ]
+    )
+
+
+def _shell_name(name: str) -> str:
+    return "".join(f"_{letter}" if letter.isupper() else letter.upper() for letter in name)
+
+
+def main() -> int:
+    place = command_line(__doc__).parse_args().place
+    end_on_any_interruption()
+    aws.forget_own_account()
+    tell = clock()
+    try:
+        with running_system(place, tell) as stack:
+            tell("ready")
+            print(f"\n{invitation(stack)}\n", flush=True)
+            processes = Processes(place)
+            processes.watch()
+    except KeyboardInterrupt:
+        return 0
+    except Problem as problem:
+        print(problem, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
