@@ -3,18 +3,21 @@
 import io
 import struct
 import zlib
-from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms, ImageDraw, ImageFilter
+import pillow_heif
+from PIL import Image, ImageDraw, ImageFilter
+from PIL.TiffImagePlugin import IFDRational
+
+pillow_heif.register_heif_opener()  # for saving; what is tested opens files in its own way
 
 Pixels = np.ndarray[Any, np.dtype[np.float32]]
 
 
 def _texture(random: np.random.Generator, width: int, height: int, *, finest: int, slope: float) -> Pixels:
-    """Sum of smooth noise in octaves down to `finest` pixels, each weaker by `slope`: 1/f, as natural scenes have it."""
+    """Smooth noise in octaves down to `finest` pixels, each weaker by `slope`: 1/f, as natural scenes have it."""
     total = np.zeros((height, width), np.float32)
     cell, weight = 2 ** int(np.log2(max(width, height)) - 1), 1.0
     while cell >= finest:
@@ -30,8 +33,9 @@ def _texture(random: np.random.Generator, width: int, height: int, *, finest: in
 
 @cache
 def photograph(width: int, height: int, *, seed: int = 1, noise: float = 1.0, finest: int = 2) -> Image.Image:
-    """RGB picture with what a phone's photo has: soft skin-like shading, 1/f texture, hard edges, fine lines and hair, and
-    sensor noise that grows with brightness and is a little correlated, as demosaicing leaves it.
+    """RGB picture with what a phone's photo has: soft skin-like shading, 1/f texture, hard edges, hair, sensor noise.
+
+    The noise grows with brightness and is a little correlated, as demosaicing leaves it.
 
     `noise` scales the sensor noise, `finest` is the size in pixels of the smallest texture. The same arguments give the
     same pixels in every process.
@@ -62,7 +66,9 @@ def photograph(width: int, height: int, *, seed: int = 1, noise: float = 1.0, fi
             x, y = x + 9 * unit * np.cos(angle), y + 9 * unit * np.sin(angle)
             angle += bend
             points.append((x, y))
-        draw.line(points, fill=(shade, int(shade * 0.85), int(shade * 0.7)), width=max(1, int(unit * random.uniform(0.3, 1))))
+        draw.line(
+            points, fill=(shade, int(shade * 0.85), int(shade * 0.7)), width=max(1, int(unit * random.uniform(0.3, 1)))
+        )
     pixels = np.asarray(canvas.filter(ImageFilter.GaussianBlur(0.9))).astype(np.float32)  # no lens is sharper
     detail = _texture(random, width, height, finest=finest, slope=0.95)
     focus = _texture(random, width, height, finest=max(8, int(60 * unit)), slope=0.6)  # leaves here, a wall there
@@ -79,3 +85,149 @@ def photograph(width: int, height: int, *, seed: int = 1, noise: float = 1.0, fi
         grain[1:] = 0.75 * grain[1:] + 0.45 * grain[:-1]
         band += grain * (noise * np.sqrt(1.0 + np.clip(band, 0, 255) / 40))
     return Image.fromarray(np.clip(pixels + 0.5, 0, 255).astype(np.uint8))
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+GPS_BYTES = b"52.3702,4.8952"
+
+
+def encoded(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def exif(orientation: int = 1) -> bytes:
+    """EXIF with an orientation, a camera, and the place where the picture was taken."""
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    tags[0x010F] = "After Hours Phone"
+    degrees = (IFDRational(52), IFDRational(22), IFDRational(12))
+    tags.get_ifd(0x8825).update({1: "N", 2: degrees, 3: "E", 4: degrees, 27: GPS_BYTES})
+    return tags.tobytes()
+
+
+def xmp() -> bytes:
+    return b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><place>' + GPS_BYTES + b"</place></x:xmpmeta>"
+
+
+def corners(size: tuple[int, int] = (400, 300)) -> Image.Image:
+    """Red, green, blue and white quarters (from the top left, by rows): shows which way is up, and mirrored."""
+    image = Image.new("RGB", size, "white")
+    half = size[0] // 2, size[1] // 2
+    for colour, at in (("red", (0, 0)), ("lime", (half[0], 0)), ("blue", (0, half[1]))):
+        image.paste(colour, (*at, at[0] + half[0], at[1] + half[1]))
+    return image
+
+
+def turned_away(image: Image.Image, orientation: int) -> Image.Image:
+    """The pixels as a camera stores them that notes `orientation` for an upright `image`."""
+    undo = {
+        1: None,
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }[orientation]
+    return image if undo is None else image.transpose(undo)
+
+
+@cache
+def display_p3() -> bytes:
+    """An ICC version 2 profile with the primaries of Display P3, adapted to D50, with gamma 2.2 for its curve."""
+    primaries = {
+        b"rXYZ": (0.51512, 0.24120, -0.00105),
+        b"gXYZ": (0.29198, 0.69225, 0.04189),
+        b"bXYZ": (0.15710, 0.06657, 0.78407),
+        b"wtpt": (0.96420, 1.0, 0.82491),
+    }
+    tags = {
+        tag: b"XYZ " + bytes(4) + b"".join(struct.pack(">i", round(value * 65536)) for value in values)
+        for tag, values in primaries.items()
+    }
+    gamma = b"curv" + bytes(4) + struct.pack(">IH", 1, round(2.2 * 256)) + bytes(2)
+    tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), gamma)
+    name = b"Display P3\0"
+    tags[b"desc"] = b"desc" + bytes(4) + struct.pack(">I", len(name)) + name + bytes(78 + 1)
+    tags[b"cprt"] = b"text" + bytes(4) + b"none\0" + bytes(3)
+    position, table, body = 128 + 4 + 12 * len(tags), b"", b""
+    for tag, content in tags.items():
+        padded = content + bytes(-len(content) % 4)
+        table += tag + struct.pack(">II", position + len(body), len(content))
+        body += padded
+    header = struct.pack(">I4sI4s4s4s", position + len(body), bytes(4), 0x02100000, b"mntr", b"RGB ", b"XYZ ")
+    header += bytes(12) + b"acsp" + bytes(28) + struct.pack(">iii", 63190, 65536, 54061) + bytes(48)
+    assert len(header) == 128
+    return header + struct.pack(">I", len(tags)) + table + body
+
+
+def png_chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png(width: int, height: int, rows: bytes, *extra: bytes, depth: int = 8, colour: int = 2) -> bytes:
+    """A PNG written by hand: `rows` are the filtered rows before compression, `extra` whole chunks before them."""
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
+    body = png_chunk(b"IDAT", zlib.compress(rows, 9))
+    return b"\x89PNG\r\n\x1a\n" + header + b"".join(extra) + body + png_chunk(b"IEND", b"")
+
+
+def heic_with_size(width: int, height: int) -> bytes:
+    """A HEIC of 64 x 64 that says it had other dimensions."""
+    data = encoded(Image.new("RGB", (64, 64), "teal"), "HEIF")
+    at = data.index(b"ispe") + 8
+    return data[:at] + struct.pack(">II", width, height) + data[at + 8 :]
+
+
+def jpeg_with_scans(count: int) -> bytes:
+    """A progressive JPEG whose last scan comes again and again: a few bytes each, a walk over the picture each."""
+    data = encoded(Image.new("L", (64, 64), 90), progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:-2] + data[last:-2] * count + b"\xff\xd9"
+
+
+def hostile() -> dict[str, tuple[bytes, str]]:
+    """Files that must not become photos: by name, the bytes and the reason of the rejection."""
+    small = Image.new("RGB", (64, 48), "olive")
+    jpeg = encoded(photograph(320, 240))
+    tiff, gif = encoded(small, "TIFF"), encoded(small, "GIF")
+    webp = encoded(photograph(320, 240), "WEBP")
+    heic = encoded(small, "HEIF")
+    whole_png = encoded(photograph(320, 240), "PNG")
+    return {
+        "nothing": (b"", "EMPTY"),
+        "one byte too many": (jpeg + bytes(10 * 1024 * 1024 + 1 - len(jpeg)), "TOO_LARGE"),
+        "text": (b"just words, no picture", "UNSUPPORTED_TYPE"),
+        "html": (b"<!doctype html><script>alert(1)</script>", "UNSUPPORTED_TYPE"),
+        "svg": (b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>', "UNSUPPORTED_TYPE"),
+        "gif": (gif, "UNSUPPORTED_TYPE"),
+        "tiff": (tiff, "UNSUPPORTED_TYPE"),
+        "bmp": (encoded(small, "BMP"), "UNSUPPORTED_TYPE"),
+        "avif": (encoded(small, "AVIF"), "UNSUPPORTED_TYPE"),
+        "jpeg behind html": (b"<html>" + jpeg, "UNSUPPORTED_TYPE"),
+        "jpeg header only": (jpeg[: jpeg.index(b"\xff\xda")], "CORRUPT"),
+        "jpeg magic only": (b"\xff\xd8\xff", "CORRUPT"),
+        "truncated jpeg": (jpeg[: len(jpeg) // 2], "CORRUPT"),
+        "jpeg of a thousand scans": (jpeg_with_scans(1000), "CORRUPT"),
+        "huge jpeg": (
+            jpeg.replace(struct.pack(">HH", 240, 320), struct.pack(">HH", 60000, 60000), 1),
+            "TOO_MANY_PIXELS",
+        ),
+        "huge png": (png(30_000, 30_000, bytes(30_000)), "TOO_MANY_PIXELS"),
+        "endless png": (png(70_000, 10, bytes(210_001 * 10)), "TOO_MANY_PIXELS"),
+        "png without a size": (png(0, 10, b"\0"), "CORRUPT"),
+        "png without rows": (png(8000, 7000, b""), "CORRUPT"),
+        "truncated png": (whole_png[: len(whole_png) // 2], "CORRUPT"),
+        "png of an unknown filter": (png(10, 10, b"\x09" * 310), "CORRUPT"),
+        "truncated webp": (webp[: len(webp) // 2], "CORRUPT"),
+        "webp header only": (webp[:30], "CORRUPT"),
+        "truncated heic": (heic[:-40], "CORRUPT"),
+        "heic says too small": (heic_with_size(16, 16), "CORRUPT"),
+        "heic says too large": (heic_with_size(9000, 6000), "CORRUPT"),
+        "heic says far too large": (heic_with_size(30_000, 30_000), "TOO_MANY_PIXELS"),
+        "heic magic only": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "CORRUPT"),
+    }

@@ -1,0 +1,167 @@
+"""Measure the image work of process_photo against sharp: `python -m benchmarks.photos [--publish] [--turns N]`.
+
+Bytes in, both JPEGs out, on the same files in one run. CPU time is user + system of a warm process; both sides take
+turns, so that a busy machine hits them alike. Memory is the peak of a fresh process over its baseline with libraries
+loaded: after its first photo, and after all rounds.
+"""
+
+import argparse
+import io
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import PIL
+import pillow_heif
+from PIL import Image, ImageCms, ImageOps
+
+from benchmarks.photos import pictures
+from benchmarks.photos.quality import ssim
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+WORK = ROOT / ".bench" / "photos"
+PUBLISHED = ROOT / "docs" / "benchmarks"
+BIN = Path(sys.executable).parent
+WARM_UP = 2
+ROUNDS_A_TURN = 7
+Measures = dict[str, Any]
+
+
+def install_sharp() -> None:
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(HERE / name, WORK / name)
+    if not (WORK / "node_modules" / "sharp").exists():
+        print("installing sharp", flush=True)
+        environment = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+        subprocess.run([BIN / "npm", "ci", "--no-audit", "--no-fund"], cwd=WORK, env=environment, check=True)
+
+
+def run(side: str, file: Path, rounds: int) -> Measures:
+    """One process: what it printed, with its warm-up rounds still in."""
+    output = str(WORK / f"{file.stem}_{side}")
+    if side == "ours":
+        command = [sys.executable, "-m", "benchmarks.photos.ours", str(file), str(rounds), output]
+    else:
+        command = [str(BIN / "node"), str(HERE / "sharp.mjs"), str(file), side, str(rounds), output]
+    # node looks for sharp where it was installed; Python finds our packages by the path given
+    paths = os.pathsep.join((str(ROOT), str(ROOT / "layers" / "after_hours" / "python")))
+    environment = os.environ | {"PYTHONPATH": paths}
+    done = subprocess.run(command, cwd=WORK, env=environment, check=True, capture_output=True, text=True)
+    measures: Measures = json.loads(done.stdout)
+    return measures
+
+
+def measure(file: Path, sides: list[str], turns: int) -> dict[str, Measures]:
+    results: dict[str, Measures] = {side: {"cpu": [], "first": [], "warm": []} for side in sides}
+    for _ in range(turns):
+        for side in sides:
+            measured = run(side, file, WARM_UP + ROUNDS_A_TURN)
+            results[side]["cpu"] += measured["cpu"][WARM_UP:]
+            results[side]["first"].append(measured["firstPeak"])
+            results[side]["warm"].append(measured["peak"])
+    return {
+        side: {
+            "cpu_best_ms": min(result["cpu"]),
+            "cpu_median_ms": statistics.median(result["cpu"]),
+            "memory_first_mb": statistics.median(result["first"]),
+            "memory_warm_mb": statistics.median(result["warm"]),
+            **quality(file, WORK / f"{file.stem}_{side}"),
+        }
+        for side, result in results.items()
+    }
+
+
+def quality(file: Path, output: Path) -> Measures:
+    """SSIM of both results against a Lanczos reduction of the full picture that was never compressed again."""
+    with Image.open(file) as image:
+        whole = ImageOps.exif_transpose(image).convert("RGB")
+        profile = image.info.get("icc_profile")
+    if profile:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        ImageCms.profileToProfile(whole, source, ImageCms.createProfile("sRGB"), inPlace=True)
+    photo, thumbnail = (Image.open(f"{output}{suffix}.jpg") for suffix in ("", "_thumb"))
+    reduced = whole.resize(photo.size, Image.Resampling.LANCZOS)
+    cover = ImageOps.fit(whole, thumbnail.size, Image.Resampling.LANCZOS)
+    return {
+        "photo_ssim": ssim(photo, reduced),
+        "thumbnail_ssim": ssim(thumbnail, cover),
+        "photo_bytes": Path(f"{output}.jpg").stat().st_size,
+    }
+
+
+def table(results: dict[str, dict[str, Measures]]) -> str:
+    head = "| file | | CPU ms (best, median) | memory MB (first, warm) | SSIM photo, thumbnail | bytes |"
+    lines = [head, "|---|---|---|---|---|---|"]
+    names = {"ours": "ours", "single": "sharp, single decode", "documented": "sharp, as documented"}
+    for title, sides in results.items():
+        for side, m in sides.items():
+            lines.append(
+                f"| {title} | {names[side]} | {m['cpu_best_ms']:.0f}, {m['cpu_median_ms']:.0f} | "
+                f"{m['memory_first_mb']:.1f}, {m['memory_warm_mb']:.1f} | "
+                f"{m['photo_ssim']:.4f}, {m['thumbnail_ssim']:.4f} | {m['photo_bytes']:,} |"
+            )
+    return "\n".join(lines)
+
+
+def verdicts(results: dict[str, dict[str, Measures]]) -> str:
+    """Ours as a ratio to single-decode sharp, and to sharp as documented."""
+    lines = [
+        "| file | CPU best | CPU median | memory, first photo | memory, warm | SSIM photo | SSIM thumbnail |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for title, sides in results.items():
+        if "single" not in sides:
+            continue
+        ours, single, documented = (sides[side] for side in ("ours", "single", "documented"))
+        ratios = [
+            f"{ours[key] / single[key]:.2f} ({ours[key] / documented[key]:.2f})"
+            for key in ("cpu_best_ms", "cpu_median_ms", "memory_first_mb", "memory_warm_mb")
+        ]
+        gaps = [
+            f"{ours[key] - single[key]:+.4f} ({ours[key] - documented[key]:+.4f})"
+            for key in ("photo_ssim", "thumbnail_ssim")
+        ]
+        lines.append(f"| {title} | {' | '.join(ratios + gaps)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.photos")
+    parser.add_argument("--publish", action="store_true", help="write docs/benchmarks/photos.md and photos.json")
+    parser.add_argument("--turns", type=int, default=3, help="processes of each side a file (default 3)")
+    arguments = parser.parse_args()
+
+    WORK.mkdir(parents=True, exist_ok=True)
+    install_sharp()
+    results = {}
+    for title, file in pictures.make(WORK).items():
+        sides = ["ours"] if file.suffix == ".heic" else ["ours", "single", "documented"]
+        print(f"measuring {title}", flush=True)
+        results[title] = measure(file, sides, arguments.turns)
+    sharp = json.loads((HERE / "package.json").read_text())["dependencies"]["sharp"]
+    setting = (
+        f"Pillow {PIL.__version__}, pillow-heif {pillow_heif.__version__}, Python {platform.python_version()}, "
+        f"sharp {sharp} on Node (one thread, no cache), {platform.machine()}, {datetime.now(UTC):%Y-%m-%d}"
+    )
+    report = (
+        f"{setting}\n\n**Ours as a ratio to single-decode sharp, and in brackets to sharp as documented**\n\n"
+        f"{verdicts(results)}\n\n**Measured**\n\n{table(results)}\n"
+    )
+    print(report)
+    if arguments.publish:
+        PUBLISHED.mkdir(parents=True, exist_ok=True)
+        (PUBLISHED / "photos.json").write_text(json.dumps({"setting": setting, "results": results}, indent=2) + "\n")
+        page = (HERE / "page.md").read_text()
+        (PUBLISHED / "photos.md").write_text(page.replace("{{report}}", report.strip()))
+
+
+if __name__ == "__main__":
+    main()

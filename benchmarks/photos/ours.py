@@ -1,0 +1,36 @@
+"""One measurement of our pipeline in a process of its own, the like of sharp.mjs: FILE ROUNDS OUTPUT-PREFIX."""
+
+import json
+import sys
+from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
+
+from after_hours import images
+
+
+def peak() -> float:
+    return getrusage(RUSAGE_SELF).ru_maxrss / 1024
+
+
+def cpu() -> float:
+    usage = getrusage(RUSAGE_SELF)
+    return (usage.ru_utime + usage.ru_stime) * 1000
+
+
+def main() -> None:
+    file, rounds, output = sys.argv[1:]
+    data = Path(file).read_bytes()
+    baseline = peak()
+    times, peaks = [], []
+    for _ in range(int(rounds)):
+        before = cpu()
+        result = images.process(data)
+        times.append(cpu() - before)
+        peaks.append(peak() - baseline)
+    Path(f"{output}.jpg").write_bytes(result.photo)
+    Path(f"{output}_thumb.jpg").write_bytes(result.thumbnail)
+    print(json.dumps({"cpu": times, "firstPeak": peaks[0], "peak": peaks[-1]}))
+
+
+if __name__ == "__main__":
+    main()

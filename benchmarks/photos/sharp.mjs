@@ -1,0 +1,49 @@
+// One measurement of sharp in a process of its own: node sharp.mjs FILE documented|single ROUNDS OUTPUT-PREFIX
+// Prints {"cpu": [milliseconds of each round], "firstPeak": MB, "peak": MB} over the baseline with sharp loaded.
+import { readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+
+const [file, how, rounds, output] = process.argv.slice(2);
+const sharp = createRequire(join(process.cwd(), "package.json"))("sharp");
+sharp.concurrency(1);
+sharp.cache(false);
+
+const inside = { fit: "inside", withoutEnlargement: true };
+
+const pipelines = {
+  // As the documentation shows each of the two.
+  async documented(data) {
+    return [
+      await sharp(data).rotate().resize(1200, 1200, inside).jpeg({ quality: 85, progressive: true }).toBuffer(),
+      await sharp(data).rotate().resize(200, 200, { fit: "cover" }).jpeg({ quality: 80 }).toBuffer(),
+    ];
+  },
+  // Decoded and shrunk once; both JPEGs come from the uncompressed result.
+  async single(data) {
+    const small = await sharp(data).rotate().resize(1200, 1200, inside).raw().toBuffer({ resolveWithObject: true });
+    const { width, height, channels } = small.info;
+    const raw = { raw: { width, height, channels } };
+    return [
+      await sharp(small.data, raw).jpeg({ quality: 85, progressive: true }).toBuffer(),
+      await sharp(small.data, raw).resize(200, 200, { fit: "cover" }).jpeg({ quality: 80 }).toBuffer(),
+    ];
+  },
+};
+
+const peak = () => process.resourceUsage().maxRSS / 1024;
+const data = readFileSync(file);
+const baseline = peak();
+const cpu = [];
+let firstPeak;
+let results;
+for (let round = 0; round < Number(rounds); round++) {
+  const before = process.cpuUsage();
+  results = await pipelines[how](data);
+  const used = process.cpuUsage(before);
+  cpu.push((used.user + used.system) / 1000);
+  firstPeak ??= peak() - baseline;
+}
+writeFileSync(`${output}.jpg`, results[0]);
+writeFileSync(`${output}_thumb.jpg`, results[1]);
+console.log(JSON.stringify({ cpu, firstPeak, peak: peak() - baseline }));

@@ -1,0 +1,439 @@
+import io
+import math
+import random
+import struct
+import subprocess
+import sys
+import threading
+import warnings
+import zlib
+from typing import Any
+
+import pytest
+from after_hours import images, webp
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms, ImageColor
+
+from tests import photos
+
+ORIENTATIONS = range(1, 9)
+
+
+def opened(data: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(data), formats=["JPEG"])
+    image.load()
+    return image
+
+
+def markers(jpeg: bytes) -> list[tuple[int, bytes]]:
+    """Every marker segment with its content, up to the end of the image."""
+    assert jpeg.startswith(b"\xff\xd8")
+    found: list[tuple[int, bytes]] = []
+    position = 2
+    while position < len(jpeg):
+        assert jpeg[position] == 0xFF
+        marker = jpeg[position + 1]
+        if marker == 0xD9:
+            assert position + 2 == len(jpeg), "bytes behind the end"
+            return found
+        (length,) = struct.unpack_from(">H", jpeg, position + 2)
+        found.append((marker, jpeg[position + 4 : position + 2 + length]))
+        position += 2 + length
+        if marker == 0xDA:  # entropy-coded data: to the next marker that is neither stuffing nor a restart
+            while jpeg[position] != 0xFF or jpeg[position + 1] in {0x00, *range(0xD0, 0xD8)}:
+                position += 1
+    raise AssertionError("no end")
+
+
+def assert_clean(jpeg: bytes) -> None:
+    """Nothing but the tables and the JFIF header that every JPEG has."""
+    for marker, content in markers(jpeg):
+        assert marker in {0xE0, 0xDB, 0xC0, 0xC2, 0xC4, 0xDA}, f"marker {marker:02x}: {content[:40]!r}"
+        if marker == 0xE0:
+            assert content == b"JFIF\0\1\1\0\0\1\0\1\0\0"
+    assert photos.GPS_BYTES not in jpeg
+
+
+def difference(one: tuple[int, ...], other: tuple[int, ...]) -> float:
+    """CIE 1976 colour difference (delta E) of two sRGB colours; 2.3 is just noticeable."""
+    pair = Image.new("RGB", (2, 1))
+    pair.putpixel((0, 0), one)
+    pair.putpixel((1, 0), other)
+    lab = ImageCms.profileToProfile(
+        pair, ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
+    )
+    assert lab is not None
+    (l1, a1, b1), (l2, a2, b2) = (lab.getpixel((x, 0)) for x in (0, 1))  # type: ignore[misc]
+    signed = [(v + 128) % 256 for v in (a1, a2, b1, b2)]
+    return math.hypot((l1 - l2) * 100 / 255, signed[0] - signed[1], signed[2] - signed[3])
+
+
+def assert_colour(
+    image: Image.Image, at: tuple[float, float], colour: str | tuple[int, ...], within: float = 4
+) -> None:
+    """The colour at a place given as parts of width and height."""
+    got = image.convert("RGB").getpixel((int(at[0] * image.width), int(at[1] * image.height)))
+    wanted = ImageColor.getrgb(colour) if isinstance(colour, str) else colour
+    assert isinstance(got, tuple)
+    assert difference(got, wanted) < within, f"{got} for {colour}"
+
+
+def assert_upright(image: Image.Image) -> None:
+    for at, colour in (((0.25, 0.25), "red"), ((0.75, 0.25), "lime"), ((0.25, 0.75), "blue"), ((0.75, 0.75), "white")):
+        assert_colour(image, at, colour)
+
+
+SAVED: dict[str, dict[str, Any]] = {
+    "jpeg": {"kind": "JPEG", "quality": 95},
+    "png": {"kind": "PNG"},
+    "webp": {"kind": "WEBP", "quality": 95},
+    "lossless webp": {"kind": "WEBP", "lossless": True},
+    "heic": {"kind": "HEIF", "quality": 95},
+}
+
+
+def saved(image: Image.Image, how: str) -> bytes:
+    return photos.encoded(image, **SAVED[how])
+
+
+def files(image: Image.Image) -> dict[str, bytes]:
+    return {how: saved(image, how) for how in SAVED}
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((1, 1), (1, 1)),
+        ((2, 3), (2, 3)),
+        ((6000, 40), (1200, 8)),
+        ((40, 6000), (8, 1200)),
+        ((1200, 1200), (1200, 1200)),
+        ((1201, 900), (1200, 899)),
+        ((1400, 1399), (1200, 1199)),
+        ((2017, 1513), (1200, 900)),
+        ((3001, 2001), (1200, 800)),
+    ],
+)
+@pytest.mark.parametrize("kind", list(SAVED))
+def test_any_size_fits_and_has_a_thumbnail(kind: str, size: tuple[int, int], expected: tuple[int, int]) -> None:
+    result = images.process(saved(Image.new("RGB", size, (200, 120, 60)), kind))
+    photo, thumbnail = opened(result.photo), opened(result.thumbnail)
+    assert (result.width, result.height) == photo.size == expected
+    assert thumbnail.size == (200, 200)
+    for image in (photo, thumbnail):
+        for at in ((0, 0), (0.5, 0.5), (0.9999, 0), (0, 0.9999), (0.9999, 0.9999)):
+            assert_colour(image, at, (200, 120, 60))
+
+
+@pytest.mark.parametrize("size", [(5000, 1), (1, 5000), (65_500, 1)])
+def test_a_line(size: tuple[int, int]) -> None:
+    for kind in ("JPEG", "PNG"):  # the others do not go that thin
+        result = images.process(photos.encoded(Image.new("RGB", size, (200, 120, 60)), kind, quality=95))
+        assert max(result.width, result.height) == 1200
+        assert_colour(opened(result.thumbnail), (0.5, 0.5), (200, 120, 60))
+
+
+@pytest.mark.parametrize("kind", list(SAVED))
+@pytest.mark.parametrize("size", [(400, 300), (2600, 1950)])
+def test_photo_is_progressive_and_the_pixels_are_where_they_were(kind: str, size: tuple[int, int]) -> None:
+    result = images.process(saved(photos.corners(size), kind))
+    photo = opened(result.photo)
+    assert photo.info["progressive"]
+    assert_upright(photo)
+    assert_upright(opened(result.thumbnail))
+    assert "progressive" not in opened(result.thumbnail).info
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_every_orientation_comes_out_upright(kind: str, orientation: int) -> None:
+    stored = photos.turned_away(photos.corners((1600, 1200)), orientation)
+    result = images.process(photos.encoded(stored, kind, exif=photos.exif(orientation), quality=95))
+    assert (result.width, result.height) == (1200, 900)
+    assert_upright(opened(result.photo))
+    assert_clean(result.photo)
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_heic_is_turned_once(orientation: int) -> None:
+    """The HEIF writer turns EXIF's orientation into the format's own rotation, as phones do beside their EXIF."""
+    stored = photos.turned_away(photos.corners(), orientation)
+    result = images.process(photos.encoded(stored, "HEIF", exif=photos.exif(orientation), quality=95))
+    assert (result.width, result.height) == (400, 300)
+    assert_upright(opened(result.photo))
+
+
+def test_heic_in_tiles_as_an_iphone_makes_them() -> None:
+    picture = photos.photograph(2016, 1512)
+    data = photos.encoded(picture, "HEIF", quality=80, tile_size=512, icc_profile=photos.display_p3())
+    assert data.count(b"hvc1") > 1
+    result = images.process(data)
+    assert (result.width, result.height) == (1200, 900)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF"])
+@pytest.mark.parametrize("size", [(300, 200), (1500, 1000)])
+def test_no_trace_of_metadata_is_left(kind: str, size: tuple[int, int]) -> None:
+    image = photos.photograph(*size)
+    by_kind: dict[str, dict[str, Any]] = {
+        "JPEG": {"comment": photos.GPS_BYTES, "dpi": (300, 300), "xmp": photos.xmp()},
+        "PNG": {"dpi": (300, 300)},
+        "WEBP": {"xmp": photos.xmp()},
+        "HEIF": {"xmp": photos.xmp()},
+    }
+    data = photos.encoded(image, kind, exif=photos.exif(), icc_profile=photos.display_p3(), **by_kind[kind])
+    assert photos.GPS_BYTES in data
+    result = images.process(data)
+    assert_clean(result.photo)
+    assert_clean(result.thumbnail)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF"])
+@pytest.mark.parametrize("side", [600, 2400])
+def test_display_p3_keeps_its_look(kind: str, side: int) -> None:
+    srgb = Image.new("RGB", (side, side), (205, 92, 70))
+    srgb.paste((60, 150, 90), (0, 0, side // 2, side))
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(photos.display_p3()))
+    p3 = ImageCms.profileToProfile(srgb, ImageCms.createProfile("sRGB"), profile, outputMode="RGB")
+    assert p3 is not None
+    assert difference(p3.getpixel((side - 1, 0)), (205, 92, 70)) > 6  # type: ignore[arg-type]  # else this proves nothing
+    data = photos.encoded(p3, kind, quality=97, icc_profile=photos.display_p3())
+    result = images.process(data)
+    for jpeg in (result.photo, result.thumbnail):
+        assert_colour(opened(jpeg), (0.75, 0.5), (205, 92, 70), within=3)
+        assert_colour(opened(jpeg), (0.25, 0.5), (60, 150, 90), within=3)
+
+
+def test_srgb_profile_changes_nothing() -> None:
+    image = photos.photograph(700, 500)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert images.process(photos.encoded(image, icc_profile=profile)) == images.process(photos.encoded(image))
+
+
+@pytest.mark.parametrize(
+    "profile", [b"broken", photos.display_p3()[:200], photos.display_p3().replace(b"RGB ", b"CMYK")]
+)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF"])
+def test_broken_colour_profile_is_left_out(kind: str, profile: bytes) -> None:
+    result = images.process(photos.encoded(photos.corners(), kind, icc_profile=profile, quality=95))
+    assert_upright(opened(result.photo))
+
+
+@pytest.mark.parametrize("side", [200, 3000])
+@pytest.mark.parametrize("profile", [None, photos.display_p3()])
+def test_cmyk_and_grey_jpegs(side: int, profile: bytes | None) -> None:
+    options: dict[str, Any] = {"icc_profile": profile} if profile else {}
+    cmyk = images.process(photos.encoded(photos.corners((side, side)).convert("CMYK"), quality=95, **options))
+    assert_upright(opened(cmyk.photo))
+    grey = images.process(photos.encoded(Image.new("L", (side, side), 90), quality=95, **options))
+    assert_colour(opened(grey.photo), (0.5, 0.5), (90, 90, 90))
+
+
+def test_jpeg_stored_as_rgb() -> None:
+    assert_upright(
+        opened(images.process(photos.encoded(photos.corners((2600, 2000)), keep_rgb=True, quality=95)).photo)
+    )
+
+
+@pytest.mark.parametrize(
+    "options", [{"progressive": True}, {"subsampling": 0}, {"restart_marker_rows": 1}, {"optimize": True}]
+)
+def test_kinds_of_jpeg(options: dict[str, Any]) -> None:
+    assert_upright(opened(images.process(photos.encoded(photos.corners((2601, 2001)), quality=95, **options)).photo))
+
+
+def test_16_bit_pngs() -> None:
+    grey = photos.png(40, 30, (b"\0" + struct.pack(">H", 0xB4FF) * 40) * 30, depth=16, colour=0)
+    assert_colour(opened(images.process(grey).photo), (0.5, 0.5), (0xB4, 0xB4, 0xB4))
+    colour = photos.png(40, 30, (b"\0" + struct.pack(">HHH", 0xC800, 0x6400, 0x3200) * 40) * 30, depth=16, colour=2)
+    assert_colour(opened(images.process(colour).photo), (0.5, 0.5), (0xC8, 0x64, 0x32))
+
+
+@pytest.mark.parametrize("side", [60, 2500])
+def test_transparency_becomes_white(side: int) -> None:
+    clear = Image.new("RGBA", (side, side), (255, 0, 0, 0))
+    clear.paste((0, 0, 255, 255), (0, 0, side // 2, side))
+    palette = photos.corners((side, side)).convert("P", palette=Image.Palette.ADAPTIVE)
+    index = palette.getpixel((0, 0))
+    for kind in ("PNG", "WEBP", "HEIF"):
+        photo = opened(images.process(photos.encoded(clear, kind, quality=95)).photo)
+        assert_colour(photo, (0.25, 0.5), "blue")
+        assert_colour(photo, (0.75, 0.5), "white")
+    photo = opened(images.process(photos.encoded(palette, "PNG", transparency=index)).photo)
+    assert_colour(photo, (0.25, 0.25), "white")
+    assert_colour(photo, (0.75, 0.25), "lime")
+    grey = opened(images.process(photos.encoded(Image.new("LA", (side, side), (40, 0)), "PNG")).photo)
+    assert_colour(grey, (0.5, 0.5), "white")
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA"])
+def test_pngs_in_strips_are_the_pngs_decoded_whole(mode: str) -> None:
+    """Every filter of PNG crosses the strips' borders here, in a picture large enough for many strips."""
+    image = photos.photograph(1900, 1400).convert(mode)
+    data = photos.encoded(image, "PNG")
+    flat = Image.open(io.BytesIO(data)).convert("RGBA")
+    white = Image.new("RGB", flat.size, "white")
+    white.paste(flat, mask=flat.getchannel("A"))
+    assert images.process(data) == images.process(
+        photos.encoded(white.convert("L") if mode in {"1", "L"} else white, "PNG")
+    )
+
+
+def test_interlaced_png() -> None:
+    rows = b"".join(
+        b"\0" + b"\x20\x80\xc0" * width for width in (1, 1, 2)
+    )  # Adam7 of a 3 x 1 picture: passes 1, 5 (none), 6
+    header = photos.png_chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 1))
+    body = photos.png_chunk(b"IDAT", zlib.compress(rows))
+    data = b"\x89PNG\r\n\x1a\n" + header + body + photos.png_chunk(b"IEND", b"")
+    assert_colour(opened(images.process(data).photo), (0, 0), (0x20, 0x80, 0xC0))
+
+
+def test_animated_webp_gives_its_first_frame() -> None:
+    first, second = photos.corners((1600, 1200)), Image.new("RGB", (1600, 1200), "black")
+    data = photos.encoded(first, "WEBP", save_all=True, append_images=[second], duration=100, quality=95)
+    assert_upright(opened(images.process(data).photo))
+
+
+def test_webp_without_the_bundled_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = photos.encoded(photos.corners((1600, 1200)), "WEBP", quality=95)
+    assert webp.available()
+    monkeypatch.setattr(webp, "available", lambda: False)
+    assert_upright(opened(images.process(data).photo))
+
+
+def test_48_megapixels_pass() -> None:
+    data = photos.encoded(Image.new("RGB", (8160, 6144), (90, 80, 70)), quality=60)
+    result = images.process(data)
+    assert (result.width, result.height) == (1200, 904)
+
+
+@pytest.mark.parametrize("name", photos.hostile())
+def test_hostile_file_is_rejected(name: str) -> None:
+    data, reason = photos.hostile()[name]
+    with pytest.raises(images.Rejected) as rejected:
+        images.process(data)
+    assert rejected.value.reason == reason
+
+
+MEASURE = """
+import resource, sys
+from after_hours import images
+data = sys.stdin.buffer.read()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    images.process(data)
+    print("photo", end=" ")
+except images.Rejected as rejected:
+    print(rejected.reason, end=" ")
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+
+
+def run_alone(data: bytes) -> tuple[str, float]:
+    """Outcome and peak memory in MB of a process of its own. It must print nothing else, not even a warning."""
+    done = subprocess.run(
+        [sys.executable, "-W", "always", "-c", MEASURE],
+        input=data,
+        capture_output=True,
+        check=True,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )
+    assert done.stderr == b""
+    outcome, peak = done.stdout.decode().split()
+    return outcome, float(peak)
+
+
+def test_bombs_need_no_memory() -> None:
+    bomb = zlib.compress(bytes(200_000_000), 9)
+    text = photos.png_chunk(b"zTXt", b"comment\0\0" + bomb)
+    profile = photos.png_chunk(b"iCCP", b"profile\0\0" + bomb)
+    small = (b"\0" + b"\x40\x50\x60" * 64) * 64
+    assert len(text) < 300_000
+    outcome, peak = run_alone(photos.png(64, 64, small, text, profile))
+    assert (outcome, peak < 30) == ("photo", True)
+    for data, expected in (
+        (photos.png(64, 64, bytes(200_000_000)), "photo"),  # rows far beyond the picture are not inflated
+        (photos.png(30_000, 30_000, bytes(1_000_000)), "TOO_MANY_PIXELS"),
+        (photos.heic_with_size(9000, 6600), "CORRUPT"),
+        (photos.jpeg_with_scans(5000), "CORRUPT"),
+    ):
+        outcome, peak = run_alone(data)
+        assert (outcome, peak < 15) == (expected, True), peak
+
+
+def test_memory_follows_the_output() -> None:
+    for kind in ("JPEG", "PNG", "WEBP"):
+        large = Image.new("RGB", (8000, 6000), (90, 80, 70))
+        outcome, peak = run_alone(photos.encoded(large, kind, **({"quality": 50} if kind != "PNG" else {})))
+        assert outcome == "photo"
+        assert peak < 40, kind  # 144 MB in full
+
+
+def test_nothing_is_printed_and_no_thread_is_left(capfd: pytest.CaptureFixture[str]) -> None:
+    limit, threads = Image.MAX_IMAGE_PIXELS, threading.active_count()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for data in files(photos.photograph(640, 480)).values():
+            images.process(data)
+        for data, _ in photos.hostile().values():
+            with pytest.raises(images.Rejected):
+                images.process(data)
+    assert not caught
+    assert capfd.readouterr() == ("", "")
+    assert limit == Image.MAX_IMAGE_PIXELS
+    assert threading.active_count() == threads
+
+
+def processed_or_rejected(data: bytes) -> None:
+    try:
+        result = images.process(data)
+    except images.Rejected:
+        return
+    assert_clean(result.photo)
+    assert opened(result.thumbnail).size == (200, 200)
+
+
+MAGIC = [
+    b"",
+    b"\xff\xd8\xff",
+    b"\x89PNG\r\n\x1a\n",
+    b"RIFF\x40\0\0\0WEBPVP8 ",
+    b"RIFF\x40\0\0\0WEBPVP8X",
+    b"\0\0\0\x18ftypheic",
+]
+
+
+@given(st.sampled_from(MAGIC), st.binary(max_size=400))
+@settings(max_examples=300, deadline=None)
+def test_random_bytes(magic: bytes, rest: bytes) -> None:
+    processed_or_rejected(magic + rest)
+
+
+SEEDS = [
+    *files(photos.photograph(97, 71)).values(),
+    photos.encoded(photos.photograph(97, 71), exif=photos.exif(6), icc_profile=photos.display_p3(), progressive=True),
+    photos.encoded(photos.photograph(97, 71).convert("P"), "PNG", exif=photos.exif(6), transparency=3),
+    photos.encoded(photos.photograph(97, 71).convert("RGBA"), "WEBP", exif=photos.exif(6), xmp=photos.xmp()),
+]
+
+
+@given(st.sampled_from(SEEDS), st.integers(0, 2**32), st.integers(1, 12), st.booleans())
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_mutated_files(seed: bytes, number: int, changes: int, near_the_start: bool) -> None:
+    chance, data = random.Random(number), bytearray(seed)
+    for _ in range(changes):
+        at = chance.randrange(min(len(data), 300) if near_the_start else len(data))
+        match chance.randrange(4):
+            case 0:
+                data[at] = chance.randrange(256)
+            case 1:
+                data[at] ^= 1 << chance.randrange(8)
+            case 2:
+                del data[at : at + chance.randrange(1, 30)]
+            case _:
+                data[at:at] = data[at : at + chance.randrange(1, 30)]
+        if not data:
+            break
+    processed_or_rejected(bytes(data))
