@@ -4,6 +4,7 @@ Every statement commits by itself (autocommit): a change that must be one is wri
 costs one round trip for the access check and one, seldom two, for its work.
 """
 
+import math
 import select
 import time
 from collections.abc import Callable, Mapping
@@ -11,8 +12,9 @@ from functools import cache
 from typing import Any
 
 import psycopg2
+from psycopg2 import extensions
 from psycopg2.extensions import connection as Connection  # noqa: N812 (psycopg2's name for the class)
-from psycopg2.extras import RealDictCursor
+from psycopg2.extras import RealDictCursor, register_uuid
 
 from after_hours import config
 from after_hours.errors import DatabaseUnavailable, InternalError
@@ -21,7 +23,7 @@ type Row = dict[str, Any]
 
 CONNECT_TIMEOUT_SECONDS = 2
 STATEMENT_TIMEOUT_MILLISECONDS = 5_000
-SILENCE_TIMEOUT_MILLISECONDS = 6_000  # a peer that does not acknowledge for so long is gone
+SILENCE_TIMEOUT_SECONDS = 6.0  # by then a server that is well has given up the statement
 RECONNECT_PAUSE_SECONDS = 0.1
 
 _READ_ONLY = "25006"  # still connected to what was the writer before a failover
@@ -86,9 +88,21 @@ class Database:
         return InternalError(f"PostgreSQL refused a statement: {type(error).__name__} {error.pgcode}")
 
 
-def connect(secret: config.DatabaseSecret) -> Connection:
-    """Open a connection that commits each statement by itself. Raises psycopg2.OperationalError."""
-    connection = psycopg2.connect(
+class _Patient(Connection):
+    """A connection that waits for its server only so long."""
+
+    patience_seconds: float | None = SILENCE_TIMEOUT_SECONDS
+
+
+def connect(secret: config.DatabaseSecret, *, patience_seconds: float | None = SILENCE_TIMEOUT_SECONDS) -> Connection:
+    """Open a connection that commits each statement by itself. Raises psycopg2.OperationalError.
+
+    It raises that as well when the server says nothing for `patience_seconds`; None waits for ever.
+    """
+    # A server that is frozen, or a proxy with no connection to lend, still acknowledges every packet: neither TCP nor
+    # the server's own statement_timeout ends that wait. psycopg2 leaves waiting to this, whatever the connection.
+    extensions.set_wait_callback(_wait)
+    connection: _Patient = psycopg2.connect(
         host=secret.host,
         port=secret.port,
         user=secret.username,
@@ -97,12 +111,25 @@ def connect(secret: config.DatabaseSecret) -> Connection:
         sslmode=secret.sslmode,
         application_name="after-hours",
         client_encoding="UTF8",
-        connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        tcp_user_timeout=SILENCE_TIMEOUT_MILLISECONDS,
         options=f"-c statement_timeout={STATEMENT_TIMEOUT_MILLISECONDS} -c TimeZone=UTC",
+        connection_factory=_Patient,
     )
+    connection.patience_seconds = patience_seconds
     connection.autocommit = True
+    register_uuid(conn_or_curs=connection)  # type: ignore[no-untyped-call]
     return connection
+
+
+def _wait(connection: Connection) -> None:
+    patience = getattr(connection, "patience_seconds", None)
+    if patience is not None and connection.status == extensions.STATUS_SETUP:
+        patience = CONNECT_TIMEOUT_SECONDS
+    deadline = time.monotonic() + (math.inf if patience is None else patience)
+    while (state := connection.poll()) != extensions.POLL_OK:
+        left = deadline - time.monotonic()
+        reading, writing = ([connection], []) if state == extensions.POLL_READ else ([], [connection])
+        if left <= 0 or not any(select.select(reading, writing, [], None if left == math.inf else left)):
+            raise psycopg2.OperationalError("no answer in time")
 
 
 def _is_broken(connection: Connection) -> bool:
