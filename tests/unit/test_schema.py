@@ -27,6 +27,10 @@ def errors(model: type[BaseModel], content: Any) -> dict[str, str]:
         (GOOD | {"x": 1}, {"x": "This field is not known"}),
         ({"duration": 30, "latitude": 1}, {"longitude": "This field is required"}),
         ([], {"body": "A JSON object is expected"}),
+        (
+            GOOD | {"deviceFingerprint": {"platform": "\ud800"}},
+            {"deviceFingerprint.platform": "Must be valid Unicode text"},
+        ),
         (GOOD | {"deviceFingerprint": []}, {"deviceFingerprint": "A JSON object is expected"}),
         (GOOD | {"device_fingerprint": {}}, {"device_fingerprint": "This field is not known"}),
     ],

@@ -23,7 +23,11 @@ def job(work: Callable[[dict[str, Any], Database], Mapping[str, object]]) -> Job
     @logger.inject_lambda_context(clear_state=True)
     def handler(event: dict[str, Any], context: LambdaContext) -> Mapping[str, object]:  # noqa: ARG001 (Lambda's)
         config.settings()
-        outcome = work(event, database.shared())
+        try:
+            outcome = work(event, database.shared())
+        except Exception:
+            count("JobsFailed")
+            raise
         count("JobsDone")
         logger.info("done", outcome=outcome)
         return outcome

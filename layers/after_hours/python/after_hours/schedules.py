@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -48,7 +48,9 @@ _PREFIXES = {Kind.EXPIRY: "expire-", Kind.WARNING: "warn-"}
 class ScheduledEvent(BaseModel):
     """What a schedule sends to expire_session when it fires."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True, hide_input_in_errors=True
+    )
 
     kind: Kind
     session_id: UUID
@@ -126,8 +128,7 @@ def names() -> set[str]:
         return {schedule["Name"] for page in pages for schedule in page["Schedules"]}
 
 
-@dataclass(frozen=True)
-class Repair:
+class Repair(TypedDict):
     """What `reconcile` did, in numbers of schedules."""
 
     created: int

@@ -69,8 +69,10 @@ def _message(detail: Any) -> str:  # noqa: ANN401 (pydantic's ErrorDetails is a 
             return "This field is required"
         case "extra_forbidden":
             return "This field is not known"
-        case "model_type" | "model_attributes_type" | "string_unicode":
+        case "model_type" | "model_attributes_type":
             return "A JSON object is expected"
+        case "string_unicode":
+            return "Must be valid Unicode text"
         case _:
             message = str(detail["msg"]).removeprefix("Value error, ")
             return message[:1].upper() + message[1:]
