@@ -12,7 +12,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol, cast
 
 from pydantic import BaseModel, ValidationError
 
@@ -24,9 +24,19 @@ from after_hours.schema import field_errors
 
 type Event = Mapping[str, Any]
 type Answer = dict[str, Any]
-type LambdaHandler = Callable[[Event, Any], Answer]
+
+MAX_BODY = 50_000  # the longest valid one is a tenth of it; parsed, a body may take a hundred times its length
 
 _HEADERS = {"content-type": "application/json", "cache-control": "no-store"}
+
+
+class LambdaHandler(Protocol):
+    """What Lambda calls. It keeps what its endpoint declared, for the description of the API to be made from."""
+
+    body: type[BaseModel] | None
+    entitled: bool
+
+    def __call__(self, event: Event, context: object, /) -> Answer: ...
 
 
 @dataclass(frozen=True)
@@ -90,7 +100,9 @@ def endpoint[Body: BaseModel](
             )
             return answer
 
-        return handler
+        made = cast("LambdaHandler", handler)
+        made.body, made.entitled = body, entitled
+        return made
 
     return decorate
 
@@ -140,11 +152,13 @@ def _parsed[Body: BaseModel](model: type[Body], event: Event, headers: Mapping[s
     media_type = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if media_type != "application/json" and not media_type.endswith("+json"):
         _reject("content-type", "The content type must be application/json")
+    text = event.get("body") or ""
+    if len(text) > MAX_BODY:
+        _reject("body", f"The body must not be longer than {MAX_BODY} characters")
     try:
-        text = event.get("body")
         if event.get("isBase64Encoded"):
-            text = base64.b64decode(text or "", validate=True).decode()
-        content = json.loads(text or "", parse_constant=_not_json)
+            text = base64.b64decode(text, validate=True).decode()
+        content = json.loads(text, parse_constant=_not_json)
     except (binascii.Error, UnicodeError, ValueError, TypeError, RecursionError):
         _reject("body", "The body must be a JSON object")
     try:

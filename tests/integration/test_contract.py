@@ -1,0 +1,131 @@
+"""What members get is what docs/openapi.json says: of every endpoint each documented answer is seen, and no other."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from after_hours import auth, config
+from jsonschema import Draft202012Validator
+
+from infra import openapi
+from infra.endpoints import ENDPOINTS, Endpoint
+from local import postgres
+from local.members import Member, token
+from tests.handlers import sample_event
+from tests.integration.conftest import JWT_SECRET, UNREACHABLE, Answer, send, start_cold
+from tests.integration.test_events import HTTP
+
+type Json = dict[str, Any]
+type Rows = Callable[..., Any]
+
+FORMATS = Draft202012Validator.FORMAT_CHECKER
+BY_FUNCTION = {endpoint.function: endpoint for endpoint in ENDPOINTS}
+UNDOCUMENTED_HEADERS = {"content-type", "cache-control"}
+OFTEN = 12  # more often than any limit allows: ten photos may be uploaded in an hour
+
+
+@pytest.fixture(scope="module")
+def document() -> Json:
+    return openapi.document()
+
+
+def operation_of(document: Json, endpoint: Endpoint) -> Json:
+    operation: Json = document["paths"][endpoint.path][endpoint.method.lower()]
+    return operation
+
+
+def validate(document: Json, part: Json, body: Any) -> None:
+    schema = part["content"]["application/json"]["schema"] | {"components": document["components"]}
+    Draft202012Validator(schema, format_checker=FORMATS).validate(body)
+
+
+def check(document: Json, endpoint: Endpoint, answer: Answer) -> None:
+    responses = operation_of(document, endpoint)["responses"]
+    assert str(answer.status) in responses, answer
+    documented = openapi.resolved(document, responses[str(answer.status)])
+    assert answer.headers.keys() - UNDOCUMENTED_HEADERS == {name.lower() for name in documented.get("headers", {})}
+    if "content" in documented:
+        validate(document, documented, answer.body)
+    else:
+        assert answer.body is None
+
+
+def test_formats_are_checked() -> None:
+    """Where a format's library is missing, the checker lets everything pass."""
+    assert {"date-time", "uuid"} <= FORMATS.checkers.keys()
+
+
+@pytest.mark.parametrize("sample", HTTP)
+def test_a_sample_gets_a_documented_answer(document: Json, people: Any, rows: Rows, sample: str) -> None:
+    state, *_ = HTTP[sample]
+    if state:
+        rows(state)
+    function, name = sample.split("/")
+    event = sample_event(function, name, token("local-entitled", JWT_SECRET))
+    answer = send(function, event)
+    check(document, BY_FUNCTION[function], answer)
+    request = operation_of(document, BY_FUNCTION[function]).get("requestBody")
+    if request and answer.status < 400:
+        validate(document, request, json.loads(event["body"]))
+
+
+def documented_answers(document: Json, endpoint: Endpoint) -> Iterator[tuple[int, str | None]]:
+    """Yield the status and code of each, None for a success."""
+    for status, response in operation_of(document, endpoint)["responses"].items():
+        if int(status) < 400:
+            yield int(status), None
+            continue
+        schema = openapi.resolved(document, response)["content"]["application/json"]["schema"]
+        for error in schema.get("oneOf", [schema]):
+            yield int(status), openapi.resolved(document, error)["properties"]["code"]["const"]
+
+
+@pytest.fixture
+def provoked(
+    people: dict[str, Member], rows: Rows, migrated: postgres.Database, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], Iterator[Answer]]:
+    """Send the valid sample as everyone, in every state, again and again, and while something else is broken."""
+
+    def provoke(function: str) -> Iterator[Answer]:
+        assert f"{function}/valid" in HTTP, "it has no valid sample event yet"
+
+        def event(who: str = "entitled") -> Json:
+            sample: Json = sample_event(function, "valid", token(people[who].id, JWT_SECRET))
+            return sample
+
+        for who in people.keys() - {"entitled"}:  # nobody has a profile, and some may not have one
+            yield send(function, event(who))
+        state, *_ = HTTP[f"{function}/valid"]
+        if state:
+            rows(state)
+        for _ in range(OFTEN):
+            yield send(function, event())
+        yield send(function, event() | {"headers": {}})
+        if "body" in event():
+            yield send(function, event() | {"body": "{"})
+        with monkeypatch.context() as broken:
+            broken.setattr(auth, "authenticate", lambda *_: 1 / 0)
+            yield send(function, event())
+        with monkeypatch.context() as broken:
+            start_cold()
+            nowhere = config.DatabaseSecret.model_validate(migrated.secret | {"port": 9})
+            broken.setattr(config.database_secret, "read", lambda **_: nowhere)
+            yield send(function, event())
+        with monkeypatch.context() as broken:
+            start_cold()
+            broken.setenv("AWS_ENDPOINT_URL", UNREACHABLE)
+            yield send(function, event())
+
+    return provoke
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.function)
+def test_every_documented_answer_is_given_and_no_other(
+    document: Json, provoked: Callable[[str], Iterator[Answer]], endpoint: Endpoint
+) -> None:
+    seen = set()
+    for answer in provoked(endpoint.function):
+        check(document, endpoint, answer)
+        seen.add((answer.status, answer.body.get("code") if answer.body else None))
+    assert seen == set(documented_answers(document, endpoint))
