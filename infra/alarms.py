@@ -24,20 +24,33 @@ class Alarms(Construct):
         self,
         scope: Construct,
         *,
-        dead_letters: sqs.IQueue,
+        session_dead_letters: sqs.IQueue,
+        photo_dead_letters: sqs.IQueue,
         sweep: lambda_.IFunction,
         stage: apigatewayv2.HttpStage,
     ) -> None:
         super().__init__(scope, "Alarms")
         self.topic = sns.Topic(self, "Topic", display_name="After Hours alarms", enforce_ssl=True)
-        self._alarm(
-            "DeadLetters",
-            "An event that ends or warns a session was given up. The sweep ended the session; find out why.",
-            metric=dead_letters.metric_approximate_number_of_messages_visible(period=_FIVE_MINUTES),
-            comparison=_AT_LEAST,
-            threshold=1,
-            missing=cloudwatch.TreatMissingData.NOT_BREACHING,
-        )
+        for name, queue, description in (
+            (
+                "SessionDeadLetters",
+                session_dead_letters,
+                "An event that ends or warns a session was given up. The sweep ended the session; find out why.",
+            ),
+            (
+                "PhotoDeadLetters",
+                photo_dead_letters,
+                "A photo was given up, and its member was told so. Once the cause is gone, redriving makes it.",
+            ),
+        ):
+            self._alarm(
+                name,
+                description,
+                metric=queue.metric_approximate_number_of_messages_visible(period=_FIVE_MINUTES),
+                comparison=_AT_LEAST,
+                threshold=1,
+                missing=cloudwatch.TreatMissingData.NOT_BREACHING,
+            )
         self._alarm(
             "SweepAbsent",
             "Nothing has invoked the sweep for five minutes: nobody repairs what the schedules miss.",

@@ -14,7 +14,8 @@ from infra import build
 LOG_RETENTION = logs.RetentionDays.ONE_MONTH
 
 _MEMORY_MB = 512
-_TIMEOUT = Duration.seconds(10)
+# Long enough for everything outside the database to be down: a member still gets an answer.
+_TIMEOUT = Duration.seconds(25)
 
 
 def function_name(scope: Construct, name: str) -> str:
@@ -48,15 +49,7 @@ class Functions(Construct):
         )
         self._environment = dict(environment)
         self._secrets = list(secrets)
-        layer = build.layer("after_hours", target)
-        self._layer = lambda_.LayerVersion(
-            self,
-            "Layer",
-            code=_code(layer),
-            compatible_architectures=[self._architecture],
-            compatible_runtimes=[lambda_.Runtime.PYTHON_3_13],
-            description="The after_hours package and what it requires",
-        )
+        self._layers: dict[str, lambda_.LayerVersion] = {}
 
     def make(
         self,
@@ -65,10 +58,14 @@ class Functions(Construct):
         timeout: Duration = _TIMEOUT,
         secrets: Iterable[secretsmanager.ISecret] | None = None,
         folders: Iterable[str] = (),
+        layers: Iterable[str] = (),
+        memory_mb: int = _MEMORY_MB,
+        reserved_concurrency: int | None = None,
     ) -> lambda_.Function:
         """Make the function of `functions/<name>`.
 
-        `secrets` replaces those that a function reads otherwise; `folders` of the repository are copied into its asset.
+        `secrets` replaces those that a function reads otherwise; `folders` of the repository are copied into its asset;
+        `layers` come on top of the one that every function has.
         """
         scope = Construct(self, name)
         deployed_name = function_name(self, name)
@@ -94,14 +91,28 @@ class Functions(Construct):
             runtime=lambda_.Runtime.PYTHON_3_13,
             handler="handler.handler",
             code=_code(build.function(name, self._target, folders=folders)),
-            layers=[self._layer],
+            layers=[self._layer(layer) for layer in ("after_hours", *layers)],
             environment=self._environment,
-            memory_size=_MEMORY_MB,
+            memory_size=memory_mb,
+            reserved_concurrent_executions=reserved_concurrency,
             timeout=timeout,
             role=role,
             log_group=log_group,
             logging_format=lambda_.LoggingFormat.JSON,
         )
+
+    def _layer(self, name: str) -> lambda_.LayerVersion:
+        """The layer of `layers/<name>`, made when the first function asks for it."""
+        if name not in self._layers:
+            self._layers[name] = lambda_.LayerVersion(
+                self,
+                f"{name}-layer",
+                code=_code(build.layer(name, self._target)),
+                compatible_architectures=[self._architecture],
+                compatible_runtimes=[lambda_.Runtime.PYTHON_3_13],
+                description=f"layers/{name}",
+            )
+        return self._layers[name]
 
 
 def _code(built: build.Build) -> lambda_.AssetCode:

@@ -18,7 +18,7 @@ def app_secret(scope: Construct) -> secretsmanager.Secret:
     secret = secretsmanager.Secret(
         scope,
         "AppSecret",
-        description="After Hours: jwtSecret (put in by ops) and locationKey (generated)",
+        description="After Hours: jwtSecret and r2 (put in by ops), locationKey (generated)",
         generate_secret_string=secretsmanager.SecretStringGenerator(
             secret_string_template=json.dumps({}),
             generate_string_key="locationKey",

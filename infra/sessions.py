@@ -9,15 +9,15 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_scheduler as scheduler
-from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from infra.dead_letters import dead_letter_queue
 from infra.functions import Functions, function_name
 
 _EXPIRE = "expire_session"
 _SWEEP = "sweep"
 
-_DEAD_LETTERS_KEPT = Duration.days(14)  # the longest that SQS offers
 _EVENT_AGE = Duration.minutes(5)  # by then the sweep has done what the event was for
 _BACKGROUND_TIMEOUT = Duration.seconds(29)
 
@@ -39,18 +39,7 @@ class Scheduling(Construct):
         group = scheduler.ScheduleGroup(
             self, "Group", schedule_group_name=self.group_name, removal_policy=RemovalPolicy.DESTROY
         )
-        self.dead_letters = sqs.Queue(
-            self,
-            "DeadLetters",
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-            enforce_ssl=True,
-            retention_period=_DEAD_LETTERS_KEPT,
-        )
-        Validations.of(self.dead_letters).acknowledge(
-            Acknowledgment(
-                id="AwsSolutions-SQS3", reason="This is a dead-letter queue itself, of schedules and functions"
-            )
-        )
+        self.dead_letters = dead_letter_queue(self)
         self.role = iam.Role(
             self,
             "Role",
@@ -77,20 +66,27 @@ class Scheduling(Construct):
             "SCHEDULE_DEAD_LETTER_ARN": self.dead_letters.queue_arn,
         }
 
-    def allow_scheduling(self, function: lambda_.Function) -> None:
-        """Let the function change schedules of our group, and let those use the role."""
-        _allow_on_schedules(
-            function,
-            [f"scheduler:{verb}Schedule" for verb in ("Create", "Delete", "Get", "Update")],
-            f"{self.group_name}/*",
-            reason="Schedules are named after sessions, which come and go; the group holds nothing else",
-        )
+    def allow_putting(self, function: lambda_.Function) -> None:
+        """Let the function make and move schedules of our group, and let those use the role."""
+        self._allow(function, "CreateSchedule", "UpdateSchedule")
         function.add_to_role_policy(
             iam.PolicyStatement(
                 actions=["iam:PassRole"],
                 resources=[self.role.role_arn],
                 conditions={"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}},
             )
+        )
+
+    def allow_deleting(self, function: lambda_.Function) -> None:
+        """Let the function delete schedules of our group."""
+        self._allow(function, "DeleteSchedule")
+
+    def _allow(self, function: lambda_.Function, *actions: str) -> None:
+        _allow_on_schedules(
+            function,
+            [f"scheduler:{action}" for action in actions],
+            f"{self.group_name}/*",
+            reason="Schedules are named after sessions, which come and go; the group holds nothing else",
         )
 
     def allow_listing(self, function: lambda_.Function) -> None:
@@ -120,10 +116,17 @@ def _allow_on_schedules(function: lambda_.Function, actions: list[str], schedule
 class Sessions(Construct):
     """The two functions that end sessions, and what invokes them."""
 
-    def __init__(self, scope: Construct, *, functions: Functions, scheduling: Scheduling) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        *,
+        functions: Functions,
+        scheduling: Scheduling,
+        database_secret: secretsmanager.ISecret,
+    ) -> None:
         super().__init__(scope, "Sessions")
-        self.expire = functions.make(_EXPIRE, timeout=_BACKGROUND_TIMEOUT)
-        scheduling.allow_scheduling(self.expire)  # a session extended meanwhile gets its schedule back
+        self.expire = functions.make(_EXPIRE, timeout=_BACKGROUND_TIMEOUT, secrets=[database_secret])
+        scheduling.allow_putting(self.expire)  # a session extended meanwhile gets its schedule back
         # A schedule's dead letters are the events that never reached the function; these are the ones that it failed.
         self.expire.configure_async_invoke(
             max_event_age=_EVENT_AGE,
@@ -132,7 +135,8 @@ class Sessions(Construct):
         )
 
         self.sweep = functions.make(_SWEEP, timeout=_BACKGROUND_TIMEOUT)
-        scheduling.allow_scheduling(self.sweep)
+        scheduling.allow_putting(self.sweep)
+        scheduling.allow_deleting(self.sweep)
         scheduling.allow_listing(self.sweep)
         # The sweep of the next minute is the retry of one that failed, so neither repeats nor dead letters of its own.
         self.sweep.configure_async_invoke(max_event_age=Duration.minutes(1), retry_attempts=0)

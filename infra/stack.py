@@ -7,13 +7,17 @@ from infra import build
 from infra.alarms import Alarms
 from infra.api import Api
 from infra.database import database_secret, migrate_before
+from infra.domain_events import DomainEvents
 from infra.endpoints import ENDPOINTS
 from infra.functions import Functions, function_name
+from infra.photos import Photos, Uploads
 from infra.secrets import app_secret
 from infra.sessions import Scheduling, Sessions
 
-# Of the endpoints, those that make, move or delete the schedules of a session.
-_SCHEDULING_ENDPOINTS = ("start_session", "end_session", "extend_session", "delete_profile")
+# What the endpoints do to a session decides what they may do to its schedules.
+_STARTS_OR_MOVES = ("start_session", "extend_session")
+_ENDS = ("end_session", "delete_profile")
+_REMOVES_PHOTOS = ("delete_photo", "delete_profile")
 
 
 class AfterHours(Stack):
@@ -24,6 +28,8 @@ class AfterHours(Stack):
         database = database_secret(self)
         app = app_secret(self)
         scheduling = Scheduling(self)
+        uploads = Uploads(self)
+        domain_events = DomainEvents(self)
         functions = Functions(
             self,
             target=build.HOST if self.node.try_get_context("stage") == "local" else build.AWS,
@@ -34,22 +40,46 @@ class AfterHours(Stack):
                 "POWERTOOLS_METRICS_NAMESPACE": "AfterHours",
                 "POWERTOOLS_LOG_LEVEL": "INFO",
                 **scheduling.environment(),
+                **uploads.environment(),
+                **domain_events.environment(),
             },
             secrets=[database, app],
         )
 
         endpoints = {endpoint.function: functions.make(endpoint.function) for endpoint in ENDPOINTS}
-        for function in _SCHEDULING_ENDPOINTS:
-            scheduling.allow_scheduling(endpoints[function])
-        sessions = Sessions(self, functions=functions, scheduling=scheduling)
+        sessions = Sessions(self, functions=functions, scheduling=scheduling, database_secret=database)
+        photos = Photos(self, functions=functions, uploads=uploads)
         api = Api(self, functions=endpoints)
-        migrate_before(
-            *endpoints.values(), sessions.expire, sessions.sweep, sessions, api, functions=functions, secret=database
+
+        for each in _STARTS_OR_MOVES:
+            scheduling.allow_putting(endpoints[each])
+            domain_events.allow_publishing(endpoints[each])
+        for each in _ENDS:
+            scheduling.allow_deleting(endpoints[each])
+            domain_events.allow_publishing(endpoints[each])
+        for each in _REMOVES_PHOTOS:
+            uploads.allow_removing(endpoints[each])
+        uploads.allow_removing(sessions.sweep)
+        jobs = (sessions.expire, sessions.sweep, photos.process)
+        for function in jobs:
+            domain_events.allow_publishing(function)
+        uploads.allow_signing(endpoints["request_photo_upload"])
+
+        migrate_before(*endpoints.values(), *jobs, sessions, photos, api, functions=functions, secret=database)
+        Alarms(
+            self,
+            session_dead_letters=scheduling.dead_letters,
+            photo_dead_letters=photos.dead_letters,
+            sweep=sessions.sweep,
+            stage=api.stage,
         )
-        Alarms(self, dead_letters=scheduling.dead_letters, sweep=sessions.sweep, stage=api.stage)
 
         CfnOutput(self, "ApiUrl", value=api.http.api_endpoint)
         CfnOutput(self, "ApiId", value=api.http.api_id)
         CfnOutput(self, "AppSecretArn", value=app.secret_arn)
         CfnOutput(self, "ScheduleGroup", value=scheduling.group_name)
+        CfnOutput(self, "EventBus", value=domain_events.bus.event_bus_name)
+        CfnOutput(self, "UploadBucket", value=uploads.bucket_name)
+        CfnOutput(self, "SessionDeadLettersUrl", value=scheduling.dead_letters.queue_url)
+        CfnOutput(self, "PhotoDeadLettersUrl", value=photos.dead_letters.queue_url)
         CfnOutput(self, "FunctionNamePrefix", value=function_name(self, ""))

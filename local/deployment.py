@@ -67,6 +67,7 @@ def create_r2_bucket(access: aws.Access) -> dict[str, str]:
     boto3.client("s3", **access).create_bucket(Bucket=_R2_BUCKET)
     return {
         "endpointUrl": access["endpoint_url"],
+        "region": access["region_name"],
         "bucket": _R2_BUCKET,
         "accessKeyId": access["aws_access_key_id"],
         "secretAccessKey": access["aws_secret_access_key"],

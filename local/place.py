@@ -39,6 +39,11 @@ class Place:
         return self.root / "temporary"
 
     @property
+    def photo(self) -> Path:
+        """The photo that the printed calls take and send."""
+        return self.root / "photo.jpg"
+
+    @property
     def processes_file(self) -> Path:
         return self.root / "processes.json"
 

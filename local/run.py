@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from shlex import quote
 
 from local import aws, deployment, members, postgres
@@ -11,15 +12,6 @@ from local.place import Place, Problem, command_line
 from local.processes import Processes, end_on_any_interruption, interruptions_held_back
 from local.progress import Tell, clock
 from local.stack import Stack, User
-
-# What the invitation offers to paste; in this order each call makes sense after the one before.
-CALLS: tuple[tuple[str, str, str, dict[str, object] | None], ...] = (
-    ("Make an After Hours profile", "POST", "/profile", {"description": "Here until the last train"}),
-    ("Go live for 15 minutes", "POST", "/session/start", {"duration": 15, "latitude": 40.7411, "longitude": -73.9897}),
-    ("See the live session", "GET", "/session", None),
-    ("Stay a quarter of an hour longer", "POST", "/session/extend", {"additionalMinutes": 15}),
-    ("Leave", "POST", "/session/end", None),
-)
 
 
 @contextmanager
@@ -66,9 +58,12 @@ def _bring_up(place: Place, processes: Processes, tell: Tell) -> Stack:
         aws_endpoint_url=endpoint_url,
         database_url=database.url,
         jwt_secret=jwt_secret,
-        schedule_group=outputs["ScheduleGroup"],
+        upload_bucket=outputs["UploadBucket"],
         r2_bucket=r2["bucket"],
         r2_endpoint_url=r2["endpointUrl"],
+        schedule_group=outputs["ScheduleGroup"],
+        event_bus=outputs["EventBus"],
+        photo_dead_letters_url=outputs["PhotoDeadLettersUrl"],
         functions=deployment.functions(access, outputs["FunctionNamePrefix"]),
         users={
             name: User(id=member.id, token=members.token(member.id, jwt_secret))
@@ -79,8 +74,29 @@ def _bring_up(place: Place, processes: Processes, tell: Tell) -> Stack:
     return stack
 
 
-def curl(stack: Stack, method: str, path: str, body: dict[str, object] | None) -> str:
-    """A line for the shell that works as it stands."""
+def calls(stack: Stack, photo: Path) -> dict[str, str]:
+    """What the invitation offers to paste: lines for the shell by what they do, each making sense after the one before.
+
+    They work as they stand, in the repository's folder. `photo` is the file that the member's photo is made in.
+    """
+    camera, file = f"{sys.executable} -m local.photo", quote(str(photo))
+    see_photo = f"{_curl(stack, 'GET', '/profile/photo')} | {camera} look"
+    place = {"latitude": 40.7411, "longitude": -73.9897}
+    return {
+        "Make an After Hours profile": _curl(stack, "POST", "/profile", {"description": "Here until the last train"}),
+        "Take a photo as a phone does: lying on its side, and with the place in it": f"{camera} take {file}",
+        "Send it straight to S3": f"{_curl(stack, 'POST', '/profile/photo')} | {camera} form {file} | curl -sS -K -",
+        "See what became of it": f"until {see_photo}; do sleep 1; done",
+        "Say whom to show": _curl(stack, "POST", "/preferences", {"maxDistanceKm": 5}),
+        "Go live for 15 minutes": _curl(stack, "POST", "/session/start", {"duration": 15, **place}),
+        "See the live session": _curl(stack, "GET", "/session"),
+        "Stay a quarter of an hour longer": _curl(stack, "POST", "/session/extend", {"additionalMinutes": 15}),
+        "End it": _curl(stack, "POST", "/session/end"),
+        "Leave, and leave nothing behind": _curl(stack, "DELETE", "/profile"),
+    }
+
+
+def _curl(stack: Stack, method: str, path: str, body: dict[str, object] | None = None) -> str:
     words = ["curl", "-sS", "-w", r"\n", "-X", method, stack.api_url + path]
     words += ["-H", f"Authorization: Bearer {stack.users['entitled'].token}"]
     if body is not None:
@@ -88,18 +104,17 @@ def curl(stack: Stack, method: str, path: str, body: dict[str, object] | None) -
     return " ".join(quote(word) for word in words)
 
 
-def invitation(stack: Stack) -> str:
+def invitation(stack: Stack, place: Place) -> str:
     """What a newcomer needs to play with the running system."""
     exports = [f"export API={quote(stack.api_url)}"] + [
         f"export TOKEN_{_shell_name(name)}={quote(user.token)}" for name, user in stack.users.items()
     ]
-    calls = [f"# {title}\n{curl(stack, method, path, body)}" for title, method, path, body in CALLS]
     return "\n\n".join(
         [
             f"After Hours is running at {stack.api_url}",
             "Members and where to reach them, for your shell:\n\n" + "\n".join(exports),
             "Paste these one after the other:",
-            *calls,
+            *(f"# {title}\n{line}" for title, line in calls(stack, place.photo).items()),
             "In another terminal: make demo (the whole story), make invoke FUNCTION=start_session (a sample event)",
             "All addresses: .local/stack.json · logs: .local/logs · Ctrl-C stops everything",
         ]
@@ -118,7 +133,7 @@ def main() -> int:
     try:
         with running_system(place, tell) as stack:
             tell("ready")
-            print(f"\n{invitation(stack)}\n", flush=True)
+            print(f"\n{invitation(stack, place)}\n", flush=True)
             processes = Processes(place)
             processes.watch()
     except KeyboardInterrupt:

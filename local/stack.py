@@ -40,9 +40,12 @@ class Stack(BaseModel):
     aws_endpoint_url: str
     database_url: str
     jwt_secret: str
-    schedule_group: str
+    upload_bucket: str
     r2_bucket: str
     r2_endpoint_url: str
+    schedule_group: str
+    event_bus: str
+    photo_dead_letters_url: str
     functions: dict[str, str]
     users: dict[str, User]
 

@@ -1,6 +1,6 @@
 from typing import Any
 
-from after_hours import jobs, photos, sessions
+from after_hours import domain_events, jobs, photos, removals, sessions
 from after_hours.database import Database
 from after_hours.observability import logger, stack
 
@@ -11,7 +11,10 @@ DUTIES = {
     "warned": sessions.warn_due,
     "locationsForgotten": sessions.forget_locations,
     "schedules": sessions.repair_schedules,
-    "objectsRemoved": photos.remove_due,
+    "eventsPublished": domain_events.publish_unsent,
+    "uploadsFailed": photos.fail_stuck,
+    "uploadsForgotten": photos.forget_uploads,
+    "objectsRemoved": removals.carry_out_due,
 }
 
 

@@ -38,9 +38,35 @@ class Synthesized:
         }
 
     @property
-    def layer(self) -> Path:
-        [layer] = self.resources("AWS::Lambda::LayerVersion").values()
-        return self._asset(layer["Properties"]["Content"])
+    def layers(self) -> dict[str, Path]:
+        """Name → folder of each layer."""
+        return {
+            layer["Properties"]["Description"].removeprefix("layers/"): self._asset(layer["Properties"]["Content"])
+            for layer in self.resources("AWS::Lambda::LayerVersion").values()
+        }
+
+    def layers_of(self, function: str) -> list[str]:
+        """The names of a function's layers."""
+        layers = self.resources("AWS::Lambda::LayerVersion")
+        return [
+            layers[reference["Ref"]]["Properties"]["Description"].removeprefix("layers/")
+            for reference in self.functions[function]["Properties"]["Layers"]
+        ]
+
+    @property
+    def dead_letters(self) -> dict[str, str]:
+        """The part of the stack → the logical id of its dead-letter queue."""
+        return {queue.partition("DeadLetters")[0]: queue for queue in self.resources("AWS::SQS::Queue")}
+
+    def on_failure(self, function: str) -> str:
+        """The logical id of the queue that gets the events which a function failed again and again."""
+        [destination] = [
+            config["Properties"]["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"][0]
+            for config in self.resources("AWS::Lambda::EventInvokeConfig").values()
+            if self.template["Resources"][config["Properties"]["FunctionName"]["Ref"]] == self.functions[function]
+        ]
+        queue: str = destination
+        return queue
 
     def code(self, function: str) -> Path:
         return self._asset(self.functions[function]["Properties"]["Code"])

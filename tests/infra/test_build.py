@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 
 from infra import build
-from infra.endpoints import ENDPOINTS
 from tests.infra.synthesized import Synthesized
 
 UNCHECKED_HASH = 0b01
 ELF_AARCH64 = 183
 
-FUNCTIONS = [*(endpoint.function for endpoint in ENDPOINTS), "expire_session", "sweep", "migrate_database"]
+FUNCTIONS = [path.parent.name for path in sorted((build.ROOT / "functions").glob("*/handler.py"))]
 
 # Isolated from this environment: no site-packages, no PYTHONPATH, only what Lambda would have.
 IMPORT_HANDLER = """
@@ -44,12 +43,13 @@ def _run_isolated(script: str, *arguments: Path, cwd: Path) -> subprocess.Comple
 
 
 def _folders(synthesized: Synthesized) -> list[Path]:
-    return [synthesized.layer, *(synthesized.code(name) for name in FUNCTIONS)]
+    return [*synthesized.layers.values(), *(synthesized.code(name) for name in FUNCTIONS)]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_imports_with_its_asset_and_layer_only(local: Synthesized, tmp_path: Path, name: str) -> None:
-    result = _run_isolated(IMPORT_HANDLER, local.code(name), local.layer / "python", cwd=tmp_path)
+def test_a_function_imports_with_its_asset_and_layers_only(local: Synthesized, tmp_path: Path, name: str) -> None:
+    layers = [local.layers[layer] / "python" for layer in local.layers_of(name)]
+    result = _run_isolated(IMPORT_HANDLER, local.code(name), *layers, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     loaded = json.loads(result.stdout)
     allowed = (*loaded["folders"], loaded["stdlib"])
@@ -58,12 +58,39 @@ def test_a_function_imports_with_its_asset_and_layer_only(local: Synthesized, tm
 
 
 def test_the_trimmed_layer_still_makes_the_clients_that_we_use(local: Synthesized, tmp_path: Path) -> None:
-    result = _run_isolated(MAKE_CLIENTS, local.layer / "python", cwd=tmp_path)
+    result = _run_isolated(MAKE_CLIENTS, local.layers["after_hours"] / "python", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+
+
+PROCESS = """
+import sys
+sys.path[:0] = sys.argv[1:]
+from after_hours import images, webp
+from PIL import Image
+import io
+assert webp.available()
+for kind in ("JPEG", "PNG", "WEBP"):
+    file = io.BytesIO()
+    Image.new("RGB", (1600, 1200), "teal").save(file, kind)
+    assert images.process(file.getvalue()).width == 1200
+import pillow_heif
+pillow_heif.register_heif_opener()
+file = io.BytesIO()
+Image.new("RGB", (1600, 1200), "teal").save(file, "HEIF")
+assert images.process(file.getvalue()).width == 1200
+"""
+
+
+def test_the_layers_make_photos_of_every_kind(local: Synthesized, tmp_path: Path) -> None:
+    layers = [local.layers[layer] / "python" for layer in local.layers_of("process_photo")]
+    result = _run_isolated(PROCESS, *layers, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
 
 
 def test_the_layer_carries_no_service_that_we_do_not_use(aws: Synthesized) -> None:
-    services = {path.name for path in (aws.layer / "python" / "botocore" / "data").iterdir() if path.is_dir()}
+    services = {
+        path.name for path in (aws.layers["after_hours"] / "python" / "botocore" / "data").iterdir() if path.is_dir()
+    }
     assert services == {"events", "s3", "scheduler", "secretsmanager", "sts"}
 
 
@@ -81,7 +108,7 @@ def test_every_module_has_byte_code_that_is_taken_unchecked(request: pytest.Fixt
 
 
 def test_byte_code_names_files_as_they_are_found_on_lambda(aws: Synthesized) -> None:
-    compiled = aws.layer / "python" / "after_hours" / "__pycache__" / "__init__.cpython-313.pyc"
+    compiled = aws.layers["after_hours"] / "python" / "after_hours" / "__pycache__" / "__init__.cpython-313.pyc"
     assert b"/opt/python/after_hours/__init__.py" in compiled.read_bytes()
     assert str(build.ROOT).encode() not in compiled.read_bytes()
 
@@ -93,7 +120,8 @@ def test_all_machine_code_for_aws_is_aarch64(aws: Synthesized) -> None:
             start = opened.read(20)
         if start.startswith(b"\x7fELF"):
             machines[file.name] = struct.unpack("<H", start[18:20])[0]
-    assert any(name.startswith("_psycopg") for name in machines)
+    for library in ("_psycopg", "_imaging", "_pillow_heif", "libwebp"):
+        assert any(name.startswith(library) for name in machines), library
     assert set(machines.values()) == {ELF_AARCH64}
 
 

@@ -8,17 +8,23 @@ from infra.endpoints import ENDPOINTS
 from tests.infra.synthesized import Synthesized
 
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
-SCHEDULES = {f"scheduler:{verb}Schedule" for verb in ("Create", "Delete", "Get", "Update")}
+PUTTING = {"scheduler:CreateSchedule", "scheduler:UpdateSchedule", "iam:PassRole"}
+DELETING = {"scheduler:DeleteSchedule"}
+PUBLISHING = {"events:PutEvents"}
+REMOVING = {"s3:DeleteObject"}
 BASE = LOGS | {"secretsmanager:GetSecretValue"}
-SCHEDULING = BASE | SCHEDULES | {"iam:PassRole"}
+DEAD_LETTERS = {"sqs:SendMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"}
 
 RIGHTS = {endpoint.function: BASE for endpoint in ENDPOINTS} | {
-    "start_session": SCHEDULING,
-    "end_session": SCHEDULING,
-    "extend_session": SCHEDULING,
-    "delete_profile": SCHEDULING,
-    "expire_session": SCHEDULING | {"sqs:SendMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"},  # dead letters
-    "sweep": SCHEDULING | {"scheduler:ListSchedules"},
+    "start_session": BASE | PUTTING | PUBLISHING,
+    "extend_session": BASE | PUTTING | PUBLISHING,
+    "end_session": BASE | DELETING | PUBLISHING,
+    "delete_profile": BASE | DELETING | PUBLISHING | REMOVING,
+    "request_photo_upload": BASE | {"s3:PutObject"},
+    "delete_photo": BASE | REMOVING,
+    "process_photo": BASE | PUBLISHING | REMOVING | DEAD_LETTERS | {"s3:GetObject", "s3:ListBucket"},
+    "expire_session": BASE | PUTTING | PUBLISHING | DEAD_LETTERS,
+    "sweep": BASE | PUTTING | DELETING | PUBLISHING | REMOVING | {"scheduler:ListSchedules"},
     "migrate_database": BASE,
 }
 ARN = "arn:<AWS::Partition>:{}:<AWS::Region>:<AWS::AccountId>:{}"
@@ -32,13 +38,12 @@ def test_every_folder_of_functions_is_deployed(aws: Synthesized) -> None:
 
 
 @each_function
-def test_runs_on_arm_with_python_3_13_and_the_layer(aws: Synthesized, name: str) -> None:
+def test_runs_on_arm_with_python_3_13_and_its_layers(aws: Synthesized, name: str) -> None:
     function = aws.functions[name]["Properties"]
-    [layer] = aws.resources("AWS::Lambda::LayerVersion")
     assert function["Architectures"] == ["arm64"]
     assert function["Runtime"] == "python3.13"
     assert function["Handler"] == "handler.handler"
-    assert function["Layers"] == [{"Ref": layer}]
+    assert aws.layers_of(name) == ["after_hours", *(["imaging"] if name == "process_photo" else [])]
 
 
 @each_function
@@ -46,6 +51,7 @@ def test_gets_the_whole_environment_and_no_endpoint(aws: Synthesized, name: str)
     assert set(aws.functions[name]["Properties"]["Environment"]["Variables"]) == {
         "DATABASE_SECRET_ARN", "APP_SECRET_ARN",
         "SCHEDULE_GROUP", "SCHEDULER_ROLE_ARN", "EXPIRE_FUNCTION_ARN", "SCHEDULE_DEAD_LETTER_ARN",
+        "EVENT_BUS", "UPLOAD_BUCKET",
         "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL",
     }  # fmt: skip
 
@@ -60,8 +66,8 @@ def test_writes_json_to_a_log_group_that_forgets(aws: Synthesized, name: str) ->
 
 @each_function
 def test_ends_before_the_api_gives_up_waiting(aws: Synthesized, name: str) -> None:
-    allowed = 600 if name == "migrate_database" else 29  # no request waits for a migration; it may fill a large table
-    assert aws.functions[name]["Properties"]["Timeout"] <= allowed
+    nobody_waits = {"migrate_database": 600, "process_photo": 60}
+    assert aws.functions[name]["Properties"]["Timeout"] <= nobody_waits.get(name, 29)
 
 
 @each_function
@@ -76,8 +82,8 @@ def test_each_role_belongs_to_one_function(aws: Synthesized) -> None:
     assert len({aws.role_of(name) for name in RIGHTS}) == len(RIGHTS)
 
 
-def test_only_schedules_are_granted_by_pattern(aws: Synthesized) -> None:
-    """Of our group for everything, and of all groups for listing: the service cannot check that more narrowly."""
+def test_only_schedules_and_uploads_are_granted_by_pattern(aws: Synthesized) -> None:
+    """Of our group and bucket for everything but listing: the service cannot check that more narrowly."""
     patterns = {
         (resource, action)
         for role in aws.resources("AWS::IAM::Role")
@@ -86,12 +92,16 @@ def test_only_schedules_are_granted_by_pattern(aws: Synthesized) -> None:
         for action in statement["Action"]
         if "*" in resource + action and not role.startswith("AWSCDKTrigger")
     }
-    assert patterns == {(ARN.format("scheduler", "schedule/AfterHours/*"), action) for action in SCHEDULES} | {
-        (ARN.format("scheduler", "schedule/*/*"), "scheduler:ListSchedules")
+    schedules = ARN.format("scheduler", "schedule/AfterHours/*")
+    uploads = "arn:<AWS::Partition>:s3:::afterhours-uploads-<AWS::AccountId>-<AWS::Region>/*"
+    assert patterns == {
+        *((schedules, action) for action in (PUTTING | DELETING) - {"iam:PassRole"}),
+        *((uploads, f"s3:{verb}Object") for verb in ("Get", "Put", "Delete")),
+        (ARN.format("scheduler", "schedule/*/*"), "scheduler:ListSchedules"),
     }
 
 
-def test_functions_read_the_two_secrets_and_the_migration_only_the_database_s(aws: Synthesized) -> None:
+def test_functions_read_the_two_secrets_and_those_without_need_only_the_database_s(aws: Synthesized) -> None:
     [app_secret] = aws.resources("AWS::SecretsManager::Secret")
     for name in RIGHTS:
         [read] = [
@@ -101,7 +111,7 @@ def test_functions_read_the_two_secrets_and_the_migration_only_the_database_s(aw
         ]
         database, *others = read
         assert database.endswith("secret:vlvt/postgres-a1B2c3")
-        assert others == ([] if name == "migrate_database" else [f"<{app_secret}>"])
+        assert others == ([] if name in {"migrate_database", "expire_session"} else [f"<{app_secret}>"])
 
 
 def test_functions_pass_the_scheduler_role_to_the_scheduler_only(aws: Synthesized) -> None:

@@ -12,12 +12,11 @@ def _environment(aws: Synthesized) -> dict[str, Any]:
 
 def test_the_scheduler_role_invokes_expire_session_and_nothing_else(aws: Synthesized) -> None:
     role = _environment(aws)["SCHEDULER_ROLE_ARN"]["Fn::GetAtt"][0]
-    [dead_letters] = aws.resources("AWS::SQS::Queue")
     assert {action: statement["Resource"] for statement in aws.statements(role) for action in statement["Action"]} == {
         "lambda:InvokeFunction": [
             "arn:<AWS::Partition>:lambda:<AWS::Region>:<AWS::AccountId>:function:AfterHours-expire_session"
         ],
-        "sqs:SendMessage": [f"<{dead_letters}.Arn>"],
+        "sqs:SendMessage": [f"<{aws.dead_letters['Scheduling']}.Arn>"],
     }
 
 
@@ -38,25 +37,21 @@ def test_schedules_are_told_the_function_that_is_deployed(aws: Synthesized) -> N
 
 
 def test_an_event_that_expire_session_fails_becomes_a_dead_letter(aws: Synthesized) -> None:
-    [dead_letters] = aws.resources("AWS::SQS::Queue")
-    configured = {
-        aws.template["Resources"][config["Properties"]["FunctionName"]["Ref"]]["Properties"]["FunctionName"]: config
-        for config in aws.resources("AWS::Lambda::EventInvokeConfig").values()
-    }
-    destination = configured["AfterHours-expire_session"]["Properties"]["DestinationConfig"]
-    assert destination == {"OnFailure": {"Destination": {"Fn::GetAtt": [dead_letters, "Arn"]}}}
+    assert aws.on_failure("expire_session") == aws.dead_letters["Scheduling"]
 
 
 def test_dead_letters_are_encrypted_kept_for_two_weeks_and_sent_over_tls(aws: Synthesized) -> None:
-    [queue] = aws.resources("AWS::SQS::Queue").values()
-    [policy] = aws.resources("AWS::SQS::QueuePolicy").values()
-    assert queue["Properties"]["SqsManagedSseEnabled"] is True
-    assert queue["Properties"]["MessageRetentionPeriod"] == timedelta(days=14).total_seconds()
-    assert [
-        statement["Condition"]
-        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
-        if statement["Effect"] == "Deny"
-    ] == [{"Bool": {"aws:SecureTransport": "false"}}]
+    for queue in aws.resources("AWS::SQS::Queue").values():
+        assert queue["Properties"]["SqsManagedSseEnabled"] is True
+        assert queue["Properties"]["MessageRetentionPeriod"] == timedelta(days=14).total_seconds()
+    policies = aws.resources("AWS::SQS::QueuePolicy").values()
+    assert len(policies) == len(aws.dead_letters) == 2
+    for policy in policies:
+        assert [
+            statement["Condition"]
+            for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+            if statement["Effect"] == "Deny"
+        ] == [{"Bool": {"aws:SecureTransport": "false"}}]
 
 
 def test_the_sweep_runs_every_minute(aws: Synthesized) -> None:

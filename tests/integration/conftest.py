@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
-from after_hours import config, database, schedules, storage
+from after_hours import config, database, domain_events, schedules, storage
 from after_hours.database import Database
 from after_hours.observability import logger
 from moto.server import ThreadedMotoServer
@@ -33,8 +32,11 @@ ENVIRONMENT = {
     "SCHEDULER_ROLE_ARN": "arn:aws:iam::123456789012:role/scheduler",
     "EXPIRE_FUNCTION_ARN": "arn:aws:lambda:us-east-1:123456789012:function:expire_session",
     "SCHEDULE_DEAD_LETTER_ARN": "arn:aws:sqs:us-east-1:123456789012:dead-letters",
+    "EVENT_BUS": "after-hours-events",
+    "UPLOAD_BUCKET": "uploads",
 }
 R2_BUCKET = "photos"
+UPLOAD_BUCKET = ENVIRONMENT["UPLOAD_BUCKET"]
 UNREACHABLE = "http://127.0.0.1:9"  # the discard port: nobody listens
 
 
@@ -100,7 +102,10 @@ def deployed(migrated: postgres.Database, aws: str) -> dict[str, str]:
     secrets = boto3.client("secretsmanager", **access)
     r2 = {"endpointUrl": aws, "bucket": R2_BUCKET, "accessKeyId": "c", "secretAccessKey": "d"}
     app = {"jwtSecret": JWT_SECRET, "locationKey": LOCATION_KEY, "r2": r2}
-    boto3.client("s3", **access).create_bucket(Bucket=R2_BUCKET)
+    s3 = boto3.client("s3", **access)
+    s3.create_bucket(Bucket=R2_BUCKET)
+    s3.create_bucket(Bucket=UPLOAD_BUCKET)
+    boto3.client("events", **access).create_event_bus(Name=ENVIRONMENT["EVENT_BUS"])
     arns = {
         f"{name.upper()}_SECRET_ARN": secrets.create_secret(Name=name, SecretString=json.dumps(value))["ARN"]
         for name, value in {"database": migrated.secret, "app": app}.items()
@@ -120,6 +125,31 @@ def scheduler(deployed: dict[str, str]) -> Any:
     )
 
 
+@pytest.fixture(scope="session")
+def s3(deployed: dict[str, str]) -> Any:
+    """Both stores: the upload bucket, and the one that stands for R2."""
+    return boto3.client(
+        "s3",
+        endpoint_url=deployed["AWS_ENDPOINT_URL"],
+        region_name="us-east-1",
+        aws_access_key_id="a",
+        aws_secret_access_key="b",
+    )
+
+
+@pytest.fixture
+def keys(s3: Any) -> Callable[[str], set[str]]:
+    """The keys in a bucket; both are empty at the start."""
+
+    def read(bucket: str) -> set[str]:
+        return {item["Key"] for item in s3.list_objects_v2(Bucket=bucket).get("Contents", ())}
+
+    for bucket in (UPLOAD_BUCKET, R2_BUCKET):
+        for key in read(bucket):
+            s3.delete_object(Bucket=bucket, Key=key)
+    return read
+
+
 @pytest.fixture
 def environment(deployed: dict[str, str], scheduler: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A function's environment. Each test starts cold, without a schedule."""
@@ -135,7 +165,13 @@ def environment(deployed: dict[str, str], scheduler: Any, monkeypatch: pytest.Mo
 def start_cold() -> None:
     """Forget what a warm function keeps."""
     database.shared().close()
-    for remembered in (config.settings, database.shared, schedules._client, storage.bucket):
+    for remembered in (
+        config.settings,
+        database.shared,
+        schedules._client,
+        domain_events._client,
+        storage.bucket,
+    ):
         remembered.cache_clear()
     for secret in (config.database_secret, config.app_secret):
         secret._value = None
@@ -152,7 +188,7 @@ def rows(migrated: postgres.Database) -> Iterator[Callable[..., list[tuple[Any, 
             cursor.execute(statement, parameters)
             return cursor.fetchall() if cursor.description else []
 
-    run("TRUNCATE users CASCADE")
+    run("TRUNCATE users, after_hours_removals, after_hours_domain_events CASCADE")
     yield run
     connection.close()
 
@@ -193,7 +229,7 @@ def send(function: str, event: Any) -> Answer:
 @pytest.fixture
 def run_job(environment: None) -> Callable[..., Any]:
     def run(function: str, event: Any = None) -> Any:
-        return load(function)(event or {}, Context(function))
+        return json.loads(json.dumps(load(function)(event or {}, Context(function))))  # as Lambda does
 
     return run
 
@@ -251,13 +287,17 @@ def statements(migrated: postgres.Database, place: Place) -> Iterator[Callable[[
 
 
 @pytest.fixture
-def output(monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
-    """Read what was printed and logged so far: all that Lambda would write to the function's log."""
-    written = StringIO()
-    monkeypatch.setattr(sys, "stdout", written)
-    monkeypatch.setattr(sys, "stderr", written)
-    monkeypatch.setattr(logger.registered_handler, "stream", written)
-    return written.getvalue
+def output(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
+    """Read what was logged and printed (as metrics are) so far: all that Lambda would write to the function's log."""
+    logged = StringIO()
+    printed: list[str] = []
+    monkeypatch.setattr(logger.registered_handler, "stream", logged)
+
+    def read() -> str:
+        printed.extend(capsys.readouterr())
+        return logged.getvalue() + "".join(printed)
+
+    return read
 
 
 def own_database(server: postgres.Database) -> Database:

@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-import boto3
 import pytest
 from after_hours import profiles, sessions, storage
 from after_hours.errors import ProfileRequired, StorageUnavailable
@@ -15,6 +14,7 @@ from tests.integration.conftest import R2_BUCKET, Answer, own_database
 
 type Call = Callable[..., Answer]
 type Rows = Callable[..., list[tuple[Any, ...]]]
+type Keys = Callable[[str], set[str]]
 
 START = {"duration": 30, "latitude": 52.5, "longitude": 13.4, "deviceFingerprint": {"deviceId": "d"}}
 PHOTO = "after-hours-photos/local-entitled/1.jpg"
@@ -24,18 +24,10 @@ OURS = (
     "after_hours_preferences",
     "after_hours_sessions",
     "device_fingerprints",
+    "after_hours_photo_uploads",
     "after_hours_removals",
+    "after_hours_domain_events",
 )
-
-
-@pytest.fixture
-def r2(deployed: dict[str, str]) -> Any:
-    access = {"region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}
-    return boto3.client("s3", endpoint_url=deployed["AWS_ENDPOINT_URL"], **access)
-
-
-def keys(r2: Any) -> set[str]:
-    return {item["Key"] for item in r2.list_objects_v2(Bucket=R2_BUCKET).get("Contents", ())}
 
 
 def join(call: Call) -> None:
@@ -49,24 +41,24 @@ def left_of_the_member(rows: Rows) -> list[str]:
 
 
 @pytest.fixture
-def with_photo(call: Call, rows: Rows, r2: Any) -> None:
+def with_photo(call: Call, rows: Rows, s3: Any, keys: Keys) -> None:
     join(call)
     rows("UPDATE after_hours_profiles SET photo_url = %s", PHOTO)
     for key in (PHOTO, THUMBNAIL):
-        r2.put_object(Bucket=R2_BUCKET, Key=key, Body=b"jpeg")
+        s3.put_object(Bucket=R2_BUCKET, Key=key, Body=b"jpeg")
 
 
 @pytest.mark.usefixtures("with_photo")
 def test_after_leaving_no_row_no_schedule_and_no_object_remains(
-    call: Call, rows: Rows, scheduled: Callable[[], dict[str, str]], r2: Any
+    call: Call, rows: Rows, scheduled: Callable[[], dict[str, str]], keys: Keys
 ) -> None:
     assert len(scheduled()) == 2
-    assert keys(r2) == {PHOTO, THUMBNAIL}
+    assert keys(R2_BUCKET) == {PHOTO, THUMBNAIL}
     answer = call("delete_profile")
     assert (answer.status, answer.body) == (204, None)
     assert left_of_the_member(rows) == []
     assert scheduled() == {}
-    assert keys(r2) == set()
+    assert keys(R2_BUCKET) == set()
 
 
 def test_one_can_leave_and_join_again(call: Call) -> None:
@@ -102,7 +94,7 @@ def test_leaving_needs_no_entitlement(call: Call, rows: Rows, people: Any, who: 
 
 @pytest.mark.usefixtures("with_photo")
 def test_what_storage_does_not_remove_now_the_sweep_removes(
-    call: Call, rows: Rows, run_job: Any, r2: Any, monkeypatch: pytest.MonkeyPatch
+    call: Call, rows: Rows, run_job: Any, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def down(*_: object) -> None:
         raise StorageUnavailable("down")
@@ -111,22 +103,24 @@ def test_what_storage_does_not_remove_now_the_sweep_removes(
         patch.setattr(storage.Bucket, "delete", down)
         assert call("delete_profile").status == 204
         assert run_job("sweep")["objectsRemoved"] == 0
-    assert keys(r2) == {PHOTO, THUMBNAIL}
+    assert keys(R2_BUCKET) == {PHOTO, THUMBNAIL}
     assert left_of_the_member(rows) == ["after_hours_removals"]
+    rows("UPDATE after_hours_removals SET due_at = due_at - interval '5 minutes'")
     assert run_job("sweep")["objectsRemoved"] == 2
-    assert keys(r2) == set()
+    assert keys(R2_BUCKET) == set()
     assert left_of_the_member(rows) == []
 
 
 @pytest.mark.usefixtures("with_photo")
 def test_a_crash_after_the_transaction_leaves_nothing_behind(
-    rows: Rows, run_job: Any, r2: Any, migrated: postgres.Database, scheduled: Callable[[], dict[str, str]]
+    rows: Rows, run_job: Any, keys: Keys, migrated: postgres.Database, scheduled: Callable[[], dict[str, str]]
 ) -> None:
     database = own_database(migrated)
     database.fetch_one(profiles._DELETE, {"user_id": "local-entitled"})  # and then the function dies
     database.close()
+    rows("UPDATE after_hours_domain_events SET occurred_at = now() - interval '1 minute'")
     run_job("sweep")
-    assert keys(r2) == set()
+    assert keys(R2_BUCKET) == set()
     assert scheduled() == {}
     assert left_of_the_member(rows) == []
 

@@ -330,7 +330,7 @@ def test_start_and_extend_succeed_without_the_scheduler_and_the_sweep_repairs(
         with pytest.raises(Exception, match="schedules"):
             run_job("sweep")
     assert scheduled() == {}
-    assert run_job("sweep")["schedules"].created == 2
+    assert run_job("sweep")["schedules"]["created"] == 2
     assert scheduled() == expected_schedules(session)
 
 
@@ -341,7 +341,7 @@ def test_an_end_without_the_scheduler_leaves_schedules_that_the_sweep_deletes(
     with scheduler_outage():
         assert call("end_session").status == 200
     assert len(scheduled()) == 2
-    assert run_job("sweep")["schedules"].deleted == 2
+    assert run_job("sweep")["schedules"]["deleted"] == 2
     assert scheduled() == {}
 
 
@@ -376,7 +376,7 @@ def test_the_sweep_recreates_schedules_that_were_lost(
 def test_the_sweep_leaves_schedules_that_are_right(call: Call, run_job: Any, scheduled: Scheduled) -> None:
     session = start(call)
     outcome = run_job("sweep")["schedules"]
-    assert (outcome.created, outcome.deleted) == (0, 0)
+    assert (outcome["created"], outcome["deleted"]) == (0, 0)
     assert scheduled() == expected_schedules(session)
 
 

@@ -36,6 +36,8 @@ class Settings(BaseModel):
     scheduler_role_arn: _Name
     expire_function_arn: _Name
     schedule_dead_letter_arn: _Name
+    event_bus: _Name
+    upload_bucket: _Name
 
 
 class DatabaseSecret(BaseModel):
@@ -63,6 +65,7 @@ class R2Secret(BaseModel):
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, hide_input_in_errors=True)
 
     endpoint_url: _Name
+    region: _Name = "auto"  # R2's only one
     bucket: _Name
     access_key_id: _Name
     secret_access_key: Annotated[_Name, Field(repr=False)]

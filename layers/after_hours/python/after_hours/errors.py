@@ -13,7 +13,7 @@ class ApiError(Exception):
     status: ClassVar[int]
     code: ClassVar[str]
     message: ClassVar[str]
-    headers: ClassVar[Mapping[str, str]] = {}
+    headers: Mapping[str, str] = {}
 
     def __init__(self, reason: str = "", **details: Any) -> None:  # noqa: ANN401 (any JSON value)
         """`reason` is for the log alone: it must never hold what a member sent, nor where a member is."""
@@ -32,7 +32,7 @@ class InvalidRequest(ApiError):
 
 class Unauthorized(ApiError):
     status, code, message = 401, "UNAUTHORIZED", "Please sign in again."
-    headers: ClassVar[Mapping[str, str]] = {"www-authenticate": "Bearer"}
+    headers: Mapping[str, str] = {"www-authenticate": "Bearer"}
 
 
 class AccessDenied(ApiError):
@@ -80,6 +80,18 @@ class PreferencesNotFound(ApiError):
     status, code, message = 404, "PREFERENCES_NOT_FOUND", "You have no After Hours preferences."
 
 
+class PhotoNotFound(ApiError):
+    status, code, message = 404, "PHOTO_NOT_FOUND", "You have no After Hours photo."
+
+
+class TooManyUploads(ApiError):
+    status, code, message = 429, "TOO_MANY_UPLOADS", "You have sent many photos lately. Please try again later."
+
+    def __init__(self, *, retry_after_seconds: int) -> None:
+        super().__init__()
+        self.headers = {"retry-after": str(retry_after_seconds)}
+
+
 class SessionAlreadyActive(ApiError):
     status, code, message = 409, "SESSION_ALREADY_ACTIVE", "You are live already."
 
@@ -92,7 +104,7 @@ class ServiceUnavailable(ApiError):
     """Something this service stands on is down or not set up: nothing was changed, and the call may be tried again."""
 
     status, code, message = 503, "SERVICE_UNAVAILABLE", "After Hours is not available right now. Please try again."
-    headers: ClassVar[Mapping[str, str]] = {"retry-after": "5"}
+    headers: Mapping[str, str] = {"retry-after": "5"}
 
 
 class DatabaseUnavailable(ServiceUnavailable): ...
@@ -105,6 +117,9 @@ class SchedulerUnavailable(ServiceUnavailable): ...
 
 
 class StorageUnavailable(ServiceUnavailable): ...
+
+
+class EventBusUnavailable(ServiceUnavailable): ...
 
 
 class Misconfigured(ServiceUnavailable): ...

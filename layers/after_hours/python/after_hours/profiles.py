@@ -1,13 +1,14 @@
 """A member's After Hours profile: a short text of its own; name and age are the main profile's, on every answer."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import AfterValidator
 
-from after_hours import photos, sessions
+from after_hours import domain_events, photos, removals, sessions
 from after_hours.database import Database, Row
+from after_hours.domain_events import EVENTS, Type, fact, recorded, utc
 from after_hours.errors import ProfileExists, ProfileNotFound
 from after_hours.observability import count
 from after_hours.schema import Patch, RequestModel, ResponseModel, Text
@@ -40,17 +41,17 @@ class Profile(ResponseModel):
     name: str | None
     age: int | None
     description: str | None
-    photo_url: str | None = None
-    thumbnail_url: str | None = None
-    photo_status: Literal["none"] = "none"
+    photo_url: str | None
+    thumbnail_url: str | None
+    photo_status: photos.Status
     created_at: datetime
     updated_at: datetime
 
 
 # `{changed}` is the table itself or a statement that returns its rows.
-_WITH_MAIN_PROFILE = """
-    SELECT a.user_id, p.name, p.age, a.description, a.created_at, a.updated_at
-    FROM {changed} a LEFT JOIN profiles p ON p.user_id = a.user_id
+_WITH_MAIN_PROFILE = f"""
+    SELECT a.user_id, p.name, p.age, a.description, a.created_at, a.updated_at, {photos.SHOWN}
+    FROM {{changed}} a LEFT JOIN profiles p ON p.user_id = a.user_id {photos.NEWEST_UPLOAD}
 """
 
 _READ = _WITH_MAIN_PROFILE.format(changed="after_hours_profiles") + "WHERE a.user_id = %(user_id)s"
@@ -72,11 +73,19 @@ _UPDATE = """
 """ + _WITH_MAIN_PROFILE.format(changed="updated")
 
 
-# Two statements in one round trip and one transaction. The first waits for a start of the same member to finish; the
-# second sees what it did. A start that comes later finds no profile.
-_DELETE = r"""
-    SELECT FROM after_hours_profiles WHERE user_id = %(user_id)s FOR UPDATE;
+_ENDED = fact(
+    Type.SESSION_ENDED,
+    "open",
+    userId="user_id",
+    sessionId="id",
+    endedAt=utc("least(expires_at, now())"),
+    reason="CASE WHEN expires_at > now() THEN 'profile_deleted' ELSE 'expired' END",
+)
 
+# A start of the same member that is under way finishes first, and its session is ended; one that comes later finds no
+# profile. The photo's objects are put among the removals by a trigger, for the main app may delete a profile as well.
+_DELETE = f"""
+    {photos.LOCK_PROFILE}
     WITH profile AS (
         DELETE FROM after_hours_profiles WHERE user_id = %(user_id)s RETURNING user_id, photo_url
     ), preferences AS (
@@ -85,19 +94,24 @@ _DELETE = r"""
         DELETE FROM device_fingerprints f USING profile, after_hours_sessions s
         WHERE s.user_id = profile.user_id AND f.session_id = s.id
     ), sessions AS (
-        DELETE FROM after_hours_sessions s USING profile WHERE s.user_id = profile.user_id
-        RETURNING s.id, s.ended_at IS NULL AS open
-    ), removals AS (
-        INSERT INTO after_hours_removals (store, key)
-        SELECT 'r2', key
-        FROM profile, LATERAL (VALUES (photo_url), (regexp_replace(photo_url, '\.jpg$', '_thumb.jpg'))) AS photo (key)
-        WHERE key <> ''
+        DELETE FROM after_hours_sessions s USING profile WHERE s.user_id = profile.user_id RETURNING s.*
+    ), open AS (
+        SELECT * FROM sessions WHERE ended_at IS NULL
+    ), uploads AS (
+        DELETE FROM after_hours_photo_uploads u USING profile WHERE u.user_id = profile.user_id RETURNING u.*
+    ), originals AS (
+        INSERT INTO after_hours_removals (store, key) SELECT 'uploads', {photos.ORIGINAL} FROM uploads
+        WHERE status IN ('pending', 'processing', 'failed')
         ON CONFLICT (store, key) DO UPDATE SET due_at = now()
         RETURNING store, key
-    )
+    ), removals AS (
+        SELECT * FROM originals
+        UNION ALL SELECT object.* FROM profile, after_hours_photo_objects(profile.photo_url) AS object
+    ), {recorded(_ENDED)}
     SELECT
-        (SELECT array_agg(id::text) FROM sessions WHERE open) AS open_sessions,
-        (SELECT json_agg(removals) FROM removals) AS removals
+        (SELECT array_agg(id::text) FROM open) AS open_sessions,
+        (SELECT json_agg(removals) FROM removals) AS removals,
+        {EVENTS}
     FROM profile
 """
 
@@ -131,7 +145,8 @@ def delete(database: Database, user_id: str) -> None:
     count("ProfilesDeleted")
     for session_id in row["open_sessions"] or ():
         sessions.unschedule(UUID(session_id))
-    photos.remove(database, row["removals"] or ())
+    domain_events.publish(database, row["events"])
+    removals.carry_out(database, row["removals"] or ())
 
 
 def _found(row: Row | None) -> Profile:
@@ -141,4 +156,4 @@ def _found(row: Row | None) -> Profile:
 
 
 def _profile(row: Row) -> Profile:
-    return Profile.model_validate(row)
+    return Profile.model_validate(row | photos.urls(row))

@@ -4,6 +4,7 @@ A session is live if and only if it was not ended and its end has not passed, on
 here says so, and nothing else decides it. Schedules make the end prompt, the sweep makes it certain.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -11,10 +12,11 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from after_hours import access, config, location, schedules
+from after_hours import access, config, domain_events, location, schedules
 from after_hours.database import Database, Row
+from after_hours.domain_events import EVENTS, Type, fact, recorded, utc
 from after_hours.errors import NoActiveSession, ProfileRequired, ServiceUnavailable, SessionAlreadyActive
-from after_hours.observability import count, logger
+from after_hours.observability import count
 from after_hours.schema import RequestModel, ResponseModel, Text
 
 ALLOWED_MINUTES = (15, 30, 60)
@@ -72,7 +74,7 @@ class ExtendedSession(Session):
     extended_by_minutes: int
 
 
-_ANSWER = """
+_ANSWER_COLUMNS = """
     id, started_at, expires_at, ended_at, warned_for,
     round(extract(epoch FROM expires_at - started_at) / 60)::int AS duration_minutes,
     CASE WHEN ended_at IS NULL THEN greatest(0, floor(extract(epoch FROM expires_at - now())))::int ELSE 0 END
@@ -86,9 +88,28 @@ _END = """
     UPDATE after_hours_sessions SET
         ended_at = {moment}, latitude = NULL, longitude = NULL, fuzzed_latitude = NULL, fuzzed_longitude = NULL
     WHERE {which}
+    RETURNING *
 """
 
-_CURRENT = f"SELECT {_ANSWER} FROM after_hours_sessions WHERE user_id = %(user_id)s AND {_LIVE}"
+_WHO = {"userId": "user_id", "sessionId": "id"}
+
+
+def _ended(source: str, reason: str) -> str:
+    """SQL of the events of sessions that ended: by the `user`, `expired`, or `lapsed` with an entitlement."""
+    return fact(Type.SESSION_ENDED, source, **_WHO, endedAt=utc("ended_at"), reason=f"'{reason}'")
+
+
+def _change(statement: str, event: str, answer: str = "") -> str:
+    """SQL of one statement that changes sessions, records what happened, and returns the rows and the events."""
+    return f"""
+        WITH changed AS ({statement}), {recorded(event)}
+        SELECT {answer or "id"}, {EVENTS} FROM changed
+    """
+
+
+_STARTED = fact(Type.SESSION_STARTED, "started", **_WHO, startedAt=utc("started_at"), expiresAt=utc("expires_at"))
+
+_CURRENT = f"SELECT {_ANSWER_COLUMNS} FROM after_hours_sessions WHERE user_id = %(user_id)s AND {_LIVE}"
 
 # One statement, so that it happens whole or not at all. The insert reads `closed`, which makes PostgreSQL close the
 # expired session before it checks the unique index. The lock on the profile makes a start and the leaving of the same
@@ -97,7 +118,7 @@ _START = f"""
     WITH profile AS (
         SELECT user_id FROM after_hours_profiles WHERE user_id = %(user_id)s FOR KEY SHARE
     ), closed AS (
-        {_END.format(moment="expires_at", which=f"user_id = %(user_id)s AND {_OVERDUE}")} RETURNING id
+        {_END.format(moment="expires_at", which=f"user_id = %(user_id)s AND {_OVERDUE}")}
     ), started AS (
         INSERT INTO after_hours_sessions
             (user_id, started_at, expires_at, latitude, longitude, fuzzed_latitude, fuzzed_longitude)
@@ -112,34 +133,45 @@ _START = f"""
         SELECT gen_random_uuid(), user_id, id, %(device_id)s, %(device_model)s, %(platform)s, now()
         FROM started
         WHERE num_nonnulls(%(device_id)s::text, %(device_model)s::text, %(platform)s::text) > 0
-    )
-    SELECT EXISTS (SELECT FROM profile) AS has_profile, answer.*
-    FROM (VALUES (1)) AS one LEFT JOIN (SELECT {_ANSWER} FROM started) AS answer ON true
+    ), {recorded(_ended("closed", "expired"), _STARTED)}
+    SELECT EXISTS (SELECT FROM profile) AS has_profile, answer.*, {EVENTS}
+    FROM (VALUES (1)) AS one LEFT JOIN (SELECT {_ANSWER_COLUMNS} FROM started) AS answer ON true
 """
 
-_EXTEND = f"""
-    UPDATE after_hours_sessions SET expires_at = expires_at + make_interval(mins => %(minutes)s)
-    WHERE user_id = %(user_id)s AND {_LIVE}
-    RETURNING {_ANSWER}
-"""
+_EXTEND = _change(
+    f"""
+        UPDATE after_hours_sessions SET expires_at = expires_at + make_interval(mins => %(minutes)s)
+        WHERE user_id = %(user_id)s AND {_LIVE}
+        RETURNING *
+    """,
+    fact(Type.SESSION_EXTENDED, "changed", **_WHO, expiresAt=utc("expires_at"), extendedByMinutes="%(minutes)s"),
+    _ANSWER_COLUMNS,
+)
 
-_END_BY_MEMBER = _END.format(moment="now()", which=f"user_id = %(user_id)s AND {_LIVE}") + f"RETURNING {_ANSWER}"
+_END_BY_MEMBER = _change(
+    _END.format(moment="now()", which=f"user_id = %(user_id)s AND {_LIVE}"), _ended("changed", "user"), _ANSWER_COLUMNS
+)
 
-_EXPIRE = _END.format(moment="expires_at", which=f"id = %(id)s AND {_OVERDUE}") + "RETURNING id"
+_EXPIRE = _change(_END.format(moment="expires_at", which=f"id = %(id)s AND {_OVERDUE}"), _ended("changed", "expired"))
 
-_EXPIRE_ALL = _END.format(moment="expires_at", which=_OVERDUE) + "RETURNING id"
+_EXPIRE_ALL = _change(_END.format(moment="expires_at", which=_OVERDUE), _ended("changed", "expired"))
 
-_END_LAPSED = (
-    _END.format(moment="now()", which=f"{_LIVE} AND {access.LAPSED.format(user_id='after_hours_sessions.user_id')}")
-    + "RETURNING id"
+_END_LAPSED = _change(
+    _END.format(moment="now()", which=f"{_LIVE} AND {access.LAPSED.format(user_id='after_hours_sessions.user_id')}"),
+    _ended("changed", "lapsed"),
 )
 
 # `warned_for` is the end the member was warned of: an extended session has another end, and is warned again.
 _WARNING_DUE = f"{_LIVE} AND expires_at <= now() + %(before)s AND warned_for IS DISTINCT FROM expires_at"
 
-_WARN = f"UPDATE after_hours_sessions SET warned_for = expires_at WHERE id = %(id)s AND {_WARNING_DUE} RETURNING id"
+_WARN = """
+    UPDATE after_hours_sessions SET warned_for = expires_at WHERE {which} RETURNING *
+"""
+_EXPIRING = fact(Type.SESSION_EXPIRING, "changed", **_WHO, expiresAt=utc("expires_at"))
 
-_WARN_ALL = f"UPDATE after_hours_sessions SET warned_for = expires_at WHERE {_WARNING_DUE} RETURNING id"
+_WARN_ONE = _change(_WARN.format(which=f"id = %(id)s AND {_WARNING_DUE}"), _EXPIRING)
+
+_WARN_ALL = _change(_WARN.format(which=_WARNING_DUE), _EXPIRING)
 
 _LIVE_BY_ID = f"SELECT id, expires_at, warned_for FROM after_hours_sessions WHERE id = %(id)s AND {_LIVE}"
 
@@ -182,6 +214,7 @@ def start(database: Database, user_id: str, new: StartSession) -> Session:
             session = Session.model_validate(row)
             count("SessionsStarted")
             _schedule(session.id, session.expires_at)
+            domain_events.publish(database, row["events"])
             return session
         if live := current(database, user_id):
             raise SessionAlreadyActive(session=live)
@@ -201,14 +234,17 @@ def extend(database: Database, user_id: str, extension: ExtendSession) -> Extend
     session = ExtendedSession.model_validate(row | {"extended_by_minutes": minutes})
     count("SessionsExtended")
     _schedule(session.id, session.expires_at)
+    domain_events.publish(database, row["events"])
     return session
 
 
 def end(database: Database, user_id: str) -> EndedSession:
     """End the live session now and erase where it was. Raises `NoActiveSession`."""
-    session = EndedSession.model_validate(_live(database.fetch_one(_END_BY_MEMBER, {"user_id": user_id})))
+    row = _live(database.fetch_one(_END_BY_MEMBER, {"user_id": user_id}))
+    session = EndedSession.model_validate(row)
     count("SessionsEnded")
     unschedule(session.id)
+    domain_events.publish(database, row["events"])
     return session
 
 
@@ -217,7 +253,7 @@ def expire(database: Database, session_id: UUID) -> Literal["expired", "reschedu
 
     A session that was extended meanwhile is scheduled again; one that ended, or is not known, is left alone.
     """
-    if database.fetch_one(_EXPIRE, {"id": session_id}):
+    if _changed(database, _EXPIRE, {"id": session_id}):
         count("SessionsExpired")
         return "expired"
     row = database.fetch_one(_LIVE_BY_ID, {"id": session_id})
@@ -229,8 +265,8 @@ def expire(database: Database, session_id: UUID) -> Literal["expired", "reschedu
 
 def warn(database: Database, session_id: UUID) -> Literal["warned", "rescheduled", "ignored"]:
     """Do what a warning event asks for, if it is time and was not done: the session ends within five minutes."""
-    if database.fetch_one(_WARN, {"id": session_id, "before": schedules.WARNING_BEFORE}):
-        _warned(1)
+    if _changed(database, _WARN_ONE, {"id": session_id, "before": schedules.WARNING_BEFORE}):
+        count("SessionsExpiring")
         return "warned"
     row = database.fetch_one(_LIVE_BY_ID, {"id": session_id})
     if row is None or row["warned_for"] == row["expires_at"]:
@@ -241,22 +277,22 @@ def warn(database: Database, session_id: UUID) -> Literal["warned", "rescheduled
 
 def expire_overdue(database: Database) -> int:
     """End every session whose end has passed. Returns how many there were."""
-    expired = len(database.fetch_all(_EXPIRE_ALL))
+    expired = _changed(database, _EXPIRE_ALL)
     count("SessionsExpired", expired)
     return expired
 
 
 def end_lapsed(database: Database) -> int:
     """End the live sessions of members who may no longer use After Hours. Returns how many there were."""
-    ended = len(database.fetch_all(_END_LAPSED))
+    ended = _changed(database, _END_LAPSED)
     count("SessionsLapsed", ended)
     return ended
 
 
 def warn_due(database: Database) -> int:
     """Warn every session that ends within five minutes and was not warned. Returns how many there were."""
-    warned = len(database.fetch_all(_WARN_ALL, {"before": schedules.WARNING_BEFORE}))
-    _warned(warned)
+    warned = _changed(database, _WARN_ALL, {"before": schedules.WARNING_BEFORE})
+    count("SessionsExpiring", warned)
     return warned
 
 
@@ -289,10 +325,12 @@ def _live(row: Row | None) -> Row:
     return row
 
 
-def _warned(sessions: int) -> None:
-    count("SessionsExpiring", sessions)
-    if sessions:
-        logger.info("sessions expire within five minutes", sessions=sessions)
+def _changed(database: Database, change: str, parameters: Mapping[str, object] | None = None) -> int:
+    """Make a change, publish what happened, and return how many sessions it was."""
+    rows = database.fetch_all(change, parameters)
+    if rows:
+        domain_events.publish(database, rows[0]["events"])
+    return len(rows)
 
 
 def _schedule(session_id: UUID, expires_at: datetime) -> None:

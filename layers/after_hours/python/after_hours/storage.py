@@ -1,9 +1,13 @@
 """The two object stores: the S3 bucket that phones upload to, and Cloudflare R2, which speaks S3 and serves photos."""
 
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote
 
 from after_hours import config
 from after_hours.aws import faults_as
@@ -12,8 +16,15 @@ from after_hours.errors import StorageUnavailable
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-_TIMEOUT_SECONDS = 5
+# A member may wait behind a call, and the sweep does what it leaves undone.
+_CONNECT_TIMEOUT_SECONDS = 1
+_READ_TIMEOUT_SECONDS = 3
 _ATTEMPTS = 2
+
+# A phone's cache needs the same address again, so addresses are signed as of the start of a window: the same one comes
+# back until the window ends, and is valid for two hours more.
+URL_WINDOW_SECONDS = 3600
+URL_LIFETIME_SECONDS = URL_WINDOW_SECONDS + 2 * 3600
 
 
 class Store(StrEnum):
@@ -23,15 +34,61 @@ class Store(StrEnum):
     R2 = "r2"
 
 
+class Object(NamedTuple):
+    """An object's bytes, and the type that the sender said they have."""
+
+    content: bytes
+    content_type: str
+
+
+class Post(NamedTuple):
+    """A form that may be posted to `url`, with these `fields` before the file."""
+
+    url: str
+    fields: Mapping[str, str]
+
+
 @dataclass(frozen=True)
 class Bucket:
+    """A bucket of either store. Its methods raise `StorageUnavailable`."""
+
     name: str
     client: "S3Client" = field(repr=False)
 
+    def get(self, key: str) -> Object | None:
+        """Return an object, None if there is none."""
+        with faults_as(StorageUnavailable):
+            try:
+                answer = self.client.get_object(Bucket=self.name, Key=key)
+                return Object(answer["Body"].read(), answer["ContentType"])
+            except self.client.exceptions.NoSuchKey:
+                return None
+
+    def put(self, key: str, content: bytes, *, content_type: str, cache_control: str) -> None:
+        with faults_as(StorageUnavailable):
+            self.client.put_object(
+                Bucket=self.name, Key=key, Body=content, ContentType=content_type, CacheControl=cache_control
+            )
+
     def delete(self, key: str) -> None:
-        """Delete an object; one that is gone already is fine. Raises `StorageUnavailable`."""
+        """Delete an object; one that is gone already is fine."""
         with faults_as(StorageUnavailable):
             self.client.delete_object(Bucket=self.name, Key=key)
+
+    def sign_post(self, key: str, *, max_bytes: int, type_prefix: str, seconds: int) -> Post:
+        """Sign a form that puts one object of 1 to `max_bytes` bytes under exactly this key, for so many seconds."""
+        with faults_as(StorageUnavailable):
+            signed = self.client.generate_presigned_post(
+                self.name,
+                key,
+                Fields={"Content-Type": f"{type_prefix}jpeg"},
+                Conditions=[
+                    ["content-length-range", 1, max_bytes],
+                    ["starts-with", "$Content-Type", type_prefix],
+                ],
+                ExpiresIn=seconds,
+            )
+        return Post(signed["url"], signed["fields"])
 
 
 @cache
@@ -42,19 +99,49 @@ def bucket(store: Store) -> Bucket:
 
     # R2 refuses the checksums that boto3 sends by default since 1.36.
     options = Config(
-        connect_timeout=_TIMEOUT_SECONDS,
-        read_timeout=_TIMEOUT_SECONDS,
+        signature_version="s3v4",
+        connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+        read_timeout=_READ_TIMEOUT_SECONDS,
         retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
+    if store is Store.UPLOADS:
+        # A form for a bucket's global address would be redirected outside us-east-1, which phones do not follow.
+        regional = Config(s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"})
+        return Bucket(config.settings().upload_bucket, boto3.client("s3", config=options.merge(regional)))
     r2 = config.app_secret.read().r2
     client = boto3.client(
         "s3",
         endpoint_url=r2.endpoint_url,
-        region_name="auto",
+        region_name=r2.region,
         aws_access_key_id=r2.access_key_id,
         aws_secret_access_key=r2.secret_access_key,
-        config=options,
+        config=options.merge(Config(s3={"addressing_style": "path"})),
     )
     return Bucket(r2.bucket, client)
+
+
+def photo_address(key: str) -> str:
+    """Return an address at which this object of R2 can be read, the same one for an hour, valid for two hours more.
+
+    Signature Version 4 in the query (AWS, "Authenticating Requests: Using Query Parameters"), by botocore's signer
+    alone: a client would cost more than the request, and every reading of a profile signs two.
+    """
+    from botocore.auth import SIGV4_TIMESTAMP, S3SigV4QueryAuth  # noqa: PLC0415 (only who shows a photo pays for it)
+    from botocore.awsrequest import AWSRequest  # noqa: PLC0415
+    from botocore.credentials import Credentials  # noqa: PLC0415
+
+    r2 = config.app_secret.read().r2
+    now = int(time.time())
+    window = datetime.fromtimestamp(now - now % URL_WINDOW_SECONDS, UTC)
+    signer = S3SigV4QueryAuth(
+        Credentials(r2.access_key_id, r2.secret_access_key), "s3", r2.region, expires=URL_LIFETIME_SECONDS
+    )
+    request = AWSRequest(method="GET", url=f"{r2.endpoint_url.rstrip('/')}/{r2.bucket}/{quote(key)}")
+    # What the signer's add_auth does, but for the time, which it would take from the clock.
+    request.context["timestamp"] = window.strftime(SIGV4_TIMESTAMP)
+    signer._modify_request_before_signing(request)  # type: ignore[attr-defined]  # noqa: SLF001
+    to_sign = signer.string_to_sign(request, signer.canonical_request(request))
+    signer._inject_signature_to_request(request, signer.signature(to_sign, request))  # type: ignore[attr-defined]  # noqa: SLF001
+    return str(request.url)

@@ -1,0 +1,27 @@
+"""The bus on which chat and push services hear what happened."""
+
+from aws_cdk import aws_events as events
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from infra.functions import function_name
+
+
+class DomainEvents(Construct):
+    """The event bus. Whoever wants to hear puts rules on it, in a stack of their own."""
+
+    def __init__(self, scope: Construct) -> None:
+        super().__init__(scope, "DomainEvents")
+        self.bus = events.EventBus(
+            self,
+            "Bus",
+            event_bus_name=function_name(self, "events"),
+            description="Sessions and photos of After Hours: docs/domain-events.md",
+        )
+
+    def environment(self) -> dict[str, str]:
+        """What `after_hours.domain_events` needs to know."""
+        return {"EVENT_BUS": self.bus.event_bus_name}
+
+    def allow_publishing(self, function: lambda_.Function) -> None:
+        self.bus.grant_put_events_to(function)

@@ -1,0 +1,60 @@
+"""What photos arrive in, and what happens to those that cannot be made."""
+
+from typing import Any
+
+from tests.infra.synthesized import Resource, Synthesized
+
+
+def bucket(aws: Synthesized) -> Resource:
+    [bucket] = aws.resources("AWS::S3::Bucket").values()
+    properties: Resource = bucket["Properties"]
+    return properties
+
+
+def test_the_upload_bucket_is_private_encrypted_and_takes_tls_only(aws: Synthesized) -> None:
+    assert set(bucket(aws)["PublicAccessBlockConfiguration"].values()) == {True}
+    [rule] = bucket(aws)["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    [policy] = aws.resources("AWS::S3::BucketPolicy").values()
+    [denied] = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert (denied["Effect"], denied["Principal"]) == ("Deny", {"AWS": "*"})
+    assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_the_upload_bucket_forgets_after_a_day(aws: Synthesized) -> None:
+    [rule] = bucket(aws)["LifecycleConfiguration"]["Rules"]
+    assert rule["ExpirationInDays"] == rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] == 1
+    assert rule["Status"] == "Enabled"
+    assert "Prefix" not in rule
+    assert "VersioningConfiguration" not in bucket(aws)
+
+
+def test_functions_know_the_bucket_by_the_name_it_has(aws: Synthesized) -> None:
+    environment: dict[str, Any] = aws.functions["request_photo_upload"]["Properties"]["Environment"]["Variables"]
+    assert environment["UPLOAD_BUCKET"] == bucket(aws)["BucketName"]
+
+
+def test_every_object_that_arrives_is_told_to_process_photo_by_this_bucket_alone(aws: Synthesized) -> None:
+    [told] = bucket(aws)["NotificationConfiguration"]["LambdaConfigurations"]
+    assert told["Event"] == "s3:ObjectCreated:*"
+    assert "Filter" not in told
+    function = told["Function"]["Fn::GetAtt"][0]
+    assert aws.template["Resources"][function] == aws.functions["process_photo"]
+    [permission] = [
+        resource["Properties"]
+        for resource in aws.resources("AWS::Lambda::Permission").values()
+        if resource["Properties"]["Principal"] == "s3.amazonaws.com"
+    ]
+    assert permission["SourceAccount"] == {"Ref": "AWS::AccountId"}
+    assert permission["SourceArn"]["Fn::Join"][1][-1] == bucket(aws)["BucketName"]["Fn::Join"][1][-1]
+
+
+def test_process_photo_has_its_own_size_and_cannot_take_the_account_s_concurrency(aws: Synthesized) -> None:
+    process, other = (aws.functions[name]["Properties"] for name in ("process_photo", "get_photo"))
+    assert process["MemorySize"] > other["MemorySize"]
+    assert process["ReservedConcurrentExecutions"] == 5
+    assert "ReservedConcurrentExecutions" not in other
+
+
+def test_a_photo_that_cannot_be_made_becomes_a_dead_letter(aws: Synthesized) -> None:
+    assert aws.on_failure("process_photo") == aws.dead_letters["Photos"]
