@@ -9,7 +9,8 @@ from after_hours import images
 
 
 def peak() -> float:
-    return getrusage(RUSAGE_SELF).ru_maxrss / 1024
+    unit = 1024**2 if sys.platform == "darwin" else 1024
+    return getrusage(RUSAGE_SELF).ru_maxrss / unit
 
 
 def cpu() -> float:
@@ -26,10 +27,10 @@ def main() -> None:
         before = cpu()
         result = images.process(data)
         times.append(cpu() - before)
-        peaks.append(peak() - baseline)
+        peaks.append(peak())
     Path(f"{output}.jpg").write_bytes(result.photo)
     Path(f"{output}_thumb.jpg").write_bytes(result.thumbnail)
-    print(json.dumps({"cpu": times, "firstPeak": peaks[0], "peak": peaks[-1]}))
+    print(json.dumps({"cpu": times, "baseline": baseline, "firstPeak": peaks[0], "peak": peaks[-1]}))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 // One measurement of sharp in a process of its own: node sharp.mjs FILE documented|single ROUNDS OUTPUT-PREFIX
-// Prints {"cpu": [milliseconds of each round], "firstPeak": MB, "peak": MB} over the baseline with sharp loaded.
+// Prints {"cpu": [milliseconds of each round], "baseline": MB with sharp loaded, "firstPeak": MB, "peak": MB}.
 import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -42,8 +42,8 @@ for (let round = 0; round < Number(rounds); round++) {
   results = await pipelines[how](data);
   const used = process.cpuUsage(before);
   cpu.push((used.user + used.system) / 1000);
-  firstPeak ??= peak() - baseline;
+  firstPeak ??= peak();
 }
 writeFileSync(`${output}.jpg`, results[0]);
 writeFileSync(`${output}_thumb.jpg`, results[1]);
-console.log(JSON.stringify({ cpu, firstPeak, peak: peak() - baseline }));
+console.log(JSON.stringify({ cpu, baseline, firstPeak, peak: peak() }));

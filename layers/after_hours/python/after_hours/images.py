@@ -15,11 +15,20 @@ from enum import StrEnum
 from functools import cache
 
 import pillow_heif
-from PIL import Image, ImageChops, ImageCms, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import (
+    Image,
+    ImageChops,
+    ImageCms,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,  # noqa: F401 - reads EXIF
+    WebPImagePlugin,
+)
 
 from after_hours import webp
 
-MAX_BYTES = 10 * 1024 * 1024
+Image.preinit()  # like the import for EXIF: else Pillow does both while the first photo waits
+
 MAX_PIXELS = 60_000_000  # phones make 48 and 50 MP
 MAX_SIDE = 65_535  # of a JPEG; what is longer is no photo, and bands of it would not be small
 PHOTO_SIDE = 1200
@@ -30,6 +39,7 @@ THUMBNAIL_QUALITY = 80
 _MAX_SCANS = 100  # a progressive JPEG has about 10; each one makes the decoder walk over the whole picture again
 _MAX_PROFILE_BYTES = 4_000_000
 _STRIP_BYTES = 1_000_000
+_MAX_LAYERED_PIXELS = 16_000_000  # of a WebP with alpha or frames: Pillow takes 16 bytes for each
 _ORIENTATION_TAG = 0x0112
 _TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -43,15 +53,14 @@ _TRANSPOSITIONS = {
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _PNG_END = bytes(4) + b"IEND\xaeB`\x82"
 _PNG_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"eXIf", b"IDAT"}
-_BITS = 8
-_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
+_PNG_STRIP_DEPTH = 8  # bits of a channel; PNGs of others are decoded whole
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis"}
 _GENERAL_BRANDS = {b"mif1", b"msf1"}
 
 # A triangle filter takes less than half of Lanczos' time in Pillow. It is softer, by an amount that hardly depends on
 # the scale, and a little sharpening of the small result gives that back.
 _SHARPENING = 1.6
-_DECODER_LEAVES = 1.6
+_DECODER_LEAVES = 1.6  # what averaging, or libwebp, leaves to the triangle: with less it gets soft
 _TRIANGLE_FROM = 1.25  # below this shrink factor the triangle is too soft, and the picture small enough for Lanczos
 
 
@@ -87,7 +96,7 @@ class _Decoded:
 
     planes: tuple[Image.Image, ...]  # luma, and for pictures in colour two smaller ones of chroma, all as JPEG has them
     size: tuple[int, int]  # in full, before any shrinking
-    profile: bytes | None = None
+    profile: ImageCms.ImageCmsProfile | None = None  # None for sRGB
     orientation: int = 1
 
 
@@ -98,8 +107,6 @@ def process(data: bytes) -> Processed:
     """
     if not data:
         raise Rejected(Reason.EMPTY)
-    if len(data) > MAX_BYTES:
-        raise Rejected(Reason.TOO_LARGE)
     decode = _decoder(data)
     if decode is None:
         raise Rejected(Reason.UNSUPPORTED_TYPE)
@@ -156,7 +163,7 @@ def _decode_jpeg(data: bytes) -> _Decoded:
     _check_pixels(size)
     if _has_scans_to_come(image) and data.count(b"\xff\xda") > _MAX_SCANS:
         raise Rejected(Reason.CORRUPT)
-    profile, orientation = image.info.get("icc_profile"), _orientation(image.getexif)
+    profile, orientation = _profile(image.info.get("icc_profile")), _orientation(image.getexif)
     width, height = fitted(size)
     # libjpeg shrinks by 2, 4 or 8 while it decodes; with less than 1.25 left to the filter the result gets soft.
     # Colours stay as they are stored, which saves converting them here and back when saving.
@@ -170,7 +177,7 @@ def _decode_jpeg(data: bytes) -> _Decoded:
         colours, profile = _converted(image, profile).convert("RGB"), None
     if colours.mode == "RGB":
         colours = colours.convert("YCbCr")
-    factor = max(1, int(2 * max(image.size) / max(width, height)))
+    factor = max(1, round(_chroma_scale(profile) * max(image.size) / max(width, height)))
     return _Decoded(_planes(colours, factor), size, profile, orientation)
 
 
@@ -192,39 +199,39 @@ def _has_scans_to_come(image: JpegImagePlugin.JpegImageFile) -> bool:
 def _decode_png(data: bytes) -> _Decoded:
     chunks = list(_png_chunks(data))
     header = next(content for kind, content in chunks if kind == b"IHDR")
-    width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", header)
+    width, height, depth, _, _, _, interlaced = struct.unpack(">IIBBBBB", header)
     _check_pixels((width, height))
     known = dict(reversed(chunks))  # the first of a kind counts
     idat = [content for kind, content in chunks if kind == b"IDAT"]
-    if depth == _BITS and not interlaced and colour in _PNG_CHANNELS:
-        strips = _png_strips(idat, (width, height), _PNG_CHANNELS[colour], known)
+    in_strips = depth == _PNG_STRIP_DEPTH and not interlaced
+    image = PngImagePlugin.PngImageFile(io.BytesIO(_png_file(known, [] if in_strips else idat)))
+    if in_strips:
+        strips = _png_strips(image, idat, known.get(b"PLTE", b""))
     else:
-        whole = PngImagePlugin.PngImageFile(io.BytesIO(_png_file(dict(known), idat)))
-        whole.load()
-        strips = _strips_of(_opaque(whole), (width, height))
-    orientation = _orientation(lambda: _exif(known.get(b"eXIf", b"")))
-    return _Decoded(_reduced(strips, (width, height)), (width, height), _png_profile(known), orientation)
+        image.load()
+        strips = _strips_of(image)
+    profile, orientation = _profile(_png_profile(known)), _orientation(lambda: _exif(known.get(b"eXIf", b"")))
+    return _Decoded(_reduced(strips, (width, height), profile), (width, height), profile, orientation)
 
 
 def _decode_webp(data: bytes) -> _Decoded:
     chunks = dict(reversed(list(_riff_chunks(data))))
-    orientation = _orientation(lambda: _exif(chunks.get(b"EXIF", b"")))
-    # Canvas and alpha as the container tells them; what has neither alpha nor frames goes the short way.
-    extended = chunks.get(b"VP8X")
-    flags = extended[0] if extended else 0
+    profile, orientation = _profile(chunks.get(b"ICCP")), _orientation(lambda: _exif(chunks.get(b"EXIF", b"")))
     size = _webp_size(chunks)
     _check_pixels(size)
-    if b"VP8 " in chunks and not flags & 0x12 and webp.available():
+    if _webp_is_plain(chunks) and webp.available():
         width, height = fitted(size)
         gap = min(_DECODER_LEAVES, size[0] / width, size[1] / height)
         part = max(1, round(width * gap)), max(1, round(height * gap))
-        return _Decoded(webp.planes(data, part), size, chunks.get(b"ICCP"), orientation)
+        return _Decoded(webp.planes(data, part), size, profile, orientation)
+    if size[0] * size[1] > _MAX_LAYERED_PIXELS:
+        raise Rejected(Reason.TOO_MANY_PIXELS)
     whole = WebPImagePlugin.WebPImageFile(io.BytesIO(data))
-    _check_pixels(whole.size)
+    if whole.size != size:
+        raise Rejected(Reason.CORRUPT)
     whole.load()
-    return _Decoded(
-        _reduced(_strips_of(_opaque(whole), whole.size), whole.size), whole.size, chunks.get(b"ICCP"), orientation
-    )
+    planes = _reduced(_strips_of(whole), size, profile)
+    return _Decoded(planes, size, profile, orientation)
 
 
 def _decode_heif(data: bytes) -> _Decoded:
@@ -244,7 +251,8 @@ def _decode_heif(data: bytes) -> _Decoded:
             yield _opaque(Image.frombytes(mode, (size[0], height), strip, "raw", mode, stride, 1))
 
     # libheif has turned the picture upright itself; HEIF's EXIF orientation is only informative.
-    return _Decoded(_reduced(strips(), size), size, file.info.get("icc_profile"))
+    profile = _profile(file.info.get("icc_profile"))
+    return _Decoded(_reduced(strips(), size, profile), size, profile)
 
 
 # --- pieces of decoders ---------------------------------------------------------------------------------------------
@@ -271,18 +279,25 @@ def _planes(image: Image.Image, factor: int) -> tuple[Image.Image, ...]:
     return image.getchannel(0), averaged.getchannel(1), averaged.getchannel(2)
 
 
-def _reduced(strips: Iterator[Image.Image], size: tuple[int, int]) -> tuple[Image.Image, ...]:
+def _chroma_scale(profile: ImageCms.ImageCmsProfile | None) -> int:
+    """How much smaller than luma chroma may be: half, as JPEG stores it, unless a conversion mixes it into the luma."""
+    return 1 if profile else 2
+
+
+def _reduced(
+    strips: Iterator[Image.Image], size: tuple[int, int], profile: ImageCms.ImageCmsProfile | None
+) -> tuple[Image.Image, ...]:
     """Put the planes together from L or RGB strips, each averaged first: the full picture is never in memory."""
-    factor = _reduction(size)
+    factor, chroma_scale = _reduction(size), _chroma_scale(profile)
     whole: tuple[Image.Image, ...] = ()
     tops = [0, 0, 0]
     for strip in strips:
         small = strip.reduce(factor)
-        parts = _planes(small if small.mode == "L" else small.convert("YCbCr"), 2)
+        parts = _planes(small if small.mode == "L" else small.convert("YCbCr"), chroma_scale)
         if not whole:
-            halves = (factor, 2 * factor, 2 * factor)
+            factors = (factor, factor * chroma_scale, factor * chroma_scale)
             whole = tuple(
-                Image.new("L", (part.width, -(-size[1] // by))) for part, by in zip(parts, halves, strict=False)
+                Image.new("L", (part.width, -(-size[1] // by))) for part, by in zip(parts, factors, strict=False)
             )
         for i, part in enumerate(parts):
             whole[i].paste(part, (0, tops[i]))
@@ -316,7 +331,7 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
         position += length + 12
 
 
-def _png_file(chunks: dict[bytes, bytes | memoryview], rows: Iterable[bytes | memoryview]) -> bytes:
+def _png_file(chunks: dict[bytes, memoryview], rows: Iterable[memoryview]) -> bytes:
     """A PNG of the given header, palette, transparency and compressed rows, and nothing else."""
     parts = [_PNG_MAGIC]
     for kind in (b"IHDR", b"PLTE", b"tRNS"):
@@ -330,41 +345,38 @@ def _png_file(chunks: dict[bytes, bytes | memoryview], rows: Iterable[bytes | me
 
 
 def _png_strips(
-    idat: list[memoryview], size: tuple[int, int], channels: int, chunks: dict[bytes, memoryview]
+    header: PngImagePlugin.PngImageFile, idat: list[memoryview], palette: memoryview | bytes
 ) -> Iterator[Image.Image]:
-    """Decode a PNG in strips, for Pillow can only decode it whole.
+    """Decode the rows of a PNG in strips, for Pillow opens it only whole.
 
-    Rows are filtered against the row above. So each strip goes to Pillow as a little PNG of its own, which starts with
-    the last row of the strip before, and whose rows are deflated without compression.
+    Rows are filtered against the row above. So each strip goes to the decoder together with the last row of the strip
+    before, deflated without compression.
     """
-    width = size[0]
-    row_bytes = width * channels + 1
+    width, mode = header.width, header.mode
+    row_bytes = width * len(header.getbands()) + 1
     inflated = _Inflated(idat)
     above = b""
-    _, _, depth, colour, *rest = struct.unpack(">IIBBBBB", chunks[b"IHDR"])
-    for _, height in _bands(size, row_bytes):
-        lines = (1 if above else 0) + height
+    for _, height in _bands(header.size, row_bytes):
+        lines = height + (1 if above else 0)
         rows = _stored(above + inflated.read(height * row_bytes))
-        header = struct.pack(">IIBBBBB", width, lines, depth, colour, *rest)
-        strip: Image.Image = PngImagePlugin.PngImageFile(io.BytesIO(_png_file(chunks | {b"IHDR": header}, rows)))
-        strip.load()
-        transparency = strip.info.get("transparency")
-        if above:
-            strip = strip.crop((0, 1, width, lines))
-        above = b"\0" + strip.crop((0, height - 1, width, height)).tobytes()
-        if transparency is not None:
-            strip.info["transparency"] = transparency
+        strip = Image.frombytes(mode, (width, lines), rows, "zip", mode)
+        above = b"\0" + strip.crop((0, lines - 1, width, lines)).tobytes()
+        strip = strip.crop((0, lines - height, width, lines))
+        if mode == "P":
+            strip.putpalette(bytes(palette))
+        if "transparency" in header.info:
+            strip.info["transparency"] = header.info["transparency"]
         yield _opaque(strip)
 
 
-def _stored(content: bytes) -> Iterator[bytes | memoryview]:
+def _stored(content: bytes) -> bytes:
     """`content` as a zlib stream of stored blocks (RFC 1951, 3.2.4), less the checksum that Pillow never reaches."""
-    yield b"\x78\x01"
     view = memoryview(content)
+    parts: list[bytes | memoryview] = [b"\x78\x01"]
     for start in range(0, len(view), 0xFFFF):
         block = view[start : start + 0xFFFF]
-        yield struct.pack("<BHH", start + 0xFFFF >= len(view), len(block), len(block) ^ 0xFFFF)
-        yield block
+        parts += [struct.pack("<BHH", start + 0xFFFF >= len(view), len(block), len(block) ^ 0xFFFF), block]
+    return b"".join(parts)
 
 
 class _Inflated:
@@ -385,10 +397,10 @@ class _Inflated:
         return b"".join(parts)
 
 
-def _strips_of(image: Image.Image, size: tuple[int, int]) -> Iterator[Image.Image]:
-    if image.size != size:
-        raise Rejected(Reason.CORRUPT)
-    yield image
+def _strips_of(image: Image.Image) -> Iterator[Image.Image]:
+    """Strips of a picture that could only be decoded whole, so that at least no step behind it is."""
+    for top, height in _bands(image.size, image.width * 4):
+        yield _opaque(image.crop((0, top, image.width, top + height)))
 
 
 def _png_profile(chunks: dict[bytes, memoryview]) -> bytes | None:
@@ -418,6 +430,14 @@ def _webp_size(chunks: dict[bytes, bytes]) -> tuple[int, int]:
     return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
 
 
+def _webp_is_plain(chunks: dict[bytes, bytes]) -> bool:
+    """Whether there is one picture and no transparency, as far as the headers tell."""
+    has_alpha, has_frames = 0x10, 0x02
+    if extended := chunks.get(b"VP8X"):
+        return not extended[0] & (has_alpha | has_frames)
+    return b"VP8 " in chunks or not chunks[b"VP8L"][4] & has_alpha
+
+
 def _exif(content: bytes | memoryview) -> Image.Exif:
     exif = Image.Exif()
     exif.load(bytes(content))
@@ -436,26 +456,38 @@ def _orientation(exif: Callable[[], Image.Exif]) -> int:
 
 
 def _upright_srgb(decoded: _Decoded) -> Image.Image:
-    image = _converted(_shrunk(decoded), decoded.profile)
+    target = fitted(decoded.size)
+    planes = _shrunk(decoded, target)
+    if (transposition := _TRANSPOSITIONS.get(decoded.orientation)) is not None:  # the first of them is 0
+        planes = [plane.transpose(transposition) for plane in planes]
+    luma, *chroma = planes
+    if chroma:
+        luma = Image.merge("YCbCr", (luma, *(_doubled(plane, luma.size) for plane in chroma)))
+    image = _converted(luma, decoded.profile)
     if image.mode not in {"RGB", "YCbCr"}:
         image = image.convert("RGB")
-    if (transposition := _TRANSPOSITIONS.get(decoded.orientation)) is not None:  # the first of them is 0
-        image = image.transpose(transposition)
     image.info = {}  # Pillow would carry comments and more from here into the JPEG
     return image
 
 
-def _shrunk(decoded: _Decoded) -> Image.Image:
-    """The picture at its final size, L or YCbCr."""
-    target = fitted(decoded.size)
+def _shrunk(decoded: _Decoded, target: tuple[int, int]) -> list[Image.Image]:
+    """Luma at the final size, chroma at that or at half of it."""
     luma, *chroma = decoded.planes
-    decoded.planes = ()
-    luma = _small_luma(luma, target, _extent(luma, decoded.size))
-    if not chroma:
-        return luma
-    return Image.merge(
-        "YCbCr", (luma, *(_small_chroma(plane, target, _extent(plane, decoded.size)) for plane in chroma))
-    )
+    decoded.planes = ()  # else the large ones would stay until the end
+    scale = _chroma_scale(decoded.profile)
+    small = -(-target[0] // scale), -(-target[1] // scale)
+    return [
+        _small_luma(luma, target, _extent(luma, decoded.size)),
+        *(plane.resize(small, Image.Resampling.BICUBIC, (0, 0, *_extent(plane, decoded.size))) for plane in chroma),
+    ]
+
+
+def _doubled(chroma: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Chroma at the size of luma: each pixel is repeated, which JPEG's halving undoes exactly."""
+    if chroma.size == size:
+        return chroma
+    doubled = chroma.resize((chroma.width * 2, chroma.height * 2), Image.Resampling.NEAREST)
+    return doubled.crop((0, 0, *size))
 
 
 def _extent(plane: Image.Image, full: tuple[int, int]) -> tuple[float, float]:
@@ -484,32 +516,27 @@ def _sharpened(luma: Image.Image) -> Image.Image:
     return luma
 
 
-def _small_chroma(chroma: Image.Image, target: tuple[int, int], extent: tuple[float, float]) -> Image.Image:
-    """Shrunk to half the target, as JPEG stores it, and doubled by repeating, which JPEG's halving undoes exactly."""
-    half = (target[0] + 1) // 2, (target[1] + 1) // 2
-    small = chroma.resize(half, Image.Resampling.BILINEAR, (0, 0, *extent))
-    return small.resize((half[0] * 2, half[1] * 2), Image.Resampling.NEAREST).crop((0, 0, *target))
-
-
 @cache
 def _srgb() -> ImageCms.ImageCmsProfile:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
-def _is_srgb(profile: bytes) -> bool:
+def _profile(content: bytes | None) -> ImageCms.ImageCmsProfile | None:
+    """The embedded profile, if it can be read and is another than sRGB."""
     with contextlib.suppress(OSError, ImageCms.PyCMSError):
-        return ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile))).startswith("sRGB")
-    return False
+        if content:
+            profile = ImageCms.ImageCmsProfile(io.BytesIO(content))
+            return None if ImageCms.getProfileDescription(profile).startswith("sRGB") else profile
+    return None
 
 
-def _converted(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """The picture in sRGB; as it is when the profile is broken or made for another kind of picture."""
-    if not profile or _is_srgb(profile):
+def _converted(image: Image.Image, profile: ImageCms.ImageCmsProfile | None) -> Image.Image:
+    """The picture in sRGB; as it is when the profile is made for another kind of picture."""
+    if profile is None:
         return image
     source = image.convert("RGB") if image.mode == "YCbCr" else image
     with contextlib.suppress(OSError, ValueError, ImageCms.PyCMSError):
-        embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        return ImageCms.profileToProfile(source, embedded, _srgb(), outputMode="RGB") or image
+        return ImageCms.profileToProfile(source, profile, _srgb(), outputMode="RGB") or image
     return image
 
 
@@ -521,7 +548,7 @@ def _encode(image: Image.Image) -> Processed:
         (THUMBNAIL_SIDE, THUMBNAIL_SIDE),
         Image.Resampling.LANCZOS,
         (left, top, left + side, top + side),
-        reducing_gap=1.5,
+        reducing_gap=2.0,
     )
     return Processed(photo, _jpeg(thumbnail, THUMBNAIL_QUALITY, progressive=False), *image.size)
 

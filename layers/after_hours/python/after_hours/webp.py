@@ -5,6 +5,7 @@ for 12 MP). libwebp can shrink while it decodes and hand over the luma and chrom
 structures (`webp/decode.h`); a libwebp with others refuses them itself, and then Pillow's own decoder has to do.
 """
 
+import contextlib
 import ctypes
 from collections.abc import Callable
 from functools import cache
@@ -72,15 +73,17 @@ class _Config(ctypes.Structure):
 @cache
 def _library() -> ctypes.CDLL | None:
     """The library in the Pillow wheel; None where Pillow was built in another way or the structures differ."""
-    bundled = sorted((Path(_webp.__file__).parent.parent / "pillow.libs").glob("libwebp-*.so*"))
-    if not bundled:
-        return None
-    library = ctypes.CDLL(str(bundled[0]))
-    library.WebPInitDecoderConfigInternal.argtypes = (ctypes.c_void_p, ctypes.c_int)
-    library.WebPDecode.argtypes = (ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p)
-    library.WebPFreeDecBuffer.argtypes = (ctypes.c_void_p,)
-    library.WebPFreeDecBuffer.restype = None
-    return library if library.WebPInitDecoderConfigInternal(ctypes.byref(_Config()), _ABI_VERSION) else None
+    # Named after its content (libwebp-51b0b3f7.so.7.2.0), so otherwise on each architecture.
+    for file in (Path(_webp.__file__).parent.parent / "pillow.libs").glob("libwebp-*.so*"):
+        with contextlib.suppress(OSError, AttributeError):  # cannot be loaded; has no such function
+            library = ctypes.CDLL(str(file))
+            library.WebPInitDecoderConfigInternal.argtypes = (ctypes.c_void_p, ctypes.c_int)
+            library.WebPDecode.argtypes = (ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p)
+            library.WebPFreeDecBuffer.argtypes = (ctypes.c_void_p,)
+            library.WebPFreeDecBuffer.restype = None
+            if library.WebPInitDecoderConfigInternal(ctypes.byref(_Config()), _ABI_VERSION):
+                return library
+    return None
 
 
 def available() -> bool:
