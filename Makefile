@@ -17,10 +17,15 @@ MINISTACK_READY := .local/ministack/.ready
 EVERYTHING := $(PYTHON_READY) $(NODE_READY) $(MINISTACK_READY)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo invoke lint format bench openapi synth clean
+# What `make synth` shows the templates for, when nothing else is said.
+DATABASE_SECRET_ARN ?= arn:aws:secretsmanager:eu-west-1:123456789012:secret:example-a1B2c3
+
+.PHONY: help setup run test demo invoke redrive lint format bench openapi synth
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(EVERYTHING) ## Install everything, below this folder
 
 run: $(EVERYTHING) ## Run the whole system on this machine until Ctrl-C
 	@$(RUN) local.run
@@ -33,6 +38,9 @@ invoke: $(PYTHON_READY) ## Send a sample event: make invoke FUNCTION=start_sessi
 
 test: $(EVERYTHING) ## Run every test
 	$(RUN) pytest
+
+redrive: $(PYTHON_READY) ## Send back what a dead-letter queue holds: make redrive QUEUE=<its url>
+	@$(RUN) infra.redrive "$(QUEUE)"
 
 lint: $(PYTHON_READY) ## Check format, style and types; changes nothing
 	$(BIN)/ruff format --check .
@@ -49,8 +57,8 @@ bench: $(EVERYTHING) ## Measure what the design promises
 openapi: $(PYTHON_READY) ## Write docs/openapi.json anew
 	@$(RUN) infra.openapi
 
-synth: $(PYTHON_READY) $(NODE_READY) ## Write the CloudFormation templates to cdk.out
-	@node_modules/.bin/cdk synth --quiet
+synth: $(PYTHON_READY) $(NODE_READY) ## Write the CloudFormation template to cdk.out: make synth [DATABASE_SECRET_ARN=…]
+	@node_modules/.bin/cdk synth --quiet -c databaseSecretArn="$(DATABASE_SECRET_ARN)"
 
 $(PYTHON_READY): $(PYTHON_REQUIREMENTS)
 	@echo "Installing the Python environment into $(VENV) (a minute or so)…"

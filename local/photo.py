@@ -8,8 +8,10 @@ python -m local.photo take FILE     make a photo that lies on its side and tells
 import io
 import json
 import sys
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from PIL import Image, ImageDraw
@@ -21,7 +23,7 @@ _LYING_ON_ITS_SIDE = 6  # EXIF's name for: turn it by 90° clockwise to see it u
 _ORIENTATION, _MAKE, _GPS = 0x0112, 0x010F, 0x8825
 _LATITUDE, _LONGITUDE = (52, 22, 12), (4, 53, 43)
 _TOLERANCE = 12
-_WAITING = ("pending", "processing")
+WAITING = ("pending", "processing")
 
 
 def take() -> bytes:
@@ -76,13 +78,22 @@ def fetch(url: str) -> bytes:
         return content
 
 
+def is_gone(url: str) -> bool:
+    """Whether there is nothing at the address any more."""
+    try:
+        fetch(url)
+    except HTTPError as error:
+        return error.code == HTTPStatus.NOT_FOUND
+    return False
+
+
 def _look(photo: dict[str, Any]) -> int:
     print(f"status: {photo['status']}" + (f", {photo['reason']}" if photo["reason"] else ""))
     if photo["status"] == "ready":
         for name in ("photoUrl", "thumbnailUrl"):
             print(f"{name}: {photo[name]}")
             print(f"  {described(fetch(photo[name]))}")
-    return 1 if photo["status"] in _WAITING else 0
+    return 1 if photo["status"] in WAITING else 0
 
 
 def main(arguments: list[str]) -> int:

@@ -35,6 +35,10 @@ _SETTINGS = {
     "max_connections": "500",
     "timezone": "UTC",
     "log_timezone": "UTC",
+    # A statement that fails is logged without its text, where psycopg2 has put places and device ids as literals, and
+    # without the detail, which quotes the row.
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
 }
 
 

@@ -17,7 +17,7 @@ import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
 from local.place import REPOSITORY, Place
-from local.run import invitation
+from local.run import calls, invitation
 from local.stack import Stack
 from tests.e2e.conftest import NewMember, processes_of
 
@@ -25,8 +25,8 @@ from tests.e2e.conftest import NewMember, processes_of
 def test_stack_file_is_complete(stack: Stack, place: Place) -> None:
     written = json.loads(place.stack_file.read_text())
     assert set(written) >= {
-        "apiUrl", "awsEndpointUrl", "databaseUrl", "jwtSecret", "scheduleGroup", "r2Bucket", "r2EndpointUrl",
-        "functions", "users",
+        "apiUrl", "awsEndpointUrl", "databaseUrl", "jwtSecret", "uploadBucket", "r2Bucket", "r2EndpointUrl",
+        "scheduleGroup", "eventBus", "functions", "users",
     }  # fmt: skip
     assert written["apiUrl"].endswith("/api/after-hours")
     assert set(written["users"]) == {"entitled", "other", "noPremium", "unverified", "noConsent"}
@@ -72,25 +72,29 @@ def test_everything_listens_on_loopback_only(stack: Stack, place: Place, new_mem
     assert {address for _, address in listening} == {"127.0.0.1"}
 
 
-def test_curl_lines_work_as_printed(stack: Stack, connection: Connection) -> None:
-    entitled = stack.users["entitled"].id
-    with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM after_hours_sessions WHERE user_id = %s", (entitled,))
-        cursor.execute("DELETE FROM after_hours_profiles WHERE user_id = %s", (entitled,))
-    lines = [line for line in invitation(stack).splitlines() if line.startswith("curl ")]
-    answers = [
-        json.loads(subprocess.run(["bash", "-c", line], capture_output=True, check=True, timeout=60).stdout)
-        for line in lines
-    ]
-    assert [answer for answer in answers if not answer["success"]] == []
-    profile, started, seen, extended, ended = answers
-    assert profile["profile"]["userId"] == entitled
-    assert seen["active"] is True
-    assert {answer["session"]["id"] for answer in (started, seen, extended, ended)} == {started["session"]["id"]}
+def test_the_printed_lines_work_as_they_stand_again_and_again(stack: Stack, place: Place) -> None:
+    lines = calls(stack, place.photo)
+    assert all(line in invitation(stack, place) for line in lines.values())
+    for _ in range(2):
+        said = [
+            subprocess.run(
+                ["bash", "-c", line], cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60
+            ).stdout
+            for line in lines.values()
+        ]
+        profile, taken, sent, seen, preferences, *sessions, left = said
+        assert json.loads(profile)["profile"]["userId"] == stack.users["entitled"].id
+        assert "'GPS': 4" in taken
+        assert sent == ""
+        assert "status: ready" in seen
+        assert "'upright': True, 'progressive': True, 'EXIF': 0, 'GPS': 0, 'other metadata': []" in seen
+        assert json.loads(preferences)["preferences"]["maxDistanceKm"] == 5
+        assert len({json.loads(session)["session"]["id"] for session in sessions}) == 1
+        assert left.strip() == ""
 
 
-def test_exported_tokens_work_as_printed(stack: Stack) -> None:
-    exports = [line for line in invitation(stack).splitlines() if line.startswith("export ")]
+def test_exported_tokens_work_as_printed(stack: Stack, place: Place) -> None:
+    exports = [line for line in invitation(stack, place).splitlines() if line.startswith("export ")]
     call = 'curl -sS -H "Authorization: Bearer $TOKEN_NO_CONSENT" "$API/session"'
     answer = subprocess.run(["bash", "-c", "\n".join([*exports, call])], capture_output=True, check=True, timeout=60)
     assert json.loads(answer.stdout)["code"] == "CONSENT_REQUIRED"
@@ -201,7 +205,8 @@ def _everything(connection: Connection) -> dict[str, list[tuple[object, ...]]]:
     """The rows of all tables of the members."""
     rows = {}
     with connection.cursor() as cursor:
-        for table in ("users", "profiles", "user_subscriptions", "after_hours_profiles", "after_hours_sessions"):
+        for table in ("users", "profiles", "user_subscriptions", "after_hours_profiles", "after_hours_sessions",
+                      "after_hours_photo_uploads", "after_hours_removals"):  # fmt: skip
             cursor.execute(f"SELECT * FROM {table} ORDER BY 1")
             rows[table] = cursor.fetchall()
     return rows

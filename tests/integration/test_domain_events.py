@@ -1,0 +1,219 @@
+"""What happened is told to the bus, at least once: at once, or by the sweep, and never where anyone is."""
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import boto3
+import pytest
+from after_hours import domain_events
+from after_hours.errors import EventBusUnavailable
+
+from tests.integration.conftest import ENVIRONMENT, UNREACHABLE, UPLOAD_BUCKET, Answer
+from tests.photos import corners, encoded
+
+type Call = Callable[..., Answer]
+type Rows = Callable[..., list[tuple[Any, ...]]]
+type Told = Callable[[], list[dict[str, Any]]]
+
+ID = "local-entitled"
+START = {
+    "duration": 15,
+    "latitude": 52.5200081,
+    "longitude": 13.4049541,
+    "deviceFingerprint": {"deviceId": "device-4711"},
+}
+
+
+@pytest.fixture(scope="session")
+def bus(deployed: dict[str, str]) -> Callable[[], list[dict[str, Any]]]:
+    """Read, from a queue that a rule fills as a chat service's would, what was put on the bus since the last time."""
+    access = {"region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}
+    sqs = boto3.client("sqs", endpoint_url=deployed["AWS_ENDPOINT_URL"], **access)
+    events = boto3.client("events", endpoint_url=deployed["AWS_ENDPOINT_URL"], **access)
+    queue = sqs.create_queue(QueueName="chat")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    pattern = json.dumps({"source": ["after-hours"]})
+    events.put_rule(Name="chat", EventBusName=ENVIRONMENT["EVENT_BUS"], EventPattern=pattern)
+    events.put_targets(Rule="chat", EventBusName=ENVIRONMENT["EVENT_BUS"], Targets=[{"Id": "chat", "Arn": arn}])
+
+    def read() -> list[dict[str, Any]]:
+        told = []
+        while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                told.append(json.loads(message["Body"]))
+                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+        return told
+
+    return read
+
+
+@pytest.fixture
+def told(bus: Told, people: Any) -> Told:
+    bus()
+    return bus
+
+
+def types(events: list[dict[str, Any]]) -> list[str]:
+    return [event["detail-type"] for event in events]
+
+
+def age_outbox(rows: Rows) -> None:
+    rows("UPDATE after_hours_domain_events SET occurred_at = occurred_at - interval '1 minute'")
+
+
+def lapse(rows: Rows, by: str = "15 minutes") -> None:
+    rows(
+        "UPDATE after_hours_sessions"
+        f" SET expires_at = expires_at - interval '{by}', started_at = started_at - interval '{by}'"
+    )
+
+
+@pytest.mark.usefixtures("profile")
+def test_the_life_of_a_session_is_told(call: Call, told: Told, rows: Rows) -> None:
+    started = call("start_session", body=START).body["session"]
+    extended = call("extend_session", body={"additionalMinutes": 30}).body["session"]
+    ended = call("end_session").body["session"]
+    events = told()
+    who = {"userId": ID, "sessionId": started["id"]}
+    assert [event["source"] for event in events] == ["after-hours"] * 3
+    details = {event["detail-type"]: event["detail"] for event in events}
+    for detail in details.values():
+        assert detail.pop("eventId")
+        datetime.fromisoformat(detail.pop("occurredAt"))
+    assert details == {
+        "SessionStarted": who | {"startedAt": started["startedAt"], "expiresAt": started["expiresAt"]},
+        "SessionExtended": who | {"expiresAt": extended["expiresAt"], "extendedByMinutes": 30},
+        "SessionEnded": who | {"endedAt": ended["endedAt"], "reason": "user"},
+    }
+    assert rows("SELECT * FROM after_hours_domain_events") == []
+
+
+@pytest.mark.usefixtures("profile")
+def test_each_way_to_an_end_has_its_reason(call: Call, told: Told, rows: Rows, run_job: Any) -> None:
+    def reasons() -> list[str]:
+        return [event["detail"]["reason"] for event in told() if event["detail-type"] == "SessionEnded"]
+
+    session = call("start_session", body=START).body["session"]
+    lapse(rows)
+    run_job("expire_session", {"kind": "expiry", "sessionId": session["id"]})
+    assert reasons() == ["expired"]
+    call("start_session", body=START)
+    lapse(rows)
+    run_job("sweep")
+    assert reasons() == ["expired"]
+    call("start_session", body=START)
+    lapse(rows)
+    assert call("start_session", body=START).status == 201
+    assert reasons() == ["expired"]
+    rows("UPDATE users SET after_hours_consent = false")
+    run_job("sweep")
+    assert reasons() == ["lapsed"]
+    rows("UPDATE users SET after_hours_consent = true")
+    call("start_session", body=START)
+    call("delete_profile")
+    assert reasons() == ["profile_deleted"]
+
+
+@pytest.mark.usefixtures("profile")
+def test_a_member_is_warned_once(call: Call, told: Told, rows: Rows, run_job: Any) -> None:
+    session = call("start_session", body=START).body["session"]
+    lapse(rows, "11 minutes")
+    told()
+    for _ in range(2):
+        run_job("expire_session", {"kind": "warning", "sessionId": session["id"]})
+        run_job("sweep")
+    [event] = told()
+    assert (event["detail-type"], event["detail"]["sessionId"]) == ("SessionExpiring", session["id"])
+
+
+@pytest.mark.usefixtures("profile")
+def test_what_becomes_of_a_photo_is_told(call: Call, told: Told, run_job: Any, s3: Any) -> None:
+    for content, expected in (
+        (encoded(corners()), ("PhotoReady", None)),
+        (b"x", ("PhotoRejected", "UNSUPPORTED_TYPE")),
+    ):
+        photo_id = call("request_photo_upload").body["upload"]["photoId"]
+        key = f"uploads/{ID}/{photo_id}"
+        s3.put_object(Bucket=UPLOAD_BUCKET, Key=key, Body=content, ContentType="image/jpeg")
+        for _ in range(2):
+            run_job("process_photo", {"Records": [{"s3": {"object": {"key": key, "size": 1}}}]})
+        [event] = told()
+        assert (event["detail-type"], event["detail"].get("reason")) == expected
+        assert event["detail"]["photoId"] == photo_id
+        assert event["detail"]["userId"] == ID
+
+
+@pytest.mark.usefixtures("profile")
+def test_no_event_says_where_anyone_is(call: Call, told: Told, rows: Rows) -> None:
+    rows("UPDATE after_hours_profiles SET description = 'a text for one night'")
+    call("start_session", body=START)
+    call("extend_session", body={"additionalMinutes": 15})
+    call("delete_profile")
+    text = json.dumps(told())
+    assert text.count("SessionEnded") == 1
+    for secret in ("52.5", "13.4", "latitude", "device", "night"):
+        assert secret not in text
+
+
+@pytest.mark.usefixtures("profile")
+def test_without_the_bus_the_call_succeeds_and_the_sweep_tells_later(
+    call: Call, told: Told, rows: Rows, run_job: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL_EVENTBRIDGE", UNREACHABLE)
+        domain_events._client.cache_clear()
+        assert call("start_session", body=START).status == 201
+        assert call("extend_session", body={"additionalMinutes": 15}).status == 200
+        assert call("end_session").status == 200
+        age_outbox(rows)
+        assert run_job("sweep")["eventsPublished"] == 0
+    domain_events._client.cache_clear()
+    assert told() == []
+    assert run_job("sweep")["eventsPublished"] == 3
+    assert sorted(types(told())) == ["SessionEnded", "SessionExtended", "SessionStarted"]
+    assert rows("SELECT * FROM after_hours_domain_events") == []
+    assert run_job("sweep")["eventsPublished"] == 0
+
+
+@pytest.mark.usefixtures("profile")
+def test_a_change_that_is_refused_tells_nothing(call: Call, told: Told, rows: Rows) -> None:
+    assert call("extend_session", body={"additionalMinutes": 15}).status == 404
+    assert call("end_session").status == 404
+    call("start_session", body=START)
+    told()
+    assert call("start_session", body=START).status == 409
+    assert told() == []
+    assert rows("SELECT * FROM after_hours_domain_events") == []
+
+
+@pytest.mark.usefixtures("profile")
+def test_what_the_bus_does_not_take_stays(
+    call: Call, rows: Rows, run_job: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PutEvents may take some entries of a call and refuse others."""
+    rows("INSERT INTO after_hours_domain_events (type, detail) SELECT 'T', '{}' FROM generate_series(1, 25)")
+    age_outbox(rows)
+    put = domain_events._put
+
+    def half(events: Any) -> list[str]:
+        return put(events)[::2]
+
+    monkeypatch.setattr(domain_events, "_put", half)
+    assert run_job("sweep")["eventsPublished"] == 5 + 5 + 3
+    assert rows("SELECT count(*) FROM after_hours_domain_events") == [(12,)]
+
+
+def test_an_entry_that_is_refused_is_not_taken_for_sent(environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Bus:
+        def put_events(self, **_: Any) -> dict[str, Any]:
+            return {"Entries": [{"EventId": "1"}, {"ErrorCode": "ThrottlingException"}]}
+
+    monkeypatch.setattr(domain_events, "_client", cache(Bus))
+    events = [{"id": str(n), "type": "T", "occurred_at": "x", "detail": {}} for n in range(2)]
+    assert domain_events._put(events) == ["0"]
+    monkeypatch.setattr(Bus, "put_events", lambda *_, **__: {"Entries": [{"ErrorCode": "InternalFailure"}] * 2})
+    with pytest.raises(EventBusUnavailable, match="InternalFailure"):
+        domain_events._put(events)
