@@ -485,7 +485,7 @@ def test_nothing_is_printed_and_no_thread_is_left(capfd: pytest.CaptureFixture[s
         warnings.simplefilter("always")
         for data in files(photos.photograph(640, 480)).values():
             images.process(data)
-        for data, _ in photos.hostile().values():
+        for data in (photos.hostile()[name][0] for name in OF_THEIR_CONTENT):
             with pytest.raises(images.Rejected):
                 images.process(data)
     assert not caught
