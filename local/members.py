@@ -72,6 +72,17 @@ def save(connection: Connection, *members: Member) -> None:
             )
 
 
+def forget_photos(connection: Connection) -> None:
+    """Take photos off profiles of an earlier run: the files were in the memory of its local AWS, and are gone."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('after_hours_photo_uploads') IS NOT NULL")
+        if cursor.fetchone() == (True,):
+            cursor.execute(
+                "UPDATE after_hours_profiles SET photo_url = '', photo_number = NULL;"
+                "DELETE FROM after_hours_photo_uploads; DELETE FROM after_hours_removals"
+            )
+
+
 def remove(connection: Connection, member: Member) -> None:
     """Remove the member and, by the tables' cascades, all that After Hours holds of them."""
     with connection, connection.cursor() as cursor:

@@ -44,6 +44,7 @@ def _bring_up(place: Place, processes: Processes, tell: Tell) -> Stack:
     with closing(database.connect()) as connection:
         members.create_host_tables(connection)
         members.save(connection, *members.SEEDED.values())
+        members.forget_photos(connection)
 
     tell("starting the local AWS…")
     endpoint_url = aws.start(place, processes)

@@ -29,7 +29,7 @@ _CROSSED = "The lowest age must not be above the highest"
 
 
 class CreatePreferences(RequestModel):
-    """No field is required; what is not sent comes from the main profile, or is what stands here."""
+    """No field is required; what is not sent comes from the main profile, or is the default stated here."""
 
     seeking_gender: SeekingGender = "Any"
     max_distance_km: DistanceKm = 10
