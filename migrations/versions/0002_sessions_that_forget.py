@@ -18,10 +18,6 @@ UPDATE after_hours_profiles
 ALTER TABLE after_hours_sessions
     ALTER id SET DEFAULT gen_random_uuid(),
     ALTER created_at SET DEFAULT now(),
-    ALTER latitude DROP NOT NULL,
-    ALTER longitude DROP NOT NULL,
-    ALTER fuzzed_latitude DROP NOT NULL,
-    ALTER fuzzed_longitude DROP NOT NULL,
     ADD COLUMN warned_for TIMESTAMPTZ;
 COMMENT ON COLUMN after_hours_sessions.warned_for IS
     'The expires_at the member was warned of, five minutes before. NULL: not warned yet.';

@@ -1,17 +1,14 @@
 """Every rule that the database can hold, it holds; rows of the earlier backend that break one are repaired."""
 
-from after_hours.observability import logger
 from alembic import op
+
+from migrations.earlier_backend import repair
 
 revision = "0003"
 down_revision = "0002"
 
 # What was wrong → how it is put right. Each statement touches the rows that break the rule, and no others.
 REPAIRS = {
-    "description too long or empty": """
-        UPDATE after_hours_profiles SET description = nullif(btrim(left(btrim(description), 500)), '')
-        WHERE char_length(description) > 500 OR description = ''
-    """,
     "age out of range": """
         UPDATE after_hours_preferences SET
             min_age = least(greatest(coalesce(min_age, 18), 18), 99),
@@ -84,8 +81,5 @@ CREATE INDEX after_hours_removals_due ON after_hours_removals (due_at);
 
 
 def upgrade() -> None:
-    for wrong, repair in REPAIRS.items():
-        repaired = op.get_bind().exec_driver_sql(repair).rowcount
-        if repaired:
-            logger.info("rows of an earlier backend repaired", wrong=wrong, rows=repaired)
+    repair(REPAIRS)
     op.execute(RULES)

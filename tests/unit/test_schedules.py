@@ -44,4 +44,4 @@ def test_reconciling_makes_what_exists_what_is_wanted(
         patch.setattr(schedules, "delete", group.remove)
         repair = schedules.reconcile(existing, wanted)
     assert group == names
-    assert repair.deleted == len(existing - names)
+    assert repair["deleted"] == len(existing - names)

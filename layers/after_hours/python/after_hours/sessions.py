@@ -133,6 +133,7 @@ _START = f"""
         SELECT gen_random_uuid(), user_id, id, %(device_id)s, %(device_model)s, %(platform)s, now()
         FROM started
         WHERE num_nonnulls(%(device_id)s::text, %(device_model)s::text, %(platform)s::text) > 0
+        ON CONFLICT DO NOTHING  -- the table may be the main app's, and keep each device once
     ), {recorded(_ended("closed", "expired"), _STARTED)}
     SELECT EXISTS (SELECT FROM profile) AS has_profile, answer.*, {EVENTS}
     FROM (VALUES (1)) AS one LEFT JOIN (SELECT {_ANSWER_COLUMNS} FROM started) AS answer ON true

@@ -1,0 +1,73 @@
+"""What PostgreSQL itself writes down when a statement fails holds nothing of a member.
+
+psycopg2 puts parameters into the statement as literals: a statement in the log would be a place in the log.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from after_hours.database import Database
+from after_hours.errors import DatabaseUnavailable, InternalError
+
+from local import postgres
+from local.place import Place
+from tests.integration.conftest import own_database
+
+LATITUDE, TEXT, DEVICE = 52.5200637, "a text for the server alone", "device-0815"
+START = """
+    INSERT INTO after_hours_sessions (user_id, expires_at, latitude, longitude)
+    VALUES (%(user_id)s, now(), %(latitude)s, %(longitude)s)
+"""
+SESSION = {"user_id": "local-entitled", "latitude": LATITUDE, "longitude": 13.4}
+
+
+@pytest.fixture
+def connection(people: Any, migrated: postgres.Database) -> Iterator[Database]:
+    database = own_database(migrated)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def log(place: Place) -> Callable[[], str]:
+    path = place.logs / "postgresql.log"
+    start = path.stat().st_size
+
+    def read() -> str:
+        return path.read_bytes()[start:].decode()
+
+    return read
+
+
+def test_a_row_that_breaks_a_rule(connection: Database, log: Callable[[], str]) -> None:
+    with pytest.raises(InternalError):
+        connection.fetch_all(START, SESSION | {"longitude": 181})
+    assert 'violates check constraint "after_hours_sessions_location"' in log()
+    assert str(LATITUDE) not in log()
+
+
+def test_a_second_row_where_there_may_be_one(connection: Database, log: Callable[[], str]) -> None:
+    describe = "INSERT INTO after_hours_profiles (user_id, description) VALUES ('local-entitled', %(text)s)"
+    connection.fetch_all(describe, {"text": TEXT})
+    with pytest.raises(InternalError):
+        connection.fetch_all(describe, {"text": TEXT})
+    assert "duplicate key value" in log()
+    assert TEXT not in log()
+
+
+def test_a_lock_that_is_not_given(connection: Database, migrated: postgres.Database, log: Callable[[], str]) -> None:
+    connection.fetch_all(START, SESSION)
+    connection.fetch_all("SET lock_timeout = '50ms'")
+    other = migrated.connect()
+    with other.cursor() as cursor:
+        cursor.execute("SELECT FROM after_hours_sessions FOR UPDATE")
+    with pytest.raises(DatabaseUnavailable):
+        connection.fetch_all(
+            "UPDATE after_hours_sessions SET latitude = %(latitude)s WHERE %(device)s <> ''",
+            {"latitude": LATITUDE, "device": DEVICE},
+        )
+    other.close()
+    assert "canceling statement due to lock timeout" in log()
+    assert str(LATITUDE) not in log()
+    assert DEVICE not in log()
