@@ -542,4 +542,4 @@ def test_a_device_that_may_be_stored_once(served: postgres.Database, call: Call,
     for _ in range(2):
         assert call("start_session", body=start).status == 201
         assert call("end_session").status == 200
-    assert run(served, "SELECT device_id FROM device_fingerprints") == [("d",)]
+    assert run(served, "SELECT device_id FROM device_fingerprints") == [{"device_id": "d"}]

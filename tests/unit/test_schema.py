@@ -26,6 +26,10 @@ def errors(model: type[BaseModel], content: Any) -> dict[str, str]:
         (GOOD | {"duration": 20}, {"duration": "Must be 15, 30 or 60"}),
         (GOOD | {"x": 1}, {"x": "This field is not known"}),
         ({"duration": 30, "latitude": 1}, {"longitude": "This field is required"}),
+        (
+            GOOD | {"latitude": 0, "longitude": -0.0},
+            dict.fromkeys(("latitude", "longitude"), "A location is required: 0, 0 is not where anyone is"),
+        ),
         ([], {"body": "A JSON object is expected"}),
         (
             GOOD | {"deviceFingerprint": {"platform": "\ud800"}},

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from after_hours import access, config, domain_events, location, schedules
@@ -50,7 +50,10 @@ class StartSession(RequestModel):
     @model_validator(mode="after")
     def _not_null_island(self) -> "StartSession":
         if self.latitude == 0 and self.longitude == 0:
-            raise PydanticCustomError("null_island", "A location is required: 0, 0 is not where anyone is")
+            nowhere = PydanticCustomError("null_island", "A location is required: 0, 0 is not where anyone is")
+            raise ValidationError.from_exception_data(
+                "null island", [{"type": nowhere, "loc": (field,), "input": 0} for field in ("latitude", "longitude")]
+            )
         return self
 
 
