@@ -115,26 +115,30 @@ def deployed(migrated: postgres.Database, aws: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def scheduler(deployed: dict[str, str]) -> Any:
-    return boto3.client(
-        "scheduler",
-        endpoint_url=deployed["AWS_ENDPOINT_URL"],
-        region_name="us-east-1",
-        aws_access_key_id="a",
-        aws_secret_access_key="b",
-    )
+def client(deployed: dict[str, str]) -> Callable[[str], Any]:
+    """Make a client of the AWS on the far side."""
+
+    def make(service: str) -> Any:
+        return boto3.client(
+            service,  # type: ignore[call-overload]
+            endpoint_url=deployed["AWS_ENDPOINT_URL"],
+            region_name="us-east-1",
+            aws_access_key_id="a",
+            aws_secret_access_key="b",
+        )
+
+    return make
 
 
 @pytest.fixture(scope="session")
-def s3(deployed: dict[str, str]) -> Any:
+def scheduler(client: Callable[[str], Any]) -> Any:
+    return client("scheduler")
+
+
+@pytest.fixture(scope="session")
+def s3(client: Callable[[str], Any]) -> Any:
     """Both stores: the upload bucket, and the one that stands for R2."""
-    return boto3.client(
-        "s3",
-        endpoint_url=deployed["AWS_ENDPOINT_URL"],
-        region_name="us-east-1",
-        aws_access_key_id="a",
-        aws_secret_access_key="b",
-    )
+    return client("s3")
 
 
 @pytest.fixture

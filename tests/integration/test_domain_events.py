@@ -6,7 +6,6 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-import boto3
 import pytest
 from after_hours import domain_events
 from after_hours.errors import EventBusUnavailable
@@ -28,11 +27,9 @@ START = {
 
 
 @pytest.fixture(scope="session")
-def bus(deployed: dict[str, str]) -> Callable[[], list[dict[str, Any]]]:
+def bus(client: Callable[[str], Any]) -> Callable[[], list[dict[str, Any]]]:
     """Read, from a queue that a rule fills as a chat service's would, what was put on the bus since the last time."""
-    access = {"region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}
-    sqs = boto3.client("sqs", endpoint_url=deployed["AWS_ENDPOINT_URL"], **access)
-    events = boto3.client("events", endpoint_url=deployed["AWS_ENDPOINT_URL"], **access)
+    sqs, events = client("sqs"), client("events")
     queue = sqs.create_queue(QueueName="chat")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     pattern = json.dumps({"source": ["after-hours"]})

@@ -122,6 +122,10 @@ def shown(call: Call) -> str | None:
     return url and urlsplit(url).path.rsplit("/", 1)[1].removesuffix(".jpg")
 
 
+def shown_now(rows: Rows) -> list[tuple[Any, ...]]:
+    return rows("SELECT photo_url FROM after_hours_profiles WHERE photo_url <> ''")
+
+
 pytestmark = pytest.mark.usefixtures("profile", "keys")
 
 
@@ -502,19 +506,20 @@ def test_deleting_ends_an_upload_that_is_under_way(call: Call, send: Send, arriv
     assert keys(R2_BUCKET) == set()
 
 
-def test_deleting_while_it_is_made_leaves_nothing(
-    call: Call, send: Send, arrive: Arrive, keys: Keys, rows: Rows, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("leaving", ["delete_photo", "delete_profile"])
+def test_what_is_deleted_while_it_is_made_leaves_nothing(
+    call: Call, send: Send, arrive: Arrive, keys: Keys, rows: Rows, monkeypatch: pytest.MonkeyPatch, leaving: str
 ) -> None:
     photo_id = send()
     process = images.process
 
     def interrupted(data: bytes) -> images.Processed:
-        assert call("delete_photo").status == 204
+        assert call(leaving).status == 204
         return process(data)
 
     monkeypatch.setattr(images, "process", interrupted)
     assert arrive(photo_id) == "outdated"
-    assert photo(call)["status"] == "none"
+    assert shown_now(rows) == []
     assert (keys(R2_BUCKET), keys(UPLOAD_BUCKET)) == (set(), set())
     assert rows("SELECT * FROM after_hours_removals") == []
 
@@ -523,22 +528,6 @@ def test_deleting_while_it_is_made_leaves_nothing(
 def test_taking_one_s_photo_back_needs_no_entitlement(call: Call, rows: Rows, people: Any, who: str) -> None:
     rows("INSERT INTO after_hours_profiles (user_id, photo_url) VALUES (%s, 'x.jpg')", people[who].id)
     assert call("delete_photo", who=who).status == 204
-
-
-def test_leaving_while_it_is_made_leaves_nothing(
-    call: Call, send: Send, arrive: Arrive, keys: Keys, rows: Rows, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    photo_id = send()
-    process = images.process
-
-    def interrupted(data: bytes) -> images.Processed:
-        assert call("delete_profile").status == 204
-        return process(data)
-
-    monkeypatch.setattr(images, "process", interrupted)
-    assert arrive(photo_id) == "outdated"
-    assert (keys(R2_BUCKET), keys(UPLOAD_BUCKET)) == (set(), set())
-    assert rows("SELECT * FROM after_hours_removals") == []
 
 
 def test_a_file_sent_after_leaving_is_deleted(call: Call, send: Send, arrive: Arrive, keys: Keys) -> None:

@@ -12,7 +12,7 @@ from itertools import batched
 from typing import TYPE_CHECKING
 
 from after_hours import config
-from after_hours.aws import faults_as
+from after_hours.aws import faults_as, patience
 from after_hours.database import Database, Row
 from after_hours.errors import EventBusUnavailable
 from after_hours.observability import count, logger
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 SOURCE = "after-hours"
 
-# A member waits behind this call, too, and the sweep does what it leaves undone.
-_CONNECT_TIMEOUT_SECONDS = 1
-_READ_TIMEOUT_SECONDS = 1
 _MAX_ENTRIES = 10  # of one PutEvents call
 
 
@@ -117,16 +114,8 @@ def _put(events: Sequence[Row]) -> list[str]:
 
 @cache
 def _client() -> "EventBridgeClient":
-    """Made on first use, and boto3 imported with it, as everywhere: reading needs neither."""
     import boto3  # noqa: PLC0415
-    from botocore.config import Config  # noqa: PLC0415
 
-    client: EventBridgeClient = boto3.client(
-        "events",
-        config=Config(
-            connect_timeout=_CONNECT_TIMEOUT_SECONDS,
-            read_timeout=_READ_TIMEOUT_SECONDS,
-            retries={"mode": "standard", "total_max_attempts": 1},
-        ),
-    )
+    # A member waits behind this call, and the sweep does what it leaves undone: better to give up at once.
+    client: EventBridgeClient = boto3.client("events", config=patience(connect_seconds=1, read_seconds=1, attempts=1))
     return client

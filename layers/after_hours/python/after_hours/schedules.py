@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from after_hours import config
-from after_hours.aws import faults_as
+from after_hours.aws import faults_as, patience
 from after_hours.errors import SchedulerUnavailable
 from after_hours.observability import count, logger
 
@@ -27,11 +27,6 @@ if TYPE_CHECKING:
     from types_boto3_scheduler.type_defs import CreateScheduleInputTypeDef, TargetTypeDef
 
 WARNING_BEFORE = timedelta(minutes=5)
-
-# A member waits behind these calls, and the sweep repairs what they leave undone: better to give up soon.
-_CONNECT_TIMEOUT_SECONDS = 1
-_READ_TIMEOUT_SECONDS = 2
-_ATTEMPTS = 2
 
 _MAX_EVENT_AGE_SECONDS = 300
 _DELIVERY_RETRIES = 5
@@ -164,16 +159,10 @@ def repaired_by_sweep() -> Iterator[None]:
 
 @cache
 def _client() -> "EventBridgeSchedulerClient":
-    """Made on first use, and boto3 imported with it: they cost most of a cold start, and reading needs neither."""
     import boto3  # noqa: PLC0415
-    from botocore.config import Config  # noqa: PLC0415
 
+    # A member waits behind these calls, and the sweep repairs what they leave undone: better to give up soon.
     client: EventBridgeSchedulerClient = boto3.client(
-        "scheduler",
-        config=Config(
-            connect_timeout=_CONNECT_TIMEOUT_SECONDS,
-            read_timeout=_READ_TIMEOUT_SECONDS,
-            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
-        ),
+        "scheduler", config=patience(connect_seconds=1, read_seconds=2, attempts=2)
     )
     return client

@@ -10,16 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from after_hours import config
-from after_hours.aws import faults_as
+from after_hours.aws import faults_as, patience
 from after_hours.errors import StorageUnavailable
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
-
-# A member may wait behind a call, and the sweep does what it leaves undone.
-_CONNECT_TIMEOUT_SECONDS = 1
-_READ_TIMEOUT_SECONDS = 3
-_ATTEMPTS = 2
 
 # A phone's cache needs the same address again, so addresses are signed as of the start of a window: the same one comes
 # back until the window ends, and is valid for two hours more.
@@ -97,14 +92,14 @@ def bucket(store: Store) -> Bucket:
     import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 
-    # R2 refuses the checksums that boto3 sends by default since 1.36.
-    options = Config(
-        signature_version="s3v4",
-        connect_timeout=_CONNECT_TIMEOUT_SECONDS,
-        read_timeout=_READ_TIMEOUT_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
+    # A member may wait behind a call, and the sweep does what it leaves undone.
+    options = patience(connect_seconds=1, read_seconds=3, attempts=2).merge(
+        Config(
+            signature_version="s3v4",
+            # R2 refuses the checksums that boto3 sends by default since 1.36.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        )
     )
     if store is Store.UPLOADS:
         # A form for a bucket's global address would be redirected outside us-east-1, which phones do not follow.
