@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 from urllib.request import urlopen
 
 import pytest
-from after_hours import images, photos, storage
+from after_hours import images, photos, removals, storage
 from after_hours.errors import StorageUnavailable, TooManyUploads
 from after_hours.storage import Store
 from PIL import Image
@@ -371,7 +372,7 @@ def test_of_two_uploads_the_newest_request_wins_whichever_finishes_first(
 
 
 def test_many_events_of_two_uploads_at_once_leave_the_newest_and_nothing_else(
-    call: Call, send: Send, keys: Keys, rows: Rows, migrated: postgres.Database
+    call: Call, send: Send, arrive: Arrive, keys: Keys, rows: Rows, migrated: postgres.Database
 ) -> None:
     for store in Store:
         storage.bucket(store)
@@ -382,12 +383,16 @@ def test_many_events_of_two_uploads_at_once_leave_the_newest_and_nothing_else(
             database = own_database(migrated)
             try:
                 return photos.process(database, f"uploads/{ID}/{photo_id}", 1000)
+            except photos.Busy:
+                return "busy"
             finally:
                 database.close()
 
         with ThreadPoolExecutor(8) as pool:
             outcomes = list(pool.map(process, ids * 4))
-        assert outcomes.count("ready") in {1, 2}
+        assert outcomes.count("ready") + outcomes.count("outdated") == 2  # each is made once
+        for photo_id in ids:
+            assert arrive(photo_id) == "repeated"
         assert shown(call) == photo(call)["photoId"] == ids[1]
         assert keys(R2_BUCKET) == made(ids[1])
         assert keys(UPLOAD_BUCKET) == set()
@@ -460,13 +465,45 @@ def test_a_crash_after_r2_but_before_the_transaction(
     assert rows("SELECT * FROM after_hours_removals") == []
 
 
+def test_what_somebody_else_is_processing_is_left_alone_for_as_long_as_that_may_take(
+    call: Call, send: Send, arrive: Arrive, rows: Rows
+) -> None:
+    photo_id = send()
+    rows(
+        "UPDATE after_hours_photo_uploads SET status = 'processing',"
+        " leased_until = now() + make_interval(secs => %s)", photos.LEASE_SECONDS,
+    )  # fmt: skip
+    with pytest.raises(photos.Busy):
+        arrive(photo_id)
+    rows("UPDATE after_hours_photo_uploads SET leased_until = now()")  # it was killed
+    assert arrive(photo_id) == "ready"
+    assert shown(call) == photo_id
+
+
+def test_an_original_that_is_gone_has_failed(call: Call, asked: Callable[[], str], arrive: Arrive) -> None:
+    assert arrive(asked()) == "gone"
+    assert (photo(call)["status"], photo(call)["reason"]) == ("failed", "PROCESSING_FAILED")
+
+
+def test_a_removal_written_anew_is_not_taken_for_done(
+    rows: Rows, environment: None, migrated: postgres.Database
+) -> None:
+    database = own_database(migrated)
+    rows("INSERT INTO after_hours_removals VALUES ('r2', 'k', now() - interval '1 minute')")
+    read = database.fetch_all("SELECT store, key, due_at FROM after_hours_removals")
+    rows("UPDATE after_hours_removals SET due_at = now()")  # made again meanwhile, by somebody who must remove it
+    removals.carry_out(database, read)
+    assert rows("SELECT count(*) FROM after_hours_removals") == [(1,)]
+    database.close()
+
+
 def test_a_removal_about_to_be_carried_out_is_not_overtaken(
     send: Send, arrive: Arrive, rows: Rows, run_job: Any, keys: Keys
 ) -> None:
     photo_id = send()
     for key in made(photo_id):
         rows("INSERT INTO after_hours_removals VALUES ('r2', %s, now())", key)  # a sweep may have read these
-    with pytest.raises(photos.StillBeingRemoved):
+    with pytest.raises(photos.Busy):
         arrive(photo_id)
     run_job("sweep")
     assert arrive(photo_id) == "ready"
@@ -567,6 +604,52 @@ def test_what_cannot_be_removed_does_not_keep_others_from_going(
     run_job("sweep")
     assert keys(R2_BUCKET) == set()
     assert rows("SELECT count(*), min(due_at) > now() FROM after_hours_removals") == [(200, True)]
+
+
+def test_a_silent_store_takes_a_call_seconds_and_does_not_keep_the_other_store_waiting(
+    call: Call, send: Send, arrive: Arrive, rows: Rows, run_job: Any, keys: Keys, s3: Any, monkeypatch: Any
+) -> None:
+    tried = []
+    delete = storage.Bucket.delete
+
+    def silent(bucket: storage.Bucket, key: str) -> None:
+        if bucket.name == R2_BUCKET:
+            tried.append(key)
+            time.sleep(0.02)
+            raise StorageUnavailable("ReadTimeoutError")
+        delete(bucket, key)
+
+    arrive(send())
+    send()
+    rows(
+        "INSERT INTO after_hours_removals"
+        " SELECT 'r2', 'old' || n, now() - interval '1 hour' FROM generate_series(1, 9) n"
+    )
+    monkeypatch.setattr(removals, "_SILENCE_SECONDS", 0.01)
+    monkeypatch.setattr(storage.Bucket, "delete", silent)
+    assert call("delete_profile").status == 204
+    assert len(tried) == 1
+    assert keys(UPLOAD_BUCKET) == set()
+    s3.put_object(Bucket=UPLOAD_BUCKET, Key="left", Body=b"x")
+    rows("INSERT INTO after_hours_removals VALUES ('uploads', 'left')")
+    run_job("sweep")
+    assert len(tried) == 2
+    assert keys(UPLOAD_BUCKET) == set()
+    run_job("sweep")
+    assert len(set(tried)) == 3  # another one each time
+
+
+@pytest.mark.parametrize("function", ["delete_photo", "delete_profile"])
+def test_what_is_done_is_answered_as_done_when_the_database_goes_afterwards(
+    call: Call, send: Send, arrive: Arrive, run_job: Any, rows: Rows, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    arrive(send())
+    with monkeypatch.context() as patch:
+        patch.setattr(removals, "_REMOVED", "SELECT pg_terminate_backend(pg_backend_pid())")
+        assert call(function).status == 204
+    rows("UPDATE after_hours_removals SET due_at = now() - interval '1 minute'")
+    run_job("sweep")
+    assert rows("SELECT * FROM after_hours_removals") == []
 
 
 # --- addresses --------------------------------------------------------------------------------------------------------

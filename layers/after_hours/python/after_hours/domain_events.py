@@ -15,7 +15,7 @@ from after_hours import config
 from after_hours.aws import faults_as, patience
 from after_hours.database import Database, Row
 from after_hours.errors import EventBusUnavailable
-from after_hours.observability import count, logger
+from after_hours.observability import count, left_to_sweep
 
 if TYPE_CHECKING:
     from types_boto3_events import EventBridgeClient
@@ -73,15 +73,13 @@ def recorded(*facts: str) -> str:
 def publish(database: Database, events: Sequence[Row] | None) -> int:
     """Put the rows of the outbox on the bus. Returns how many it took; the others stay for the sweep."""
     sent: list[str] = []
-    try:
+    with left_to_sweep("EventBusFaults"):
         for batch in batched(events or (), _MAX_ENTRIES, strict=False):
             sent += _put(batch)
-    except EventBusUnavailable as fault:
-        count("EventBusFaults")
-        logger.warning("event bus failed; the sweep publishes what is left", reason=str(fault))
     if sent:
-        database.fetch_all(_SENT, {"ids": sent})
         count("EventsPublished", len(sent))
+        with left_to_sweep("EventBusFaults"):
+            database.fetch_all(_SENT, {"ids": sent})
     return len(sent)
 
 

@@ -1,9 +1,13 @@
 """The one logger and the one set of metrics. Log keys never hold tokens, coordinates, texts or device ids."""
 
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit
+
+from after_hours.errors import ServiceUnavailable
 
 SERVICE = "after-hours"
 
@@ -13,6 +17,19 @@ metrics = Metrics(namespace="AfterHours", service=SERVICE)
 
 def count(name: str, value: int = 1) -> None:
     metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+
+
+@contextmanager
+def left_to_sweep(faults: str) -> Iterator[None]:
+    """For what follows a change that is made: when it fails, the call succeeds all the same, and the sweep repairs.
+
+    `faults` is the metric that counts this; an alarm watches it.
+    """
+    try:
+        yield
+    except ServiceUnavailable as fault:
+        count(faults)
+        logger.warning("left to the sweep", metric=faults, reason=str(fault), stack=stack(fault))
 
 
 def stack(error: BaseException) -> list[str]:

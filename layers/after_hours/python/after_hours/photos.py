@@ -13,7 +13,7 @@ from after_hours import domain_events, removals, storage
 from after_hours.database import Database, Row
 from after_hours.domain_events import EVENTS, Type, fact, recorded
 from after_hours.errors import PhotoNotFound, ProfileNotFound, TooManyUploads
-from after_hours.observability import count, logger
+from after_hours.observability import count, left_to_sweep, logger
 from after_hours.schema import ResponseModel
 from after_hours.storage import Store
 
@@ -124,8 +124,9 @@ _DELETE = f"""
         INSERT INTO after_hours_removals (store, key)
         SELECT object.store, object.key FROM was, after_hours_photo_objects(was.photo_url) AS object
         UNION SELECT 'uploads', {ORIGINAL} FROM cancelled
+        ORDER BY 1, 2
         ON CONFLICT (store, key) DO UPDATE SET due_at = now()
-        RETURNING store, key
+        RETURNING store, key, due_at
     )
     SELECT EXISTS (SELECT FROM deleted) AS deleted, (SELECT json_agg(removals) FROM removals) AS removals
 """
@@ -182,29 +183,54 @@ def urls(row: Row) -> dict[str, str | None]:
 
 # --- processing -------------------------------------------------------------------------------------------------------
 
+# As long as the function may run: two must not make the same photo at once, for the one that is done last could put
+# back what others have removed meanwhile.
+LEASE_SECONDS = 60
+
 # Before anything is made, its removal is written down, for the case that we do not get further than that. A removal
 # that is about to be carried out is not put off: who carries it out may have read it already, and would delete what we
 # make. A failed upload may be tried again: that is what redriving the dead-letter queue is for.
-_CLAIM = """
-    WITH claimed AS (
-        UPDATE after_hours_photo_uploads SET status = 'processing', reason = NULL, changed_at = now()
+_CLAIM = f"""
+    WITH claimable AS (
+        SELECT id FROM after_hours_photo_uploads
         WHERE id = %(photo_id)s AND user_id = %(user_id)s AND status IN ('pending', 'processing', 'failed')
-        RETURNING id
+            AND (leased_until <= now()) IS NOT FALSE
+        FOR UPDATE
     ), covered AS (
         INSERT INTO after_hours_removals AS removal (store, key, due_at)
-        SELECT object.store, object.key, now() + object.delay FROM claimed, (VALUES
+        SELECT object.store, object.key, now() + object.delay FROM claimable, (VALUES
             ('r2', %(photo_key)s, interval '15 minutes'),
             ('r2', %(thumbnail_key)s, interval '15 minutes'),
             ('uploads', %(original_key)s, interval '1 day')
         ) AS object (store, key, delay)
+        ORDER BY 1, 2
         ON CONFLICT (store, key) DO UPDATE SET due_at = excluded.due_at
             WHERE removal.due_at > now() + interval '10 seconds'
         RETURNING store
+    ), claimed AS (
+        UPDATE after_hours_photo_uploads upload SET
+            status = 'processing', reason = NULL, changed_at = now(),
+            leased_until = now() + interval '{LEASE_SECONDS} seconds'
+        FROM claimable WHERE upload.id = claimable.id AND (SELECT count(*) FROM covered) = 3
+        RETURNING upload.id
     )
     SELECT
         EXISTS (SELECT FROM claimed) AS claimed,
-        (SELECT count(*) = 3 FROM covered) AS covered,
-        EXISTS (SELECT FROM after_hours_photo_uploads WHERE id = %(photo_id)s AND user_id = %(user_id)s) AS known
+        known.status IS NOT NULL AS known, known.status IN ('pending', 'processing', 'failed') AS open
+    FROM (VALUES (1)) AS one LEFT JOIN after_hours_photo_uploads known
+        ON id = %(photo_id)s AND user_id = %(user_id)s
+"""
+
+# After a fault that may pass, so that the next try need not wait.
+_RELEASE = """
+    UPDATE after_hours_photo_uploads SET leased_until = NULL WHERE id = %(photo_id)s AND user_id = %(user_id)s
+"""
+
+# There is nothing (any more) to make a photo of.
+_FAIL = """
+    UPDATE after_hours_photo_uploads
+    SET status = 'failed', reason = 'PROCESSING_FAILED', changed_at = now(), leased_until = NULL
+    WHERE id = %(photo_id)s AND user_id = %(user_id)s AND status = 'processing'
 """
 
 _MADE = """
@@ -237,8 +263,9 @@ _FINISH = f"""
         UNION SELECT made.store, made.key FROM ({_MADE}) AS made
         WHERE made.store = 'uploads'
             OR NOT EXISTS (SELECT FROM shown) AND NOT EXISTS (SELECT FROM was WHERE photo_url = %(photo_key)s)
+        ORDER BY 1, 2
         ON CONFLICT (store, key) DO UPDATE SET due_at = now()
-        RETURNING store, key
+        RETURNING store, key, due_at
     ), {recorded(fact(Type.PHOTO_READY, "shown", **_WHO))}
     SELECT EXISTS (SELECT FROM shown) AS shown, (SELECT json_agg(removals) FROM removals) AS removals, {EVENTS}
 """
@@ -250,8 +277,9 @@ _REJECT = f"""
         RETURNING id, user_id, reason
     ), removals AS (
         INSERT INTO after_hours_removals (store, key) SELECT made.store, made.key FROM upload, ({_MADE}) AS made
+        ORDER BY 1, 2
         ON CONFLICT (store, key) DO UPDATE SET due_at = now()
-        RETURNING store, key
+        RETURNING store, key, due_at
     ), {recorded(fact(Type.PHOTO_REJECTED, "upload", **_WHO, reason="reason"))}
     SELECT (SELECT json_agg(removals) FROM removals) AS removals, {EVENTS}
 """
@@ -268,6 +296,7 @@ _FAIL_STUCK = f"""
     ), removals AS (
         INSERT INTO after_hours_removals (store, key, due_at) SELECT 'uploads', {ORIGINAL}, now() + interval '1 day'
         FROM failed
+        ORDER BY 1, 2
         ON CONFLICT (store, key) DO NOTHING
     )
     SELECT id FROM failed
@@ -284,15 +313,15 @@ _FORGET_UPLOADS = """
 type Outcome = Literal["ready", "rejected", "outdated", "repeated", "gone", "unknown"]
 
 
-class StillBeingRemoved(Exception):
-    """What an earlier try of this upload left behind is being removed; a later try will find it gone."""
+class Busy(Exception):
+    """The upload is being processed by somebody else, or what an earlier try left is being removed: later, then."""
 
 
 def process(database: Database, original_key: str, size: int) -> Outcome:
     """Make the photo of an object that arrived in the upload bucket, `size` bytes long, and show it on the profile.
 
-    Called any number of times, in any order, it leaves one right state. Raises what may pass: `StorageUnavailable`,
-    `DatabaseUnavailable`, `StillBeingRemoved`, MemoryError.
+    Called any number of times, in any order, it leaves one right state. Raises what may pass: `Busy`,
+    `StorageUnavailable`, `DatabaseUnavailable`, MemoryError.
     """
     upload = _upload(original_key)
     if upload is None:
@@ -300,10 +329,15 @@ def process(database: Database, original_key: str, size: int) -> Outcome:
         storage.bucket(Store.UPLOADS).delete(original_key)
         return "unknown"
     claim = database.fetch_one(_CLAIM, upload) or {}
-    if claim["claimed"] and not claim["covered"]:
-        raise StillBeingRemoved
     if claim["claimed"]:
-        return _processed(database, upload, size)
+        try:
+            return _processed(database, upload, size)
+        except Exception:
+            with left_to_sweep("DatabaseFaults"):
+                database.fetch_all(_RELEASE, upload)
+            raise
+    if claim["open"]:
+        raise Busy
     _settle(database, _FINISH, upload)  # decided already, or asked for by nobody: only what is shown may stay
     if claim["known"]:
         return "repeated"
@@ -322,6 +356,7 @@ def _processed(database: Database, upload: dict[str, str], size: int) -> Outcome
         _settle(database, _REJECT, upload | {"reason": rejected.reason})
         return "rejected"
     if made is None:
+        database.fetch_all(_FAIL, upload)
         return "gone"
     for key, jpeg in ((upload["photo_key"], made.photo), (upload["thumbnail_key"], made.thumbnail)):
         storage.bucket(Store.R2).put(key, jpeg, content_type="image/jpeg", cache_control=_CACHE_CONTROL)
@@ -329,20 +364,6 @@ def _processed(database: Database, upload: dict[str, str], size: int) -> Outcome
         return "outdated"
     count("PhotosReady")
     return "ready"
-
-
-def _made(original_key: str, size: int) -> "images.Processed | None":
-    """The photo of an original; None when that is gone, after another event of it or after a day. Raises `Rejected`."""
-    from after_hours import images  # noqa: PLC0415
-
-    if size > MAX_BYTES:
-        raise images.Rejected(images.Reason.TOO_LARGE)
-    original = storage.bucket(Store.UPLOADS).get(original_key)
-    if original is None:
-        return None
-    if original.content_type not in TYPES:
-        raise images.Rejected(images.Reason.UNSUPPORTED_TYPE)
-    return images.process(original.content)
 
 
 def _settle(database: Database, statement: str, parameters: Mapping[str, object]) -> Row:
@@ -367,6 +388,20 @@ def _upload(original_key: str) -> dict[str, str] | None:
         "photo_key": photo_key,
         "thumbnail_key": _thumbnail_key(photo_key),
     }
+
+
+def _made(original_key: str, size: int) -> "images.Processed | None":
+    """The photo of an original; None when that is gone, after another event of it or after a day. Raises `Rejected`."""
+    from after_hours import images  # noqa: PLC0415
+
+    if size > MAX_BYTES:
+        raise images.Rejected(images.Reason.TOO_LARGE)
+    original = storage.bucket(Store.UPLOADS).get(original_key)
+    if original is None:
+        return None
+    if original.content_type not in TYPES:
+        raise images.Rejected(images.Reason.UNSUPPORTED_TYPE)
+    return images.process(original.content)
 
 
 def _is_uuid(text: str) -> bool:

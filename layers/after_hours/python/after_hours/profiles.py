@@ -102,11 +102,12 @@ _DELETE = f"""
     ), originals AS (
         INSERT INTO after_hours_removals (store, key) SELECT 'uploads', {photos.ORIGINAL} FROM uploads
         WHERE status IN ('pending', 'processing', 'failed')
+        ORDER BY 1, 2
         ON CONFLICT (store, key) DO UPDATE SET due_at = now()
-        RETURNING store, key
+        RETURNING store, key, due_at
     ), removals AS (
         SELECT * FROM originals
-        UNION ALL SELECT object.* FROM profile, after_hours_photo_objects(profile.photo_url) AS object
+        UNION ALL SELECT object.*, now() FROM profile, after_hours_photo_objects(profile.photo_url) AS object
     ), {recorded(_ENDED)}
     SELECT
         (SELECT array_agg(id::text) FROM open) AS open_sessions,

@@ -5,8 +5,8 @@ functions behind them ask the database, and the sweep puts the set of schedules 
 """
 
 import math
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -20,13 +20,14 @@ from pydantic.alias_generators import to_camel
 from after_hours import config
 from after_hours.aws import faults_as, patience
 from after_hours.errors import SchedulerUnavailable
-from after_hours.observability import count, logger
+from after_hours.observability import left_to_sweep
 
 if TYPE_CHECKING:
     from types_boto3_scheduler import EventBridgeSchedulerClient
     from types_boto3_scheduler.type_defs import CreateScheduleInputTypeDef, TargetTypeDef
 
 WARNING_BEFORE = timedelta(minutes=5)
+FAULTS = "SchedulerFaults"
 
 _MAX_EVENT_AGE_SECONDS = 300
 _DELIVERY_RETRIES = 5
@@ -139,22 +140,12 @@ def reconcile(existing: Collection[str], wanted: Collection[Schedule]) -> Repair
     missing = [schedule for schedule in wanted if schedule.name not in existing]
     orphans = set(existing) - {schedule.name for schedule in wanted}
     for schedule in missing:
-        with repaired_by_sweep():  # the next one: a schedule that is refused must not keep the others from being made
+        with left_to_sweep(FAULTS):  # the next one: a schedule that is refused must not keep the others from being made
             put(schedule)
     for orphan in orphans:
-        with repaired_by_sweep():
+        with left_to_sweep(FAULTS):
             delete(orphan)
     return Repair(created=len(missing), deleted=len(orphans))
-
-
-@contextmanager
-def repaired_by_sweep() -> Iterator[None]:
-    """Let the member's call succeed when the scheduler does not: log, count, and leave the repair to the sweep."""
-    try:
-        yield
-    except SchedulerUnavailable as fault:
-        count("SchedulerFaults")
-        logger.warning("scheduler failed; the sweep repairs it", reason=str(fault))
 
 
 @cache

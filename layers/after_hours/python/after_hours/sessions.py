@@ -16,7 +16,7 @@ from after_hours import access, config, domain_events, location, schedules
 from after_hours.database import Database, Row
 from after_hours.domain_events import EVENTS, Type, fact, recorded, utc
 from after_hours.errors import NoActiveSession, ProfileRequired, ServiceUnavailable, SessionAlreadyActive
-from after_hours.observability import count
+from after_hours.observability import count, left_to_sweep
 from after_hours.schema import RequestModel, ResponseModel, Text
 
 ALLOWED_MINUTES = (15, 30, 60)
@@ -307,7 +307,7 @@ def forget_locations(database: Database) -> int:
 
 def unschedule(session_id: UUID) -> None:
     """Delete the schedules of a session that is over, or leave it to the sweep."""
-    with schedules.repaired_by_sweep():
+    with left_to_sweep(schedules.FAULTS):
         for kind in schedules.Kind:
             schedules.delete(schedules.name(kind, session_id))
 
@@ -338,6 +338,6 @@ def _changed(database: Database, change: str, parameters: Mapping[str, object] |
 
 
 def _schedule(session_id: UUID, expires_at: datetime) -> None:
-    with schedules.repaired_by_sweep():
+    with left_to_sweep(schedules.FAULTS):
         schedules.put(schedules.expiry(session_id, expires_at))
         schedules.put(schedules.warning(session_id, expires_at))
