@@ -9,9 +9,18 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.functions import METRICS_NAMESPACE, SERVICE
+
 _SERVER_ERRORS_IN_FIVE_MINUTES = 5  # one is a connection that broke; five are a fault that members see
 _FAILED_SWEEPS_IN_FIVE_MINUTES = 3  # one may meet a database that restarts
 _FIVE_MINUTES = Duration.minutes(5)
+
+# Metrics of our own: calls that failed and were left to the sweep, which meets the same fault again and again.
+_LEFT_TO_SWEEP = {
+    "StorageFaults": "Photos of members who removed them or left cannot be deleted from R2 or S3",
+    "EventBusFaults": "Chat and push services hear nothing: the event bus takes no events",
+    "SchedulerFaults": "Sessions are ended by the sweep alone: EventBridge Scheduler takes no schedules",
+}
 
 _AT_LEAST = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 _BELOW = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
@@ -75,6 +84,22 @@ class Alarms(Construct):
             threshold=_SERVER_ERRORS_IN_FIVE_MINUTES,
             missing=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
+        for name, description in _LEFT_TO_SWEEP.items():
+            self._alarm(
+                name,
+                f"{description} for half an hour: members notice nothing, and the sweep does not get on.",
+                metric=cloudwatch.Metric(
+                    namespace=METRICS_NAMESPACE,
+                    metric_name=name,
+                    dimensions_map={"service": SERVICE},
+                    period=_FIVE_MINUTES,
+                    statistic=cloudwatch.Stats.SUM,
+                ),
+                comparison=_AT_LEAST,
+                threshold=1,
+                missing=cloudwatch.TreatMissingData.NOT_BREACHING,
+                periods=6,
+            )
 
     def _alarm(
         self,
@@ -85,6 +110,7 @@ class Alarms(Construct):
         comparison: cloudwatch.ComparisonOperator,
         threshold: float,
         missing: cloudwatch.TreatMissingData,
+        periods: int = 1,
     ) -> None:
         alarm = cloudwatch.Alarm(
             self,
@@ -93,7 +119,7 @@ class Alarms(Construct):
             metric=metric,
             comparison_operator=comparison,
             threshold=threshold,
-            evaluation_periods=1,
+            evaluation_periods=periods,
             treat_missing_data=missing,
         )
         alarm.add_alarm_action(actions.SnsAction(self.topic))

@@ -11,6 +11,9 @@ from constructs import Construct
 
 from infra import build
 
+SERVICE = "after-hours"
+METRICS_NAMESPACE = "AfterHours"
+
 LOG_RETENTION = logs.RetentionDays.ONE_MONTH
 
 _MEMORY_MB = 512

@@ -12,7 +12,7 @@ from constructs import Construct
 from infra.dead_letters import dead_letter_queue
 from infra.functions import Functions, function_name
 
-# Lambda gives one whole processor at 1769 MB. The largest photo allowed (60 MP, HEIC) needs less than a third of it.
+# Lambda gives one whole processor at 1769 MB. The worst file allowed (60 MP of 10-bit HEIC with alpha) needs 700.
 _MEMORY_MB = 1769
 _TIMEOUT = Duration.seconds(60)
 _CONCURRENCY = 5  # so that an evening's photos do not take the functions that members wait for

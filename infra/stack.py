@@ -9,7 +9,7 @@ from infra.api import Api
 from infra.database import database_secret, migrate_before
 from infra.domain_events import DomainEvents
 from infra.endpoints import ENDPOINTS
-from infra.functions import Functions, function_name
+from infra.functions import METRICS_NAMESPACE, SERVICE, Functions, function_name
 from infra.photos import Photos, Uploads
 from infra.secrets import app_secret
 from infra.sessions import Scheduling, Sessions
@@ -36,8 +36,8 @@ class AfterHours(Stack):
             environment={
                 "DATABASE_SECRET_ARN": database.secret_arn,
                 "APP_SECRET_ARN": app.secret_arn,
-                "POWERTOOLS_SERVICE_NAME": "after-hours",
-                "POWERTOOLS_METRICS_NAMESPACE": "AfterHours",
+                "POWERTOOLS_SERVICE_NAME": SERVICE,
+                "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
                 "POWERTOOLS_LOG_LEVEL": "INFO",
                 **scheduling.environment(),
                 **uploads.environment(),

@@ -8,7 +8,7 @@ from pathlib import Path
 from shlex import quote
 
 from local import aws, deployment, members, postgres
-from local.place import Place, Problem, command_line
+from local.place import REPOSITORY, Place, Problem, command_line
 from local.processes import Processes, end_on_any_interruption, interruptions_held_back
 from local.progress import Tell, clock
 from local.stack import Stack, User
@@ -114,7 +114,7 @@ def invitation(stack: Stack, place: Place) -> str:
         [
             f"After Hours is running at {stack.api_url}",
             "Members and where to reach them, for your shell:\n\n" + "\n".join(exports),
-            "Paste these one after the other:",
+            f"Paste these one after the other, in {REPOSITORY}:",
             *(f"# {title}\n{line}" for title, line in calls(stack, place.photo).items()),
             "In another terminal: make demo (the whole story), make invoke FUNCTION=start_session (a sample event)",
             "All addresses: .local/stack.json · logs: .local/logs · Ctrl-C stops everything",

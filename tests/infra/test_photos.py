@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from after_hours import photos
+
 from tests.infra.synthesized import Resource, Synthesized
 
 
@@ -46,6 +48,13 @@ def test_every_object_that_arrives_is_told_to_process_photo_by_this_bucket_alone
         if resource["Properties"]["Principal"] == "s3.amazonaws.com"
     ]
     assert permission["SourceAccount"] == {"Ref": "AWS::AccountId"}
+    [made] = aws.resources("AWS::S3::Bucket").values()
+    [permission_id] = [
+        name
+        for name, resource in aws.resources("AWS::Lambda::Permission").items()
+        if resource["Properties"] == permission
+    ]
+    assert permission_id in made["DependsOn"], "S3 asks, when the bucket is made, whether it may invoke the function"
     assert permission["SourceArn"]["Fn::Join"][1][-1] == bucket(aws)["BucketName"]["Fn::Join"][1][-1]
 
 
@@ -54,6 +63,10 @@ def test_process_photo_has_its_own_size_and_cannot_take_the_account_s_concurrenc
     assert process["MemorySize"] > other["MemorySize"]
     assert process["ReservedConcurrentExecutions"] == 5
     assert "ReservedConcurrentExecutions" not in other
+
+
+def test_an_upload_is_leased_for_as_long_as_its_function_may_run(aws: Synthesized) -> None:
+    assert aws.functions["process_photo"]["Properties"]["Timeout"] == photos.LEASE_SECONDS
 
 
 def test_a_photo_that_cannot_be_made_becomes_a_dead_letter(aws: Synthesized) -> None:

@@ -69,6 +69,7 @@ def test_every_alarm_tells_somebody(aws: Synthesized) -> None:
     alarms = aws.resources("AWS::CloudWatch::Alarm").values()
     assert {alarm["Properties"]["MetricName"] for alarm in alarms} == {
         "ApproximateNumberOfMessagesVisible", "Invocations", "Errors", "5xx",
+        "StorageFaults", "EventBusFaults", "SchedulerFaults",
     }  # fmt: skip
     assert all(alarm["Properties"]["AlarmActions"] == [{"Ref": topic}] for alarm in alarms)
     assert all(alarm["Properties"]["AlarmDescription"] for alarm in alarms)

@@ -543,3 +543,11 @@ def test_a_device_that_may_be_stored_once(served: postgres.Database, call: Call,
         assert call("start_session", body=start).status == 201
         assert call("end_session").status == 200
     assert run(served, "SELECT device_id FROM device_fingerprints") == [{"device_id": "d"}]
+
+
+def test_the_main_app_deletes_accounts_from_any_search_path(served: postgres.Database, call: Call) -> None:
+    upgrade(served.connect)
+    assert call("create_profile", body={}).status == 201
+    run(served, "UPDATE after_hours_profiles SET photo_url = 'k.jpg'")
+    run(served, "SET search_path = ''; DELETE FROM public.users WHERE id = 'local-entitled'")
+    assert {row["key"] for row in run(served, "SELECT key FROM after_hours_removals")} == {"k.jpg", "k_thumb.jpg"}
