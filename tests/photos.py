@@ -190,6 +190,81 @@ def jpeg_with_scans(count: int) -> bytes:
     return data[:-2] + data[last:-2] * count + b"\xff\xd9"
 
 
+def box(kind: bytes, *content: bytes) -> bytes:
+    """A box of an ISO media file."""
+    body = b"".join(content)
+    return struct.pack(">I4s", 8 + len(body), kind) + body
+
+
+def full_box(kind: bytes, version: int, *content: bytes) -> bytes:
+    return box(kind, bytes((version, 0, 0, 0)), *content)
+
+
+def iloc(items: list[tuple[int, int]], version: int = 0, wide: int = 4, index: int = 0, each: int = 1) -> bytes:
+    """Where the items' bytes are, in every layout: `wide` and `index` are sizes of fields, `each` counts extents."""
+    index = index if version else 0
+    number = ">I" if version == 2 else ">H"
+    body = bytes((wide << 4 | wide, wide << 4 | index)) + struct.pack(number, len(items))
+    for i, (start, length) in enumerate(items):
+        body += struct.pack(number, i + 1) + bytes(4 if version else 2) + start.to_bytes(wide)
+        body += struct.pack(">H", each) + (bytes(index + wide) + length.to_bytes(wide)) * each
+    return full_box(b"iloc", version, body)
+
+
+@cache
+def heic_by_hand(
+    items: tuple[tuple[bytes, bytes], ...] = (),
+    *,
+    images: int = 1,
+    described: int = 1,
+    properties: bytes = b"",
+    **layout: int,
+) -> bytes:
+    """A HEIC by hand: the same 64 x 64 again as so many images, then `items` by type and content.
+
+    What is the same is stored once. All items belong to the first `described` images; `properties` are those of every
+    image, beside the usual ones, and `layout` is for `iloc`.
+    """
+    plain = encoded(Image.new("RGB", (64, 64), "teal"), "HEIF")
+    own = [
+        plain[(at := plain.index(kind) - 4) : at + int.from_bytes(plain[at : at + 4])] for kind in (b"hvcC", b"ispe")
+    ]
+    own += [properties] if properties else []
+    pixels = plain[plain.index(b"mdat") + 4 :]
+    every = ((b"hvc1", pixels),) * images + items
+    places: dict[bytes, int] = {}
+    end = 0
+    for _, content in every:
+        if content not in places:
+            places[content] = end
+            end += len(content)
+    names = (full_box(b"infe", 2, struct.pack(">HH4s", i, 0, kind), b"\0\0") for i, (kind, _) in enumerate(every, 1))
+    uses = (struct.pack(">HB", i + 1, len(own)) + bytes(range(1, len(own) + 1)) for i in range(images))
+    to = struct.pack(f">H{described}H", described, *range(1, described + 1))
+    parts = (
+        full_box(b"hdlr", 0, bytes(4), b"pict", bytes(13)),
+        full_box(b"pitm", 0, b"\0\1"),
+        full_box(b"iinf", 0, struct.pack(">H", len(every)), *names),
+        box(b"iprp", box(b"ipco", *own), full_box(b"ipma", 0, struct.pack(">I", images), *uses)),
+        full_box(b"iref", 0, *(box(b"cdsc", struct.pack(">H", images + i + 1), to) for i in range(len(items)))),
+    )
+    start, head = 0, b""
+    for _ in range(2):  # once to know how long it is
+        located = iloc([(start + places[content], len(content)) for _, content in every], **layout)
+        head = box(b"ftyp", b"heic", bytes(4), b"mif1heic") + full_box(b"meta", 0, *parts, located)
+        start = len(head) + 8
+    return head + box(b"mdat", *places)
+
+
+def heic_of_one_exif(size: int, times: int = 900) -> bytes:
+    """One piece of Exif that so many items name."""
+    return heic_by_hand(((b"Exif", bytes(4) + b"MM\0*" + bytes(size)),) * times)
+
+
+EXIF_SEGMENT = b"\xff\xe1\0\x12Exif\0\0MM\0*\0\0\0\x08\0\0"
+NO_COMMENT = b"\xff\xfe\0\2"
+
+
 def hostile() -> dict[str, tuple[bytes, str]]:
     """Files that must not become photos: by name, the bytes and the reason of the rejection."""
     small = Image.new("RGB", (64, 48), "olive")
@@ -213,6 +288,9 @@ def hostile() -> dict[str, tuple[bytes, str]]:
         "jpeg magic only": (b"\xff\xd8\xff", "CORRUPT"),
         "truncated jpeg": (jpeg[: len(jpeg) // 2], "CORRUPT"),
         "jpeg of a thousand scans": (jpeg_with_scans(1000), "CORRUPT"),
+        "jpeg of countless comments": (jpeg[:2] + NO_COMMENT * 2000 + jpeg[2:], "CORRUPT"),
+        "jpeg of countless markers": (jpeg[:2] + b"\xff\xd0" * 2000 + jpeg[2:], "CORRUPT"),
+        "jpeg of many exifs": (jpeg[:2] + EXIF_SEGMENT * 9 + jpeg[2:], "CORRUPT"),
         "huge jpeg": (
             jpeg.replace(struct.pack(">HH", 240, 320), struct.pack(">HH", 60000, 60000), 1),
             "TOO_MANY_PIXELS",
@@ -223,11 +301,21 @@ def hostile() -> dict[str, tuple[bytes, str]]:
         "png without rows": (png(8000, 7000, b""), "CORRUPT"),
         "truncated png": (whole_png[: len(whole_png) // 2], "CORRUPT"),
         "png of an unknown filter": (png(10, 10, b"\x09" * 310), "CORRUPT"),
+        "png of countless rows": (png(10, 10, bytes(310), png_chunk(b"IDAT", b"") * 11_000), "CORRUPT"),
+        "webp of countless chunks": (webp + b"none\0\0\0\0" * 11_000, "CORRUPT"),
         "truncated webp": (webp[: len(webp) // 2], "CORRUPT"),
         "webp header only": (webp[:30], "CORRUPT"),
         "truncated heic": (heic[:-40], "CORRUPT"),
         "heic says too small": (heic_with_size(16, 16), "CORRUPT"),
         "heic says too large": (heic_with_size(9000, 6000), "CORRUPT"),
         "heic says far too large": (heic_with_size(30_000, 30_000), "TOO_MANY_PIXELS"),
+        "heic of one exif again and again": (heic_of_one_exif(5000), "CORRUPT"),
+        "heic of countless extents": (heic_by_hand(each=30_000), "CORRUPT"),
+        "heic of countless items": (heic_by_hand(((b"Exif", b""),) * 3000), "CORRUPT"),
+        "heic of an unknown iloc": (heic_by_hand(version=3), "CORRUPT"),
+        "heic of odd numbers": (heic_by_hand(wide=3), "CORRUPT"),
+        "heic with a short iloc": (heic_by_hand()[: heic_by_hand().index(b"iloc") + 14], "CORRUPT"),
+        "heic with a box too small": (heic_by_hand() + struct.pack(">I4s", 7, b"free"), "CORRUPT"),
+        "heic with a large box too small": (heic_by_hand() + struct.pack(">I4sQ", 1, b"free", 8), "CORRUPT"),
         "heic magic only": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "CORRUPT"),
     }

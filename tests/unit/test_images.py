@@ -177,6 +177,52 @@ def test_heic_in_tiles_as_an_iphone_makes_them() -> None:
     assert (result.width, result.height) == (1200, 900)
 
 
+@pytest.mark.parametrize("version", [0, 1, 2])
+@pytest.mark.parametrize(("wide", "index"), [(4, 0), (8, 0), (4, 4), (8, 8)])
+def test_every_layout_of_a_heic(version: int, wide: int, index: int) -> None:
+    exif = (b"Exif", bytes(4) + photos.exif()[6:])
+    for layout in ({}, {"images": 3, "described": 3}):
+        data = photos.heic_by_hand((exif,), version=version, wide=wide, index=index, **layout)
+        assert_colour(opened(images.process(data).photo), (0.5, 0.5), "teal")
+    with pytest.raises(images.Rejected):
+        images.process(photos.heic_by_hand((exif,) * 30, version=version, wide=wide, index=index))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"tile_size": 64, "thumbnails": [128, 64], "icc_profile": photos.display_p3()},
+        {"tile_size": 64, "exif": photos.exif(), "xmp": photos.xmp()},
+        {"exif": photos.exif(), "xmp": b""},
+        {"save_all": True, "append_images": [photos.corners((64, 64))] * 3, "exif": photos.exif()},
+    ],
+)
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
+def test_what_else_a_heic_may_hold(options: dict[str, Any], mode: str) -> None:
+    """Tiles (found by way of `idat`, as an iPhone has it), thumbnails, alpha as an auxiliary image, metadata."""
+    data = photos.encoded(photos.photograph(640, 480).convert(mode), "HEIF", **options)
+    for trailer in (b"", photos.box(b"free"), bytes(20), b"SEFT, as some phones append"):
+        assert images.process(data + trailer).width == 640
+
+
+def test_heic_with_boxes_of_other_sizes() -> None:
+    whole = photos.heic_by_hand()
+    at = whole.index(b"mdat") - 4
+    to_the_end = whole[:at] + bytes(4) + whole[at + 4 :]
+    large = whole + struct.pack(">I4sQ", 1, b"free", 24) + bytes(8)
+    for data in (to_the_end, large):
+        assert_colour(opened(images.process(data).photo), (0.5, 0.5), "teal")
+
+
+def test_orientation_of_xmp_counts_where_exif_has_none() -> None:
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    stored = photos.turned_away(photos.corners(), 6)
+    assert_upright(opened(images.process(photos.encoded(stored, xmp=xmp, quality=95)).photo))
+    more = b"\xff\xe1\0\x28http://ns.adobe.com/xmp/extension/\0abc"  # parts of XMP that one segment cannot hold
+    data = photos.encoded(stored, xmp=xmp, quality=95, extra=more * 20)
+    assert_upright(opened(images.process(data).photo))
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF"])
 @pytest.mark.parametrize("size", [(300, 200), (1500, 1000)])
 def test_no_trace_of_metadata_is_left(kind: str, size: tuple[int, int]) -> None:
@@ -471,6 +517,45 @@ def test_bombs_need_no_memory() -> None:
         assert (outcome, peak < 15) == (expected, True), peak
 
 
+def test_many_small_parts_need_neither_memory_nor_time() -> None:
+    """Each of these took hundreds of megabytes, or minutes."""
+    jpeg, much = photos.encoded(photos.corners()), 9_000_000
+    webp_file = photos.encoded(photos.corners(), "WEBP")
+    empty = photos.png_chunk(b"IDAT", b"")
+    for name, data in {
+        "exif": jpeg[:2] + photos.EXIF_SEGMENT * (much // len(photos.EXIF_SEGMENT)) + jpeg[2:],
+        "comments": jpeg[:2] + photos.NO_COMMENT * (much // 4) + jpeg[2:],
+        "chunks": photos.png(10, 10, bytes(310), empty * (much // len(empty))),
+        "riff": webp_file + b"none\0\0\0\0" * (much // 8),
+        "items": photos.heic_of_one_exif(much),
+        "extents": photos.heic_by_hand(wide=8, version=1, index=8, each=60_000),
+    }.items():
+        before = time.thread_time()
+        with pytest.raises(images.Rejected):
+            images.process(data)
+        assert time.thread_time() - before < 0.5, name
+        outcome, peak = run_alone(data)
+        assert (outcome, peak < 15) == ("CORRUPT", True), (name, peak)
+
+
+def test_what_a_heic_says_of_many_images_is_not_copied_for_each() -> None:
+    profile = photos.box(b"colr", b"prof", photos.display_p3(), bytes(3_000_000))
+    exif = (b"Exif", bytes(4) + b"MM\0*" + bytes(8_000_000))
+    for name, data in {
+        "exif": photos.heic_by_hand((exif,), images=900, described=900),
+        "profile": photos.heic_by_hand(images=900, properties=profile),
+    }.items():
+        outcome, peak = run_alone(data)
+        assert (outcome, peak < 30) == ("photo", True), (name, peak)
+
+
+def test_items_of_no_length_in_a_heic_are_not_read_to_the_end() -> None:
+    """Why they count for nothing: libheif takes zero for empty, as some writers mean it."""
+    data = photos.heic_by_hand((*((b"Exif", b""),) * 900, (b"Exif", bytes(4) + b"MM\0*" + bytes(5_000_000))))
+    outcome, peak = run_alone(data)
+    assert (outcome, peak < 30) == ("photo", True), peak
+
+
 def test_memory_follows_the_output() -> None:
     large = Image.new("RGB", (8000, 6000), (90, 80, 70))
     for kind in ("jpeg", "png", "webp", "lossless webp"):
@@ -531,6 +616,7 @@ SEEDS = [
     photos.encoded(photos.photograph(97, 71), "WEBP", save_all=True, append_images=[photos.corners((97, 71))]),
     photos.encoded(photos.photograph(97, 71).convert("CMYK"), icc_profile=photos.display_p3()),
     photos.encoded(photos.photograph(97, 71), "HEIF", tile_size=64, icc_profile=photos.display_p3()),
+    photos.heic_by_hand(((b"Exif", bytes(4) + photos.exif()[6:]),), version=1, wide=8, index=4),
 ]
 
 

@@ -6,6 +6,7 @@ docs/decisions/photo-pipeline.md.
 
 import contextlib
 import io
+import re
 import struct
 import warnings
 import zlib
@@ -13,8 +14,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from typing import Any
 
-import pillow_heif
+import _pillow_heif  # type: ignore[import-not-found]
 from PIL import (
     Image,
     ImageChops,
@@ -37,6 +39,11 @@ PHOTO_QUALITY = 85
 THUMBNAIL_QUALITY = 80
 
 _MAX_SCANS = 100  # a progressive JPEG has about 10; each one makes the decoder walk over the whole picture again
+# Of what decoders keep, each with its own overhead, a file of 10 MB could have millions.
+_MAX_SEGMENTS = 1000  # of a JPEG, before its first scan: a profile or XMP in pieces has tens
+_MAX_EXIF_SEGMENTS = 8  # Pillow joins them in quadratic time; an edited picture may have two
+_MAX_CHUNKS = 10_000  # of a PNG or WebP: libpng writes 1,300 for 10 MB
+_MAX_ITEMS = 2000  # of a HEIC, with the pieces they lie in: an iPhone's 48 MP has some 300 of each
 _MAX_PROFILE_BYTES = 4_000_000
 _STRIP_BYTES = 1_000_000
 _MAX_LAYERED_PIXELS = 16_000_000  # of a WebP with alpha or frames: Pillow takes 16 bytes for each
@@ -50,6 +57,8 @@ _TRANSPOSITIONS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_JPEG_MARKER = re.compile(rb"\xff([\x01-\xfe])")
+_JPEG_BARE = bytes((0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)))  # markers without content, as Pillow reads them
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _PNG_END = bytes(4) + b"IEND\xaeB`\x82"
 _PNG_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"eXIf", b"IDAT"}
@@ -157,6 +166,7 @@ def _check_pixels(size: tuple[int, int]) -> None:
 
 
 def _decode_jpeg(data: bytes) -> _Decoded:
+    _check_segments(data)
     # The class, not Image.open: Ultra HDR and portrait photos would be taken for multi-picture files.
     image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
     size = image.size
@@ -235,15 +245,17 @@ def _decode_webp(data: bytes) -> _Decoded:
 
 
 def _decode_heif(data: bytes) -> _Decoded:
-    pillow_heif.options.DECODE_THREADS = 1
-    pillow_heif.options.THUMBNAILS = pillow_heif.options.DEPTH_IMAGES = pillow_heif.options.AUX_IMAGES = False
-    file = pillow_heif.open_heif(data, convert_hdr_to_8bit=True)
-    size = file.size
+    _check_items(data)
+    # Not pillow_heif.open_heif: it copies metadata and profile of every image in the file, and many may share one.
+    # The arguments are those of open_heif, with one thread; what is not `bytes` would be read as if it were.
+    opened, _ = _pillow_heif.load_file(bytes(data), 1, True, False, True, True, "", False)
+    image = next(image for image in opened if image and image.primary)
+    size, mode = image.size_mode
     _check_pixels(size)
-    pixels = memoryview(file.data)
-    if file.size != size or len(pixels) < file.stride * size[1]:
+    pixels = memoryview(image.data)
+    stride = image.stride
+    if image.size_mode != (size, mode) or len(pixels) < stride * size[1]:
         raise Rejected(Reason.CORRUPT)
-    mode, stride = file.mode, file.stride
 
     def strips() -> Iterator[Image.Image]:
         for top, height in _bands(size, stride):
@@ -251,7 +263,7 @@ def _decode_heif(data: bytes) -> _Decoded:
             yield _opaque(Image.frombytes(mode, (size[0], height), strip, "raw", mode, stride, 1))
 
     # libheif has turned the picture upright itself; HEIF's EXIF orientation is only informative.
-    profile = _profile(file.info.get("icc_profile"))
+    profile = _profile(_heif_profile(image.color_profile))
     return _Decoded(_reduced(strips(), size, profile), size, profile)
 
 
@@ -319,16 +331,36 @@ def _opaque(image: Image.Image) -> Image.Image:
     return image if image.mode in {"L", "RGB"} else image.convert("RGB")
 
 
+def _check_segments(data: bytes) -> None:
+    """Go from marker to marker as Pillow does, up to the first scan."""
+    position, exifs = 2, 0
+    for _ in range(_MAX_SEGMENTS):
+        found = _JPEG_MARKER.search(data, position)
+        if found is None or found[1] == b"\xda":
+            return
+        position = found.end()
+        if found[1] not in _JPEG_BARE:
+            length = int.from_bytes(data[position : position + 2])
+            exifs += found[1] == b"\xe1" and data.startswith(b"Exif\0\0", position + 2, position + length)
+            if exifs > _MAX_EXIF_SEGMENTS:
+                break
+            position += max(length, 2)
+    raise Rejected(Reason.CORRUPT)
+
+
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
     """The chunks that make the picture. Text chunks are passed over unread, whatever they would inflate to."""
     view, position = memoryview(data), 8
-    while position + 8 <= len(data):
+    for _ in range(_MAX_CHUNKS):
+        if position + 8 > len(data):
+            return
         length, kind = struct.unpack_from(">I4s", data, position)
         if kind == b"IEND":
             return
         if kind in _PNG_CHUNKS:
             yield kind, view[position + 8 : position + 8 + length]
         position += length + 12
+    raise Rejected(Reason.CORRUPT)
 
 
 def _png_file(chunks: dict[bytes, memoryview], rows: Iterable[memoryview]) -> bytes:
@@ -413,11 +445,14 @@ def _png_profile(chunks: dict[bytes, memoryview]) -> bytes | None:
 def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Kind and content of each chunk; of the pictures themselves only the beginning, which has the size."""
     position = 12
-    while position + 8 <= len(data):
+    for _ in range(_MAX_CHUNKS):
+        if position + 8 > len(data):
+            return
         kind, length = struct.unpack_from("<4sI", data, position)
         kept = min(length, 10) if kind in {b"VP8 ", b"VP8L"} else length
         yield kind, data[position + 8 : position + 8 + kept]
         position += 8 + length + length % 2
+    raise Rejected(Reason.CORRUPT)
 
 
 def _webp_size(chunks: dict[bytes, bytes]) -> tuple[int, int]:
@@ -436,6 +471,67 @@ def _webp_is_plain(chunks: dict[bytes, bytes]) -> bool:
     if extended := chunks.get(b"VP8X"):
         return not extended[0] & (has_alpha | has_frames)
     return b"VP8 " in chunks or not chunks[b"VP8L"][4] & has_alpha
+
+
+def _check_items(data: bytes) -> None:
+    """Not more than the file has: libheif copies every item of metadata, and many may name the same bytes."""
+    total = 0
+    for count, length in enumerate(_extents(data, 0, len(data))):
+        total += length
+        if count > _MAX_ITEMS or total > len(data):
+            raise Rejected(Reason.CORRUPT)
+
+
+def _extents(data: bytes, position: int, end: int) -> Iterator[int]:
+    """The lengths of all pieces of items, in whichever box that libheif may read them from."""
+    while position + 8 <= end:
+        size, kind = struct.unpack_from(">I4s", data, position)
+        content = position + 8
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", data, content)
+            content += 8
+        following = position + size if size else end
+        if following < content:
+            raise Rejected(Reason.CORRUPT)
+        following = min(following, end)  # what comes behind the last box of a file need not be one
+        if kind == b"iloc":
+            yield from _iloc_extents(data, content)
+        elif kind == b"meta":
+            yield from _extents(data, content + 4, following)
+        elif kind in {b"moov", b"trak"}:
+            yield from _extents(data, content, following)
+        position = following
+
+
+def _iloc_extents(data: bytes, position: int) -> Iterator[int]:
+    """As in ISO/IEC 14496-12, 8.11.3. A length of 0 counts for nothing: libheif reads nothing then."""
+    version, sizes = data[position], struct.unpack_from(">H", data, position + 4)[0]
+    offset, length, base, index = (sizes >> shift & 0xF for shift in (12, 8, 4, 0))
+    index = index if version else 0
+    if version > 2 or not {offset, length, base, index} <= {0, 4, 8}:  # noqa: PLR2004 - as many as there are
+        raise Rejected(Reason.CORRUPT)
+    number = 4 if version == 2 else 2  # noqa: PLR2004
+    stream = io.BytesIO(data)
+    stream.seek(position + 6)
+    for _ in range(_number(stream, number)):
+        yield 0  # so that an item without a piece counts too
+        stream.seek(number + (4 if version else 2) + base, io.SEEK_CUR)
+        for _ in range(_number(stream, 2)):
+            stream.seek(index + offset, io.SEEK_CUR)
+            yield _number(stream, length)
+
+
+def _number(stream: io.BytesIO, size: int) -> int:
+    content = stream.read(size)
+    if len(content) < size:
+        raise Rejected(Reason.CORRUPT)
+    return int.from_bytes(content)
+
+
+def _heif_profile(colours: dict[str, Any]) -> bytes | None:
+    """The ICC profile, unless the colours are described in HEIF's own way."""
+    profile: bytes | None = colours["data"] if colours.get("type") in {"rICC", "prof"} else None
+    return profile
 
 
 def _exif(content: bytes | memoryview) -> Image.Exif:
