@@ -23,7 +23,7 @@ from pydantic_core import core_schema
 # On Lambda the layer puts the package here.
 sys.path.insert(0, str(Path(__file__).parent.parent / "layers" / "after_hours" / "python"))
 
-from after_hours import errors, photos, preferences, profiles, sessions
+from after_hours import errors, photos, preferences, profiles, sessions, uploads
 from after_hours.api import LambdaHandler
 from after_hours.errors import ApiError
 from after_hours.schema import MAX_REPORTED_ERRORS, Patch, ResponseModel
@@ -81,9 +81,9 @@ OPERATIONS: Mapping[str, Operation] = {
         "Answers a form. Post it to `url` as multipart/form-data before `expiresAt`: all of `fields` first, with "
         "`Content-Type` as the file has it (JPEG, PNG, WebP, HEIC or HEIF), then the file as `file`. Then read the "
         "photo until `status` is neither `pending` nor `processing`; meanwhile the photo before it is shown. "
-        f"{photos.UPLOADS_AN_HOUR} uploads in an hour.",
+        "Ten uploads in an hour.",
         201,
-        {"upload": photos.Upload},
+        {"upload": uploads.UploadForm},
         [errors.ProfileNotFound, errors.TooManyUploads],
     ),
     "get_photo": Operation(

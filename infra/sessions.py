@@ -89,19 +89,6 @@ class Scheduling(Construct):
             reason="Schedules are named after sessions, which come and go; the group holds nothing else",
         )
 
-    def allow_listing(self, function: lambda_.Function) -> None:
-        """Let the function list schedules.
-
-        Of all groups, for IAM: the service checks ListSchedules against `schedule/*/*`, whatever group is asked for
-        (https://github.com/aws/aws-cdk/issues/38201). A listing shows names and targets, not what a schedule sends.
-        """
-        _allow_on_schedules(
-            function,
-            ["scheduler:ListSchedules"],
-            "*/*",
-            reason="EventBridge Scheduler checks ListSchedules against schedule/*/* only, whatever group is asked for",
-        )
-
 
 def _allow_on_schedules(function: lambda_.Function, actions: list[str], schedules: str, *, reason: str) -> None:
     """Grant the actions on a `<group>/<name>` pattern of schedules, and tell cdk-nag why it has a wildcard."""
@@ -137,7 +124,6 @@ class Sessions(Construct):
         self.sweep = functions.make(_SWEEP, timeout=_BACKGROUND_TIMEOUT)
         scheduling.allow_putting(self.sweep)
         scheduling.allow_deleting(self.sweep)
-        scheduling.allow_listing(self.sweep)
         # The sweep of the next minute is the retry of one that failed, so neither repeats nor dead letters of its own.
         self.sweep.configure_async_invoke(max_event_age=Duration.minutes(1), retry_attempts=0)
         events.Rule(

@@ -1,5 +1,6 @@
-"""Run the revisions in `versions/`, all in one transaction, one deployment at a time."""
+"""Run the revisions in `versions/`, each in one transaction, one deployment at a time."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,13 +9,20 @@ from after_hours.observability import logger, stack
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from psycopg2.extensions import connection as Connection  # noqa: N812 (psycopg2's name for the class)
+from sqlalchemy import Connection as AlchemyConnection
 from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 # Our own: the main app may keep its revisions in alembic's default table of the same database.
 VERSION_TABLE = "after_hours_alembic_version"
 _DEPLOYMENT_LOCK = 0xAF7E4
+_LOCK_POLL_SECONDS = 0.5
+
+# Of the session, not of a transaction, since some revisions leave theirs. A deployment that cannot get a lock fails,
+# rather than queue all of the main app's reads behind it.
+_SETTINGS = "SET statement_timeout = 0; SET lock_timeout = '20s'"
 
 
 class MigrationFailed(Exception):
@@ -27,7 +35,9 @@ class MigrationFailed(Exception):
 def upgrade(connect: Callable[[], Connection], revision: str = "head") -> str | None:
     """Bring the database that `connect` opens to `revision` and return the revision it then has.
 
-    Raises `MigrationFailed`, and then has changed nothing; and what `connect` raises, before there is a row to quote.
+    A database with a revision that this code does not know is of a later release: a rollback deploys this code onto it,
+    and nothing is changed. Raises `MigrationFailed`; the revision that failed has then changed nothing, those before it
+    stay. Raises what `connect` raises, before there is a row to quote.
     """
     opened = connect()
     opened.autocommit = False
@@ -35,19 +45,43 @@ def upgrade(connect: Callable[[], Connection], revision: str = "head") -> str | 
     config.set_main_option("script_location", str(Path(__file__).parent))
     engine = create_engine("postgresql+psycopg2://", creator=lambda: opened, poolclass=NullPool)
     try:
-        with engine.begin() as connection:
-            connection.execute(text("SET LOCAL statement_timeout = 0"))
-            connection.execute(
-                text("SET LOCAL lock_timeout = '20s'")
-            )  # rather fail a deployment than queue all of the app's reads
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _DEPLOYMENT_LOCK})
+        with engine.connect() as connection:
+            connection.execute(text(_SETTINGS))
+            connection.commit()
+            _wait_for_other_deployments(connection)
+            current = _revision(connection)
+            if current not in {None, *_known(config)}:
+                logger.warning("the database is of a later release; nothing is migrated", revision=current)
+                return current
             config.attributes["connection"] = connection
             command.upgrade(config, revision)
-            return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+            return _revision(connection)
     except (DBAPIError, psycopg2.Error) as error:
         failure = _named(error)
         logger.error("migration failed", error=str(failure), stack=stack(error))
         raise failure from None
+
+
+def _wait_for_other_deployments(connection: AlchemyConnection) -> None:
+    """Take the lock of deployments, which the end of the connection gives back.
+
+    Asked again and again: a statement that waited for the lock would hold a snapshot, and whoever has the lock may be
+    building an index CONCURRENTLY, which waits for all older snapshots.
+    """
+    while not connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _DEPLOYMENT_LOCK}):
+        connection.rollback()
+        time.sleep(_LOCK_POLL_SECONDS)
+    connection.commit()
+
+
+def _revision(connection: AlchemyConnection) -> str | None:
+    current = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+    connection.rollback()
+    return current
+
+
+def _known(config: Config) -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
 
 
 def _named(error: DBAPIError | psycopg2.Error) -> MigrationFailed:

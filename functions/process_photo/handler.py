@@ -1,7 +1,7 @@
 from typing import Any
 from urllib.parse import unquote_plus
 
-from after_hours import jobs, photos
+from after_hours import jobs, uploads
 from after_hours.database import Database
 from aws_lambda_powertools.utilities.data_classes import S3Event
 
@@ -10,4 +10,4 @@ from aws_lambda_powertools.utilities.data_classes import S3Event
 def handler(event: dict[str, Any], database: Database) -> dict[str, object]:
     """Invoked by S3 for each object that arrives in the upload bucket."""
     objects = [record.s3.get_object for record in S3Event(event).records]
-    return {"outcomes": [photos.process(database, unquote_plus(each.key), each.size) for each in objects]}
+    return {"outcomes": [uploads.process(database, unquote_plus(each.key), each.size) for each in objects]}

@@ -1,6 +1,6 @@
-from after_hours import api, photos
+from after_hours import api, uploads
 
 
 @api.endpoint()
 def handler(request: api.Request[None]) -> api.Response:
-    return api.created(upload=photos.request_upload(request.database, request.user_id))
+    return api.created(upload=uploads.request(request.database, request.user_id))

@@ -10,7 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
-from after_hours import config, database, domain_events, schedules, storage
+from after_hours import aws, config, database, storage
 from after_hours.database import Database
 from after_hours.observability import logger
 from moto.server import ThreadedMotoServer
@@ -87,7 +87,7 @@ def migrated(server: postgres.Database) -> postgres.Database:
 
 
 @pytest.fixture(scope="session")
-def aws() -> Iterator[str]:
+def aws_url() -> Iterator[str]:
     moto = ThreadedMotoServer(port=0, verbose=False)
     moto.start()
     host, port = moto.get_host_and_port()
@@ -96,11 +96,16 @@ def aws() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def deployed(migrated: postgres.Database, aws: str) -> dict[str, str]:
+def deployed(migrated: postgres.Database, aws_url: str) -> dict[str, str]:
     """What the deployment makes: the secrets and the schedule group. Returns the functions' environment."""
-    access = {"endpoint_url": aws, "region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}
+    access = {
+        "endpoint_url": aws_url,
+        "region_name": "us-east-1",
+        "aws_access_key_id": "a",
+        "aws_secret_access_key": "b",
+    }
     secrets = boto3.client("secretsmanager", **access)
-    r2 = {"endpointUrl": aws, "bucket": R2_BUCKET, "accessKeyId": "c", "secretAccessKey": "d"}
+    r2 = {"endpointUrl": aws_url, "bucket": R2_BUCKET, "accessKeyId": "c", "secretAccessKey": "d"}
     app = {"jwtSecret": JWT_SECRET, "locationKey": LOCATION_KEY, "r2": r2}
     s3 = boto3.client("s3", **access)
     s3.create_bucket(Bucket=R2_BUCKET)
@@ -111,7 +116,7 @@ def deployed(migrated: postgres.Database, aws: str) -> dict[str, str]:
         for name, value in {"database": migrated.secret, "app": app}.items()
     }
     boto3.client("scheduler", **access).create_schedule_group(Name="after-hours")
-    return ENVIRONMENT | arns | {"AWS_ENDPOINT_URL": aws}
+    return ENVIRONMENT | arns | {"AWS_ENDPOINT_URL": aws_url}
 
 
 @pytest.fixture(scope="session")
@@ -172,13 +177,13 @@ def start_cold() -> None:
     for remembered in (
         config.settings,
         database.shared,
-        schedules._client,
-        domain_events._client,
+        aws._client,
+        aws._secrets_connection,
         storage.bucket,
     ):
         remembered.cache_clear()
     for secret in (config.database_secret, config.app_secret):
-        secret._value = None
+        secret.forget()
 
 
 @pytest.fixture
@@ -192,7 +197,7 @@ def rows(migrated: postgres.Database) -> Iterator[Callable[..., list[tuple[Any, 
             cursor.execute(statement, parameters)
             return cursor.fetchall() if cursor.description else []
 
-    run("TRUNCATE users, after_hours_removals, after_hours_domain_events CASCADE")
+    run("TRUNCATE users, after_hours_removals, after_hours_domain_events, after_hours_departures CASCADE")
     yield run
     connection.close()
 
@@ -261,10 +266,10 @@ def scheduler_outage(environment: None, monkeypatch: pytest.MonkeyPatch) -> Call
     @contextmanager
     def outage() -> Iterator[None]:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SCHEDULER", UNREACHABLE)
-        schedules._client.cache_clear()
+        aws._client.cache_clear()
         yield
         monkeypatch.delenv("AWS_ENDPOINT_URL_SCHEDULER")
-        schedules._client.cache_clear()
+        aws._client.cache_clear()
 
     return outage
 
@@ -302,6 +307,13 @@ def output(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
         return logged.getvalue() + "".join(printed)
 
     return read
+
+
+def leases_over(rows: Callable[..., Any]) -> None:
+    """As if whoever made a change had had the time to do what follows it, and had not."""
+    rows("UPDATE after_hours_removals SET due_at = now() WHERE due_at < now() + interval '11 minutes'")
+    rows("UPDATE after_hours_domain_events SET due_at = now()")
+    rows("UPDATE after_hours_sessions SET schedule_due_at = now()")
 
 
 def own_database(server: postgres.Database) -> Database:

@@ -20,7 +20,7 @@ from tests.integration.conftest import JWT_SECRET, UNREACHABLE, Answer, send
 type Call = Callable[..., Answer]
 
 MEMBER = {"userId": "local-entitled", "provider": "google", "email": "a@example.com"}
-OPEN_TO_LEAVERS = {("DELETE", "/profile"), ("DELETE", "/profile/photo")}
+OPEN_TO_LEAVERS = {("DELETE", "/profile"), ("DELETE", "/profile/photo"), ("POST", "/session/end")}
 
 
 def claims(**changes: Any) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from functools import cache
 from typing import Any
 
 import pytest
-from after_hours import domain_events
-from after_hours.errors import EventBusUnavailable
+from after_hours import aws, domain_events
+from botocore.exceptions import ClientError
 
-from tests.integration.conftest import ENVIRONMENT, UNREACHABLE, UPLOAD_BUCKET, Answer
+from tests.integration.conftest import ENVIRONMENT, UNREACHABLE, UPLOAD_BUCKET, Answer, leases_over
 from tests.photos import corners, encoded
 
 type Call = Callable[..., Answer]
@@ -55,10 +55,6 @@ def told(bus: Told, people: Any) -> Told:
 
 def types(events: list[dict[str, Any]]) -> list[str]:
     return [event["detail-type"] for event in events]
-
-
-def age_outbox(rows: Rows) -> None:
-    rows("UPDATE after_hours_domain_events SET occurred_at = occurred_at - interval '1 minute'")
 
 
 def lapse(rows: Rows, by: str = "15 minutes") -> None:
@@ -161,14 +157,15 @@ def test_without_the_bus_the_call_succeeds_and_the_sweep_tells_later(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL_EVENTBRIDGE", UNREACHABLE)
-        domain_events._client.cache_clear()
+        aws._client.cache_clear()
         assert call("start_session", body=START).status == 201
         assert call("extend_session", body={"additionalMinutes": 15}).status == 200
         assert call("end_session").status == 200
-        age_outbox(rows)
+        leases_over(rows)
         assert run_job("sweep")["eventsPublished"] == 0
-    domain_events._client.cache_clear()
+    aws._client.cache_clear()
     assert told() == []
+    leases_over(rows)
     assert run_job("sweep")["eventsPublished"] == 3
     assert sorted(types(told())) == ["SessionEnded", "SessionExtended", "SessionStarted"]
     assert rows("SELECT * FROM after_hours_domain_events") == []
@@ -186,31 +183,37 @@ def test_a_change_that_is_refused_tells_nothing(call: Call, told: Told, rows: Ro
     assert rows("SELECT * FROM after_hours_domain_events") == []
 
 
-@pytest.mark.usefixtures("profile")
-def test_what_the_bus_does_not_take_stays(
-    call: Call, rows: Rows, run_job: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """PutEvents may take some entries of a call and refuse others."""
-    rows("INSERT INTO after_hours_domain_events (type, detail) SELECT 'T', '{}' FROM generate_series(1, 25)")
-    age_outbox(rows)
-    put = domain_events._put
+def refusing(refused: set[str]) -> Any:
+    """A bus that refuses events of these types, and fails a whole call that holds an event of the type Poison."""
 
-    def half(events: Any) -> list[str]:
-        return put(events)[::2]
-
-    monkeypatch.setattr(domain_events, "_put", half)
-    assert run_job("sweep")["eventsPublished"] == 5 + 5 + 3
-    assert rows("SELECT count(*) FROM after_hours_domain_events") == [(12,)]
-
-
-def test_an_entry_that_is_refused_is_not_taken_for_sent(environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
     class Bus:
-        def put_events(self, **_: Any) -> dict[str, Any]:
-            return {"Entries": [{"EventId": "1"}, {"ErrorCode": "ThrottlingException"}]}
+        def put_events(self, *, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803 (AWS's word)
+            if any(entry["DetailType"] == "Poison" for entry in Entries):
+                raise ClientError({"Error": {"Code": "ValidationException"}}, "PutEvents")
+            return {
+                "Entries": [
+                    {"ErrorCode": "MalformedDetail"} if entry["DetailType"] in refused else {"EventId": "1"}
+                    for entry in Entries
+                ]
+            }
 
-    monkeypatch.setattr(domain_events, "_client", cache(Bus))
-    events = [{"id": str(n), "type": "T", "occurred_at": "x", "detail": {}} for n in range(2)]
-    assert domain_events._put(events) == ["0"]
-    monkeypatch.setattr(Bus, "put_events", lambda *_, **__: {"Entries": [{"ErrorCode": "InternalFailure"}] * 2})
-    with pytest.raises(EventBusUnavailable, match="InternalFailure"):
-        domain_events._put(events)
+    return cache(Bus)
+
+
+def test_what_the_bus_refuses_waits_by_itself_and_keeps_nobody_waiting(
+    rows: Rows, run_job: Any, environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PutEvents may take some entries of a call and refuse others, or fail the call because of one."""
+    monkeypatch.setattr(domain_events, "_client", refusing({"Refused"}))
+    rows(
+        "INSERT INTO after_hours_domain_events (type, detail, due_at)"
+        " SELECT CASE n WHEN 1 THEN 'Refused' WHEN 2 THEN 'Poison' ELSE 'T' END, '{}', now() - interval '1 minute'"
+        " + n * interval '1 second' FROM generate_series(1, 45) n"
+    )
+    assert run_job("sweep")["eventsPublished"] == 35
+    leases_over(rows)
+    assert run_job("sweep")["eventsPublished"] == 8
+    assert rows("SELECT type, attempts, due_at > now() + interval '1 minute' FROM after_hours_domain_events") == [
+        ("Refused", 2, True),
+        ("Poison", 2, True),
+    ]

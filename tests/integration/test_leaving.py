@@ -6,11 +6,11 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from after_hours import profiles, sessions, storage
+from after_hours import leaving, sessions, storage
 from after_hours.errors import ProfileRequired, StorageUnavailable
 
 from local import postgres
-from tests.integration.conftest import R2_BUCKET, Answer, own_database
+from tests.integration.conftest import R2_BUCKET, Answer, leases_over, own_database
 
 type Call = Callable[..., Answer]
 type Rows = Callable[..., list[tuple[Any, ...]]]
@@ -28,6 +28,14 @@ OURS = (
     "after_hours_removals",
     "after_hours_domain_events",
 )
+
+
+def an_hour_later(rows: Rows) -> None:
+    rows("UPDATE after_hours_departures SET forget_at = forget_at - interval '1 hour'")
+    rows(
+        "UPDATE after_hours_sessions SET started_at = started_at - interval '1 hour',"
+        " ended_at = ended_at - interval '1 hour' WHERE ended_at IS NOT NULL"
+    )
 
 
 def join(call: Call) -> None:
@@ -50,15 +58,18 @@ def with_photo(call: Call, rows: Rows, s3: Any, keys: Keys) -> None:
 
 @pytest.mark.usefixtures("with_photo")
 def test_after_leaving_no_row_no_schedule_and_no_object_remains(
-    call: Call, rows: Rows, scheduled: Callable[[], dict[str, str]], keys: Keys
+    call: Call, rows: Rows, scheduled: Callable[[], dict[str, str]], keys: Keys, run_job: Any
 ) -> None:
     assert len(scheduled()) == 2
     assert keys(R2_BUCKET) == {PHOTO, THUMBNAIL}
     answer = call("delete_profile")
     assert (answer.status, answer.body) == (204, None)
-    assert left_of_the_member(rows) == []
+    assert left_of_the_member(rows) == ["after_hours_sessions"]
     assert scheduled() == {}
     assert keys(R2_BUCKET) == set()
+    an_hour_later(rows)
+    assert run_job("sweep")["departedForgotten"] == 1
+    assert left_of_the_member(rows) == []
 
 
 def test_one_can_leave_and_join_again(call: Call) -> None:
@@ -82,7 +93,8 @@ def test_another_member_stays(call: Call, rows: Rows) -> None:
     assert call("start_session", who="other", body=START).status == 201
     call("delete_profile")
     for table in OURS[:4]:
-        assert rows(f"SELECT user_id FROM {table}") == [("local-other",)]
+        condition = "WHERE ended_at IS NULL" if table == "after_hours_sessions" else ""
+        assert rows(f"SELECT user_id FROM {table} {condition}") == [("local-other",)]
 
 
 @pytest.mark.parametrize("who", ["noPremium", "unverified", "noConsent"])
@@ -102,13 +114,14 @@ def test_what_storage_does_not_remove_now_the_sweep_removes(
     with monkeypatch.context() as patch:
         patch.setattr(storage.Bucket, "delete", down)
         assert call("delete_profile").status == 204
-        assert run_job("sweep")["objectsRemoved"] == 0
+        leases_over(rows)
+        assert run_job("sweep")["photosDeleted"] == 0
     assert keys(R2_BUCKET) == {PHOTO, THUMBNAIL}
-    assert left_of_the_member(rows) == ["after_hours_removals"]
-    rows("UPDATE after_hours_removals SET due_at = due_at - interval '5 minutes'")
-    assert run_job("sweep")["objectsRemoved"] == 2
+    assert left_of_the_member(rows) == ["after_hours_sessions", "after_hours_removals"]
+    leases_over(rows)
+    assert run_job("sweep")["photosDeleted"] == 2
     assert keys(R2_BUCKET) == set()
-    assert left_of_the_member(rows) == []
+    assert left_of_the_member(rows) == ["after_hours_sessions"]
 
 
 @pytest.mark.usefixtures("with_photo")
@@ -116,13 +129,13 @@ def test_a_crash_after_the_transaction_leaves_nothing_behind(
     rows: Rows, run_job: Any, keys: Keys, migrated: postgres.Database, scheduled: Callable[[], dict[str, str]]
 ) -> None:
     database = own_database(migrated)
-    database.fetch_one(profiles._DELETE, {"user_id": "local-entitled"})  # and then the function dies
+    database.fetch_one(leaving._LEAVE, {"user_id": "local-entitled"})  # and then the function dies
     database.close()
-    rows("UPDATE after_hours_domain_events SET occurred_at = now() - interval '1 minute'")
+    leases_over(rows)
     run_job("sweep")
     assert keys(R2_BUCKET) == set()
     assert scheduled() == {}
-    assert left_of_the_member(rows) == []
+    assert left_of_the_member(rows) == ["after_hours_sessions"]
 
 
 def test_a_start_and_a_leaving_at_once_leave_no_session_without_a_profile(
@@ -136,7 +149,7 @@ def test_a_start_and_a_leaving_at_once_leave_no_session_without_a_profile(
 
     def leave() -> None:
         database = own_database(migrated)
-        profiles.delete(database, "local-entitled")
+        leaving.leave(database, "local-entitled")
         database.close()
 
     for _ in range(15):
@@ -145,7 +158,9 @@ def test_a_start_and_a_leaving_at_once_leave_no_session_without_a_profile(
             futures = [pool.submit(start), pool.submit(leave)]
             for future in futures:
                 future.result()
-        assert left_of_the_member(rows) == []
+        assert rows("SELECT FROM after_hours_profiles") == []
+        assert rows("SELECT FROM after_hours_sessions WHERE ended_at IS NULL OR fuzzed_latitude IS NOT NULL") == []
+        rows("DELETE FROM after_hours_sessions")  # twelve starts an hour are a limit
 
 
 LAPSES = {

@@ -124,9 +124,8 @@ class Phone(RuleBasedStateMachine):
     @rule()
     def delete_profile(self) -> None:
         answer = self.call("delete_profile")
-        assert answer.status == (404 if self.profile is None else 204)
-        if self.profile is not None:
-            self.profile = self.preferences = None
+        assert answer.status == (404 if self.profile is None and self.preferences is None else 204)
+        self.profile = self.preferences = None
 
     @rule(body=bodies_of_preferences)
     def create_preferences(self, body: Any) -> None:

@@ -10,7 +10,7 @@ from threading import Lock
 from typing import Any
 
 import pytest
-from after_hours import domain_events, images, photos, profiles, removals, storage
+from after_hours import deletions, domain_events, images, leaving, photos, storage, uploads
 from after_hours.database import Database
 from after_hours.errors import ApiError, PhotoNotFound, ProfileNotFound, StorageUnavailable
 from after_hours.storage import Object, Store
@@ -72,14 +72,19 @@ def asked(rows: Rows, stores: dict[Store, Memory]) -> str:
 
 
 def delivered(key: str) -> Action:
-    return lambda database: photos.process(database, key, 10)
+    return lambda database: uploads.process(database, key, 10)
+
+
+def sweep_deletions(database: Database) -> None:
+    for store in Store:
+        deletions.carry_out_due(database, time.monotonic() + 5, store=store)
 
 
 def all_at_once(migrated: postgres.Database, actions: list[Action]) -> None:
     def run(action: Action) -> None:
         database = own_database(migrated)
         time.sleep(random.random() * 0.01)
-        with suppress(photos.Busy, PhotoNotFound, ProfileNotFound, StorageUnavailable):
+        with suppress(uploads.UploadInProgress, PhotoNotFound, ProfileNotFound, StorageUnavailable):
             action(database)
         database.close()
 
@@ -101,24 +106,24 @@ def test_after_any_race_what_is_shown_exists_and_nothing_else_does(
     member = own_database(migrated)
     for _ in range(ROUNDS):
         rows("INSERT INTO after_hours_profiles (user_id) VALUES (%s) ON CONFLICT DO NOTHING", ID)
-        uploads = [asked(rows, stores) for _ in range(random.choice([1, 2, 3]))]
+        sent = [asked(rows, stores) for _ in range(random.choice([1, 2, 3]))]
         endings: list[Action] = [
             lambda database: photos.delete(database, ID),
-            lambda database: profiles.delete(database, ID),
-            removals.carry_out_due,
+            lambda database: leaving.leave(database, ID),
+            sweep_deletions,
         ]
-        actions = [delivered(key) for key in uploads * 2] + random.sample(endings, random.choice([0, 1, 2, 3]))
+        actions = [delivered(key) for key in sent * 2] + random.sample(endings, random.choice([0, 1, 2, 3]))
         all_at_once(migrated, random.sample(actions, len(actions)))
 
         # What was busy or failed is delivered again, and the sweep comes by, until it is done.
         rates, stores[Store.R2].faults, stores[Store.UPLOADS].faults = stores[Store.R2].faults, 0, 0
-        for key in uploads:
-            photos.process(member, key, 10)
+        for key in sent:
+            uploads.process(member, key, 10)
         rows(
             "UPDATE after_hours_removals SET due_at = now() - interval '1 second'"
-            " WHERE due_at < now() + interval '6 minutes'"
+            " WHERE due_at < now() + interval '11 minutes'"
         )
-        removals.carry_out_due(member)
+        sweep_deletions(member)
         assert lacking_or_left(rows, stores) == set()
         assert rows("SELECT * FROM after_hours_removals") == []
         stores[Store.R2].faults = stores[Store.UPLOADS].faults = rates
@@ -146,8 +151,8 @@ def test_removing_and_claiming_do_not_block_each_other_for_good(
 
     for _ in range(ROUNDS // 2):
         rows("INSERT INTO after_hours_profiles (user_id) VALUES (%s) ON CONFLICT DO NOTHING", ID)
-        uploads = [asked(rows, stores) for _ in range(2)]
-        actions = [watched(delivered(key)) for key in uploads * 2]
-        actions += [watched(lambda database: photos.delete(database, ID))] * 2 + [watched(removals.carry_out_due)] * 2
+        sent = [asked(rows, stores) for _ in range(2)]
+        actions = [watched(delivered(key)) for key in sent * 2]
+        actions += [watched(lambda database: photos.delete(database, ID))] * 2 + [watched(sweep_deletions)] * 2
         all_at_once(migrated, actions)
     assert deadlocks == []

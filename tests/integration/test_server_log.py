@@ -42,28 +42,28 @@ def log(place: Place) -> Callable[[], str]:
 
 def test_a_row_that_breaks_a_rule(connection: Database, log: Callable[[], str]) -> None:
     with pytest.raises(InternalError):
-        connection.fetch_all(START, SESSION | {"longitude": 181})
+        connection.execute(START, SESSION | {"longitude": 181})
     assert 'violates check constraint "after_hours_sessions_location"' in log()
     assert str(LATITUDE) not in log()
 
 
 def test_a_second_row_where_there_may_be_one(connection: Database, log: Callable[[], str]) -> None:
     describe = "INSERT INTO after_hours_profiles (user_id, description) VALUES ('local-entitled', %(text)s)"
-    connection.fetch_all(describe, {"text": TEXT})
+    connection.execute(describe, {"text": TEXT})
     with pytest.raises(InternalError):
-        connection.fetch_all(describe, {"text": TEXT})
+        connection.execute(describe, {"text": TEXT})
     assert "duplicate key value" in log()
     assert TEXT not in log()
 
 
 def test_a_lock_that_is_not_given(connection: Database, migrated: postgres.Database, log: Callable[[], str]) -> None:
-    connection.fetch_all(START, SESSION)
-    connection.fetch_all("SET lock_timeout = '50ms'")
+    connection.execute(START, SESSION)
+    connection.execute("SET lock_timeout = '50ms'")
     other = migrated.connect()
     with other.cursor() as cursor:
         cursor.execute("SELECT FROM after_hours_sessions FOR UPDATE")
     with pytest.raises(DatabaseUnavailable):
-        connection.fetch_all(
+        connection.execute(
             "UPDATE after_hours_sessions SET latitude = %(latitude)s WHERE %(device)s <> ''",
             {"latitude": LATITUDE, "device": DEVICE},
         )

@@ -57,12 +57,12 @@ def test_a_session_lasts_as_long_as_asked(call: Call, minutes: int) -> None:
     assert set(session) == {"id", "startedAt", "expiresAt", "durationMinutes", "remainingSeconds"}
 
 
-def test_exact_and_fuzzed_place_are_kept_while_live(call: Call, rows: Rows) -> None:
+def test_only_the_fuzzed_place_is_kept_and_only_while_live(call: Call, rows: Rows) -> None:
     start(call)
     ((latitude, longitude, seen_latitude, seen_longitude),) = rows(
         "SELECT latitude, longitude, fuzzed_latitude, fuzzed_longitude FROM after_hours_sessions"
     )
-    assert (float(latitude), float(longitude)) == (PLACE["latitude"], PLACE["longitude"])
+    assert (latitude, longitude) == (None, None)
     assert 0 < abs(float(seen_latitude) - PLACE["latitude"]) < 0.01
     assert abs(float(seen_longitude) - PLACE["longitude"]) < 0.01
 
@@ -316,76 +316,3 @@ def test_an_early_warning_is_scheduled_again(call: Call, run_job: Any, scheduled
 def test_an_event_nobody_should_send_fails_the_invocation(run_job: Any) -> None:
     with pytest.raises(ValueError, match="sessionId"):
         run_job("expire_session", {"kind": "expiry", "sessionId": "not a uuid"})
-
-
-# The scheduler is down
-
-
-def test_start_and_extend_succeed_without_the_scheduler_and_the_sweep_repairs(
-    call: Call, scheduler_outage: Outage, scheduled: Scheduled, run_job: Any
-) -> None:
-    with scheduler_outage():
-        start(call)
-        session = call("extend_session", body={"additionalMinutes": 15}).body["session"]
-        with pytest.raises(Exception, match="schedules"):
-            run_job("sweep")
-    assert scheduled() == {}
-    assert run_job("sweep")["schedules"]["created"] == 2
-    assert scheduled() == expected_schedules(session)
-
-
-def test_an_end_without_the_scheduler_leaves_schedules_that_the_sweep_deletes(
-    call: Call, scheduler_outage: Outage, scheduled: Scheduled, run_job: Any
-) -> None:
-    start(call)
-    with scheduler_outage():
-        assert call("end_session").status == 200
-    assert len(scheduled()) == 2
-    assert run_job("sweep")["schedules"]["deleted"] == 2
-    assert scheduled() == {}
-
-
-# The sweep
-
-
-def test_the_sweep_ends_what_no_schedule_ended(call: Call, rows: Rows, run_job: Any, scheduled: Scheduled) -> None:
-    start(call)
-    let_time_pass(rows, minutes=31)
-    assert run_job("sweep")["expired"] == 1
-    assert rows("SELECT ended_at = expires_at, latitude FROM after_hours_sessions") == [(True, None)]
-    assert scheduled() == {}
-
-
-def test_the_sweep_warns_whom_no_schedule_warned_once(call: Call, rows: Rows, run_job: Any) -> None:
-    start(call)
-    assert run_job("sweep")["warned"] == 0
-    let_time_pass(rows, minutes=26)
-    assert [run_job("sweep")["warned"] for _ in range(2)] == [1, 0]
-
-
-def test_the_sweep_recreates_schedules_that_were_lost(
-    call: Call, run_job: Any, scheduler: Any, scheduled: Scheduled
-) -> None:
-    session = start(call)
-    for name in scheduled():
-        scheduler.delete_schedule(Name=name, GroupName="after-hours")
-    run_job("sweep")
-    assert scheduled() == expected_schedules(session)
-
-
-def test_the_sweep_leaves_schedules_that_are_right(call: Call, run_job: Any, scheduled: Scheduled) -> None:
-    session = start(call)
-    outcome = run_job("sweep")["schedules"]
-    assert (outcome["created"], outcome["deleted"]) == (0, 0)
-    assert scheduled() == expected_schedules(session)
-
-
-def test_the_sweep_forgets_places_that_an_earlier_backend_kept(rows: Rows, run_job: Any) -> None:
-    rows(
-        "INSERT INTO after_hours_sessions (user_id, expires_at, ended_at, latitude, longitude, fuzzed_latitude)"
-        " VALUES ('local-entitled', now(), now(), 52.5, 13.4, 52.5)"
-    )
-    assert [run_job("sweep")["locationsForgotten"] for _ in range(2)] == [1, 0]
-    assert rows("SELECT latitude, longitude, fuzzed_latitude, fuzzed_longitude FROM after_hours_sessions") == [
-        (None, None, None, None)
-    ]

@@ -18,7 +18,14 @@ from pydantic import BaseModel, ValidationError
 
 from after_hours import access, auth, config, database
 from after_hours.database import Database
-from after_hours.errors import ApiError, InternalError, InvalidRequest, ServiceUnavailable
+from after_hours.errors import (
+    ApiError,
+    DatabaseUnavailable,
+    InternalError,
+    InvalidRequest,
+    OutcomeUnknown,
+    ServiceUnavailable,
+)
 from after_hours.observability import count, logger, metrics, stack
 from after_hours.schema import field_errors
 
@@ -86,6 +93,10 @@ def endpoint[Body: BaseModel](
             logger.set_correlation_id(request_context.get("requestId"))
             try:
                 answer = _success(_serve(event, work, body, entitled=entitled))
+            except OutcomeUnknown as error:
+                # A GET is safe (RFC 9110, section 9.2.1): whatever became of it, nothing was changed.
+                safe = request_context.get("http", {}).get("method") == "GET"
+                answer = _failure(DatabaseUnavailable(str(error)) if safe else error)
             except ApiError as error:
                 answer = _failure(error)
             except Exception as error:  # noqa: BLE001 (the last resort; the message may hold data, so only the place is logged)

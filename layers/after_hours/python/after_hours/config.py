@@ -1,23 +1,25 @@
 """The settings of a function, read from its environment, and the two secrets they point to.
 
-Nobody else reads the environment or Secrets Manager. Both are checked before use, and what is missing is named.
+Nobody else reads the environment. Both are checked before use, and what is missing is named.
 """
 
-import json
 import os
 import time
 from collections.abc import Callable
 from functools import cache
 from ipaddress import ip_address
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
-from after_hours.errors import Misconfigured, SecretsUnavailable
+from after_hours import aws
+from after_hours.errors import Misconfigured, SecretRefused, ServiceUnavailable
+from after_hours.observability import count_fault
 
 SECRET_MAX_AGE_SECONDS = 300
-SECRETS_TIMEOUT_SECONDS = 2
+SECRET_RETRY_SECONDS = 60
+SECRET_REFUSED_SECONDS = 3600
 MIN_KEY_BYTES = 32  # RFC 7518, section 3.2: a key for HS256 has at least the size of the hash, 256 bits
 
 _Name = Annotated[str, StringConstraints(min_length=1)]
@@ -95,20 +97,46 @@ def settings() -> Settings:
 
 
 class Secret[Model: BaseModel]:
-    """A secret, read when first needed and again when older than five minutes, so that a rotation is noticed."""
+    """A secret, read when first needed and again when older than five minutes, so that a rotation is noticed.
+
+    One that cannot be read again is used as it was last read: Secrets Manager being down is no reason to be down. One
+    that is refused, or has become something else, is used so for an hour at most: a key that was revoked must die.
+    """
 
     def __init__(self, model: type[Model], arn: Callable[[], str]) -> None:
         self._model = model
         self._arn = arn
+        self.forget()
+
+    def forget(self) -> None:
+        """Be as new."""
         self._value: Model | None = None
-        self._read_at = 0.0
+        self._read_again_at = 0.0
+        self._refused_since: float | None = None
 
     def read(self, *, fresh: bool = False) -> Model:
         """Raises `SecretsUnavailable` when it cannot be read, `Misconfigured` when it lacks something."""
-        stale = time.monotonic() - self._read_at > SECRET_MAX_AGE_SECONDS
-        if self._value is None or stale or fresh:
-            self._value = _checked(self._model, _read_secret(self._arn()), f"{self._model.__name__} in Secrets Manager")
-            self._read_at = time.monotonic()
+        now = time.monotonic()
+        if self._value is not None and now < self._read_again_at and not fresh:
+            return self._value
+        try:
+            text = aws.secret(self._arn(), region=settings().aws_region)
+            self._value = _checked(self._model, text, f"{self._model.__name__} in Secrets Manager")
+        except ServiceUnavailable as fault:
+            return self._held(fault, now)
+        self._read_again_at, self._refused_since = now + SECRET_MAX_AGE_SECONDS, None
+        return self._value
+
+    def _held(self, fault: ServiceUnavailable, now: float) -> Model:
+        """Return the value that was read before, if it may still be used. Raises the fault otherwise."""
+        if self._refused_since is None and isinstance(fault, SecretRefused | Misconfigured):
+            self._refused_since = now
+        if self._refused_since is not None and now - self._refused_since > SECRET_REFUSED_SECONDS:
+            self._value = None
+        if self._value is None:
+            raise fault
+        count_fault("SecretFaults", fault)
+        self._read_again_at = now + SECRET_RETRY_SECONDS
         return self._value
 
 
@@ -118,46 +146,10 @@ app_secret = Secret(AppSecret, lambda: settings().app_secret_arn)
 
 def _checked[Model: BaseModel](model: type[Model], values: object, source: str) -> Model:
     try:
-        return model.model_validate(values)
+        return model.model_validate_json(values) if isinstance(values, str) else model.model_validate(values)
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, detail['loc'])) or 'value'}: {detail['msg']}"
             for detail in error.errors(include_url=False, include_context=False, include_input=False)
         )
         raise Misconfigured(f"{source} is not as it must be: {problems}") from None
-
-
-def _read_secret(arn: str) -> dict[str, Any]:
-    """GetSecretValue, signed by botocore but without a botocore client.
-
-    Every cold start of every function pays for this call, and a client would nearly double what all else costs
-    (docs/decisions/cold-start.md; `make bench` measures it).
-    """
-    from botocore.auth import SigV4Auth  # noqa: PLC0415 (only a function that reads a secret pays for it)
-    from botocore.awsrequest import AWSRequest  # noqa: PLC0415
-    from botocore.credentials import Credentials  # noqa: PLC0415
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
-    from botocore.httpsession import URLLib3Session  # noqa: PLC0415
-
-    region = settings().aws_region
-    request = AWSRequest(
-        method="POST",
-        url=os.environ.get("AWS_ENDPOINT_URL") or f"https://secretsmanager.{region}.amazonaws.com",
-        headers={"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "secretsmanager.GetSecretValue"},
-        data=json.dumps({"SecretId": arn}),
-    )
-    credentials = Credentials(
-        os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"], os.environ.get("AWS_SESSION_TOKEN")
-    )
-    SigV4Auth(credentials, "secretsmanager", region).add_auth(request)
-    try:
-        response = URLLib3Session(timeout=SECRETS_TIMEOUT_SECONDS).send(request.prepare())
-    except BotoCoreError as error:
-        raise SecretsUnavailable(f"Secrets Manager cannot be reached: {type(error).__name__}") from None
-    if response.status_code != 200:  # noqa: PLR2004
-        fault = response.headers.get("x-amzn-errortype", "")
-        raise SecretsUnavailable(f"Secrets Manager answered {response.status_code} {fault}")
-    try:
-        return dict(json.loads(json.loads(response.content)["SecretString"]))
-    except (ValueError, KeyError, TypeError):
-        raise Misconfigured("a secret in Secrets Manager is not a JSON object") from None

@@ -17,9 +17,10 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 (psycopg2
 from psycopg2.extras import RealDictCursor, register_uuid
 
 from after_hours import config
-from after_hours.errors import DatabaseUnavailable, InternalError
+from after_hours.errors import DatabaseUnavailable, InternalError, OutcomeUnknown
 
 type Row = dict[str, Any]
+type Parameters = Mapping[str, object] | None
 
 CONNECT_TIMEOUT_SECONDS = 2
 STATEMENT_TIMEOUT_MILLISECONDS = 5_000
@@ -27,14 +28,19 @@ SILENCE_TIMEOUT_SECONDS = 6.0  # by then a server that is well has given up the 
 RECONNECT_PAUSE_SECONDS = 0.1
 
 _READ_ONLY = "25006"  # still connected to what was the writer before a failover
+# Classes of errors that a server or a pooler sends when it goes away: what became of the statement is not certain.
+_GOING_AWAY = ("08", "57P")
 
 
 class Database:
     """A lazy connection to PostgreSQL. Not for use by several threads at once.
 
-    Every method raises `DatabaseUnavailable` when the server cannot be reached, refuses, or does not answer in time,
-    and drops the connection so that the next call opens a new one. A statement is never sent twice: what is tried
+    A method raises `DatabaseUnavailable` when the server cannot be reached or refuses, and then nothing was changed;
+    `OutcomeUnknown` when the statement was sent and no answer came; `InternalError` when the statement is at fault. The
+    first two drop the connection, so that the next call opens a new one. A statement is never sent twice: what is tried
     again, once, is opening the connection, before anything was sent.
+
+    A statement may be preceded by others in the same text (a lock, say): they share one round trip and one transaction.
     """
 
     def __init__(self, secret: Callable[..., config.DatabaseSecret]) -> None:
@@ -42,18 +48,31 @@ class Database:
         self._secret = secret
         self._connection: Connection | None = None
 
-    def fetch_one(self, statement: str, parameters: Mapping[str, object]) -> Row | None:
-        """Run one statement and return its first row, or None."""
-        rows = self.fetch_all(statement, parameters)
-        return rows[0] if rows else None
+    def execute(self, statement: str, parameters: Parameters = None) -> int:
+        """Run a statement for its effect. Returns the number of rows that it changed."""
+        return self._run(statement, parameters, lambda cursor: cursor.rowcount)
 
-    def fetch_all(self, statement: str, parameters: Mapping[str, object] | None = None) -> list[Row]:
-        """Run one statement and return its rows."""
+    def find_one(self, statement: str, parameters: Parameters = None) -> Row | None:
+        """Run a statement that has one row or none, and return it."""
+        return self._run(statement, parameters, lambda cursor: dict(row) if (row := cursor.fetchone()) else None)
+
+    def fetch_one(self, statement: str, parameters: Parameters = None) -> Row:
+        """Run a statement that always has a row, and return it."""
+        row = self.find_one(statement, parameters)
+        if row is None:
+            raise InternalError("a statement that always has a row had none")
+        return row
+
+    def fetch_all(self, statement: str, parameters: Parameters = None) -> list[Any]:
+        """Run a statement that bounds its rows itself (by a LIMIT, say), and return them, each a `Row`."""
+        return self._run(statement, parameters, lambda cursor: [dict(row) for row in cursor.fetchall()])
+
+    def _run[Result](self, statement: str, parameters: Parameters, read: Callable[[RealDictCursor], Result]) -> Result:
         connection = self._usable_connection()
         try:
             with connection.cursor(cursor_factory=RealDictCursor) as cursor:
                 cursor.execute(statement, parameters)
-                return [dict(row) for row in cursor.fetchall()] if cursor.description else []
+                return read(cursor)
         except psycopg2.Error as error:
             raise self._translated(error) from None
 
@@ -84,7 +103,9 @@ class Database:
         """Name the error without its message, which may quote the row: where someone is, what they wrote."""
         if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) or error.pgcode == _READ_ONLY:
             self.close()
-            return DatabaseUnavailable(f"{type(error).__name__} {error.pgcode or ''}".strip())
+            answered = error.pgcode is not None and not error.pgcode.startswith(_GOING_AWAY)
+            fault = DatabaseUnavailable if answered else OutcomeUnknown
+            return fault(f"{type(error).__name__} {error.pgcode or ''}".strip())
         return InternalError(f"PostgreSQL refused a statement: {type(error).__name__} {error.pgcode}")
 
 

@@ -1,96 +1,106 @@
 """What happened, told to chat and push services on an EventBridge bus, at least once.
 
-An event is written to an outbox by the statement that makes the change, so that neither exists without the other. It
-leaves the outbox when the bus has it: at once, as a rule, else by the sweep. No event says where anyone is.
+An event is put into an outbox by the statement that makes the change (the SQL function after_hours_tell), so that
+neither exists without the other. It leaves the outbox when the bus has it: at once, as a rule, else by the sweep. Who
+makes the change holds a lease on the event; the sweep takes over when the lease is over. No event says where anyone is.
 """
 
 import json
+import time
 from collections.abc import Sequence
-from enum import StrEnum
-from functools import cache
 from itertools import batched
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
-from after_hours import config
-from after_hours.aws import faults_as, patience
-from after_hours.database import Database, Row
-from after_hours.errors import EventBusUnavailable
-from after_hours.observability import count, left_to_sweep
+from after_hours import aws, config
+from after_hours.aws import translate_errors
+from after_hours.database import Database
+from after_hours.errors import EventBusUnavailable, ServiceUnavailable
+from after_hours.observability import best_effort, count, count_fault
 
 if TYPE_CHECKING:
     from types_boto3_events import EventBridgeClient
 
 SOURCE = "after-hours"
+FAULTS = "EventBusFaults"
 
 _MAX_ENTRIES = 10  # of one PutEvents call
 
 
-class Type(StrEnum):
-    SESSION_STARTED = "SessionStarted"
-    SESSION_EXPIRING = "SessionExpiring"
-    SESSION_EXTENDED = "SessionExtended"
-    SESSION_ENDED = "SessionEnded"
-    PHOTO_READY = "PhotoReady"
-    PHOTO_REJECTED = "PhotoRejected"
+class Event(TypedDict):
+    """A row of the outbox, as after_hours_tell returns it."""
+
+    id: str
+    type: str
+    occurredAt: str
+    detail: dict[str, object]
 
 
-# The last column of a statement that has the common table expression `events`.
-EVENTS = "(SELECT json_agg(events) FROM events) AS events"
-
-
-def utc(column: str) -> str:
-    """SQL of a time as the API writes times: ISO 8601, UTC, `Z`."""
-    return f"""to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
-
-
-_COLUMNS = f"id::text, type, detail, {utc('occurred_at')} AS occurred_at"
-
-# Younger ones are being published by whoever wrote them.
-_UNSENT = f"""
-    SELECT {_COLUMNS} FROM after_hours_domain_events AS event
-    WHERE event.occurred_at < now() - interval '10 seconds'
-    ORDER BY event.occurred_at LIMIT 500
+# The lease is longer than a sweep may take, so that no other sweep publishes the same events meanwhile.
+_CLAIM_DUE = """
+    WITH due AS (
+        SELECT id FROM after_hours_domain_events WHERE due_at <= now() ORDER BY due_at LIMIT 400
+        FOR UPDATE SKIP LOCKED
+    )
+    UPDATE after_hours_domain_events event SET due_at = now() + interval '1 minute'
+    FROM due WHERE event.id = due.id
+    RETURNING
+        event.id::text, event.type, after_hours_utc(event.occurred_at) AS "occurredAt", event.detail, event.attempts
 """
 
-_SENT = "DELETE FROM after_hours_domain_events WHERE id = ANY(%(ids)s::uuid[])"
+_FORGET_SENT = "DELETE FROM after_hours_domain_events WHERE id = ANY(%(ids)s::uuid[])"
+
+# One that the bus refuses again and again waits by itself, and for ten minutes at most: the bus may only have been ill.
+_BACK_OFF = """
+    UPDATE after_hours_domain_events
+    SET due_at = now() + least(interval '1 minute' * 2 ^ least(attempts, 10), interval '10 minutes'),
+        attempts = attempts + 1
+    WHERE id = ANY(%(ids)s::uuid[])
+"""
 
 
-def fact(type_: Type, source: str, **detail: str) -> str:
-    """SQL of the events of `source`, a common table expression of changed rows; `detail` is SQL, by member."""
-    members = ", ".join(f"'{name}', {expression}" for name, expression in detail.items())
-    return f"SELECT '{type_}' AS type, jsonb_build_object({members}) AS detail FROM {source}"
-
-
-def recorded(*facts: str) -> str:
-    """SQL of the common table expression `events`, which writes the facts to the outbox and returns them."""
-    return f"""events AS (
-        INSERT INTO after_hours_domain_events (type, detail)
-        SELECT type, detail FROM ({" UNION ALL ".join(facts)}) AS fact
-        RETURNING {_COLUMNS}
-    )"""
-
-
-def publish(database: Database, events: Sequence[Row] | None) -> int:
-    """Put the rows of the outbox on the bus. Returns how many it took; the others stay for the sweep."""
+def send(events: Sequence[Event]) -> list[str]:
+    """Put events on the bus, best effort. Returns the ids of those that it took; the others are left to the sweep."""
     sent: list[str] = []
-    with left_to_sweep("EventBusFaults"):
-        for batch in batched(events or (), _MAX_ENTRIES, strict=False):
-            sent += _put(batch)
+    with best_effort(FAULTS):
+        for entries in batched(events, _MAX_ENTRIES, strict=False):
+            sent += _put(entries)
     if sent:
         count("EventsPublished", len(sent))
-        with left_to_sweep("EventBusFaults"):
-            database.fetch_all(_SENT, {"ids": sent})
-    return len(sent)
+    return sent
 
 
-def publish_unsent(database: Database) -> int:
-    """Publish what nobody has published yet. Returns how many events the bus took."""
-    return publish(database, database.fetch_all(_UNSENT))
+def publish(database: Database, events: Sequence[Event]) -> None:
+    """Put events on the bus and take those that it took out of the outbox, best effort."""
+    if sent := send(events):
+        with best_effort(FAULTS):
+            database.execute(_FORGET_SENT, {"ids": sent})
 
 
-def _put(events: Sequence[Row]) -> list[str]:
-    """Send up to ten events; the ids of those taken. Raises `EventBusUnavailable` when none is."""
-    with faults_as(EventBusUnavailable):
+def publish_due(database: Database, deadline: float) -> int:
+    """Publish what nobody has published yet, until `deadline`. Returns how many events the bus took."""
+    published = 0
+    while time.monotonic() < deadline and (events := database.fetch_all(_CLAIM_DUE)):
+        # What was refused before goes alone: a call that fails because of one event must not keep back nine others.
+        fresh = [event for event in events if not event["attempts"]]
+        calls = [*batched(fresh, _MAX_ENTRIES, strict=False), *((event,) for event in events if event["attempts"])]
+        outcomes = aws.in_parallel(_put, calls, deadline=deadline)
+        sent = {id_ for _, taken in outcomes if not isinstance(taken, ServiceUnavailable) for id_ in taken}
+        refused = [event["id"] for entries, _ in outcomes for event in entries if event["id"] not in sent]
+        if sent:
+            database.execute(_FORGET_SENT, {"ids": list(sent)})
+            count("EventsPublished", len(sent))
+            published += len(sent)
+        if refused:
+            database.execute(_BACK_OFF, {"ids": refused})
+            count_fault(FAULTS, EventBusUnavailable(f"events refused: {len(refused)}"))
+        if len(outcomes) < len(calls):
+            break  # the bus is silent, or the time is over
+    return published
+
+
+def _put(events: Sequence[Event]) -> list[str]:
+    """Send up to ten events; returns the ids of those taken. Raises `EventBusUnavailable` when the call fails."""
+    with translate_errors(EventBusUnavailable):
         answer = _client().put_events(
             Entries=[
                 {
@@ -98,22 +108,16 @@ def _put(events: Sequence[Row]) -> list[str]:
                     "Source": SOURCE,
                     "DetailType": event["type"],
                     "Detail": json.dumps(
-                        {"eventId": event["id"], "occurredAt": event["occurred_at"], **event["detail"]}
+                        {"eventId": event["id"], "occurredAt": event["occurredAt"], **event["detail"]}
                     ),
                 }
                 for event in events
             ]
         )
-    taken = [event["id"] for event, entry in zip(events, answer["Entries"], strict=True) if "EventId" in entry]
-    if not taken:
-        raise EventBusUnavailable(answer["Entries"][0].get("ErrorCode", "unknown"))
-    return taken
+    return [event["id"] for event, entry in zip(events, answer["Entries"], strict=True) if "EventId" in entry]
 
 
-@cache
 def _client() -> "EventBridgeClient":
-    import boto3  # noqa: PLC0415
-
     # A member waits behind this call, and the sweep does what it leaves undone: better to give up at once.
-    client: EventBridgeClient = boto3.client("events", config=patience(connect_seconds=1, read_seconds=1, attempts=1))
+    client: EventBridgeClient = aws.client("events", connect_seconds=1, read_seconds=1, attempts=1)
     return client

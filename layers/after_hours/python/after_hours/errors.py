@@ -84,16 +84,34 @@ class PhotoNotFound(ApiError):
     status, code, message = 404, "PHOTO_NOT_FOUND", "You have no After Hours photo."
 
 
-class TooManyUploads(ApiError):
-    status, code, message = 429, "TOO_MANY_UPLOADS", "You have sent many photos lately. Please try again later."
+class TooManyRequests(ApiError):
+    """A limit of an hour is reached; `retry_after_seconds` is when it no longer is."""
+
+    status = 429
 
     def __init__(self, *, retry_after_seconds: int) -> None:
         super().__init__()
         self.headers = {"retry-after": str(retry_after_seconds)}
 
 
+class TooManyUploads(TooManyRequests):
+    code, message = "TOO_MANY_UPLOADS", "You have sent many photos lately. Please try again later."
+
+
+class TooManyStarts(TooManyRequests):
+    code, message = "TOO_MANY_STARTS", "You have gone live many times lately. Please try again later."
+
+
 class SessionAlreadyActive(ApiError):
     status, code, message = 409, "SESSION_ALREADY_ACTIVE", "You are live already."
+
+
+class SessionTooLong(ApiError):
+    status, code, message = 409, "SESSION_TOO_LONG", "A session may not end more than six hours from now."
+
+
+class SessionChanged(ApiError):
+    status, code, message = 409, "SESSION_CHANGED", "Your session ends at another time than you saw."
 
 
 class NoActiveSession(ApiError):
@@ -110,7 +128,22 @@ class ServiceUnavailable(ApiError):
 class DatabaseUnavailable(ServiceUnavailable): ...
 
 
+class OutcomeUnknown(ServiceUnavailable):
+    """The database had the statement and gave no answer: the change may have been made.
+
+    No Retry-After: whoever repeats the call blindly may do the thing twice.
+    """
+
+    code = "OUTCOME_UNKNOWN"
+    message = "This may or may not have been done. Please look before you try again."
+    headers: Mapping[str, str] = {}
+
+
 class SecretsUnavailable(ServiceUnavailable): ...
+
+
+class SecretRefused(SecretsUnavailable):
+    """Secrets Manager answered, and does not give the secret: no right to it any more, say."""
 
 
 class SchedulerUnavailable(ServiceUnavailable): ...

@@ -20,16 +20,18 @@ def count(name: str, value: int = 1) -> None:
 
 
 @contextmanager
-def left_to_sweep(faults: str) -> Iterator[None]:
-    """For what follows a change that is made: when it fails, the call succeeds all the same, and the sweep repairs.
-
-    `faults` is the metric that counts this; an alarm watches it.
-    """
+def best_effort(faults: str) -> Iterator[None]:
+    """For what follows a change that is made: when it fails, the call succeeds all the same, and the sweep repairs."""
     try:
         yield
     except ServiceUnavailable as fault:
-        count(faults)
-        logger.warning("left to the sweep", metric=faults, reason=str(fault), stack=stack(fault))
+        count_fault(faults, fault)
+
+
+def count_fault(faults: str, fault: ServiceUnavailable) -> None:
+    """Count and log what failed and is left to the sweep. `faults` is the metric; an alarm watches it."""
+    count(faults)
+    logger.warning("left to the sweep", metric=faults, reason=str(fault), stack=stack(fault))
 
 
 def stack(error: BaseException) -> list[str]:

@@ -57,12 +57,16 @@ class Preferences(ResponseModel):
     sexual_orientation: Orientation | None
 
 
-_COLUMNS = "seeking_gender, max_distance_km, min_age, max_age, sexual_orientation"
+_READ = """
+    SELECT seeking_gender, max_distance_km, min_age, max_age, sexual_orientation
+    FROM after_hours_preferences WHERE user_id = %(user_id)s
+"""
 
-_READ = f"SELECT {_COLUMNS} FROM after_hours_preferences WHERE user_id = %(user_id)s"
-
-_CREATE = f"""
-    INSERT INTO after_hours_preferences AS created (user_id, {_COLUMNS})
+# The lock makes creating and leaving of one member wait for each other: there may be no row yet that both would lock.
+_CREATE = """
+    SELECT pg_advisory_xact_lock(hashtextextended('after hours ' || %(user_id)s, 0));
+    INSERT INTO after_hours_preferences AS created
+        (user_id, seeking_gender, max_distance_km, min_age, max_age, sexual_orientation)
     SELECT
         %(user_id)s,
         CASE WHEN 'seeking_gender' = ANY(%(sent)s) THEN %(seeking_gender)s ELSE coalesce(main.seeks, 'Any') END,
@@ -72,26 +76,31 @@ _CREATE = f"""
         SELECT
             seeking.seeks,
             CASE WHEN p.sexual_preference = ANY(%(orientations)s) THEN p.sexual_preference END AS orientation
-        FROM profiles p LEFT JOIN unnest(%(genders)s, %(preferences)s, %(seeks)s) AS seeking (gender, preference, seeks)
+        FROM profiles p
+            LEFT JOIN unnest(%(genders)s::text[], %(preferences)s::text[], %(seeks)s::text[])
+                AS seeking (gender, preference, seeks)
             ON (seeking.gender, seeking.preference) = (p.gender, p.sexual_preference)
         WHERE p.user_id = %(user_id)s
     ) AS main ON true
     ON CONFLICT (user_id) DO NOTHING
-    RETURNING {_COLUMNS}
+    RETURNING seeking_gender, max_distance_km, min_age, max_age, sexual_orientation
 """
 
-
-def _changed(column: str) -> str:
-    return f"CASE WHEN '{column}' = ANY(%(sent)s) THEN %({column})s ELSE {column} END"
-
-
 # PostgreSQL evaluates the condition anew on the row as it is when its lock is held, after whoever changed it before us.
-_UPDATE = f"""
+_UPDATE = """
     UPDATE after_hours_preferences SET
-        {", ".join(f"{column} = {_changed(column)}" for column in _COLUMNS.split(", "))},
+        seeking_gender = CASE WHEN 'seeking_gender' = ANY(%(sent)s) THEN %(seeking_gender)s ELSE seeking_gender END,
+        max_distance_km =
+            CASE WHEN 'max_distance_km' = ANY(%(sent)s) THEN %(max_distance_km)s ELSE max_distance_km END,
+        min_age = CASE WHEN 'min_age' = ANY(%(sent)s) THEN %(min_age)s ELSE min_age END,
+        max_age = CASE WHEN 'max_age' = ANY(%(sent)s) THEN %(max_age)s ELSE max_age END,
+        sexual_orientation =
+            CASE WHEN 'sexual_orientation' = ANY(%(sent)s) THEN %(sexual_orientation)s ELSE sexual_orientation END,
         updated_at = now()
-    WHERE user_id = %(user_id)s AND {_changed("min_age")} <= {_changed("max_age")}
-    RETURNING {_COLUMNS}
+    WHERE user_id = %(user_id)s
+        AND CASE WHEN 'min_age' = ANY(%(sent)s) THEN %(min_age)s ELSE min_age END
+            <= CASE WHEN 'max_age' = ANY(%(sent)s) THEN %(max_age)s ELSE max_age END
+    RETURNING seeking_gender, max_distance_km, min_age, max_age, sexual_orientation
 """
 
 
@@ -103,7 +112,7 @@ def create(database: Database, user_id: str, new: CreatePreferences) -> Preferen
         "seeks": list(SEEKS.values()),
         "orientations": list(get_args(Orientation)),
     }
-    row = database.fetch_one(_CREATE, _parameters(user_id, new) | defaults)
+    row = database.find_one(_CREATE, _parameters(user_id, new) | defaults)
     if row is None:
         raise PreferencesExist
     return Preferences.model_validate(row)
@@ -111,7 +120,7 @@ def create(database: Database, user_id: str, new: CreatePreferences) -> Preferen
 
 def read(database: Database, user_id: str) -> Preferences:
     """Return the member's preferences. Raises `PreferencesNotFound`."""
-    return _found(database.fetch_one(_READ, {"user_id": user_id}))
+    return _found(database.find_one(_READ, {"user_id": user_id}))
 
 
 def update(database: Database, user_id: str, changes: UpdatePreferences) -> Preferences:
@@ -119,7 +128,7 @@ def update(database: Database, user_id: str, changes: UpdatePreferences) -> Pref
 
     Raises `PreferencesNotFound`, or `InvalidRequest` when the one age that was sent passes the other, stored one.
     """
-    row = database.fetch_one(_UPDATE, _parameters(user_id, changes))
+    row = database.find_one(_UPDATE, _parameters(user_id, changes))
     if row is None:
         read(database, user_id)
         field = "minAge" if "min_age" in changes.model_fields_set else "maxAge"

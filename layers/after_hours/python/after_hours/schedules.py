@@ -1,32 +1,30 @@
 """The one-shot schedules of a session in EventBridge Scheduler: one at its end, one five minutes before.
 
 They make an expiry prompt; they never decide it. A call here may fail and a schedule may fire early, late or twice: the
-functions behind them ask the database, and the sweep puts the set of schedules right every minute.
+functions behind them ask the database. Which end the schedules were made for stands with the session
+(`scheduled_for`), so that the sweep puts right only those that are wrong, and lists nothing.
 """
 
-import math
-from collections.abc import Collection
+import time
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import cache
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from after_hours import config
-from after_hours.aws import faults_as, patience
-from after_hours.errors import SchedulerUnavailable
-from after_hours.observability import left_to_sweep
+from after_hours import aws, config
+from after_hours.aws import translate_errors
+from after_hours.database import Database, Row
+from after_hours.errors import SchedulerUnavailable, ServiceUnavailable
+from after_hours.observability import count_fault
 
 if TYPE_CHECKING:
     from types_boto3_scheduler import EventBridgeSchedulerClient
     from types_boto3_scheduler.type_defs import CreateScheduleInputTypeDef, TargetTypeDef
 
-WARNING_BEFORE = timedelta(minutes=5)
 FAULTS = "SchedulerFaults"
 
 _MAX_EVENT_AGE_SECONDS = 300
@@ -52,108 +50,153 @@ class ScheduledEvent(BaseModel):
     session_id: UUID
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """One moment of one session at which expire_session is to be invoked."""
+class Times(NamedTuple):
+    """When the schedules of a session are to fire: `YYYY-MM-DDTHH:MM:SS` in UTC. No warning whose time has passed."""
 
+    expiry: str
+    warning: str | None
+
+
+class Change(NamedTuple):
+    """One call to the scheduler: a schedule to make or move or, without a time, to delete."""
+
+    session_id: str
     kind: Kind
-    session_id: UUID
-    at: datetime
-
-    @property
-    def name(self) -> str:
-        return name(self.kind, self.session_id)
-
-    @property
-    def expression(self) -> str:
-        """`at(…)` in UTC, rounded up to the whole seconds it can hold: an expiry must not fire before its time."""
-        moment = datetime.fromtimestamp(math.ceil(self.at.timestamp()), UTC)
-        return f"at({moment:%Y-%m-%dT%H:%M:%S})"
+    at: str | None
 
 
-def name(kind: Kind, session_id: UUID) -> str:
+# Which end the schedules of a session should be for: its own while it is open, none when it has ended. The times are
+# text that EventBridge Scheduler takes, rounded up to whole seconds (an expiry must not fire before its time) and cut
+# at a year that it can write: an absurd end is refused there, for this session alone, and backs off.
+_CLAIM_WRONG = """
+    WITH wrong AS (
+        SELECT id FROM after_hours_sessions
+        WHERE scheduled_for IS DISTINCT FROM CASE WHEN ended_at IS NULL THEN expires_at END AND schedule_due_at <= now()
+        ORDER BY schedule_due_at LIMIT 200
+        FOR UPDATE SKIP LOCKED
+    )
+    UPDATE after_hours_sessions s SET schedule_due_at = now() + interval '1 minute'
+    FROM wrong WHERE s.id = wrong.id
+    RETURNING
+        s.id::text,
+        CASE WHEN s.ended_at IS NULL THEN s.expires_at END::text AS wanted_for,
+        s.scheduled_for > now() AS ahead,
+        after_hours_schedule_time(s.expires_at) AS expiry,
+        CASE WHEN s.expires_at > now() + interval '5 minutes' THEN
+            after_hours_schedule_time(s.expires_at - interval '5 minutes')
+        END AS warning
+"""
+
+# If the session changes meanwhile, `wanted_for` is not what it should be any more, and the sweep meets it again.
+_RECORD_RIGHT = """
+    UPDATE after_hours_sessions s SET scheduled_for = done.wanted_for, schedule_attempts = 0
+    FROM unnest(%(ids)s::uuid[], %(wanted_for)s::timestamptz[]) AS done (id, wanted_for)
+    WHERE s.id = done.id
+"""
+
+_BACK_OFF = """
+    UPDATE after_hours_sessions
+    SET schedule_due_at = now()
+            + least(interval '1 minute' * 2 ^ least(schedule_attempts, 10), interval '10 minutes'),
+        schedule_attempts = schedule_attempts + 1
+    WHERE id = ANY(%(ids)s::uuid[])
+"""
+
+
+def name(kind: Kind, session_id: UUID | str) -> str:
     return f"{_PREFIXES[kind]}{session_id}"
 
 
-def expiry(session_id: UUID, expires_at: datetime) -> Schedule:
-    return Schedule(Kind.EXPIRY, session_id, expires_at)
+def making(session_id: str, times: Times) -> list[Change]:
+    """Return the calls that make the schedules of a session, or move them."""
+    changes = [Change(session_id, Kind.EXPIRY, times.expiry)]
+    return [*changes, Change(session_id, Kind.WARNING, times.warning)] if times.warning else changes
 
 
-def warning(session_id: UUID, expires_at: datetime) -> Schedule:
-    return Schedule(Kind.WARNING, session_id, expires_at - WARNING_BEFORE)
+def deleting(session_id: str) -> list[Change]:
+    """Return the calls that delete the schedules of a session."""
+    return [Change(session_id, kind, None) for kind in Kind]
 
 
-def put(schedule: Schedule) -> None:
-    """Create the schedule or, if there is one of its name, move it. Raises `SchedulerUnavailable`."""
+def create(change: Change) -> None:
+    """Carry out a change that most likely makes a new schedule. Raises `SchedulerUnavailable`."""
+    _carry_out(change, new=True)
+
+
+def upsert(change: Change) -> None:
+    """Carry out a change that most likely moves a schedule, or deletes it. Raises `SchedulerUnavailable`."""
+    _carry_out(change, new=False)
+
+
+def repair(database: Database, deadline: float) -> int:
+    """Put schedules right that are not those of their session, until `deadline`. Returns of how many sessions."""
+    repaired = 0
+    while time.monotonic() < deadline and (wrong := database.fetch_all(_CLAIM_WRONG)):
+        changes = [change for row in wrong for change in _needed(row)]
+        outcomes = aws.in_parallel(upsert, changes, deadline=deadline)
+        faults = {change.session_id: fault for change, fault in outcomes if isinstance(fault, ServiceUnavailable)}
+        tried = {change for change, _ in outcomes}
+        right = [row for row in wrong if row["id"] not in faults and tried.issuperset(_needed(row))]
+        if right:
+            database.execute(
+                _RECORD_RIGHT,
+                {"ids": [row["id"] for row in right], "wanted_for": [row["wanted_for"] for row in right]},
+            )
+            repaired += len(right)
+        if faults:
+            database.execute(_BACK_OFF, {"ids": list(faults)})
+            count_fault(FAULTS, next(iter(faults.values())))
+        if len(outcomes) < len(changes):
+            break  # the scheduler is silent, or the time is over
+    return repaired
+
+
+def _needed(row: Row) -> Sequence[Change]:
+    """What makes the schedules of a session right. Those whose time has passed are gone by themselves."""
+    if row["wanted_for"]:
+        return making(row["id"], Times(row["expiry"], row["warning"]))
+    return deleting(row["id"]) if row["ahead"] else ()
+
+
+def _carry_out(change: Change, *, new: bool) -> None:
     client = _client()
+    schedule = name(change.kind, change.session_id)
+    with translate_errors(SchedulerUnavailable):
+        if change.at is None:
+            with suppress(client.exceptions.ResourceNotFoundException):
+                client.delete_schedule(Name=schedule, GroupName=config.settings().schedule_group)
+            return
+        request = _request(change, schedule, change.at)
+        try:
+            client.create_schedule(**request) if new else client.update_schedule(**request)
+        except client.exceptions.ConflictException:
+            client.update_schedule(**request)
+        except client.exceptions.ResourceNotFoundException:
+            client.create_schedule(**request)
+
+
+def _request(change: Change, schedule: str, at: str) -> "CreateScheduleInputTypeDef":
     settings = config.settings()
+    event = ScheduledEvent(kind=change.kind, session_id=UUID(change.session_id))
     target: TargetTypeDef = {
         "Arn": settings.expire_function_arn,
         "RoleArn": settings.scheduler_role_arn,
-        "Input": ScheduledEvent(kind=schedule.kind, session_id=schedule.session_id).model_dump_json(by_alias=True),
+        "Input": event.model_dump_json(by_alias=True),
         "DeadLetterConfig": {"Arn": settings.schedule_dead_letter_arn},
         "RetryPolicy": {"MaximumEventAgeInSeconds": _MAX_EVENT_AGE_SECONDS, "MaximumRetryAttempts": _DELIVERY_RETRIES},
     }
-    request: CreateScheduleInputTypeDef = {
-        "Name": schedule.name,
+    return {
+        "Name": schedule,
         "GroupName": settings.schedule_group,
-        "ScheduleExpression": schedule.expression,
+        "ScheduleExpression": f"at({at})",
         "ScheduleExpressionTimezone": "UTC",
         "FlexibleTimeWindow": {"Mode": "OFF"},
         "ActionAfterCompletion": "DELETE",
         "Target": target,
     }
-    with faults_as(SchedulerUnavailable):
-        try:
-            client.create_schedule(**request)
-        except client.exceptions.ConflictException:
-            client.update_schedule(**request)
 
 
-def delete(name: str) -> None:
-    """Delete a schedule; one that is gone already is fine. Raises `SchedulerUnavailable`."""
-    client = _client()
-    with faults_as(SchedulerUnavailable), suppress(client.exceptions.ResourceNotFoundException):
-        client.delete_schedule(Name=name, GroupName=config.settings().schedule_group)
-
-
-def names() -> set[str]:
-    """Return the names of all schedules of the group. Raises `SchedulerUnavailable`."""
-    pages = _client().get_paginator("list_schedules").paginate(GroupName=config.settings().schedule_group)
-    with faults_as(SchedulerUnavailable):
-        return {schedule["Name"] for page in pages for schedule in page["Schedules"]}
-
-
-class Repair(TypedDict):
-    """What `reconcile` did, in numbers of schedules."""
-
-    created: int
-    deleted: int
-
-
-def reconcile(existing: Collection[str], wanted: Collection[Schedule]) -> Repair:
-    """Create what is wanted and does not exist, delete what exists and is not wanted.
-
-    `existing` must have been listed before `wanted` was read: a session that starts in between is then wanted but not
-    listed (put twice, harmless), and never listed but unwanted (its schedule would be lost).
-    """
-    missing = [schedule for schedule in wanted if schedule.name not in existing]
-    orphans = set(existing) - {schedule.name for schedule in wanted}
-    for schedule in missing:
-        with left_to_sweep(FAULTS):  # the next one: a schedule that is refused must not keep the others from being made
-            put(schedule)
-    for orphan in orphans:
-        with left_to_sweep(FAULTS):
-            delete(orphan)
-    return Repair(created=len(missing), deleted=len(orphans))
-
-
-@cache
 def _client() -> "EventBridgeSchedulerClient":
-    import boto3  # noqa: PLC0415
-
     # A member waits behind these calls, and the sweep repairs what they leave undone: better to give up soon.
-    client: EventBridgeSchedulerClient = boto3.client(
-        "scheduler", config=patience(connect_seconds=1, read_seconds=2, attempts=2)
-    )
+    client: EventBridgeSchedulerClient = aws.client("scheduler", connect_seconds=1, read_seconds=2, attempts=2)
     return client

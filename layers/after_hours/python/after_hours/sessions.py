@@ -2,21 +2,43 @@
 
 A session is live if and only if it was not ended and its end has not passed, on the database's clock: every statement
 here says so, and nothing else decides it. Schedules make the end prompt, the sweep makes it certain.
+
+Where a member is exactly is never written: `start` computes the point that others may see, and forgets the rest. That
+point goes with the session; the table refuses an ended session that has one.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from functools import partial
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
-from after_hours import access, config, domain_events, location, schedules
+from after_hours import aws, config, domain_events, location, schedules
 from after_hours.database import Database, Row
-from after_hours.domain_events import EVENTS, Type, fact, recorded, utc
-from after_hours.errors import NoActiveSession, ProfileRequired, ServiceUnavailable, SessionAlreadyActive
-from after_hours.observability import count, left_to_sweep
+from after_hours.domain_events import Event
+from after_hours.errors import (
+    NoActiveSession,
+    ProfileRequired,
+    ServiceUnavailable,
+    SessionAlreadyActive,
+    SessionChanged,
+    SessionTooLong,
+    TooManyStarts,
+)
+from after_hours.observability import best_effort, count, count_fault
+from after_hours.schedules import Change, Kind, Times
 from after_hours.schema import RequestModel, ResponseModel, Text
 
 ALLOWED_MINUTES = (15, 30, 60)
@@ -57,8 +79,20 @@ class StartSession(RequestModel):
         return self
 
 
+def _moment(text: object) -> datetime:
+    if not isinstance(text, str):
+        raise ValueError("must be a time in ISO 8601")  # noqa: TRY004 (pydantic reports only ValueErrors)
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("must be a time in ISO 8601") from None
+
+
 class ExtendSession(RequestModel):
+    """`expiresAt` is the end that the member saw, as a time with a UTC offset: the session must still end then."""
+
     additional_minutes: Minutes
+    expires_at: Annotated[AwareDatetime, BeforeValidator(_moment)] | None = None
 
 
 class Session(ResponseModel):
@@ -67,6 +101,19 @@ class Session(ResponseModel):
     expires_at: datetime
     duration_minutes: int
     remaining_seconds: int
+
+    @classmethod
+    def of(cls, row: Row, **further: object) -> Self:
+        """Make it of a row with `id`, `started_at`, `expires_at`, and `read_at`, the database's clock."""
+        remaining = math.floor((row["expires_at"] - row["read_at"]).total_seconds())
+        return cls.model_validate(
+            {
+                **row,
+                "duration_minutes": round((row["expires_at"] - row["started_at"]).total_seconds() / 60),
+                "remaining_seconds": 0 if row.get("ended_at") else max(0, remaining),
+                **further,
+            }
+        )
 
 
 class EndedSession(Session):
@@ -77,179 +124,215 @@ class ExtendedSession(Session):
     extended_by_minutes: int
 
 
-_ANSWER_COLUMNS = """
-    id, started_at, expires_at, ended_at, warned_for,
-    round(extract(epoch FROM expires_at - started_at) / 60)::int AS duration_minutes,
-    CASE WHEN ended_at IS NULL THEN greatest(0, floor(extract(epoch FROM expires_at - now())))::int ELSE 0 END
-        AS remaining_seconds
-"""
-_LIVE = "ended_at IS NULL AND expires_at > now()"
-_OVERDUE = "ended_at IS NULL AND expires_at <= now()"
-
-# Where someone was is nobody's business once the session is over: the exact point and the fuzzed one go with it.
-_END = """
-    UPDATE after_hours_sessions SET
-        ended_at = {moment}, latitude = NULL, longitude = NULL, fuzzed_latitude = NULL, fuzzed_longitude = NULL
-    WHERE {which}
-    RETURNING *
+_CURRENT = """
+    SELECT id, started_at, expires_at, now() AS read_at FROM after_hours_sessions
+    WHERE user_id = %(user_id)s AND ended_at IS NULL AND expires_at > now()
 """
 
-_WHO = {"userId": "user_id", "sessionId": "id"}
-
-
-def _ended(source: str, reason: str) -> str:
-    """SQL of the events of sessions that ended: by the `user`, `expired`, or `lapsed` with an entitlement."""
-    return fact(Type.SESSION_ENDED, source, **_WHO, endedAt=utc("ended_at"), reason=f"'{reason}'")
-
-
-def _change(statement: str, event: str, answer: str = "") -> str:
-    """SQL of one statement that changes sessions, records what happened, and returns the rows and the events."""
-    return f"""
-        WITH changed AS ({statement}), {recorded(event)}
-        SELECT {answer or "id"}, {EVENTS} FROM changed
-    """
-
-
-_STARTED = fact(Type.SESSION_STARTED, "started", **_WHO, startedAt=utc("started_at"), expiresAt=utc("expires_at"))
-
-_CURRENT = f"SELECT {_ANSWER_COLUMNS} FROM after_hours_sessions WHERE user_id = %(user_id)s AND {_LIVE}"
-
-# One statement, so that it happens whole or not at all. The insert reads `closed`, which makes PostgreSQL close the
-# expired session before it checks the unique index. The lock on the profile makes a start and the leaving of the same
-# member wait for each other.
-_START = f"""
+# The lock makes starts and the leaving of one member wait for each other, so that the statement behind it sees what
+# came of the one before. The insert reads `overdue`, which makes PostgreSQL close the expired session before it checks
+# that no other one is open.
+_START = """
+    SELECT FROM after_hours_profiles WHERE user_id = %(user_id)s FOR NO KEY UPDATE;
     WITH profile AS (
-        SELECT user_id FROM after_hours_profiles WHERE user_id = %(user_id)s FOR KEY SHARE
-    ), closed AS (
-        {_END.format(moment="expires_at", which=f"user_id = %(user_id)s AND {_OVERDUE}")}
+        SELECT user_id FROM after_hours_profiles WHERE user_id = %(user_id)s
+    ), live AS (
+        SELECT id, started_at, expires_at FROM after_hours_sessions
+        WHERE user_id = %(user_id)s AND ended_at IS NULL AND expires_at > now()
+    ), twelfth AS (
+        SELECT started_at + interval '1 hour' - now() AS wait FROM after_hours_sessions
+        WHERE user_id = %(user_id)s AND started_at > now() - interval '1 hour'
+        ORDER BY started_at DESC OFFSET 11 LIMIT 1
+    ), overdue AS (
+        UPDATE after_hours_sessions SET
+            ended_at = expires_at, latitude = NULL, longitude = NULL, fuzzed_latitude = NULL, fuzzed_longitude = NULL,
+            scheduled_for = NULL
+        WHERE user_id = %(user_id)s AND ended_at IS NULL AND expires_at <= now()
+        RETURNING after_hours_tell_ended(user_id, id, ended_at, 'expired', interval '30 seconds') AS event
     ), started AS (
-        INSERT INTO after_hours_sessions
-            (user_id, started_at, expires_at, latitude, longitude, fuzzed_latitude, fuzzed_longitude)
-        SELECT
-            user_id, now(), now() + make_interval(mins => %(duration)s),
-            %(latitude)s, %(longitude)s, %(fuzzed_latitude)s, %(fuzzed_longitude)s
-        FROM profile, (SELECT count(*) FROM closed) AS closing
+        INSERT INTO after_hours_sessions (user_id, started_at, expires_at, fuzzed_latitude, fuzzed_longitude)
+        SELECT user_id, now(), now() + make_interval(mins => %(duration)s), %(fuzzed_latitude)s, %(fuzzed_longitude)s
+        FROM profile, (SELECT count(*) FROM overdue) AS closing
+        WHERE NOT EXISTS (SELECT FROM live) AND NOT EXISTS (SELECT FROM twelfth)
         ON CONFLICT (user_id) WHERE ended_at IS NULL DO NOTHING
-        RETURNING *
-    ), fingerprint AS (
+        RETURNING id, user_id, started_at, expires_at, after_hours_tell(
+            'SessionStarted',
+            jsonb_build_object(
+                'userId', user_id, 'sessionId', id,
+                'startedAt', after_hours_utc(started_at), 'expiresAt', after_hours_utc(expires_at)
+            ),
+            interval '30 seconds'
+        ) AS event
+    ), device AS (
         INSERT INTO device_fingerprints (id, user_id, session_id, device_id, device_model, platform, created_at)
         SELECT gen_random_uuid(), user_id, id, %(device_id)s, %(device_model)s, %(platform)s, now()
         FROM started
         WHERE num_nonnulls(%(device_id)s::text, %(device_model)s::text, %(platform)s::text) > 0
         ON CONFLICT DO NOTHING  -- the table may be the main app's, and keep each device once
-    ), {recorded(_ended("closed", "expired"), _STARTED)}
-    SELECT EXISTS (SELECT FROM profile) AS has_profile, answer.*, {EVENTS}
-    FROM (VALUES (1)) AS one LEFT JOIN (SELECT {_ANSWER_COLUMNS} FROM started) AS answer ON true
+    )
+    SELECT
+        EXISTS (SELECT FROM profile) AS has_profile,
+        (SELECT ceil(extract(epoch FROM wait))::int FROM twelfth) AS retry_after_seconds,
+        live.id IS NOT NULL AS was_live, started.id IS NOT NULL AS started,
+        coalesce(started.id, live.id) AS id, coalesce(started.started_at, live.started_at) AS started_at,
+        coalesce(started.expires_at, live.expires_at) AS expires_at, now() AS read_at,
+        after_hours_schedule_time(started.expires_at) AS expiry,
+        after_hours_schedule_time(started.expires_at - interval '5 minutes') AS warning,
+        array_remove(ARRAY[(SELECT event FROM overdue), started.event], NULL) AS events
+    FROM (VALUES (1)) AS one LEFT JOIN live ON true LEFT JOIN started ON true
 """
 
-_EXTEND = _change(
-    f"""
-        UPDATE after_hours_sessions SET expires_at = expires_at + make_interval(mins => %(minutes)s)
-        WHERE user_id = %(user_id)s AND {_LIVE}
-        RETURNING *
-    """,
-    fact(Type.SESSION_EXTENDED, "changed", **_WHO, expiresAt=utc("expires_at"), extendedByMinutes="%(minutes)s"),
-    _ANSWER_COLUMNS,
-)
-
-_END_BY_MEMBER = _change(
-    _END.format(moment="now()", which=f"user_id = %(user_id)s AND {_LIVE}"), _ended("changed", "user"), _ANSWER_COLUMNS
-)
-
-_EXPIRE = _change(_END.format(moment="expires_at", which=f"id = %(id)s AND {_OVERDUE}"), _ended("changed", "expired"))
-
-_EXPIRE_ALL = _change(_END.format(moment="expires_at", which=_OVERDUE), _ended("changed", "expired"))
-
-_END_LAPSED = _change(
-    _END.format(moment="now()", which=f"{_LIVE} AND {access.LAPSED.format(user_id='after_hours_sessions.user_id')}"),
-    _ended("changed", "lapsed"),
-)
-
-# `warned_for` is the end the member was warned of: an extended session has another end, and is warned again.
-_WARNING_DUE = f"{_LIVE} AND expires_at <= now() + %(before)s AND warned_for IS DISTINCT FROM expires_at"
-
-_WARN = """
-    UPDATE after_hours_sessions SET warned_for = expires_at WHERE {which} RETURNING *
+# The lock makes simultaneous extensions wait for each other; each is then judged by the end that the one before made.
+_EXTEND = """
+    SELECT FROM after_hours_sessions WHERE user_id = %(user_id)s AND ended_at IS NULL FOR NO KEY UPDATE;
+    WITH live AS (
+        SELECT
+            id, started_at, expires_at,
+            date_trunc('milliseconds', expires_at)
+                IS NOT DISTINCT FROM date_trunc('milliseconds', coalesce(%(seen)s::timestamptz, expires_at)) AS as_seen,
+            expires_at + make_interval(mins => %(minutes)s) <= now() + interval '6 hours' AS short_enough
+        FROM after_hours_sessions WHERE user_id = %(user_id)s AND ended_at IS NULL AND expires_at > now()
+    ), extended AS (
+        UPDATE after_hours_sessions s SET
+            expires_at = s.expires_at + make_interval(mins => %(minutes)s),
+            schedule_due_at = now() + interval '30 seconds', schedule_attempts = 0
+        FROM live WHERE s.id = live.id AND live.as_seen AND live.short_enough
+        RETURNING s.id, s.expires_at, after_hours_tell(
+            'SessionExtended',
+            jsonb_build_object(
+                'userId', s.user_id, 'sessionId', s.id,
+                'expiresAt', after_hours_utc(s.expires_at), 'extendedByMinutes', %(minutes)s
+            ),
+            interval '30 seconds'
+        ) AS event
+    )
+    SELECT
+        live.id, live.started_at, coalesce(extended.expires_at, live.expires_at) AS expires_at, now() AS read_at,
+        live.as_seen, extended.id IS NOT NULL AS extended,
+        after_hours_schedule_time(extended.expires_at) AS expiry,
+        after_hours_schedule_time(extended.expires_at - interval '5 minutes') AS warning,
+        extended.event
+    FROM live LEFT JOIN extended ON true
 """
-_EXPIRING = fact(Type.SESSION_EXPIRING, "changed", **_WHO, expiresAt=utc("expires_at"))
 
-_WARN_ONE = _change(_WARN.format(which=f"id = %(id)s AND {_WARNING_DUE}"), _EXPIRING)
-
-_WARN_ALL = _change(_WARN.format(which=_WARNING_DUE), _EXPIRING)
-
-_LIVE_BY_ID = f"SELECT id, expires_at, warned_for FROM after_hours_sessions WHERE id = %(id)s AND {_LIVE}"
-
-_ALL_LIVE = (
-    f"SELECT id, expires_at, expires_at - %(before)s > now() AS warning_ahead FROM after_hours_sessions WHERE {_LIVE}"
-)
-
-_FORGET = """
+_END = """
     UPDATE after_hours_sessions SET
-        latitude = NULL, longitude = NULL, fuzzed_latitude = NULL, fuzzed_longitude = NULL
-    WHERE ended_at IS NOT NULL AND num_nonnulls(latitude, longitude, fuzzed_latitude, fuzzed_longitude) > 0
-    RETURNING id
+        ended_at = now(), latitude = NULL, longitude = NULL, fuzzed_latitude = NULL, fuzzed_longitude = NULL,
+        schedule_due_at = now() + interval '30 seconds', schedule_attempts = 0
+    WHERE user_id = %(user_id)s AND ended_at IS NULL AND expires_at > now()
+    RETURNING
+        id, started_at, expires_at, ended_at, now() AS read_at, scheduled_for,
+        after_hours_tell_ended(user_id, id, ended_at, 'user', interval '30 seconds') AS event
+"""
+
+_EXPIRE = """
+    UPDATE after_hours_sessions SET
+        ended_at = expires_at, latitude = NULL, longitude = NULL, fuzzed_latitude = NULL, fuzzed_longitude = NULL,
+        scheduled_for = NULL
+    WHERE id = %(id)s AND ended_at IS NULL AND expires_at <= now()
+    RETURNING after_hours_tell_ended(user_id, id, ended_at, 'expired', interval '30 seconds') AS event
+"""
+
+# `warned_for` is the end that the member was warned of: an extended session has another end, and is warned again.
+_WARN = """
+    UPDATE after_hours_sessions SET warned_for = expires_at
+    WHERE id = %(id)s AND ended_at IS NULL AND expires_at > now() AND expires_at <= now() + interval '5 minutes'
+        AND warned_for IS DISTINCT FROM expires_at
+    RETURNING after_hours_tell_expiring(user_id, id, expires_at, interval '30 seconds') AS event
+"""
+
+_LIVE_BY_ID = """
+    SELECT
+        after_hours_schedule_time(expires_at) AS expiry,
+        CASE WHEN warned_for IS DISTINCT FROM expires_at THEN
+            after_hours_schedule_time(expires_at - interval '5 minutes')
+        END AS warning
+    FROM after_hours_sessions WHERE id = %(id)s AND ended_at IS NULL AND expires_at > now()
+"""
+
+# Records what was done at once of what must follow. If the session changed meanwhile, the sweep sees that
+# `scheduled_for` is not what it should be.
+_SETTLE = """
+    WITH published AS (
+        DELETE FROM after_hours_domain_events WHERE id = ANY(%(sent)s::uuid[])
+    )
+    UPDATE after_hours_sessions SET scheduled_for = %(scheduled_for)s, schedule_attempts = 0
+    WHERE id = %(id)s AND %(scheduled)s
 """
 
 
 def start(database: Database, user_id: str, new: StartSession) -> Session:
     """Make the member live, from one place, for `new.duration` minutes.
 
-    Of any number of simultaneous starts by one member exactly one succeeds. Raises `ProfileRequired`, or
-    `SessionAlreadyActive` with the live session.
+    Of any number of simultaneous starts by one member exactly one succeeds. Raises `ProfileRequired`,
+    `SessionAlreadyActive` with the live session, or `TooManyStarts` after twelve in an hour.
     """
     seen = location.fuzz(
         new.latitude, new.longitude, user_id=user_id, key=config.app_secret.read().location_key.encode()
     )
     device = new.device_fingerprint or DeviceFingerprint()
-    parameters = {
-        "user_id": user_id,
-        "duration": new.duration,
-        "latitude": new.latitude,
-        "longitude": new.longitude,
-        "fuzzed_latitude": seen.latitude,
-        "fuzzed_longitude": seen.longitude,
-        **device.model_dump(),
-    }
-    for _ in range(2):  # again, once, if the session in the way ended between the two statements
-        row = database.fetch_one(_START, parameters)
-        if row is None or not row["has_profile"]:
-            raise ProfileRequired
-        if row["id"] is not None:
-            session = Session.model_validate(row)
-            count("SessionsStarted")
-            _schedule(session.id, session.expires_at)
-            domain_events.publish(database, row["events"])
-            return session
-        if live := current(database, user_id):
-            raise SessionAlreadyActive(session=live)
-    raise ServiceUnavailable("the member's sessions change faster than they can be read")
+    row = database.fetch_one(
+        _START,
+        {
+            "user_id": user_id,
+            "duration": new.duration,
+            "fuzzed_latitude": seen.latitude,
+            "fuzzed_longitude": seen.longitude,
+            **device.model_dump(),
+        },
+    )
+    if not row["has_profile"]:
+        raise ProfileRequired
+    if row["was_live"]:
+        raise SessionAlreadyActive(session=Session.of(row))
+    if row["retry_after_seconds"] is not None:
+        raise TooManyStarts(retry_after_seconds=row["retry_after_seconds"])
+    if not row["started"]:
+        raise ServiceUnavailable("a release before this one started a session at the same moment")
+    count("SessionsStarted")
+    scheduling = schedules.making(str(row["id"]), Times(row["expiry"], row["warning"]))
+    _follow(database, row, row["events"], schedules.create, scheduling, scheduled_for=row["expires_at"])
+    return Session.of(row)
 
 
 def current(database: Database, user_id: str) -> Session | None:
     """Return the member's live session, if there is one."""
-    row = database.fetch_one(_CURRENT, {"user_id": user_id})
-    return Session.model_validate(row) if row else None
+    row = database.find_one(_CURRENT, {"user_id": user_id})
+    return Session.of(row) if row else None
 
 
 def extend(database: Database, user_id: str, extension: ExtendSession) -> ExtendedSession:
-    """Move the end of the live session; simultaneous extensions add up. Raises `NoActiveSession`."""
+    """Move the end of the live session; simultaneous extensions add up.
+
+    Raises `NoActiveSession`, `SessionChanged` when the session does not end when the member saw it end, or
+    `SessionTooLong` when it would end more than six hours from now; the last two with the session.
+    """
     minutes = extension.additional_minutes
-    row = _live(database.fetch_one(_EXTEND, {"user_id": user_id, "minutes": minutes}))
-    session = ExtendedSession.model_validate(row | {"extended_by_minutes": minutes})
+    row = database.find_one(_EXTEND, {"user_id": user_id, "minutes": minutes, "seen": extension.expires_at})
+    if row is None:
+        raise NoActiveSession
+    if not row["extended"]:
+        raise (SessionTooLong if row["as_seen"] else SessionChanged)(session=Session.of(row))
     count("SessionsExtended")
-    _schedule(session.id, session.expires_at)
-    domain_events.publish(database, row["events"])
-    return session
+    scheduling = schedules.making(str(row["id"]), Times(row["expiry"], row["warning"]))
+    _follow(database, row, [row["event"]], schedules.upsert, scheduling, scheduled_for=row["expires_at"])
+    return ExtendedSession.of(row, extended_by_minutes=minutes)
 
 
 def end(database: Database, user_id: str) -> EndedSession:
     """End the live session now and erase where it was. Raises `NoActiveSession`."""
-    row = _live(database.fetch_one(_END_BY_MEMBER, {"user_id": user_id}))
-    session = EndedSession.model_validate(row)
+    row = database.find_one(_END, {"user_id": user_id})
+    if row is None:
+        raise NoActiveSession
     count("SessionsEnded")
-    unschedule(session.id)
-    domain_events.publish(database, row["events"])
-    return session
+    follow_end(database, row)
+    return EndedSession.of(row)
+
+
+def follow_end(database: Database, ended: Row) -> None:
+    """Do what must follow the end of a session, best effort: `ended` has `id`, `scheduled_for` and `event`."""
+    scheduling = schedules.deleting(str(ended["id"])) if ended["scheduled_for"] else []
+    _follow(database, ended, [ended["event"]], schedules.upsert, scheduling, scheduled_for=None)
 
 
 def expire(database: Database, session_id: UUID) -> Literal["expired", "rescheduled", "ignored"]:
@@ -257,87 +340,54 @@ def expire(database: Database, session_id: UUID) -> Literal["expired", "reschedu
 
     A session that was extended meanwhile is scheduled again; one that ended, or is not known, is left alone.
     """
-    if _changed(database, _EXPIRE, {"id": session_id}):
+    if expired := database.find_one(_EXPIRE, {"id": session_id}):
         count("SessionsExpired")
+        domain_events.publish(database, [expired["event"]])
         return "expired"
-    row = database.fetch_one(_LIVE_BY_ID, {"id": session_id})
-    if row is None:
-        return "ignored"
-    schedules.put(schedules.expiry(session_id, row["expires_at"]))
-    return "rescheduled"
+    return _reschedule(database, session_id, Kind.EXPIRY)
 
 
 def warn(database: Database, session_id: UUID) -> Literal["warned", "rescheduled", "ignored"]:
     """Do what a warning event asks for, if it is time and was not done: the session ends within five minutes."""
-    if _changed(database, _WARN_ONE, {"id": session_id, "before": schedules.WARNING_BEFORE}):
+    if warned := database.find_one(_WARN, {"id": session_id}):
         count("SessionsExpiring")
+        domain_events.publish(database, [warned["event"]])
         return "warned"
-    row = database.fetch_one(_LIVE_BY_ID, {"id": session_id})
-    if row is None or row["warned_for"] == row["expires_at"]:
+    return _reschedule(database, session_id, Kind.WARNING)
+
+
+def _reschedule(database: Database, session_id: UUID, kind: Kind) -> Literal["rescheduled", "ignored"]:
+    live = database.find_one(_LIVE_BY_ID, {"id": session_id})
+    if live is None or live[kind] is None:
         return "ignored"
-    schedules.put(schedules.warning(session_id, row["expires_at"]))
+    schedules.create(Change(str(session_id), kind, live[kind]))  # the one that fired has deleted itself
     return "rescheduled"
 
 
-def expire_overdue(database: Database) -> int:
-    """End every session whose end has passed. Returns how many there were."""
-    expired = _changed(database, _EXPIRE_ALL)
-    count("SessionsExpired", expired)
-    return expired
-
-
-def end_lapsed(database: Database) -> int:
-    """End the live sessions of members who may no longer use After Hours. Returns how many there were."""
-    ended = _changed(database, _END_LAPSED)
-    count("SessionsLapsed", ended)
-    return ended
-
-
-def warn_due(database: Database) -> int:
-    """Warn every session that ends within five minutes and was not warned. Returns how many there were."""
-    warned = _changed(database, _WARN_ALL, {"before": schedules.WARNING_BEFORE})
-    count("SessionsExpiring", warned)
-    return warned
-
-
-def forget_locations(database: Database) -> int:
-    """Erase locations that ended sessions still have (an earlier backend left them). Returns how many had one."""
-    return len(database.fetch_all(_FORGET))
-
-
-def unschedule(session_id: UUID) -> None:
-    """Delete the schedules of a session that is over, or leave it to the sweep."""
-    with left_to_sweep(schedules.FAULTS):
-        for kind in schedules.Kind:
-            schedules.delete(schedules.name(kind, session_id))
-
-
-def repair_schedules(database: Database) -> schedules.Repair:
-    """Make the schedules in EventBridge Scheduler those of the live sessions. Raises `SchedulerUnavailable`."""
-    existing = schedules.names()  # before the sessions are read: see reconcile
-    wanted = []
-    for row in database.fetch_all(_ALL_LIVE, {"before": schedules.WARNING_BEFORE}):
-        wanted.append(schedules.expiry(row["id"], row["expires_at"]))
-        if row["warning_ahead"]:
-            wanted.append(schedules.warning(row["id"], row["expires_at"]))
-    return schedules.reconcile(existing, wanted)
-
-
-def _live(row: Row | None) -> Row:
-    if row is None:
-        raise NoActiveSession
-    return row
-
-
-def _changed(database: Database, change: str, parameters: Mapping[str, object] | None = None) -> int:
-    """Make a change, publish what happened, and return how many sessions it was."""
-    rows = database.fetch_all(change, parameters)
-    if rows:
-        domain_events.publish(database, rows[0]["events"])
-    return len(rows)
-
-
-def _schedule(session_id: UUID, expires_at: datetime) -> None:
-    with left_to_sweep(schedules.FAULTS):
-        schedules.put(schedules.expiry(session_id, expires_at))
-        schedules.put(schedules.warning(session_id, expires_at))
+def _follow(
+    database: Database,
+    session: Row,
+    events: Sequence[Event],
+    carry_out: Callable[[Change], None],
+    scheduling: Sequence[Change],
+    *,
+    scheduled_for: datetime | None,
+) -> None:
+    """Do what must follow a change, all at once and best effort, and record what was done; the sweep does the rest."""
+    telling: Callable[[], Any] = partial(domain_events.send, events)
+    calls: list[Callable[[], Any]] = [telling, *(partial(carry_out, change) for change in scheduling)]
+    outcomes = dict(aws.in_parallel(lambda call: call(), calls, deadline=math.inf))
+    sent = outcomes.pop(telling, ())
+    faults = [fault for fault in outcomes.values() if isinstance(fault, ServiceUnavailable)]
+    if faults:
+        count_fault(schedules.FAULTS, faults[0])
+    with best_effort("DatabaseFaults"):
+        database.execute(
+            _SETTLE,
+            {
+                "id": session["id"],
+                "sent": sent,
+                "scheduled": len(outcomes) == len(scheduling) and not faults,
+                "scheduled_for": scheduled_for,
+            },
+        )

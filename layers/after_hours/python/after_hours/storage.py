@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from after_hours import config
-from after_hours.aws import faults_as, patience
+from after_hours.aws import client_config, translate_errors
 from after_hours.errors import StorageUnavailable
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Bucket:
 
     def get(self, key: str) -> Object | None:
         """Return an object, None if there is none."""
-        with faults_as(StorageUnavailable):
+        with translate_errors(StorageUnavailable):
             try:
                 answer = self.client.get_object(Bucket=self.name, Key=key)
                 return Object(answer["Body"].read(), answer["ContentType"])
@@ -60,19 +60,19 @@ class Bucket:
                 return None
 
     def put(self, key: str, content: bytes, *, content_type: str, cache_control: str) -> None:
-        with faults_as(StorageUnavailable):
+        with translate_errors(StorageUnavailable):
             self.client.put_object(
                 Bucket=self.name, Key=key, Body=content, ContentType=content_type, CacheControl=cache_control
             )
 
     def delete(self, key: str) -> None:
         """Delete an object; one that is gone already is fine."""
-        with faults_as(StorageUnavailable):
+        with translate_errors(StorageUnavailable):
             self.client.delete_object(Bucket=self.name, Key=key)
 
     def sign_post(self, key: str, *, max_bytes: int, type_prefix: str, seconds: int) -> Post:
         """Sign a form that puts one object of 1 to `max_bytes` bytes under exactly this key, for so many seconds."""
-        with faults_as(StorageUnavailable):
+        with translate_errors(StorageUnavailable):
             signed = self.client.generate_presigned_post(
                 self.name,
                 key,
@@ -93,7 +93,7 @@ def bucket(store: Store) -> Bucket:
     from botocore.config import Config  # noqa: PLC0415
 
     # A member may wait behind a call, and the sweep does what it leaves undone.
-    options = patience(connect_seconds=1, read_seconds=3, attempts=2).merge(
+    options = client_config(connect_seconds=1, read_seconds=3, attempts=2).merge(
         Config(
             signature_version="s3v4",
             # R2 refuses the checksums that boto3 sends by default since 1.36.

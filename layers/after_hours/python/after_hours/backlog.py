@@ -1,0 +1,43 @@
+"""How much is undone: what a sweep leaves, and what it has tried for so long that somebody must look."""
+
+from after_hours.database import Database
+from after_hours.observability import count
+
+# Each part reads by the index that its duty reads by, so the costs follow what is undone. Five tries have taken about
+# half an hour.
+_UNDONE = """
+    SELECT
+        (SELECT count(*) FROM after_hours_sessions WHERE ended_at IS NULL AND expires_at <= now()) AS "overdueSessions",
+        (
+            SELECT count(*) FROM after_hours_sessions
+            WHERE ended_at IS NULL AND warned_for IS DISTINCT FROM expires_at
+                AND expires_at > now() AND expires_at <= now() + interval '5 minutes'
+        ) AS "warnings",
+        (
+            SELECT count(*) FROM after_hours_sessions
+            WHERE num_nonnulls(latitude, longitude) > 0
+                OR ended_at IS NOT NULL AND num_nonnulls(fuzzed_latitude, fuzzed_longitude) > 0
+        ) AS "places",
+        (SELECT count(*) FROM after_hours_domain_events WHERE due_at <= now()) AS "events",
+        (
+            SELECT count(*) FROM after_hours_sessions
+            WHERE scheduled_for IS DISTINCT FROM CASE WHEN ended_at IS NULL THEN expires_at END
+                AND schedule_due_at <= now()
+        ) AS "schedules",
+        (SELECT count(*) FROM after_hours_removals WHERE due_at <= now()) AS "deletions",
+        (SELECT count(*) FROM after_hours_domain_events WHERE attempts >= 5)
+            + (SELECT count(*) FROM after_hours_removals WHERE attempts >= 5)
+            + (
+                SELECT count(*) FROM after_hours_sessions
+                WHERE scheduled_for IS DISTINCT FROM CASE WHEN ended_at IS NULL THEN expires_at END
+                    AND schedule_attempts >= 5
+            ) AS "stuck"
+"""
+
+
+def report(database: Database) -> dict[str, int]:
+    """Return what is due and undone, in numbers of things, without what is nothing; and count what is stuck."""
+    undone = database.fetch_one(_UNDONE)
+    count("Stuck", undone["stuck"])
+    count("Undone", sum(number for what, number in undone.items() if what != "stuck"))
+    return {what: number for what, number in undone.items() if number}

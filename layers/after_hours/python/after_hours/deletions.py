@@ -1,0 +1,112 @@
+"""Objects outside the database that must go, and surely do.
+
+A row of after_hours_removals is written with the change that makes an object unwanted (the SQL function
+after_hours_must_go), or before an object is made that may turn out to be, and goes when the object is gone. Who makes
+the change holds a lease on the row (`due_at` lies ahead) and deletes the object at once, best effort; the sweep takes
+over when the lease is over.
+
+Rows are deleted only as they were read: one that was written anew since then is for an object that may have been made
+anew.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import TypedDict
+
+from after_hours import aws, storage
+from after_hours.database import Database
+from after_hours.errors import ServiceUnavailable
+from after_hours.observability import best_effort, count_fault
+from after_hours.storage import Store
+
+FAULTS = "StorageFaults"
+
+_SECONDS_IN_A_CALL = 2  # while a member waits
+
+
+class Deletion(TypedDict):
+    """A row of after_hours_removals, as it was read; `due_at` is text that PostgreSQL wrote, to the microsecond."""
+
+    store: str
+    key: str
+    due_at: str
+
+
+# The lease is longer than a sweep may take, so that no other sweep deletes the same objects meanwhile.
+_CLAIM_DUE = """
+    WITH due AS (
+        SELECT store, key FROM after_hours_removals WHERE store = %(store)s AND due_at <= now()
+        ORDER BY due_at LIMIT 200
+        FOR UPDATE SKIP LOCKED
+    )
+    UPDATE after_hours_removals removal SET due_at = now() + interval '1 minute'
+    FROM due WHERE (removal.store, removal.key) = (due.store, due.key)
+    RETURNING removal.store, removal.key, removal.due_at::text
+"""
+
+_FORGET = """
+    WITH deleted AS (
+        SELECT store, key FROM after_hours_removals JOIN
+            unnest(%(store)s::text[], %(key)s::text[], %(due_at)s::timestamptz[]) AS read (store, key, due_at)
+            USING (store, key, due_at)
+        ORDER BY store, key FOR UPDATE OF after_hours_removals
+    )
+    DELETE FROM after_hours_removals removal USING deleted
+    WHERE (removal.store, removal.key) = (deleted.store, deleted.key)
+"""
+
+_BACK_OFF = """
+    WITH failed AS (
+        SELECT store, key FROM after_hours_removals JOIN
+            unnest(%(store)s::text[], %(key)s::text[], %(due_at)s::timestamptz[]) AS read (store, key, due_at)
+            USING (store, key, due_at)
+        ORDER BY store, key FOR UPDATE OF after_hours_removals
+    )
+    UPDATE after_hours_removals removal
+    SET due_at = now() + least(interval '1 minute' * 2 ^ least(attempts, 10), interval '10 minutes'),
+        attempts = attempts + 1
+    FROM failed WHERE (removal.store, removal.key) = (failed.store, failed.key)
+"""
+
+
+def carry_out(database: Database, deletions: Sequence[Deletion]) -> None:
+    """Delete objects and then their rows, in a few seconds, best effort: what is not done is left to the sweep."""
+    with best_effort(FAULTS):
+        for store in Store:
+            deadline = time.monotonic() + _SECONDS_IN_A_CALL
+            _carry_out(database, store, [each for each in deletions if each["store"] == store], deadline)
+
+
+def carry_out_due(database: Database, deadline: float, *, store: Store) -> int:
+    """Delete objects whose deletion is due, until `deadline`. Returns how many are gone."""
+    gone = 0
+    while time.monotonic() < deadline and (due := database.fetch_all(_CLAIM_DUE, {"store": store})):
+        deleted, tried = _carry_out(database, store, due, deadline)
+        gone += deleted
+        if tried < len(due):
+            break  # the store is silent, or the time is over
+    return gone
+
+
+def _carry_out(database: Database, store: Store, deletions: Sequence[Deletion], deadline: float) -> tuple[int, int]:
+    """Delete objects of one store and then their rows. Returns how many are gone, and how many were tried."""
+    if not deletions:
+        return 0, 0
+    bucket = storage.bucket(store)
+    outcomes = aws.in_parallel(lambda deletion: bucket.delete(deletion["key"]), deletions, deadline=deadline)
+    failed = [deletion for deletion, fault in outcomes if isinstance(fault, ServiceUnavailable)]
+    deleted = [deletion for deletion, fault in outcomes if not isinstance(fault, ServiceUnavailable)]
+    if deleted:
+        database.execute(_FORGET, _columns(deleted))
+    if failed:
+        count_fault(FAULTS, next(fault for _, fault in outcomes if isinstance(fault, ServiceUnavailable)))
+        database.execute(_BACK_OFF, _columns(failed))
+    return len(deleted), len(outcomes)
+
+
+def _columns(deletions: Sequence[Deletion]) -> dict[str, object]:
+    return {
+        "store": [deletion["store"] for deletion in deletions],
+        "key": [deletion["key"] for deletion in deletions],
+        "due_at": [deletion["due_at"] for deletion in deletions],
+    }

@@ -1,0 +1,77 @@
+"""A member leaves: the session ends, and profile, preferences, places, devices and photos go, everywhere.
+
+Rows that carry the hourly limits stay for an hour, and sessions that the main app's matches hang on stay as bare rows
+(`retention`).
+"""
+
+from after_hours import deletions, sessions
+from after_hours.database import Database
+from after_hours.errors import ProfileNotFound
+from after_hours.observability import count
+
+# Two locks: on the member, for there may be no row to lock and another phone may be creating preferences; and on the
+# profile, so that a start or a photo under way finishes first, and one that comes later finds no profile. Whoever has
+# left cannot be told apart from whoever never joined, but for the departure that retention follows. The photo's own
+# objects are put among the deletions by a trigger, for the main app may delete a profile as well.
+_LEAVE = """
+    SELECT pg_advisory_xact_lock(hashtextextended('after hours ' || %(user_id)s, 0));
+    SELECT FROM after_hours_profiles WHERE user_id = %(user_id)s FOR UPDATE;
+    WITH profile AS (
+        DELETE FROM after_hours_profiles WHERE user_id = %(user_id)s RETURNING user_id, photo_url
+    ), preferences AS (
+        DELETE FROM after_hours_preferences WHERE user_id = %(user_id)s RETURNING user_id
+    ), departure AS (
+        INSERT INTO after_hours_departures (user_id) SELECT user_id FROM preferences
+        WHERE NOT EXISTS (SELECT FROM profile)
+        ON CONFLICT (user_id) DO UPDATE SET forget_at = excluded.forget_at
+    ), session AS (
+        UPDATE after_hours_sessions SET
+            ended_at = least(expires_at, now()),
+            latitude = NULL, longitude = NULL, fuzzed_latitude = NULL, fuzzed_longitude = NULL,
+            schedule_due_at = now() + interval '30 seconds', schedule_attempts = 0
+        WHERE user_id = %(user_id)s AND ended_at IS NULL
+        RETURNING id, scheduled_for, after_hours_tell_ended(
+            user_id, id, ended_at, CASE WHEN expires_at > now() THEN 'profile_deleted' ELSE 'expired' END,
+            interval '30 seconds'
+        ) AS event
+    ), devices AS (
+        DELETE FROM device_fingerprints device USING after_hours_sessions s
+        WHERE s.user_id = %(user_id)s AND device.session_id = s.id
+    ), cancelled AS (
+        UPDATE after_hours_photo_uploads SET status = 'removed', reason = NULL, changed_at = now()
+        WHERE user_id = %(user_id)s AND status IN ('pending', 'processing', 'failed')
+        RETURNING id, user_id
+    ), settled AS (
+        UPDATE after_hours_photo_uploads SET status = 'removed', reason = NULL, changed_at = now()
+        WHERE user_id = %(user_id)s AND status IN ('ready', 'rejected')
+    ), originals AS (
+        SELECT gone.store, gone.key, gone.due_at
+        FROM (
+            SELECT array_agg('uploads'::text) AS stores, array_agg('uploads/' || user_id || '/' || id) AS keys
+            FROM cancelled
+        ) AS objects, after_hours_must_go(objects.stores, objects.keys, interval '30 seconds') AS gone
+    ), deletions AS (
+        SELECT * FROM originals
+        UNION ALL SELECT object.store, object.key, now() + interval '30 seconds'
+        FROM profile, after_hours_photo_objects(profile.photo_url) AS object
+    )
+    SELECT
+        EXISTS (SELECT FROM profile UNION ALL SELECT FROM preferences) AS left_something,
+        (SELECT json_agg(deletions) FROM deletions) AS deletions,
+        session.id, session.scheduled_for, session.event
+    FROM (VALUES (1)) AS one LEFT JOIN session ON true
+"""
+
+
+def leave(database: Database, user_id: str) -> None:
+    """Let the member leave. Raises `ProfileNotFound` when there is neither a profile nor preferences.
+
+    What lies outside the database, schedules and photos, is removed after it, and by the sweep what then fails.
+    """
+    row = database.fetch_one(_LEAVE, {"user_id": user_id})
+    if row["id"]:
+        sessions.follow_end(database, row)
+    deletions.carry_out(database, row["deletions"] or ())
+    if not row["left_something"]:
+        raise ProfileNotFound
+    count("ProfilesDeleted")

@@ -1,0 +1,123 @@
+"""What is forgotten, and when: sessions, their devices, and uploads. The sweep does it, a small batch at a time.
+
+Ended sessions go after 90 days; those of someone without a profile after an hour, until which they carry the hourly
+limits. A session that a table of the main app references stays (its matches and messages would go with it), and is
+looked at again 90 days later. The rows of devices go with the session, or when it is kept beyond 180 days.
+"""
+
+import time
+
+from after_hours.database import Database
+
+# The sessions are locked before the look at who references them: whoever wants to reference one waits, and then finds
+# that it is gone, or was kept.
+_FORGET_SESSIONS = """
+    WITH old AS MATERIALIZED (
+        SELECT id FROM after_hours_sessions
+        WHERE ended_at IS NOT NULL AND coalesce(last_referenced_at, ended_at) < now() - interval '90 days'
+        ORDER BY coalesce(last_referenced_at, ended_at) LIMIT 200
+        FOR UPDATE SKIP LOCKED
+    ), kept AS MATERIALIZED (
+        SELECT DISTINCT id
+        FROM (SELECT array_agg(id) AS ids FROM old) AS all_old, after_hours_referenced_sessions(all_old.ids) AS id
+    ), devices AS (
+        DELETE FROM device_fingerprints device USING old
+        WHERE device.session_id = old.id
+            AND (
+                device.created_at < now() - interval '180 days'
+                OR NOT EXISTS (SELECT FROM kept WHERE kept.id = old.id)
+            )
+    ), looked_at AS (
+        UPDATE after_hours_sessions s SET last_referenced_at = now() FROM kept WHERE s.id = kept.id
+        RETURNING s.id
+    ), forgotten AS (
+        DELETE FROM after_hours_sessions s USING old
+        WHERE s.id = old.id AND NOT EXISTS (SELECT FROM kept WHERE kept.id = old.id)
+        RETURNING s.id
+    )
+    SELECT (SELECT count(*) FROM looked_at) AS kept, (SELECT count(*) FROM forgotten) AS forgotten
+"""
+
+# Someone who has come back has a profile, and the ordinary time applies to what is there. A departure is over when no
+# session is left that may still go; until then it is looked at again every ten minutes.
+_FORGET_DEPARTED = """
+    WITH departed AS MATERIALIZED (
+        SELECT user_id FROM after_hours_departures WHERE forget_at <= now() ORDER BY forget_at LIMIT 20
+        FOR UPDATE SKIP LOCKED
+    ), away AS MATERIALIZED (
+        SELECT user_id FROM departed
+        WHERE NOT EXISTS (SELECT FROM after_hours_profiles profile WHERE profile.user_id = departed.user_id)
+    ), old AS MATERIALIZED (
+        SELECT s.id FROM away JOIN LATERAL (
+            SELECT id FROM after_hours_sessions
+            WHERE user_id = away.user_id AND ended_at <= now() - interval '1 hour' AND last_referenced_at IS NULL
+            ORDER BY started_at LIMIT 200
+            FOR UPDATE SKIP LOCKED
+        ) AS s ON true
+    ), kept AS MATERIALIZED (
+        SELECT DISTINCT id
+        FROM (SELECT array_agg(id) AS ids FROM old) AS all_old, after_hours_referenced_sessions(all_old.ids) AS id
+    ), looked_at AS (
+        UPDATE after_hours_sessions s SET last_referenced_at = now() FROM kept WHERE s.id = kept.id
+    ), devices AS (
+        DELETE FROM device_fingerprints device USING old WHERE device.session_id = old.id
+    ), forgotten AS (
+        DELETE FROM after_hours_sessions s USING old
+        WHERE s.id = old.id AND NOT EXISTS (SELECT FROM kept WHERE kept.id = old.id)
+        RETURNING s.id
+    ), uploads AS (
+        DELETE FROM after_hours_photo_uploads upload USING away WHERE upload.user_id = away.user_id
+    ), waiting AS MATERIALIZED (
+        SELECT user_id FROM away WHERE EXISTS (
+            SELECT FROM after_hours_sessions s
+            WHERE s.user_id = away.user_id AND s.last_referenced_at IS NULL
+                AND NOT EXISTS (SELECT FROM old WHERE old.id = s.id)
+        )
+    ), postponed AS (
+        UPDATE after_hours_departures departure SET forget_at = now() + interval '10 minutes'
+        FROM waiting WHERE departure.user_id = waiting.user_id
+    ), over AS (
+        DELETE FROM after_hours_departures departure USING departed
+        WHERE departure.user_id = departed.user_id
+            AND NOT EXISTS (SELECT FROM waiting WHERE waiting.user_id = departed.user_id)
+    )
+    SELECT (SELECT count(*) FROM departed) AS departed, (SELECT count(*) FROM forgotten) AS forgotten
+"""
+
+_FORGET_UPLOADS = """
+    WITH superseded AS (
+        SELECT id FROM after_hours_photo_uploads WHERE forget_at <= now() ORDER BY forget_at LIMIT 500
+        FOR UPDATE SKIP LOCKED
+    )
+    DELETE FROM after_hours_photo_uploads upload USING superseded WHERE upload.id = superseded.id
+"""
+
+
+def forget_sessions(database: Database, deadline: float) -> int:
+    """Forget sessions that ended 90 days ago, unless another table references them. Returns how many there were."""
+    forgotten = 0
+    while time.monotonic() < deadline:
+        batch = database.fetch_one(_FORGET_SESSIONS)
+        forgotten += batch["forgotten"]
+        if not batch["forgotten"] + batch["kept"]:
+            break
+    return forgotten
+
+
+def forget_departed(database: Database, deadline: float) -> int:
+    """Forget sessions and uploads of members who left an hour ago. Returns how many sessions there were."""
+    forgotten = 0
+    while time.monotonic() < deadline:
+        batch = database.fetch_one(_FORGET_DEPARTED)
+        forgotten += batch["forgotten"]
+        if not batch["departed"]:
+            break
+    return forgotten
+
+
+def forget_uploads(database: Database, deadline: float) -> int:
+    """Forget uploads of more than a day ago, but for each member's newest. Returns how many there were."""
+    forgotten = 0
+    while time.monotonic() < deadline and (uploads := database.execute(_FORGET_UPLOADS)):
+        forgotten += uploads
+    return forgotten

@@ -1,0 +1,126 @@
+"""What becomes of sessions that no schedule and no member ended or warned: the sweep's duties about sessions.
+
+Each works in batches that commit by themselves, until nothing is left or its deadline is over, and skips rows that
+somebody else is at work on. What they tell goes to the outbox, from where the sweep publishes it.
+"""
+
+import time
+from uuid import UUID, uuid4
+
+from after_hours.database import Database
+from after_hours.observability import count
+
+_EXPIRE_OVERDUE = """
+    WITH overdue AS (
+        SELECT id FROM after_hours_sessions WHERE ended_at IS NULL AND expires_at <= now()
+        ORDER BY expires_at LIMIT 500
+        FOR UPDATE SKIP LOCKED
+    ), ended AS (
+        UPDATE after_hours_sessions s SET
+            ended_at = expires_at, latitude = NULL, longitude = NULL, fuzzed_latitude = NULL, fuzzed_longitude = NULL,
+            scheduled_for = NULL
+        FROM overdue WHERE s.id = overdue.id
+        RETURNING after_hours_tell_ended(s.user_id, s.id, s.ended_at, 'expired', interval '0') AS event
+    )
+    SELECT count(event) AS sessions FROM ended
+"""
+
+# What entitles a member is in the main app's tables, where nothing tells us of a change: live sessions are looked at,
+# slice by slice.
+_END_LAPSED = """
+    WITH slice AS (
+        SELECT id, user_id FROM after_hours_sessions
+        WHERE ended_at IS NULL AND id > %(after)s
+        ORDER BY id LIMIT 1000
+    ), lapsed AS (
+        SELECT slice.id FROM slice
+            LEFT JOIN LATERAL after_hours_entitlements(slice.user_id) AS member ON true
+            LEFT JOIN after_hours_profiles profile ON profile.user_id = slice.user_id
+        WHERE (member.premium AND member.verified AND member.consenting AND profile.user_id IS NOT NULL) IS NOT TRUE
+    ), ended AS (
+        UPDATE after_hours_sessions s SET
+            ended_at = now(), latitude = NULL, longitude = NULL, fuzzed_latitude = NULL, fuzzed_longitude = NULL,
+            schedule_due_at = now(), schedule_attempts = 0
+        FROM lapsed WHERE s.id = lapsed.id AND s.ended_at IS NULL AND s.expires_at > now()
+        RETURNING after_hours_tell_ended(s.user_id, s.id, s.ended_at, 'lapsed', interval '0') AS event
+    )
+    SELECT (SELECT id FROM slice ORDER BY id DESC LIMIT 1) AS last, (SELECT count(event) FROM ended) AS sessions
+"""
+
+_WARN_DUE = """
+    WITH due AS (
+        SELECT id FROM after_hours_sessions
+        WHERE ended_at IS NULL AND warned_for IS DISTINCT FROM expires_at
+            AND expires_at > now() AND expires_at <= now() + interval '5 minutes'
+        ORDER BY expires_at LIMIT 500
+        FOR UPDATE SKIP LOCKED
+    ), warned AS (
+        UPDATE after_hours_sessions s SET warned_for = expires_at
+        FROM due WHERE s.id = due.id
+        RETURNING after_hours_tell_expiring(s.user_id, s.id, s.expires_at, interval '0') AS event
+    )
+    SELECT count(event) AS sessions FROM warned
+"""
+
+# Earlier releases wrote exact places, and an earlier backend kept places of ended sessions.
+_ERASE_PLACES = """
+    WITH placed AS (
+        SELECT id FROM after_hours_sessions
+        WHERE num_nonnulls(latitude, longitude) > 0
+            OR ended_at IS NOT NULL AND num_nonnulls(fuzzed_latitude, fuzzed_longitude) > 0
+        ORDER BY id LIMIT 1000
+        FOR UPDATE SKIP LOCKED
+    )
+    UPDATE after_hours_sessions s SET
+        latitude = NULL, longitude = NULL,
+        fuzzed_latitude = CASE WHEN s.ended_at IS NULL THEN s.fuzzed_latitude END,
+        fuzzed_longitude = CASE WHEN s.ended_at IS NULL THEN s.fuzzed_longitude END
+    FROM placed WHERE s.id = placed.id
+"""
+
+
+def expire_overdue(database: Database, deadline: float) -> int:
+    """End every session whose end has passed, with its planned end. Returns how many there were."""
+    expired = 0
+    while time.monotonic() < deadline and (sessions := database.fetch_one(_EXPIRE_OVERDUE)["sessions"]):
+        expired += sessions
+    count("SessionsExpired", expired)
+    return expired
+
+
+def end_lapsed(database: Database, deadline: float) -> int:
+    """End the live sessions of members who may no longer use After Hours. Returns how many there were.
+
+    It begins somewhere, at random, and goes round once: no sweep needs to know where the one before it came to.
+    """
+    lapsed = 0
+    begin = after = uuid4()
+    wrapped = False
+    while time.monotonic() < deadline:
+        slice_ = database.fetch_one(_END_LAPSED, {"after": after})
+        lapsed += slice_["sessions"]
+        if slice_["last"] is not None and not (wrapped and slice_["last"] > begin):
+            after = slice_["last"]
+        elif wrapped:
+            break
+        else:
+            after, wrapped = UUID(int=0), True
+    count("SessionsLapsed", lapsed)
+    return lapsed
+
+
+def warn_due(database: Database, deadline: float) -> int:
+    """Warn every session that ends within five minutes and was not warned. Returns how many there were."""
+    warned = 0
+    while time.monotonic() < deadline and (sessions := database.fetch_one(_WARN_DUE)["sessions"]):
+        warned += sessions
+    count("SessionsExpiring", warned)
+    return warned
+
+
+def erase_places(database: Database, deadline: float) -> int:
+    """Erase places that should not be stored. Returns of how many sessions."""
+    erased = 0
+    while time.monotonic() < deadline and (sessions := database.execute(_ERASE_PLACES)):
+        erased += sessions
+    return erased

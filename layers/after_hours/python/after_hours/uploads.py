@@ -1,0 +1,338 @@
+"""A photo on its way: asked for, sent straight to S3, claimed, made clean and small, and settled.
+
+Of several uploads the newest request wins, whatever order they finish in. An upload that does not become a photo leaves
+the one before it in place.
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+from uuid import UUID
+
+from after_hours import deletions, domain_events, storage
+from after_hours.database import Database, Row
+from after_hours.errors import ProfileNotFound, TooManyUploads
+from after_hours.observability import best_effort, count, logger
+from after_hours.schema import ResponseModel
+from after_hours.storage import Store
+
+if TYPE_CHECKING:
+    from after_hours import images
+
+MAX_BYTES = 10 * 1024 * 1024
+UPLOAD_SECONDS = 600
+TYPES = frozenset({"image/jpeg", "image/png", "image/webp", "image/heic", "image/heif"})
+
+# A photo under one key never changes: a new one has a new key.
+_CACHE_CONTROL = "private, max-age=31536000, immutable"
+
+type Outcome = Literal["ready", "rejected", "superseded", "duplicate", "missing", "unknown"]
+
+
+class UploadForm(ResponseModel):
+    """A form to post to `url`: the `fields`, then the file. `Content-Type` may be changed to another image type."""
+
+    photo_id: UUID
+    url: str
+    fields: dict[str, str]
+    max_bytes: int
+    expires_at: datetime
+
+
+class UploadInProgress(Exception):
+    """Somebody else is making this photo, or deletes what an earlier try left: the event is to come again later."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Whose upload it is, and under which keys its original, its photo and its thumbnail are kept."""
+
+    user_id: str
+    photo_id: str
+
+    @property
+    def original_key(self) -> str:
+        return f"uploads/{self.user_id}/{self.photo_id}"
+
+    @property
+    def photo_key(self) -> str:
+        return f"after-hours-photos/{self.user_id}/{self.photo_id}.jpg"
+
+    @property
+    def thumbnail_key(self) -> str:
+        return f"after-hours-photos/{self.user_id}/{self.photo_id}_thumb.jpg"
+
+    @classmethod
+    def of_original(cls, key: str) -> "Upload | None":
+        """Read the key of an object in the upload bucket; None when it is none that we gave."""
+        folder, _, rest = key.partition("/")
+        user_id, _, photo_id = rest.rpartition("/")
+        return cls(user_id, photo_id) if folder == "uploads" and user_id and _is_uuid(photo_id) else None
+
+    def parameters(self, **further: str) -> dict[str, Any]:
+        """The parameters of the statements below."""
+        return {
+            "user_id": self.user_id,
+            "photo_id": self.photo_id,
+            "original_key": self.original_key,
+            "photo_key": self.photo_key,
+            "thumbnail_key": self.thumbnail_key,
+            **further,
+        }
+
+
+# Changes of one member's photo wait for each other at the lock on the profile, here and in every statement below, and
+# the statement behind the lock sees what came of the one before.
+_REQUEST = """
+    SELECT FROM after_hours_profiles WHERE user_id = %(user_id)s FOR UPDATE;
+    WITH profile AS (
+        SELECT user_id FROM after_hours_profiles WHERE user_id = %(user_id)s
+    ), tenth AS (
+        SELECT requested_at + interval '1 hour' - now() AS wait FROM after_hours_photo_uploads
+        WHERE user_id = %(user_id)s AND requested_at > now() - interval '1 hour'
+        ORDER BY requested_at DESC OFFSET 9 LIMIT 1
+    ), upload AS (
+        INSERT INTO after_hours_photo_uploads (user_id) SELECT user_id FROM profile WHERE NOT EXISTS (SELECT FROM tenth)
+        RETURNING id, user_id, requested_at
+    ), superseded AS (
+        UPDATE after_hours_photo_uploads older SET forget_at = older.requested_at + interval '1 day'
+        FROM upload WHERE older.user_id = upload.user_id AND older.forget_at IS NULL
+    )
+    SELECT
+        upload.id::text, upload.requested_at,
+        (SELECT ceil(extract(epoch FROM wait))::int FROM tenth) AS retry_after_seconds
+    FROM profile LEFT JOIN upload ON true
+"""
+
+# Before anything is made, its deletion is recorded, for the case that we do not get further than that. A deletion that
+# may be at work (its lease is a minute at most) is not put off: it would delete what we make. A failed upload may be
+# tried again: that is what redriving the dead-letter queue is for. The lease is as long as the function may run: two
+# must not make one photo at once, for the one that is done last could put back what others have deleted meanwhile.
+_CLAIM = """
+    WITH claimable AS (
+        SELECT id FROM after_hours_photo_uploads
+        WHERE id = %(photo_id)s AND user_id = %(user_id)s AND status IN ('pending', 'processing', 'failed')
+            AND (leased_until <= now()) IS NOT FALSE
+        FOR UPDATE
+    ), covered AS (
+        INSERT INTO after_hours_removals AS removal (store, key, due_at)
+        SELECT object.store, object.key, now() + object.delay FROM claimable, (VALUES
+            ('r2', %(photo_key)s, interval '15 minutes'),
+            ('r2', %(thumbnail_key)s, interval '15 minutes'),
+            ('uploads', %(original_key)s, interval '1 day')
+        ) AS object (store, key, delay)
+        ORDER BY 1, 2
+        ON CONFLICT (store, key) DO UPDATE SET due_at = excluded.due_at, attempts = 0
+            WHERE removal.due_at > now() + interval '1 minute'
+        RETURNING store
+    ), claimed AS (
+        UPDATE after_hours_photo_uploads upload SET
+            status = 'processing', reason = NULL, changed_at = now(), leased_until = now() + interval '60 seconds'
+        FROM claimable WHERE upload.id = claimable.id AND (SELECT count(*) FROM covered) = 3
+        RETURNING upload.id
+    )
+    SELECT
+        EXISTS (SELECT FROM claimed) AS claimed,
+        known.status IS NOT NULL AS known, coalesce(known.status IN ('pending', 'processing', 'failed'), false) AS open
+    FROM (VALUES (1)) AS one LEFT JOIN after_hours_photo_uploads known
+        ON id = %(photo_id)s AND user_id = %(user_id)s
+"""
+
+# After a fault that may pass, so that the next try need not wait.
+_RELEASE = """
+    UPDATE after_hours_photo_uploads SET leased_until = NULL WHERE id = %(photo_id)s AND user_id = %(user_id)s
+"""
+
+# There is nothing (any more) to make a photo of.
+_FAIL = """
+    UPDATE after_hours_photo_uploads
+    SET status = 'failed', reason = 'PROCESSING_FAILED', changed_at = now(), leased_until = NULL
+    WHERE id = %(photo_id)s AND user_id = %(user_id)s AND status = 'processing'
+"""
+
+# Also sent for an upload that was decided before, or that nobody asked for: only what is shown may stay.
+_FINISH = """
+    SELECT FROM after_hours_profiles WHERE user_id = %(user_id)s FOR UPDATE;
+    WITH was AS (
+        SELECT photo_url, photo_number FROM after_hours_profiles WHERE user_id = %(user_id)s
+    ), upload AS (
+        UPDATE after_hours_photo_uploads u SET
+            status = CASE WHEN coalesce(was.photo_number, 0) < u.number THEN 'ready' ELSE 'removed' END,
+            changed_at = now()
+        FROM was WHERE u.id = %(photo_id)s AND u.user_id = %(user_id)s AND u.status = 'processing'
+        RETURNING u.id, u.user_id, u.number, u.status
+    ), shown AS (
+        UPDATE after_hours_profiles a SET photo_url = %(photo_key)s, photo_number = upload.number, updated_at = now()
+        FROM upload WHERE a.user_id = upload.user_id AND upload.status = 'ready'
+        RETURNING after_hours_tell(
+            'PhotoReady', jsonb_build_object('userId', a.user_id, 'photoId', upload.id), interval '30 seconds'
+        ) AS event
+    ), kept AS (
+        DELETE FROM after_hours_removals USING shown WHERE store = 'r2' AND key IN (%(photo_key)s, %(thumbnail_key)s)
+    ), unwanted AS (
+        SELECT object.store, object.key FROM shown, was, after_hours_photo_objects(was.photo_url) AS object
+        UNION SELECT made.store, made.key FROM (VALUES
+            ('r2', %(photo_key)s), ('r2', %(thumbnail_key)s), ('uploads', %(original_key)s)
+        ) AS made (store, key)
+        WHERE made.store = 'uploads'
+            OR NOT EXISTS (SELECT FROM shown) AND NOT EXISTS (SELECT FROM was WHERE photo_url = %(photo_key)s)
+    ), deletions AS (
+        SELECT gone.store, gone.key, gone.due_at
+        FROM (SELECT array_agg(store) AS stores, array_agg(key) AS keys FROM unwanted) AS objects,
+            after_hours_must_go(objects.stores, objects.keys, interval '30 seconds') AS gone
+    )
+    SELECT (SELECT json_agg(deletions) FROM deletions) AS deletions, (SELECT event FROM shown) AS event
+"""
+
+_REJECT = """
+    WITH upload AS (
+        UPDATE after_hours_photo_uploads SET status = 'rejected', reason = %(reason)s, changed_at = now()
+        WHERE id = %(photo_id)s AND user_id = %(user_id)s AND status = 'processing'
+        RETURNING after_hours_tell(
+            'PhotoRejected',
+            jsonb_build_object('userId', user_id, 'photoId', id, 'reason', reason), interval '30 seconds'
+        ) AS event
+    ), deletions AS (
+        SELECT gone.store, gone.key, gone.due_at FROM upload, after_hours_must_go(
+            ARRAY['r2', 'r2', 'uploads'], ARRAY[%(photo_key)s, %(thumbnail_key)s, %(original_key)s],
+            interval '30 seconds'
+        ) AS gone
+    )
+    SELECT (SELECT json_agg(deletions) FROM deletions) AS deletions, (SELECT event FROM upload) AS event
+"""
+
+# An upload that nobody processed may still have sent its file; the bucket itself forgets it after a day, too.
+_FAIL_STUCK = """
+    WITH stuck AS (
+        SELECT id FROM after_hours_photo_uploads
+        WHERE status IN ('pending', 'processing') AND changed_at < now() - interval '15 minutes'
+        ORDER BY changed_at LIMIT 500
+        FOR UPDATE SKIP LOCKED
+    ), failed AS (
+        UPDATE after_hours_photo_uploads upload SET
+            status = 'failed',
+            reason = CASE status WHEN 'pending' THEN 'UPLOAD_TIMED_OUT' ELSE 'PROCESSING_FAILED' END,
+            changed_at = now()
+        FROM stuck WHERE upload.id = stuck.id
+        RETURNING upload.id, upload.user_id
+    ), originals AS (
+        INSERT INTO after_hours_removals (store, key, due_at)
+        SELECT 'uploads', 'uploads/' || user_id || '/' || id, now() + interval '1 day' FROM failed
+        ORDER BY 1, 2
+        ON CONFLICT (store, key) DO NOTHING
+    )
+    SELECT count(*) AS uploads FROM failed
+"""
+
+
+def request(database: Database, user_id: str) -> UploadForm:
+    """Let the member send one photo, within ten minutes.
+
+    Raises `ProfileNotFound`, and `TooManyUploads` after ten in an hour.
+    """
+    row = database.find_one(_REQUEST, {"user_id": user_id})
+    if row is None:
+        raise ProfileNotFound
+    if row["id"] is None:
+        raise TooManyUploads(retry_after_seconds=row["retry_after_seconds"])
+    count("PhotosRequested")
+    post = storage.bucket(Store.UPLOADS).sign_post(
+        Upload(user_id, row["id"]).original_key, max_bytes=MAX_BYTES, type_prefix="image/", seconds=UPLOAD_SECONDS
+    )
+    return UploadForm(
+        photo_id=UUID(row["id"]),
+        url=post.url,
+        fields=dict(post.fields),
+        max_bytes=MAX_BYTES,
+        expires_at=row["requested_at"] + timedelta(seconds=UPLOAD_SECONDS),
+    )
+
+
+def process(database: Database, original_key: str, size: int) -> Outcome:
+    """Make the photo of an object that arrived in the upload bucket, `size` bytes long, and show it on the profile.
+
+    Idempotent: called any number of times, in any order, it leaves one right state. Raises what may pass:
+    `UploadInProgress`, `StorageUnavailable`, `DatabaseUnavailable`, MemoryError.
+    """
+    upload = Upload.of_original(original_key)
+    if upload is None:
+        count("UnknownObjects")
+        storage.bucket(Store.UPLOADS).delete(original_key)
+        return "unknown"
+    claim = database.fetch_one(_CLAIM, upload.parameters())
+    if claim["claimed"]:
+        try:
+            return _process_claimed(database, upload, size)
+        except Exception:
+            with best_effort("DatabaseFaults"):
+                database.execute(_RELEASE, upload.parameters())
+            raise
+    if claim["open"]:
+        raise UploadInProgress
+    _settle(database, _FINISH, upload.parameters())
+    if claim["known"]:
+        return "duplicate"
+    count("UnknownObjects")
+    return "unknown"
+
+
+def fail_stuck(database: Database, deadline: float) -> int:
+    """Give up uploads in which nothing has happened for 15 minutes. Returns how many there were."""
+    failed = 0
+    while time.monotonic() < deadline and (uploads := database.fetch_one(_FAIL_STUCK)["uploads"]):
+        failed += uploads
+    count("PhotosFailed", failed)
+    return failed
+
+
+def _process_claimed(database: Database, upload: Upload, size: int) -> Outcome:
+    from after_hours.images import Rejected  # noqa: PLC0415 (only the function that processes photos has Pillow)
+
+    try:
+        processed = _processed(upload, size)
+    except Rejected as rejected:
+        logger.info("photo rejected", reason=rejected.reason)
+        count("PhotosRejected")
+        _settle(database, _REJECT, upload.parameters(reason=rejected.reason))
+        return "rejected"
+    if processed is None:
+        database.execute(_FAIL, upload.parameters())
+        return "missing"
+    for key, jpeg in ((upload.photo_key, processed.photo), (upload.thumbnail_key, processed.thumbnail)):
+        storage.bucket(Store.R2).put(key, jpeg, content_type="image/jpeg", cache_control=_CACHE_CONTROL)
+    if not _settle(database, _FINISH, upload.parameters())["event"]:
+        return "superseded"
+    count("PhotosReady")
+    return "ready"
+
+
+def _processed(upload: Upload, size: int) -> "images.Processed | None":
+    """The photo of an original; None when that is gone, after another event of it or after a day. Raises `Rejected`."""
+    from after_hours import images  # noqa: PLC0415
+
+    if size > MAX_BYTES:
+        raise images.Rejected(images.Reason.TOO_LARGE)
+    original = storage.bucket(Store.UPLOADS).get(upload.original_key)
+    if original is None:
+        return None
+    if original.content_type not in TYPES:
+        raise images.Rejected(images.Reason.UNSUPPORTED_TYPE)
+    return images.process(original.content)
+
+
+def _settle(database: Database, statement: str, parameters: dict[str, Any]) -> Row:
+    """Bring an upload to its end, tell of it, and delete what is not wanted any more."""
+    row = database.fetch_one(statement, parameters)
+    if row["event"]:
+        domain_events.publish(database, [row["event"]])
+    deletions.carry_out(database, row["deletions"] or ())
+    return row
+
+
+def _is_uuid(text: str) -> bool:
+    """Whether it is a UUID as PostgreSQL writes them."""
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False

@@ -1,0 +1,335 @@
+"""The sweep: what must follow a change surely does, whatever was down, killed or refused, and nobody waits for long."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pytest
+from after_hours import aws, domain_events, safety_net, schedules
+from after_hours.database import Database
+from after_hours.errors import SchedulerUnavailable
+
+from local import postgres
+from tests.handlers import REPOSITORY
+from tests.integration.conftest import Answer, leases_over, own_database
+
+type Call = Callable[..., Answer]
+type Rows = Callable[..., list[tuple[Any, ...]]]
+type Scheduled = Callable[[], dict[str, str]]
+type Outage = Callable[[], AbstractContextManager[None]]
+
+START = {"duration": 30, "latitude": 52.520008, "longitude": 13.404954}
+
+MEMBERS = """
+    INSERT INTO users (id, provider, id_verified, after_hours_consent)
+    SELECT 'many-' || n, 'google', true, true FROM generate_series(1, %s) n;
+    INSERT INTO user_subscriptions (user_id, is_active) SELECT id, true FROM users WHERE id LIKE 'many-%%';
+    INSERT INTO after_hours_profiles (user_id) SELECT id FROM users WHERE id LIKE 'many-%%';
+    INSERT INTO after_hours_sessions (user_id, started_at, expires_at, fuzzed_latitude, fuzzed_longitude)
+    SELECT id, now() - interval '1 hour', now() + %s::interval, 52.5, 13.4 FROM users WHERE id LIKE 'many-%%'
+"""
+
+
+def soon() -> float:
+    return time.monotonic() + 20
+
+
+def start(call: Call, **changes: Any) -> dict[str, Any]:
+    answer = call("start_session", body=START | changes)
+    assert answer.status == 201, answer
+    session: dict[str, Any] = answer.body["session"]
+    return session
+
+
+@pytest.fixture
+def bus(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ids of the events that were put on a bus that takes everything."""
+    told: list[str] = []
+
+    class Bus:
+        def put_events(self, *, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803 (AWS's word)
+            told.extend(entry["Detail"] for entry in Entries)
+            return {"Entries": [{"EventId": "1"}] * len(Entries)}
+
+    monkeypatch.setattr(domain_events, "_client", Bus)
+    return told
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[schedules.Change]:
+    """The calls to a scheduler that refuses a time beyond the year 3000."""
+    calls: list[schedules.Change] = []
+
+    def carry_out(change: schedules.Change, **_: bool) -> None:
+        calls.append(change)
+        if (change.at or "") > "3000":
+            raise SchedulerUnavailable("ValidationException")
+
+    monkeypatch.setattr(schedules, "_carry_out", carry_out)
+    return calls
+
+
+# --- the scheduler is down --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("profile")
+def test_start_and_extend_succeed_without_the_scheduler_and_the_sweep_repairs(
+    call: Call, rows: Rows, scheduler_outage: Outage, scheduled: Scheduled, run_job: Any
+) -> None:
+    with scheduler_outage():
+        start(call)
+        assert call("extend_session", body={"additionalMinutes": 15}).status == 200
+        leases_over(rows)
+        assert run_job("sweep")["schedulesRepaired"] == 0
+        assert rows("SELECT schedule_attempts, schedule_due_at > now() FROM after_hours_sessions") == [(1, True)]
+    assert scheduled() == {}
+    leases_over(rows)
+    assert run_job("sweep")["schedulesRepaired"] == 1
+    [(expiry, warning, right)] = rows(
+        "SELECT after_hours_schedule_time(expires_at), after_hours_schedule_time(expires_at - interval '5 minutes'),"
+        " scheduled_for = expires_at FROM after_hours_sessions"
+    )
+    assert right
+    assert sorted(scheduled().values()) == sorted([f"at({expiry})", f"at({warning})"])
+    leases_over(rows)
+    assert run_job("sweep")["schedulesRepaired"] == 0
+
+
+@pytest.mark.usefixtures("profile")
+def test_an_end_without_the_scheduler_leaves_schedules_that_the_sweep_deletes(
+    call: Call, rows: Rows, scheduler_outage: Outage, scheduled: Scheduled, run_job: Any
+) -> None:
+    start(call)
+    with scheduler_outage():
+        assert call("end_session").status == 200
+    assert len(scheduled()) == 2
+    leases_over(rows)
+    assert run_job("sweep")["schedulesRepaired"] == 1
+    assert scheduled() == {}
+
+
+@pytest.mark.usefixtures("profile")
+def test_schedules_that_are_right_cost_the_sweep_no_call(
+    call: Call, rows: Rows, run_job: Any, made: list[schedules.Change]
+) -> None:
+    start(call)
+    made.clear()
+    leases_over(rows)
+    run_job("sweep")
+    assert made == []
+
+
+def test_a_schedule_with_an_absurd_time_keeps_no_other_waiting(
+    people: Any, rows: Rows, run_job: Any, made: list[schedules.Change]
+) -> None:
+    rows(MEMBERS, 30, "1 hour")
+    rows(
+        "UPDATE after_hours_sessions SET expires_at = CASE user_id"
+        " WHEN 'many-1' THEN 'infinity' WHEN 'many-2' THEN timestamptz '294276-12-31 23:59:59' ELSE expires_at END"
+    )
+    leases_over(rows)
+    assert run_job("sweep")["schedulesRepaired"] == 28
+    assert rows("SELECT user_id FROM after_hours_sessions WHERE scheduled_for IS NULL ORDER BY 1") == [
+        ("many-1",),
+        ("many-2",),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("moment", "written"),
+    [
+        ("2026-11-24T18:00:00Z", "2026-11-24T18:00:00"),
+        ("2026-11-24T18:00:00.000001Z", "2026-11-24T18:00:01"),
+        ("2026-11-24T18:00:00.999999Z", "2026-11-24T18:00:01"),
+        ("2026-11-24T23:30:00+05:30", "2026-11-24T18:00:00"),
+        ("infinity", "9999-12-31T00:00:00"),
+    ],
+)
+def test_a_schedule_fires_at_the_first_whole_second_that_is_not_early(rows: Rows, moment: str, written: str) -> None:
+    rows("SET TimeZone = 'Asia/Kolkata'")
+    assert rows("SELECT after_hours_schedule_time(%s)", moment) == [(written,)]
+
+
+# --- a bad night ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("profile")
+def test_the_sweep_ends_what_no_schedule_ended(call: Call, rows: Rows, run_job: Any) -> None:
+    start(call)
+    rows("UPDATE after_hours_sessions SET expires_at = now() - interval '1 minute'")
+    assert run_job("sweep")["expired"] == 1
+    assert rows("SELECT ended_at = expires_at, fuzzed_latitude, scheduled_for FROM after_hours_sessions") == [
+        (True, None, None)
+    ]
+
+
+@pytest.mark.usefixtures("profile")
+def test_the_sweep_warns_whom_no_schedule_warned_once(call: Call, rows: Rows, run_job: Any) -> None:
+    start(call)
+    assert run_job("sweep")["warned"] == 0
+    rows("UPDATE after_hours_sessions SET expires_at = now() + interval '4 minutes'")
+    assert [run_job("sweep")["warned"] for _ in range(2)] == [1, 0]
+
+
+def test_the_sweep_erases_every_place_that_should_not_be_there(rows: Rows, run_job: Any, people: Any) -> None:
+    rows(
+        "ALTER TABLE after_hours_sessions DROP CONSTRAINT after_hours_sessions_place_erased;"
+        "INSERT INTO after_hours_sessions"
+        " (user_id, expires_at, ended_at, latitude, longitude, fuzzed_latitude, fuzzed_longitude)"
+        " VALUES ('local-entitled', now(), now(), 52.5, 13.4, 52.5, 13.4),"
+        " ('local-entitled', now() + interval '1 hour', NULL, 52.5, 13.4, 52.6, 13.5);"
+        "ALTER TABLE after_hours_sessions ADD CONSTRAINT after_hours_sessions_place_erased CHECK"
+        " (ended_at IS NULL OR num_nonnulls(latitude, longitude, fuzzed_latitude, fuzzed_longitude) = 0) NOT VALID;"
+        "INSERT INTO after_hours_profiles (user_id) VALUES ('local-entitled')"
+    )
+    assert [run_job("sweep")["placesErased"] for _ in range(2)] == [2, 0]
+    assert rows(
+        "SELECT latitude, longitude, fuzzed_latitude::text, fuzzed_longitude::text FROM after_hours_sessions ORDER BY 3"
+    ) == [(None, None, "52.60000000", "13.50000000"), (None, None, None, None)]
+
+
+def received(database: Database, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sizes, as text, of all results that the database hands out from now on."""
+    sizes: list[int] = []
+    run = database._run
+    monkeypatch.setattr(
+        database, "_run", lambda *arguments: [result := run(*arguments), sizes.append(len(repr(result)))][0]
+    )
+    return sizes
+
+
+@pytest.mark.usefixtures("people", "bus")
+def test_what_a_sweep_receives_grows_with_what_is_undone_and_no_faster(
+    rows: Rows, migrated: postgres.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    totals = []
+    for due in (400, 1600):
+        rows("TRUNCATE users, after_hours_domain_events CASCADE")
+        rows(MEMBERS, due, "-1 minute")
+        database = own_database(migrated)
+        sizes = received(database, monkeypatch)
+        assert safety_net.expire_overdue(database, soon()) == due
+        assert domain_events.publish_due(database, soon()) == due
+        totals.append(sum(sizes))
+        database.close()
+    assert totals[1] < 6 * totals[0]
+    assert rows("SELECT count(*) FROM after_hours_sessions WHERE ended_at IS NULL") == [(0,)]
+
+
+@pytest.mark.usefixtures("people")
+def test_two_sweeps_side_by_side_do_nothing_twice(migrated: postgres.Database, rows: Rows, bus: list[str]) -> None:
+    rows(MEMBERS, 3000, "-1 minute")
+
+    def sweep(_: int) -> tuple[int, int]:
+        database = own_database(migrated)
+        done = safety_net.expire_overdue(database, soon()), domain_events.publish_due(database, soon())
+        database.close()
+        return done
+
+    with ThreadPoolExecutor(3) as pool:
+        done = list(pool.map(sweep, range(3)))
+    database = own_database(migrated)
+    published = sum(events for _, events in done) + domain_events.publish_due(database, soon())
+    database.close()
+    assert sum(sessions for sessions, _ in done) == published == len(bus) == len(set(bus)) == 3000
+    assert rows("SELECT count(*) FROM after_hours_domain_events") == [(0,)]
+
+
+SWEEP_UNTIL_KILLED = """
+import json, sys, time
+from after_hours import config, database, safety_net
+ours = database.Database(lambda **_: config.DatabaseSecret.model_validate(json.loads(sys.argv[1])))
+print("begins", flush=True)
+safety_net.expire_overdue(ours, time.monotonic() + 60)
+"""
+
+
+@pytest.mark.usefixtures("people")
+def test_a_sweep_that_is_killed_keeps_what_it_has_done(
+    migrated: postgres.Database, rows: Rows, run_job: Any, bus: list[str]
+) -> None:
+    rows(MEMBERS, 5000, "-1 minute")
+    process = subprocess.Popen(
+        [sys.executable, "-c", SWEEP_UNTIL_KILLED, json.dumps(migrated.secret)],
+        env={"PYTHONPATH": str(REPOSITORY / "layers/after_hours/python"), **os.environ},
+        stdout=subprocess.DEVNULL,
+    )
+    while rows("SELECT count(*) FROM after_hours_sessions WHERE ended_at IS NOT NULL") == [(0,)]:
+        assert process.poll() is None
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    [(ended,)] = rows("SELECT count(*) FROM after_hours_sessions WHERE ended_at IS NOT NULL")
+    assert ended
+    assert ended % 500 == 0
+    run_job("sweep")
+    leases_over(rows)
+    run_job("sweep")
+    assert rows("SELECT count(*) FROM after_hours_sessions WHERE ended_at IS NULL") == [(0,)]
+    assert len(set(bus)) == len(bus) == 5000
+
+
+@pytest.mark.usefixtures("people")
+def test_a_row_that_somebody_else_is_at_keeps_no_other_waiting(
+    migrated: postgres.Database, rows: Rows, run_job: Any, bus: list[str]
+) -> None:
+    rows(MEMBERS, 20, "-1 minute")
+    somebody = migrated.connect()
+    with somebody.cursor() as cursor:
+        cursor.execute("UPDATE after_hours_sessions SET warned_for = now() WHERE user_id = 'many-7'")
+    assert run_job("sweep")["expired"] == 19
+    somebody.rollback()
+    somebody.close()
+    assert run_job("sweep")["expired"] == 1
+
+
+def test_a_duty_that_fails_keeps_no_other_from_its_turn(
+    rows: Rows, people: Any, run_job: Any, bus: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows(MEMBERS, 5, "-1 minute")
+    monkeypatch.setattr(safety_net, "_END_LAPSED", "SELECT 1 / 0")
+    with pytest.raises(Exception, match=r"^lapsed$"):
+        run_job("sweep")
+    assert len(bus) == 5
+
+
+def test_a_sweep_says_how_much_it_leaves(people: Any, rows: Rows, run_job: Any, scheduler_outage: Outage) -> None:
+    rows(MEMBERS, 3, "1 hour")
+    rows("UPDATE after_hours_sessions SET schedule_attempts = 4, schedule_due_at = now()")
+    with scheduler_outage():
+        assert run_job("sweep")["left"] == {"stuck": 3}
+
+
+# --- members who may not be live any more -----------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("people", "bus")
+def test_every_live_session_is_looked_at_wherever_a_round_begins(rows: Rows, migrated: postgres.Database) -> None:
+    rows(MEMBERS, 2500, "1 hour")
+    rows("UPDATE users SET after_hours_consent = false WHERE id LIKE 'many-%%7'")
+    rows("DELETE FROM after_hours_profiles WHERE user_id LIKE 'many-%%9'")
+    database = own_database(migrated)
+    assert safety_net.end_lapsed(database, soon()) == 500
+    assert safety_net.end_lapsed(database, soon()) == 0
+    database.close()
+    assert rows("SELECT count(*) FROM after_hours_sessions WHERE ended_at IS NOT NULL") == [(500,)]
+
+
+def test_calls_outside_run_a_few_at_a_time_and_stop_when_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aws, "_SILENCE_SECONDS", 0.005)
+    tried = []
+
+    def silent(item: int) -> None:
+        tried.append(item)
+        time.sleep(0.02)
+        raise SchedulerUnavailable("ReadTimeoutError")
+
+    outcomes = aws.in_parallel(silent, range(100), deadline=soon())
+    assert len(outcomes) == len(tried) <= 16
+    assert aws.in_parallel(silent, range(100), deadline=time.monotonic() - 1) == []
