@@ -33,7 +33,7 @@ _REFUSALS = {
 _NOTICE = timedelta(seconds=10)
 _SCHEDULER_NEEDS = timedelta(seconds=20)
 _SWEEP_EVERY = timedelta(minutes=1)
-_LOG_NEEDS_SECONDS = 10
+_LOG_NEEDS_SECONDS = 20
 _ATTEMPTS = 3
 
 
@@ -98,9 +98,9 @@ class Demo:
             file.write(photo.take())
             file.flush()
             form = photo.form(upload, Path(file.name))
-            subprocess.run(["curl", "-sS", "-K", "-"], input=form, text=True, check=True, timeout=60)
+            subprocess.run(["curl", "-sS", "-K", "-"], input=form, text=True, check=True)
         self._tell("  sent straight to S3, with curl and the form that POST /profile/photo signed")
-        shown = _wait_for("the photo is ready within a minute", 60, self._settled_photo)
+        shown = _wait_for("the photo is made within five minutes", 300, self._settled_photo)
         _expect(shown["status"] == "ready", f"the photo is ready; it is {shown['status']} {shown['reason']}")
         for name, size in (("photoUrl", (900, 1200)), ("thumbnailUrl", (200, 200))):
             made = photo.described(photo.fetch(shown[name]))
@@ -160,7 +160,7 @@ class Demo:
         _expect(body["active"] is False, "the session is over at the second it says")
         self._tell("  time is up: GET /session says it is over, even before anything has closed it")
 
-        waited = _wait_for("the session is closed within a minute", 60, lambda: self._ended_at(session["id"]))
+        waited = _wait_for("the session is closed within five minutes", 300, lambda: self._ended_at(session["id"]))
         _expect(waited == expires_at, "the session ended when it was due")
         # Where the sweep came first, it has removed the schedule as well, and nothing is logged.
         deadline = time.monotonic() + _LOG_NEEDS_SECONDS
@@ -170,7 +170,7 @@ class Demo:
             return False
         self._tell("  closed by the schedule: the log of expire_session says")
         self._tell(f"    {json.dumps({'kind': 'expiry', 'sessionId': session['id'], 'outcome': outcome})}")
-        _wait_for("the schedule has deleted itself", 15, lambda: not self._exists(schedule))
+        _wait_for("the schedule has deleted itself", 120, lambda: not self._exists(schedule))
         self._tell("  and the schedule has deleted itself")
         return True
 

@@ -23,6 +23,7 @@ _LYING_ON_ITS_SIDE = 6  # EXIF's name for: turn it by 90° clockwise to see it u
 _ORIENTATION, _MAKE, _GPS = 0x0112, 0x010F, 0x8825
 _LATITUDE, _LONGITUDE = (52, 22, 12), (4, 53, 43)
 _TOLERANCE = 12
+_ANSWER_SECONDS = 60
 WAITING = ("pending", "processing")
 
 
@@ -73,7 +74,7 @@ def _is(photo: Image.Image, colour: tuple[int, int, int], height: float) -> bool
 
 
 def fetch(url: str) -> bytes:
-    with urlopen(url, timeout=10) as answer:  # noqa: S310 (an address that our own system has signed)
+    with urlopen(url, timeout=_ANSWER_SECONDS) as answer:  # noqa: S310 (an address that our own system has signed)
         content: bytes = answer.read()
         return content
 

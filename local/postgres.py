@@ -73,7 +73,7 @@ class Database:
             user=self.username,
             password=self.password,
             dbname=dbname or self.dbname,
-            connect_timeout=5,
+            connect_timeout=30,
         )
 
 

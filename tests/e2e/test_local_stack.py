@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from local.place import REPOSITORY, Place
 from local.run import calls, invitation
 from local.stack import Stack
 from tests.e2e.conftest import NewMember, processes_of
+from tests.places import temporary_place
+from tests.waiting import until
 
 
 def test_stack_file_is_complete(stack: Stack, place: Place) -> None:
@@ -77,9 +79,7 @@ def test_the_printed_lines_work_as_they_stand_again_and_again(stack: Stack, plac
     assert all(line in invitation(stack, place) for line in lines.values())
     for _ in range(2):
         said = [
-            subprocess.run(
-                ["bash", "-c", line], cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60
-            ).stdout
+            subprocess.run(["bash", "-c", line], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
             for line in lines.values()
         ]
         profile, taken, sent, seen, preferences, *sessions, left = said
@@ -96,7 +96,7 @@ def test_the_printed_lines_work_as_they_stand_again_and_again(stack: Stack, plac
 def test_exported_tokens_work_as_printed(stack: Stack, place: Place) -> None:
     exports = [line for line in invitation(stack, place).splitlines() if line.startswith("export ")]
     call = 'curl -sS -H "Authorization: Bearer $TOKEN_NO_CONSENT" "$API/session"'
-    answer = subprocess.run(["bash", "-c", "\n".join([*exports, call])], capture_output=True, check=True, timeout=60)
+    answer = subprocess.run(["bash", "-c", "\n".join([*exports, call])], capture_output=True, check=True)
     assert json.loads(answer.stdout)["code"] == "CONSENT_REQUIRED"
 
 
@@ -104,7 +104,7 @@ def test_demo_passes_and_leaves_no_trace(stack: Stack, place: Place, connection:
     before = _everything(connection)
     demo = subprocess.run(
         [sys.executable, "-m", "local.demo", "--place", place.root], cwd=REPOSITORY, capture_output=True, text=True,
-        check=False, timeout=240,
+        check=False,
     )  # fmt: skip
     assert (demo.returncode, demo.stderr) == (0, "")
     assert demo.stdout.splitlines()[-1].endswith("All as promised.")
@@ -114,53 +114,56 @@ def test_demo_passes_and_leaves_no_trace(stack: Stack, place: Place, connection:
 def test_second_system_in_the_same_place_is_refused(stack: Stack, place: Place) -> None:
     second = subprocess.run(
         [sys.executable, "-m", "local.run", "--place", place.root], cwd=REPOSITORY, capture_output=True, text=True,
-        check=False, timeout=30,
+        check=False,
     )  # fmt: skip
     assert second.returncode == 1
     assert "already running" in second.stderr
     assert Stack.load(place) == stack
 
 
+@pytest.fixture
+def elsewhere() -> Iterator[Place]:
+    with temporary_place() as place:
+        yield place
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_interrupted_start_leaves_no_process(tmp_path: Path, number: signal.Signals) -> None:
-    place = Place(tmp_path)
-    with _starting(place) as run:
-        _until(lambda: "cdk-synth" in _names(place))
+def test_interrupted_start_leaves_no_process(elsewhere: Place, number: signal.Signals) -> None:
+    with _starting(elsewhere) as run:
+        until(lambda: "cdk-synth" in _names(elsewhere))
         run.send_signal(number)
         run.send_signal(number)  # an impatient second one must not cut the cleaning short
-        assert run.wait(60) == 0
-    _until(lambda: processes_of(place) == [], seconds=2)
-    assert not place.stack_file.exists()
-    assert list(place.temporary.iterdir()) == []
+        assert run.wait() == 0
+    until(lambda: not processes_of(elsewhere))
+    assert not elsewhere.stack_file.exists()
+    assert list(elsewhere.temporary.iterdir()) == []
 
 
-def test_start_after_a_crash_ends_what_was_left_behind(tmp_path: Path) -> None:
-    place = Place(tmp_path)
-    with _starting(place) as run:
-        _until(lambda: "ministack" in _names(place))
+def test_start_after_a_crash_ends_what_was_left_behind(elsewhere: Place) -> None:
+    with _starting(elsewhere) as run:
+        until(lambda: "ministack" in _names(elsewhere))
         run.kill()
-        run.wait(10)
-    left_behind = processes_of(place)
+        run.wait()
+    left_behind = processes_of(elsewhere)
     assert left_behind
-    with _starting(place) as run:
-        _until(lambda: not any(process.is_running() for process in left_behind))
-        _until(lambda: "ministack" in _names(place))
+    with _starting(elsewhere) as run:
+        said = _said_until(run, "synthesizing")
+        until(lambda: not any(process.is_running() for process in left_behind))
         run.send_signal(signal.SIGINT)
-        output, _ = run.communicate(timeout=60)
-    assert "ended what an earlier run left behind: " in output
-    _until(lambda: processes_of(place) == [], seconds=2)
+        run.communicate()
+    assert "ended what an earlier run left behind: " in said
+    until(lambda: not processes_of(elsewhere))
 
 
-def test_reused_pid_is_not_ours(tmp_path: Path) -> None:
+def test_reused_pid_is_not_ours(elsewhere: Place) -> None:
     """After a reboot the recorded pid may be anybody's."""
-    place = Place(tmp_path)
     bystander = {"name": "ministack", "pid": os.getpid(), "birth": 1.0, "stop_signal": signal.SIGKILL}
-    place.processes_file.write_text(json.dumps([bystander]))
-    with _starting(place) as run:
-        _until(lambda: "ministack" in _names(place))
+    elsewhere.processes_file.write_text(json.dumps([bystander]))
+    with _starting(elsewhere) as run:
+        said = _said_until(run, "synthesizing")
         run.send_signal(signal.SIGINT)
-        output, _ = run.communicate(timeout=60)
-    assert "left behind" not in output
+        run.communicate()
+    assert "left behind" not in said
 
 
 def test_nothing_runs_and_it_says_so(tmp_path: Path) -> None:
@@ -168,7 +171,7 @@ def test_nothing_runs_and_it_says_so(tmp_path: Path) -> None:
         arguments = ["start_session"] if module == "local.invoke" else []
         answer = subprocess.run(
             [sys.executable, "-m", module, "--place", tmp_path, *arguments], cwd=REPOSITORY, capture_output=True,
-            text=True, check=False, timeout=30,
+            text=True, check=False,
         )  # fmt: skip
         assert answer.returncode == 1
         assert "make run" in answer.stderr
@@ -184,7 +187,18 @@ def _starting(place: Place) -> Iterator[subprocess.Popen[str]]:
         finally:
             if run.poll() is None:
                 run.terminate()
-                run.wait(60)
+                run.wait()
+
+
+def _said_until(run: subprocess.Popen[str], text: str) -> str:
+    """Read what it says up to the line with this text; fails when it ends without a word of it."""
+    assert run.stdout
+    said = ""
+    for line in run.stdout:
+        said += line
+        if text in line:
+            return said
+    return pytest.fail(f"ended without {text!r}: {said}")
 
 
 def _names(place: Place) -> set[str]:
@@ -192,13 +206,6 @@ def _names(place: Place) -> set[str]:
         return {entry["name"] for entry in json.loads(place.processes_file.read_text())}
     except FileNotFoundError:
         return set()
-
-
-def _until(holds: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def _everything(connection: Connection) -> dict[str, list[tuple[object, ...]]]:

@@ -4,8 +4,7 @@ import io
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.error import HTTPError
@@ -22,6 +21,7 @@ from local.place import REPOSITORY
 from local.stack import Stack
 from tests.e2e.conftest import Caller, NewMember
 from tests.photos import GPS_BYTES, corners, display_p3, encoded, exif, photograph, xmp
+from tests.waiting import until
 
 JPEG = encoded(photograph(2016, 1512), exif=exif(6), comment=GPS_BYTES, xmp=xmp(), icc_profile=display_p3())
 
@@ -47,19 +47,11 @@ def post(upload: dict[str, Any], content: bytes, **changes: str) -> int:
     body, content_type = encode_multipart_formdata(fields)
     request = Request(upload["url"], data=body, headers={"content-type": content_type})
     try:
-        with urlopen(request, timeout=30) as answer:
+        with urlopen(request) as answer:
             status: int = answer.status
             return status
     except HTTPError as refusal:
         return refusal.code
-
-
-def until[T](look: Callable[[], T | None], seconds: float = 60) -> T:
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline
-        time.sleep(0.3)
-    return found
 
 
 def status(member: Caller) -> dict[str, Any]:
@@ -68,9 +60,9 @@ def status(member: Caller) -> dict[str, Any]:
 
 
 def settled(member: Caller, photo_id: str) -> dict[str, Any]:
-    def look() -> dict[str, Any] | None:
+    def look() -> dict[str, Any]:
         now = status(member)
-        return now if now["photoId"] == photo_id and now["status"] not in photo.WAITING else None
+        return now if now["photoId"] == photo_id and now["status"] not in photo.WAITING else {}
 
     return until(look)
 
@@ -190,7 +182,7 @@ def test_r2_down_then_a_dead_letter_then_redriven_and_ready(member: Caller, stac
                 (upload["photoId"],),
             )
         connection.close()
-        until(lambda: status(member)["status"] == "failed", 90)
+        until(lambda: status(member)["status"] == "failed")
         assert status(member)["reason"] == "PROCESSING_FAILED"
         assert keys(stack, stack.upload_bucket, member)
     redriven = subprocess.run(

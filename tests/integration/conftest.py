@@ -20,6 +20,7 @@ from local.place import Place
 from local.processes import Processes
 from migrations.upgrade import upgrade
 from tests.handlers import Context, http_event, load
+from tests.places import temporary_place
 
 JWT_SECRET = "a secret that only the main app and this backend know, long enough for HS512"
 LOCATION_KEY = "a key that makes one member's fuzzed points differ"
@@ -48,8 +49,9 @@ class Answer:
 
 
 @pytest.fixture(scope="session")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    return Place(tmp_path_factory.mktemp("system"))
+def place() -> Iterator[Place]:
+    with temporary_place() as place:
+        yield place
 
 
 @pytest.fixture(scope="session")

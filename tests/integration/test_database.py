@@ -93,7 +93,7 @@ def test_a_statement_that_takes_too_long_is_given_up(
 def test_a_server_that_says_nothing_is_given_up(
     migrated: postgres.Database, monkeypatch: pytest.MonkeyPatch, rows: Any
 ) -> None:
-    monkeypatch.setattr(database, "connect", partial(connect, patience_seconds=0.2))
+    monkeypatch.setattr(database, "connect", partial(connect, patience_seconds=1))
     ours = own_database(migrated)
     backend = psutil.Process(ours.fetch_one("SELECT pg_backend_pid() AS pid")["pid"])
     backend.suspend()

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
@@ -167,7 +166,6 @@ class Phone(RuleBasedStateMachine):
         assert answer.body["profile"]["description"] == self.profile["description"]
 
 
-@pytest.mark.timeout(600)
 def test_phones_and_model_agree(call: Callable[..., Answer]) -> None:
     phone = type("Phone", (Phone,), {"call": staticmethod(call)})
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
