@@ -4,6 +4,8 @@ UV := uv==0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python -m
+# On Lambda the layer puts the package on the path.
+LAYER := layers/after_hours/python
 
 # node and npm come with the virtual environment, too.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -18,9 +20,11 @@ EVERYTHING := $(PYTHON_READY) $(NODE_READY) $(MINISTACK_READY)
 
 .DEFAULT_GOAL := help
 # What `make synth` shows the templates for, when nothing else is said.
+# What the apps that are out were made for.
+BASE ?= origin/main
 DATABASE_SECRET_ARN ?= arn:aws:secretsmanager:eu-west-1:123456789012:secret:example-a1B2c3
 
-.PHONY: help setup run test demo invoke redrive lint format bench openapi synth
+.PHONY: help setup run test demo invoke redrive lint format bench openapi compatible synth
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,7 +44,7 @@ test: $(EVERYTHING) ## Run every test
 	$(RUN) pytest
 
 redrive: $(PYTHON_READY) ## Send back what a dead-letter queue holds: make redrive QUEUE=<its url>
-	@$(RUN) infra.redrive "$(QUEUE)"
+	@$(RUN) ops.redrive "$(QUEUE)"
 
 lint: $(PYTHON_READY) ## Check format, style and types; changes nothing
 	$(BIN)/ruff format --check .
@@ -55,7 +59,10 @@ bench: $(EVERYTHING) ## Measure what the design promises
 	@$(RUN) benchmarks
 
 openapi: $(PYTHON_READY) ## Write docs/openapi.json anew
-	@$(RUN) infra.openapi
+	@PYTHONPATH=$(LAYER) $(RUN) contract
+
+compatible: $(PYTHON_READY) ## Refuse a docs/openapi.json that breaks apps: make compatible [BASE=origin/main]
+	@PYTHONPATH=$(LAYER) $(RUN) contract --against "$(BASE)"
 
 synth: $(PYTHON_READY) $(NODE_READY) ## Write the CloudFormation template to cdk.out: make synth [DATABASE_SECRET_ARN=…]
 	@node_modules/.bin/cdk synth --quiet -c databaseSecretArn="$(DATABASE_SECRET_ARN)"

@@ -8,7 +8,8 @@ import pytest
 from after_hours import auth, config
 from jsonschema import Draft202012Validator
 
-from infra import openapi
+from contract import document as contract_document
+from contract.compatibility import resolved
 from infra.endpoints import ENDPOINTS, Endpoint
 from local import postgres
 from local.members import Member, token
@@ -28,7 +29,7 @@ OFTEN = 12  # more often than any limit allows: ten photos may be uploaded in an
 
 @pytest.fixture(scope="module")
 def document() -> Json:
-    return openapi.document()
+    return contract_document.document()
 
 
 def operation_of(document: Json, endpoint: Endpoint) -> Json:
@@ -44,7 +45,7 @@ def validate(document: Json, part: Json, body: Any) -> None:
 def check(document: Json, endpoint: Endpoint, answer: Answer) -> None:
     responses = operation_of(document, endpoint)["responses"]
     assert str(answer.status) in responses, answer
-    documented = openapi.resolved(document, responses[str(answer.status)])
+    documented = resolved(document, responses[str(answer.status)])
     assert answer.headers.keys() - UNDOCUMENTED_HEADERS == {name.lower() for name in documented.get("headers", {})}
     if "content" in documented:
         validate(document, documented, answer.body)
@@ -76,9 +77,9 @@ def documented_answers(document: Json, endpoint: Endpoint) -> Iterator[tuple[int
         if int(status) < 400:
             yield int(status), None
             continue
-        schema = openapi.resolved(document, response)["content"]["application/json"]["schema"]
+        schema = resolved(document, response)["content"]["application/json"]["schema"]
         for error in schema.get("oneOf", [schema]):
-            yield int(status), openapi.resolved(document, error)["properties"]["code"]["const"]
+            yield int(status), resolved(document, error)["properties"]["code"]["const"]
 
 
 @pytest.fixture

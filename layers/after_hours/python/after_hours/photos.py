@@ -6,8 +6,10 @@ the one before it in place.
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
+
+from pydantic import Field
 
 from after_hours import domain_events, removals, storage
 from after_hours.database import Database, Row
@@ -36,6 +38,15 @@ type Reason = Literal[
     "UPLOAD_TIMED_OUT", "PROCESSING_FAILED",
 ]  # fmt: skip
 
+PhotoUrl = Annotated[
+    str | None,
+    Field(
+        description="Valid for two hours at least, and the same address for up to an hour, so that it can be cached by "
+        "it."
+    ),
+]
+ThumbnailUrl = Annotated[str | None, Field(description="The same photo, small. Valid as `photoUrl` is.")]
+
 
 class Upload(ResponseModel):
     """A form to post to `url`: the `fields`, then the file. `Content-Type` may be changed to another image type."""
@@ -52,9 +63,9 @@ class Photo(ResponseModel):
 
     photo_id: UUID | None
     status: Status
-    reason: Reason | None
-    photo_url: str | None
-    thumbnail_url: str | None
+    reason: Reason | None = Field(description="Why the status is rejected or failed.")
+    photo_url: PhotoUrl
+    thumbnail_url: ThumbnailUrl
     requested_at: datetime | None
 
 

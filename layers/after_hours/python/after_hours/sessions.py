@@ -42,10 +42,12 @@ class DeviceFingerprint(RequestModel):
 class StartSession(RequestModel):
     """`latitude` and `longitude` in degrees (WGS 84), captured once; never 0, 0, which a broken sensor reports."""
 
-    duration: Minutes
+    duration: Minutes = Field(description="Minutes.")
     latitude: Latitude
     longitude: Longitude
-    device_fingerprint: DeviceFingerprint | None = None
+    device_fingerprint: DeviceFingerprint | None = Field(
+        default=None, description="What the phone says about itself; every part may be left out."
+    )
 
     @model_validator(mode="after")
     def _not_null_island(self) -> "StartSession":
@@ -58,15 +60,17 @@ class StartSession(RequestModel):
 
 
 class ExtendSession(RequestModel):
-    additional_minutes: Minutes
+    additional_minutes: Minutes = Field(description="Minutes, added to the planned end.")
 
 
 class Session(ResponseModel):
     id: UUID
     started_at: datetime
-    expires_at: datetime
-    duration_minutes: int
-    remaining_seconds: int
+    expires_at: datetime = Field(description="The planned end.")
+    duration_minutes: int = Field(description="From the start to the planned end, extensions included.")
+    remaining_seconds: int = Field(
+        description="At the time of this answer, by the server's clock: count down from here. 0 when it is over."
+    )
 
 
 class EndedSession(Session):
@@ -74,7 +78,7 @@ class EndedSession(Session):
 
 
 class ExtendedSession(Session):
-    extended_by_minutes: int
+    extended_by_minutes: int = Field(description="By this call.")
 
 
 _ANSWER_COLUMNS = """
