@@ -98,7 +98,9 @@ def aws() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def deployed(migrated: postgres.Database, aws: str) -> dict[str, str]:
     """What the deployment makes: the secrets and the schedule group. Returns the functions' environment."""
-    access = {"endpoint_url": aws, "region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}
+    access: Any = {
+        "endpoint_url": aws, "region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "b",
+    }  # fmt: skip
     secrets = boto3.client("secretsmanager", **access)
     r2 = {"endpointUrl": aws, "bucket": R2_BUCKET, "accessKeyId": "c", "secretAccessKey": "d"}
     app = {"jwtSecret": JWT_SECRET, "locationKey": LOCATION_KEY, "r2": r2}
@@ -120,7 +122,7 @@ def client(deployed: dict[str, str]) -> Callable[[str], Any]:
 
     def make(service: str) -> Any:
         return boto3.client(
-            service,  # type: ignore[call-overload]
+            service,
             endpoint_url=deployed["AWS_ENDPOINT_URL"],
             region_name="us-east-1",
             aws_access_key_id="a",
