@@ -1,14 +1,15 @@
 # Everything that is needed is installed by the targets themselves, below this folder: `make run` in a fresh clone is enough.
 PYTHON ?= $(firstword $(shell command -v python3.13 python3))
-UV := uv==0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python -m
+# On Lambda the layer puts the package on the path.
+LAYER := layers/after_hours/python
 
 # node and npm come with the virtual environment, too.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-PYTHON_REQUIREMENTS := requirements.txt $(wildcard layers/*/requirements.txt functions/*/requirements.txt)
+PYTHON_LOCK := requirements.lock
 MINISTACK_REQUIREMENTS := local/ministack-requirements.txt
 
 PYTHON_READY := $(VENV)/.ready
@@ -18,34 +19,51 @@ EVERYTHING := $(PYTHON_READY) $(NODE_READY) $(MINISTACK_READY)
 
 .DEFAULT_GOAL := help
 # What `make synth` shows the templates for, when nothing else is said.
+# What the apps that are out were made for.
+BASE ?= origin/main
 DATABASE_SECRET_ARN ?= arn:aws:secretsmanager:eu-west-1:123456789012:secret:example-a1B2c3
 
-.PHONY: help setup run test demo invoke redrive lint format bench openapi synth
+.PHONY: help setup run test demo invoke redrive lint format bench openapi compatible synth coverage lock clean
 
-help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+# A target's help begins with who uses it; developers, when it says nothing.
+help: ## newcomer: Show this list
+	@awk -F ':.*## ' ' \
+		/^[a-z-]+:.*## / { \
+			who = match($$2, /^(newcomer|tester|developer|ops): /) ? substr($$2, 1, RLENGTH - 2) : "developer"; \
+			sub(/^(newcomer|tester|developer|ops): /, "", $$2); \
+			lines[who] = lines[who] sprintf("  make %-11s %s\n", $$1, $$2) \
+		} \
+		END { \
+			print "For newcomers\n" lines["newcomer"] "\nFor testers\n" lines["tester"]; \
+			printf "For developers\n%s\nFor ops\n%s", lines["developer"], lines["ops"] \
+		}' $(MAKEFILE_LIST)
 
-setup: $(EVERYTHING) ## Install everything, below this folder
+setup: $(EVERYTHING) ## newcomer: Install everything, below this folder
 
-run: $(EVERYTHING) ## Run the whole system on this machine until Ctrl-C
+run: $(EVERYTHING) ## newcomer: Run the whole system on this machine until Ctrl-C
 	@$(RUN) local.run
 
-demo: $(PYTHON_READY) ## Play the whole story against the running system
+demo: $(PYTHON_READY) ## newcomer: Play the whole story against the running system
 	@$(RUN) local.demo
 
-invoke: $(PYTHON_READY) ## Send a sample event: make invoke FUNCTION=start_session [EVENT=valid]
+invoke: $(PYTHON_READY) ## tester: Send a sample event: make invoke FUNCTION=start_session [EVENT=valid]
 	@$(RUN) local.invoke "$(FUNCTION)" $(if $(EVENT),"$(EVENT)")
 
 test: $(EVERYTHING) ## Run every test
 	$(RUN) pytest
 
-redrive: $(PYTHON_READY) ## Send back what a dead-letter queue holds: make redrive QUEUE=<its url>
-	@$(RUN) infra.redrive "$(QUEUE)"
+redrive: $(PYTHON_READY) ## ops: Send back what a dead-letter queue holds: make redrive QUEUE=<its url>
+	@$(RUN) ops.redrive "$(QUEUE)"
 
-lint: $(PYTHON_READY) ## Check format, style and types; changes nothing
+lint: $(PYTHON_READY) ## Check format, style, types and new migrations; changes nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	@PYTHONPATH=$(LAYER) $(RUN) ops.check_migrations
+
+coverage: $(EVERYTHING) ## Run the tests that need no deployed stack, and hold branch coverage to its floor
+	$(BIN)/coverage run -m pytest tests/unit tests/integration tests/infra
+	$(BIN)/coverage report
 
 format: $(PYTHON_READY) ## Format, and correct what can be corrected
 	$(BIN)/ruff format .
@@ -55,18 +73,31 @@ bench: $(EVERYTHING) ## Measure what the design promises
 	@$(RUN) benchmarks
 
 openapi: $(PYTHON_READY) ## Write docs/openapi.json anew
-	@$(RUN) infra.openapi
+	@PYTHONPATH=$(LAYER) $(RUN) contract
 
-synth: $(PYTHON_READY) $(NODE_READY) ## Write the CloudFormation template to cdk.out: make synth [DATABASE_SECRET_ARN=…]
+compatible: $(PYTHON_READY) ## Refuse a docs/openapi.json that breaks apps: make compatible [BASE=origin/main]
+	@PYTHONPATH=$(LAYER) $(RUN) contract --against "$(BASE)"
+
+synth: $(PYTHON_READY) $(NODE_READY) ## ops: Write the CloudFormation template to cdk.out: make synth [DATABASE_SECRET_ARN=…]
 	@node_modules/.bin/cdk synth --quiet -c databaseSecretArn="$(DATABASE_SECRET_ARN)"
 
-$(PYTHON_READY): $(PYTHON_REQUIREMENTS)
+lock: $(PYTHON_READY) ## Write requirements.lock anew, with what the requirements name and all that it needs
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-annotate \
+		--custom-compile-command "make lock" --output-file $(PYTHON_LOCK) requirements.txt
+
+clean: ## Remove what was built, synthesized, measured and cached; what is installed and what runs stays
+	rm -rf .bench .build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache cdk.out
+	find . -name __pycache__ -not -path './.venv/*' -not -path './.local/*' -not -path './node_modules/*' \
+		-prune -exec rm -rf {} +
+
+$(PYTHON_READY): $(PYTHON_LOCK)
 	@echo "Installing the Python environment into $(VENV) (a minute or so)…"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' \
 		|| { echo "$(VENV) is not Python 3.13. Remove it, or name one: make PYTHON=/path/to/python3.13"; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements.txt
+	@sed -n '/^uv==/,/[^\\]$$/p' $(PYTHON_LOCK) > $(VENV)/uv.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(VENV)/uv.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement $(PYTHON_LOCK)
 	@touch $@
 
 $(NODE_READY): package.json package-lock.json $(PYTHON_READY)

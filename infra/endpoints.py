@@ -4,32 +4,49 @@ A row's function lives in `functions/<function>/handler.py`. Nothing here needs 
 """
 
 from dataclasses import dataclass
+from enum import Enum
 
 PREFIX = "/api/after-hours"
 
 
+class Right(Enum):
+    """What an endpoint's function may do on AWS, beside what every function may: log, and read its secrets."""
+
+    MOVE_SCHEDULES = "create and update schedules of sessions"
+    DELETE_SCHEDULES = "delete schedules of sessions"
+    PUBLISH = "put domain events on the bus"
+    SIGN_UPLOADS = "sign forms that put an object into the upload bucket"
+    DELETE_UPLOADS = "delete objects of the upload bucket"
+
+
 @dataclass(frozen=True)
 class Endpoint:
-    """One route of the API and the one function that answers it; the path is relative to PREFIX."""
+    """One route of the API, the one function that answers it, and its rights; the path is relative to PREFIX."""
 
     method: str
     path: str
     function: str
+    may: tuple[Right, ...] = ()
 
 
 ENDPOINTS = (
     Endpoint("POST", "/profile", "create_profile"),
     Endpoint("GET", "/profile", "get_profile"),
     Endpoint("PATCH", "/profile", "update_profile"),
-    Endpoint("DELETE", "/profile", "delete_profile"),
-    Endpoint("POST", "/profile/photo", "request_photo_upload"),
+    Endpoint(
+        "DELETE",
+        "/profile",
+        "delete_profile",
+        may=(Right.DELETE_SCHEDULES, Right.PUBLISH, Right.DELETE_UPLOADS),
+    ),
+    Endpoint("POST", "/profile/photo", "request_photo_upload", may=(Right.SIGN_UPLOADS,)),
     Endpoint("GET", "/profile/photo", "get_photo"),
-    Endpoint("DELETE", "/profile/photo", "delete_photo"),
+    Endpoint("DELETE", "/profile/photo", "delete_photo", may=(Right.DELETE_UPLOADS,)),
     Endpoint("POST", "/preferences", "create_preferences"),
     Endpoint("GET", "/preferences", "get_preferences"),
     Endpoint("PATCH", "/preferences", "update_preferences"),
-    Endpoint("POST", "/session/start", "start_session"),
-    Endpoint("POST", "/session/end", "end_session"),
-    Endpoint("POST", "/session/extend", "extend_session"),
+    Endpoint("POST", "/session/start", "start_session", may=(Right.MOVE_SCHEDULES, Right.PUBLISH)),
+    Endpoint("POST", "/session/end", "end_session", may=(Right.DELETE_SCHEDULES, Right.PUBLISH)),
+    Endpoint("POST", "/session/extend", "extend_session", may=(Right.MOVE_SCHEDULES, Right.PUBLISH)),
     Endpoint("GET", "/session", "get_session"),
 )

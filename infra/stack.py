@@ -8,16 +8,11 @@ from infra.alarms import Alarms
 from infra.api import Api
 from infra.database import database_secret, migrate_before
 from infra.domain_events import DomainEvents
-from infra.endpoints import ENDPOINTS
+from infra.endpoints import ENDPOINTS, Right
 from infra.functions import METRICS_NAMESPACE, SERVICE, Functions, function_name
 from infra.photos import Photos, Uploads
 from infra.secrets import app_secret
 from infra.sessions import Scheduling, Sessions
-
-# What the endpoints do to a session decides what they may do to its schedules.
-_STARTS_OR_MOVES = ("start_session", "extend_session")
-_ENDS = ("end_session", "delete_profile")
-_REMOVES_PHOTOS = ("delete_photo", "delete_profile")
 
 
 class AfterHours(Stack):
@@ -51,19 +46,20 @@ class AfterHours(Stack):
         photos = Photos(self, functions=functions, uploads=uploads)
         api = Api(self, functions=endpoints)
 
-        for each in _STARTS_OR_MOVES:
-            scheduling.allow_putting(endpoints[each])
-            domain_events.allow_publishing(endpoints[each])
-        for each in _ENDS:
-            scheduling.allow_deleting(endpoints[each])
-            domain_events.allow_publishing(endpoints[each])
-        for each in _REMOVES_PHOTOS:
-            uploads.allow_removing(endpoints[each])
+        grant = {
+            Right.MOVE_SCHEDULES: scheduling.allow_putting,
+            Right.DELETE_SCHEDULES: scheduling.allow_deleting,
+            Right.PUBLISH: domain_events.allow_publishing,
+            Right.SIGN_UPLOADS: uploads.allow_signing,
+            Right.DELETE_UPLOADS: uploads.allow_removing,
+        }
+        for endpoint in ENDPOINTS:
+            for right in endpoint.may:
+                grant[right](endpoints[endpoint.function])
         uploads.allow_removing(sessions.sweep)
         jobs = (sessions.expire, sessions.sweep, photos.process)
         for function in jobs:
             domain_events.allow_publishing(function)
-        uploads.allow_signing(endpoints["request_photo_upload"])
 
         migrate_before(*endpoints.values(), *jobs, sessions, photos, api, functions=functions, secret=database)
         Alarms(

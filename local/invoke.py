@@ -3,32 +3,28 @@
 import base64
 import json
 import sys
-from pathlib import Path
 
 import boto3
 
 from local import aws
-from local.place import REPOSITORY, Problem, command_line
+from local.place import Problem, command_line
+from local.samples import Sample, samples
 from local.stack import Stack
 
-_EVENTS = REPOSITORY / "events"
-# The samples hold this in a token's place, for a token is good for a day only.
-_SAMPLE_TOKEN = "SAMPLE_TOKEN"  # noqa: S105
 
-
-def sample(function: str, event: str) -> Path:
-    """The file of a sample event; Problem, naming the choices, when there is none."""
-    choices = {folder.name: sorted(file.stem for file in folder.glob("*.json")) for folder in _EVENTS.glob("*/")}
+def sample(function: str, event: str) -> Sample:
+    """Return a sample event. Raises `Problem`, naming the choices, when there is none."""
+    choices = samples()
     if function not in choices:
         raise Problem(f"There is no function {function!r}. Say FUNCTION= one of: {', '.join(sorted(choices))}")
     if event not in choices[function]:
-        raise Problem(f"{function} has no sample {event!r}. Say EVENT= one of: {', '.join(choices[function])}")
-    return _EVENTS / function / f"{event}.json"
+        raise Problem(f"{function} has no sample {event!r}. Say EVENT= one of: {', '.join(sorted(choices[function]))}")
+    return choices[function][event]
 
 
 def invoke(stack: Stack, function: str, event: str) -> bool:
     """Send the sample to the function and print what came of it; whether the function ran to its end."""
-    payload = sample(function, event).read_text().replace(_SAMPLE_TOKEN, stack.users["entitled"].token)
+    payload = sample(function, event).text(stack.users["entitled"].token)
     answer = boto3.client("lambda", **stack.aws).invoke(
         FunctionName=stack.functions[function], Payload=payload.encode(), LogType="Tail"
     )

@@ -1,4 +1,4 @@
-"""Load a function's handler as Lambda does, and the sample events that testers send to it."""
+"""Load a function's handler as Lambda does, and make the events that API Gateway sends to it."""
 
 import json
 from dataclasses import dataclass
@@ -9,8 +9,6 @@ from typing import Any
 from uuid import uuid4
 
 REPOSITORY = Path(__file__).parent.parent
-EVENTS = REPOSITORY / "events"
-SAMPLE_TOKEN = "SAMPLE_TOKEN"
 
 
 @dataclass(frozen=True)
@@ -49,8 +47,3 @@ def http_event(*, token: str | None = None, body: Any = None, **overrides: Any) 
     if body is not None:
         event["body"] = body if isinstance(body, str) else json.dumps(body)
     return event | overrides
-
-
-def sample_event(function: str, name: str, token: str) -> Any:
-    text = (EVENTS / function / f"{name}.json").read_text()
-    return json.loads(text.replace(SAMPLE_TOKEN, token))

@@ -50,7 +50,6 @@ ALTER TABLE after_hours_domain_events
     ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
 COMMENT ON COLUMN after_hours_domain_events.due_at IS
     'When the sweep may publish the event: after the lease of whoever is at it, or after a backoff.';
-CREATE INDEX after_hours_domain_events_due ON after_hours_domain_events (due_at);
 
 CREATE FUNCTION after_hours_utc(moment TIMESTAMPTZ) RETURNS TEXT
 LANGUAGE sql STABLE AS $$
@@ -113,7 +112,6 @@ COMMENT ON FUNCTION after_hours_entitlements IS
 
 DELETIONS = """
 ALTER TABLE after_hours_removals ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
-CREATE INDEX after_hours_removals_due_in_store ON after_hours_removals (store, due_at);
 
 CREATE FUNCTION after_hours_must_go(stores TEXT[], keys TEXT[], lease INTERVAL) RETURNS SETOF after_hours_removals
 LANGUAGE sql AS $$

@@ -4,7 +4,7 @@ Each is built CONCURRENTLY: the main app goes on reading and writing, however lo
 """
 
 from after_hours.observability import logger
-from alembic import context, op
+from alembic import op
 from sqlalchemy import text
 
 revision = "0009"
@@ -29,6 +29,8 @@ INDEXES = {
     "after_hours_sessions_retained": """
         after_hours_sessions (coalesce(last_referenced_at, ended_at)) WHERE ended_at IS NOT NULL
     """,
+    "after_hours_domain_events_due": "after_hours_domain_events (due_at)",
+    "after_hours_removals_due_in_store": "after_hours_removals (store, due_at)",
     "after_hours_photo_uploads_superseded": "after_hours_photo_uploads (forget_at) WHERE forget_at IS NOT NULL",
 }
 
@@ -56,11 +58,11 @@ UNINDEXED = """
 
 
 def upgrade() -> None:
-    with context.get_context().autocommit_block():
+    with op.get_context().autocommit_block():
         op.execute("SET lock_timeout = 0")  # a build waits for transactions that are older; it holds up nobody
         for name, definition in INDEXES.items():
             _build(name, definition)
-        if op.get_bind().scalar(text(OWN_DEVICES)):
+        if op.get_bind().execute(text(OWN_DEVICES)).scalar():
             for name, definition in DEVICE_INDEXES.items():
                 _build(name, definition)
         op.execute("RESET lock_timeout")
@@ -69,6 +71,6 @@ def upgrade() -> None:
 
 
 def _build(name: str, definition: str) -> None:
-    if op.get_bind().scalar(text(INVALID), {"name": name}):
+    if op.get_bind().execute(text(INVALID), {"name": name}).scalar():
         op.execute(f"DROP INDEX CONCURRENTLY {name}")
     op.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {definition}")

@@ -180,7 +180,7 @@ def test_nothing_runs_and_it_says_so(tmp_path: Path) -> None:
 @contextmanager
 def _starting(place: Place) -> Iterator[subprocess.Popen[str]]:
     """A `make run` in a place of its own, surely gone at the end."""
-    command = [sys.executable, "-m", "local.run", "--place", place.root]
+    command = [sys.executable, "-m", "local.run", "--place", str(place.root)]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as run:
         try:
             yield run

@@ -186,7 +186,7 @@ def test_r2_down_then_a_dead_letter_then_redriven_and_ready(member: Caller, stac
         assert status(member)["reason"] == "PROCESSING_FAILED"
         assert keys(stack, stack.upload_bucket, member)
     redriven = subprocess.run(
-        [sys.executable, "-m", "infra.redrive", stack.photo_dead_letters_url],
+        [sys.executable, "-m", "ops.redrive", stack.photo_dead_letters_url],
         cwd=REPOSITORY,
         env=aws.command_line_environment(stack.aws_endpoint_url),
         capture_output=True,

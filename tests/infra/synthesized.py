@@ -91,7 +91,8 @@ class Synthesized:
             }
 
     def role_of(self, function: str) -> str:
-        return self.functions[function]["Properties"]["Role"]["Fn::GetAtt"][0]
+        role: str = self.functions[function]["Properties"]["Role"]["Fn::GetAtt"][0]
+        return role
 
 
 def readable(value: Any) -> str:
@@ -101,7 +102,7 @@ def readable(value: Any) -> str:
             return f"<{name}>"
         case {"Fn::GetAtt": path}:
             return f"<{'.'.join(path)}>"
-        case {"Fn::Join": [separator, parts]}:
+        case {"Fn::Join": [str() as separator, parts]}:
             return separator.join(readable(part) for part in parts)
         case str():
             return value

@@ -9,7 +9,8 @@ from tests.infra.synthesized import Synthesized
 def _function_of(aws: Synthesized, route: dict[str, Any]) -> str:
     integration = route["Target"]["Fn::Join"][1][1]["Ref"]
     function = aws.template["Resources"][integration]["Properties"]["IntegrationUri"]["Fn::GetAtt"][0]
-    return aws.template["Resources"][function]["Properties"]["FunctionName"]
+    name: str = aws.template["Resources"][function]["Properties"]["FunctionName"]
+    return name
 
 
 def test_every_row_of_the_table_is_one_route_to_its_own_function(aws: Synthesized) -> None:

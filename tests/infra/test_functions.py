@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.endpoints import ENDPOINTS
+from infra.endpoints import ENDPOINTS, Right
 from tests.infra.synthesized import Synthesized
 
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
@@ -15,13 +15,14 @@ REMOVING = {"s3:DeleteObject"}
 BASE = LOGS | {"secretsmanager:GetSecretValue"}
 DEAD_LETTERS = {"sqs:SendMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"}
 
-RIGHTS = {endpoint.function: BASE for endpoint in ENDPOINTS} | {
-    "start_session": BASE | PUTTING | PUBLISHING,
-    "extend_session": BASE | PUTTING | PUBLISHING,
-    "end_session": BASE | DELETING | PUBLISHING,
-    "delete_profile": BASE | DELETING | PUBLISHING | REMOVING,
-    "request_photo_upload": BASE | {"s3:PutObject"},
-    "delete_photo": BASE | REMOVING,
+ACTIONS = {
+    Right.MOVE_SCHEDULES: PUTTING,
+    Right.DELETE_SCHEDULES: DELETING,
+    Right.PUBLISH: PUBLISHING,
+    Right.SIGN_UPLOADS: {"s3:PutObject"},
+    Right.DELETE_UPLOADS: REMOVING,
+}
+RIGHTS = {endpoint.function: BASE.union(*(ACTIONS[right] for right in endpoint.may)) for endpoint in ENDPOINTS} | {
     "process_photo": BASE | PUBLISHING | REMOVING | DEAD_LETTERS | {"s3:GetObject", "s3:ListBucket"},
     "expire_session": BASE | PUTTING | PUBLISHING | DEAD_LETTERS,
     "sweep": BASE | PUTTING | DELETING | PUBLISHING | REMOVING | {"scheduler:ListSchedules"},

@@ -1,8 +1,9 @@
 """What photos arrive in, and what happens to those that cannot be made."""
 
+import re
 from typing import Any
 
-from after_hours import photos
+from after_hours import uploads
 
 from tests.infra.synthesized import Resource, Synthesized
 
@@ -66,7 +67,8 @@ def test_process_photo_has_its_own_size_and_cannot_take_the_account_s_concurrenc
 
 
 def test_an_upload_is_leased_for_as_long_as_its_function_may_run(aws: Synthesized) -> None:
-    assert aws.functions["process_photo"]["Properties"]["Timeout"] == photos.LEASE_SECONDS
+    [seconds] = re.findall(r"leased_until = now\(\) \+ interval '(\d+) seconds'", uploads._CLAIM)
+    assert aws.functions["process_photo"]["Properties"]["Timeout"] == int(seconds)
 
 
 def test_a_photo_that_cannot_be_made_becomes_a_dead_letter(aws: Synthesized) -> None:

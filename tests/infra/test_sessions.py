@@ -7,7 +7,8 @@ from tests.infra.synthesized import Synthesized
 
 
 def _environment(aws: Synthesized) -> dict[str, Any]:
-    return aws.functions["start_session"]["Properties"]["Environment"]["Variables"]
+    variables: dict[str, Any] = aws.functions["start_session"]["Properties"]["Environment"]["Variables"]
+    return variables
 
 
 def test_the_scheduler_role_invokes_expire_session_and_nothing_else(aws: Synthesized) -> None:

@@ -28,7 +28,8 @@ def test_the_stage_changes_the_platform_and_nothing_else(aws: Synthesized, local
         text = json.dumps(template, sort_keys=True)
         # What follows from the platform: keys of the code's archives, and the version that is named after its content.
         text = re.sub(r"[0-9a-f]{64}\.zip", "<archive>", text)
-        return json.loads(re.sub(r"CurrentVersion\w+", "<version>", text))
+        same: dict[str, Any] = json.loads(re.sub(r"CurrentVersion\w+", "<version>", text))
+        return same
 
     assert comparable(json.loads(json.dumps(aws.template))) == comparable(json.loads(json.dumps(local.template)))
 

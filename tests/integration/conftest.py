@@ -100,12 +100,9 @@ def aws_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def deployed(migrated: postgres.Database, aws_url: str) -> dict[str, str]:
     """What the deployment makes: the secrets and the schedule group. Returns the functions' environment."""
-    access = {
-        "endpoint_url": aws_url,
-        "region_name": "us-east-1",
-        "aws_access_key_id": "a",
-        "aws_secret_access_key": "b",
-    }
+    access: Any = {
+        "endpoint_url": aws_url, "region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "b",
+    }  # fmt: skip
     secrets = boto3.client("secretsmanager", **access)
     r2 = {"endpointUrl": aws_url, "bucket": R2_BUCKET, "accessKeyId": "c", "secretAccessKey": "d"}
     app = {"jwtSecret": JWT_SECRET, "locationKey": LOCATION_KEY, "r2": r2}
@@ -127,7 +124,7 @@ def client(deployed: dict[str, str]) -> Callable[[str], Any]:
 
     def make(service: str) -> Any:
         return boto3.client(
-            service,  # type: ignore[call-overload]
+            service,
             endpoint_url=deployed["AWS_ENDPOINT_URL"],
             region_name="us-east-1",
             aws_access_key_id="a",

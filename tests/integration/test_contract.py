@@ -8,13 +8,14 @@ import pytest
 from after_hours import auth, config
 from jsonschema import Draft202012Validator
 
-from infra import openapi
+from contract import document as contract_document
+from contract.compatibility import resolved
 from infra.endpoints import ENDPOINTS, Endpoint
 from local import postgres
 from local.members import Member, token
-from tests.handlers import sample_event
-from tests.integration.conftest import JWT_SECRET, UNREACHABLE, Answer, send, start_cold
-from tests.integration.test_events import HTTP
+from local.samples import Sample, samples
+from tests import states
+from tests.integration.conftest import JWT_SECRET, UNREACHABLE, UPLOAD_BUCKET, Answer, send, start_cold
 
 type Json = dict[str, Any]
 type Rows = Callable[..., Any]
@@ -22,12 +23,13 @@ type Rows = Callable[..., Any]
 FORMATS = Draft202012Validator.FORMAT_CHECKER
 BY_FUNCTION = {endpoint.function: endpoint for endpoint in ENDPOINTS}
 UNDOCUMENTED_HEADERS = {"content-type", "cache-control"}
+SAMPLES = [sample for endpoint in ENDPOINTS for sample in samples().get(endpoint.function, {}).values()]
 OFTEN = 12  # more often than any limit allows: ten photos may be uploaded in an hour
 
 
 @pytest.fixture(scope="module")
 def document() -> Json:
-    return openapi.document()
+    return contract_document.document()
 
 
 def operation_of(document: Json, endpoint: Endpoint) -> Json:
@@ -43,7 +45,7 @@ def validate(document: Json, part: Json, body: Any) -> None:
 def check(document: Json, endpoint: Endpoint, answer: Answer) -> None:
     responses = operation_of(document, endpoint)["responses"]
     assert str(answer.status) in responses, answer
-    documented = openapi.resolved(document, responses[str(answer.status)])
+    documented = resolved(document, responses[str(answer.status)])
     assert answer.headers.keys() - UNDOCUMENTED_HEADERS == {name.lower() for name in documented.get("headers", {})}
     if "content" in documented:
         validate(document, documented, answer.body)
@@ -56,16 +58,15 @@ def test_formats_are_checked() -> None:
     assert {"date-time", "uuid"} <= FORMATS.checkers.keys()
 
 
-@pytest.mark.parametrize("sample", HTTP)
-def test_a_sample_gets_a_documented_answer(document: Json, people: Any, rows: Rows, sample: str) -> None:
-    state, *_ = HTTP[sample]
-    if state:
-        rows(state)
-    function, name = sample.split("/")
-    event = sample_event(function, name, token("local-entitled", JWT_SECRET))
-    answer = send(function, event)
-    check(document, BY_FUNCTION[function], answer)
-    request = operation_of(document, BY_FUNCTION[function]).get("requestBody")
+@pytest.mark.parametrize("sample", SAMPLES, ids=str)
+def test_a_sample_gets_a_documented_answer(
+    document: Json, people: dict[str, Member], rows: Rows, s3: Any, sample: Sample
+) -> None:
+    states.prepare(sample.expected.given, rows=rows, s3=s3, bucket=UPLOAD_BUCKET)
+    event = sample.event(token(people[sample.expected.member].id, JWT_SECRET))
+    answer = send(sample.function, event)
+    check(document, BY_FUNCTION[sample.function], answer)
+    request = operation_of(document, BY_FUNCTION[sample.function]).get("requestBody")
     if request and answer.status < 400:
         validate(document, request, json.loads(event["body"]))
 
@@ -76,29 +77,27 @@ def documented_answers(document: Json, endpoint: Endpoint) -> Iterator[tuple[int
         if int(status) < 400:
             yield int(status), None
             continue
-        schema = openapi.resolved(document, response)["content"]["application/json"]["schema"]
+        schema = resolved(document, response)["content"]["application/json"]["schema"]
         for error in schema.get("oneOf", [schema]):
-            yield int(status), openapi.resolved(document, error)["properties"]["code"]["const"]
+            yield int(status), resolved(document, error)["properties"]["code"]["const"]
 
 
 @pytest.fixture
 def provoked(
-    people: dict[str, Member], rows: Rows, migrated: postgres.Database, monkeypatch: pytest.MonkeyPatch
+    people: dict[str, Member], rows: Rows, s3: Any, migrated: postgres.Database, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], Iterator[Answer]]:
     """Send the valid sample as everyone, in every state, again and again, and while something else is broken."""
 
     def provoke(function: str) -> Iterator[Answer]:
-        assert f"{function}/valid" in HTTP, "it has no valid sample event yet"
+        valid = samples()[function]["valid"]
 
         def event(who: str = "entitled") -> Json:
-            sample: Json = sample_event(function, "valid", token(people[who].id, JWT_SECRET))
+            sample: Json = valid.event(token(people[who].id, JWT_SECRET))
             return sample
 
         for who in people.keys() - {"entitled"}:  # nobody has a profile, and some may not have one
             yield send(function, event(who))
-        state, *_ = HTTP[f"{function}/valid"]
-        if state:
-            rows(state)
+        states.prepare(valid.expected.given, rows=rows, s3=s3, bucket=UPLOAD_BUCKET)
         for _ in range(OFTEN):
             yield send(function, event())
         yield send(function, event() | {"headers": {}})

@@ -19,7 +19,7 @@ CREATED_PREFERENCES = {
     "maxAge": 99,
     "sexualOrientation": "Straight",
 }
-ENUMS = {
+ENUMS: dict[str, set[str | None]] = {
     "seekingGender": {"Any", "Male", "Female", "Non-binary"},
     "sexualOrientation": {"Straight", "Gay", "Bisexual", "Pansexual", "Queer", "Other", None},
 }
@@ -168,7 +168,7 @@ class Phone(RuleBasedStateMachine):
 
 def test_phones_and_model_agree(call: Callable[..., Answer]) -> None:
     phone = type("Phone", (Phone,), {"call": staticmethod(call)})
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         phone,
         settings=settings(
             max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)

@@ -98,7 +98,7 @@ def r2_outage(monkeypatch: pytest.MonkeyPatch) -> Callable[[], AbstractContextMa
         raise StorageUnavailable("down")
 
     class Down(storage.Bucket):
-        get = put = delete = down  # type: ignore[assignment]
+        get = put = delete = down
 
     @contextmanager
     def outage() -> Iterator[None]:
@@ -123,7 +123,7 @@ def photo(call: Call) -> dict[str, Any]:
 
 def shown(call: Call) -> str | None:
     """The id of the photo that the profile shows."""
-    url = call("get_profile").body["profile"]["photoUrl"]
+    url: str | None = call("get_profile").body["profile"]["photoUrl"]
     return url and urlsplit(url).path.rsplit("/", 1)[1].removesuffix(".jpg")
 
 
@@ -663,7 +663,7 @@ def test_an_address_stays_the_same_for_an_hour_and_is_good_for_two_more(
     environment: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def address(now: int) -> str:
-        monkeypatch.setattr(storage.time, "time", lambda: now)
+        monkeypatch.setattr("after_hours.storage.time.time", lambda: now)
         return storage.photo_address("k.jpg")
 
     start = 1_795_557_600
@@ -680,7 +680,7 @@ def test_addresses_are_those_that_boto3_would_sign(
     environment: None, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     now = 1_795_557_600
-    monkeypatch.setattr(storage.time, "time", lambda: now)
+    monkeypatch.setattr("after_hours.storage.time.time", lambda: now)
     moment = datetime.fromtimestamp(now, tz=datetime.fromisoformat("2026-01-01T00:00:00Z").tzinfo)
     for module in ("botocore.auth", "botocore.signers"):
         monkeypatch.setattr(f"{module}.get_current_datetime", lambda: moment.replace(tzinfo=None), raising=False)

@@ -193,7 +193,7 @@ def test_the_database_itself_refuses(call: Call, rows: Rows, values: str) -> Non
         rows(f"UPDATE after_hours_preferences SET {values}")
 
 
-NOT_INTEGERS = ("25", 25.0, 25.5, True, [25], {}, None, 10**400)
+NOT_INTEGERS: tuple[Any, ...] = ("25", 25.0, 25.5, True, [25], {}, None, 10**400)
 BAD: dict[str, tuple[Any, ...]] = {
     "seekingGender": ("male", "Non-Binary", "", "any", None, 1, True, [], ["Male"], {}, "\0", "\ud800", "Male\0"),
     "maxDistanceKm": (*NOT_INTEGERS, 0, 201, -1),

@@ -199,9 +199,13 @@ def received(database: Database, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The sizes, as text, of all results that the database hands out from now on."""
     sizes: list[int] = []
     run = database._run
-    monkeypatch.setattr(
-        database, "_run", lambda *arguments: [result := run(*arguments), sizes.append(len(repr(result)))][0]
-    )
+
+    def measured(*arguments: Any) -> Any:
+        result = run(*arguments)
+        sizes.append(len(repr(result)))
+        return result
+
+    monkeypatch.setattr(database, "_run", measured)
     return sizes
 
 

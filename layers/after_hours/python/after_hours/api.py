@@ -12,7 +12,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn, Protocol, cast
+from typing import Any, NoReturn, Protocol, cast, overload
 
 from pydantic import BaseModel, ValidationError
 
@@ -75,16 +75,21 @@ def no_content() -> Response:
     return Response(204, {})
 
 
-def endpoint[Body: BaseModel](
-    *, body: type[Body] | None = None, entitled: bool = True
-) -> Callable[[Callable[[Request[Any]], Response]], LambdaHandler]:
+type Work[Body] = Callable[[Request[Body]], Response]
+
+
+@overload
+def endpoint(*, body: None = None, entitled: bool = True) -> Callable[[Work[None]], LambdaHandler]: ...
+@overload
+def endpoint[Body: BaseModel](*, body: type[Body], entitled: bool = True) -> Callable[[Work[Body]], LambdaHandler]: ...
+def endpoint(*, body: type[BaseModel] | None = None, entitled: bool = True) -> Callable[[Work[Any]], LambdaHandler]:
     """Make a Lambda handler for API Gateway's payload format 2.0 from a function of a `Request`.
 
     `body` is the model of the JSON body, where the endpoint takes one. `entitled=False` leaves out the access check,
     never authentication.
     """
 
-    def decorate(work: Callable[[Request[Any]], Response]) -> LambdaHandler:
+    def decorate(work: Work[Any]) -> LambdaHandler:
         @metrics.log_metrics
         @logger.inject_lambda_context(clear_state=True)
         def handler(event: Event, context: Any) -> Answer:  # noqa: ANN401, ARG001 (Lambda's signature)
@@ -118,9 +123,7 @@ def endpoint[Body: BaseModel](
     return decorate
 
 
-def _serve[Body: BaseModel](
-    event: Event, work: Callable[[Request[Any]], Response], body: type[Body] | None, *, entitled: bool
-) -> Response:
+def _serve(event: Event, work: Work[Any], body: type[BaseModel] | None, *, entitled: bool) -> Response:
     config.settings()
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     user_id = auth.authenticate(headers, config.app_secret.read().jwt_secret)

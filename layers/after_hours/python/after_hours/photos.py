@@ -1,8 +1,10 @@
 """A member's photo as it is shown, and taken down without a trace. How it comes to be: `uploads`."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
+
+from pydantic import Field
 
 from after_hours import deletions, storage
 from after_hours.database import Database, Row
@@ -18,15 +20,24 @@ type Reason = Literal[
     "UPLOAD_TIMED_OUT", "PROCESSING_FAILED",
 ]  # fmt: skip
 
+PhotoUrl = Annotated[
+    str | None,
+    Field(
+        description="Valid for two hours at least, and the same address for up to an hour, so that it can be cached by "
+        "it."
+    ),
+]
+ThumbnailUrl = Annotated[str | None, Field(description="The same photo, small. Valid as `photoUrl` is.")]
+
 
 class Photo(ResponseModel):
     """The newest upload, and the photo that is shown meanwhile: an older one, unless `status` is `ready`."""
 
     photo_id: UUID | None
     status: Status
-    reason: Reason | None
-    photo_url: str | None
-    thumbnail_url: str | None
+    reason: Reason | None = Field(description="Why the status is rejected or failed.")
+    photo_url: PhotoUrl
+    thumbnail_url: ThumbnailUrl
     requested_at: datetime | None
 
 

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from after_hours.database import Database, Row
 from after_hours.errors import InvalidRequest, PreferencesExist, PreferencesNotFound
-from after_hours.schema import Patch, RequestModel, ResponseModel
+from after_hours.schema import Patch, RequestModel, ResponseModel, without_default
 
 SeekingGender = Literal["Any", "Male", "Female", "Non-binary"]
 Orientation = Literal["Straight", "Gay", "Bisexual", "Pansexual", "Queer", "Other"]
@@ -31,11 +31,20 @@ _CROSSED = "The lowest age must not be above the highest"
 class CreatePreferences(RequestModel):
     """No field is required; what is not sent comes from the main profile, or is the default stated here."""
 
-    seeking_gender: SeekingGender = "Any"
+    seeking_gender: SeekingGender = Field(
+        default="Any",
+        description="Whom the member seeks. When absent on creation: whom the main profile's gender and preference "
+        "seek, else Any.",
+        json_schema_extra=without_default,
+    )
     max_distance_km: DistanceKm = 10
     min_age: Age = 18
     max_age: Age = 99
-    sexual_orientation: Orientation | None = None
+    sexual_orientation: Orientation | None = Field(
+        default=None,
+        description="The member's own; null for none. When absent on creation: the main profile's.",
+        json_schema_extra=without_default,
+    )
 
     @field_validator("max_age")
     @classmethod

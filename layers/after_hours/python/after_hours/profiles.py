@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from after_hours import photos
 from after_hours.database import Database, Row
@@ -26,7 +26,7 @@ type Description = Annotated[Text, AfterValidator(_description)] | None
 class CreateProfile(RequestModel):
     """`description` is trimmed; null and text of only white space mean none."""
 
-    description: Description = None
+    description: Description = Field(default=None, description=f"At most {MAX_DESCRIPTION} characters after trimming.")
 
 
 class UpdateProfile(CreateProfile, Patch):
@@ -35,12 +35,12 @@ class UpdateProfile(CreateProfile, Patch):
 
 class Profile(ResponseModel):
     user_id: str
-    name: str | None
-    age: int | None
+    name: str | None = Field(description="From the main profile, as it is now.")
+    age: int | None = Field(description="From the main profile, as it is now.")
     description: str | None
-    photo_url: str | None
-    thumbnail_url: str | None
-    photo_status: photos.Status
+    photo_url: photos.PhotoUrl
+    thumbnail_url: photos.ThumbnailUrl
+    photo_status: photos.Status = Field(description="Of the newest upload.")
     created_at: datetime
     updated_at: datetime
 

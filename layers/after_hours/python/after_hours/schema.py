@@ -10,6 +10,11 @@ MAX_REPORTED_ERRORS = 50  # a body of a million unknown fields must not make an 
 MAX_FIELD_NAME = 100
 
 
+def without_default(schema: dict[str, Any]) -> None:
+    """Say no default in the API's description, where what is absent is not filled with the model's default."""
+    schema.pop("default", None)
+
+
 class RequestModel(BaseModel):
     """A request body. Types are strict (`"30"`, `30.0` and `true` are not 30) and unknown fields are refused."""
 

@@ -64,10 +64,12 @@ class DeviceFingerprint(RequestModel):
 class StartSession(RequestModel):
     """`latitude` and `longitude` in degrees (WGS 84), captured once; never 0, 0, which a broken sensor reports."""
 
-    duration: Minutes
+    duration: Minutes = Field(description="Minutes.")
     latitude: Latitude
     longitude: Longitude
-    device_fingerprint: DeviceFingerprint | None = None
+    device_fingerprint: DeviceFingerprint | None = Field(
+        default=None, description="What the phone says about itself; every part may be left out."
+    )
 
     @model_validator(mode="after")
     def _not_null_island(self) -> "StartSession":
@@ -91,16 +93,22 @@ def _moment(text: object) -> datetime:
 class ExtendSession(RequestModel):
     """`expiresAt` is the end that the member saw, as a time with a UTC offset: the session must still end then."""
 
-    additional_minutes: Minutes
-    expires_at: Annotated[AwareDatetime, BeforeValidator(_moment)] | None = None
+    additional_minutes: Minutes = Field(description="Minutes, added to the planned end.")
+    expires_at: Annotated[AwareDatetime, BeforeValidator(_moment)] | None = Field(
+        default=None,
+        description="The end that the member saw, so that a call repeated after a lost answer extends once only: when "
+        "the session ends at another time, nothing is changed, and 409 SESSION_CHANGED carries it.",
+    )
 
 
 class Session(ResponseModel):
     id: UUID
     started_at: datetime
-    expires_at: datetime
-    duration_minutes: int
-    remaining_seconds: int
+    expires_at: datetime = Field(description="The planned end.")
+    duration_minutes: int = Field(description="From the start to the planned end, extensions included.")
+    remaining_seconds: int = Field(
+        description="At the time of this answer, by the server's clock: count down from here. 0 when it is over."
+    )
 
     @classmethod
     def of(cls, row: Row, **further: object) -> Self:
@@ -121,7 +129,7 @@ class EndedSession(Session):
 
 
 class ExtendedSession(Session):
-    extended_by_minutes: int
+    extended_by_minutes: int = Field(description="By this call.")
 
 
 _CURRENT = """

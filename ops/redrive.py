@@ -41,7 +41,7 @@ def redrive(queue_url: str) -> Redriven:
             )
             sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
             sent += 1
-            print(f"sent back to {record['requestContext']['functionArn']}", flush=True)  # noqa: T201
+            print(f"sent back to {record['requestContext']['functionArn']}", flush=True)
     return Redriven(sent, left)
 
 
@@ -49,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("queue_url", help="an output of the stack: PhotoDeadLettersUrl or SessionDeadLettersUrl")
     sent, left = redrive(parser.parse_args().queue_url)
-    print(f"{sent} events sent back, {left} messages left")  # noqa: T201
+    print(f"{sent} events sent back, {left} messages left")
 
 
 if __name__ == "__main__":

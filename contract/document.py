@@ -1,0 +1,139 @@
+"""The API's description for app developers, made from the code that serves it.
+
+Routes come from infra/endpoints.py, request bodies and who may call from the handlers, schemas from the models, errors
+from their classes, and the rest from `OPERATIONS`. tests/integration/test_contract.py compares it with real answers.
+"""
+
+import json
+import runpy
+import tomllib
+from collections.abc import Iterator
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from after_hours import errors
+from after_hours.api import LambdaHandler
+from after_hours.errors import ApiError
+from pydantic.alias_generators import to_camel
+
+from contract.components import Components, answer
+from contract.operations import OPERATIONS
+from infra.endpoints import ENDPOINTS, PREFIX, Endpoint
+
+REPOSITORY = Path(__file__).parent.parent
+FILE = REPOSITORY / "docs" / "openapi.json"
+
+type Json = dict[str, Any]
+
+ABOUT = """\
+After Hours is the timed mode of VLVT: a verified, paying, consenting member makes a separate profile and goes live for
+15, 30 or 60 minutes.
+
+**Calling.** Send the main app's token with every call. JSON in camelCase both ways. Types are strict (`"30"` and `30.0`
+are not 30), and unknown fields are refused. Times are UTC, ISO 8601, ending in `Z`.
+
+**Errors.** `error` is a sentence for the member, `code` is for the app to decide by. On 401 get a new token and call
+again. On 403 `code` is the first requirement that the member does not meet: Premium, then verification, then consent.
+On 429 and 503 wait `Retry-After` seconds and call again; but 503 `OUTCOME_UNKNOWN` means that the change may have been
+made: read what is there before you try again.
+
+**No `success` in the answer?** Then it is API Gateway's own, `{"message": …}`: 429 or 503 when it is too busy, 404 for
+a path or method that does not exist.
+"""
+
+
+class OutdatedTableError(Exception):
+    """`OPERATIONS` does not know an endpoint, or speaks of one that is gone."""
+
+
+def document() -> Json:
+    """Return the OpenAPI document. Raises `OutdatedTableError`."""
+    if difference := OPERATIONS.keys() ^ {endpoint.function for endpoint in ENDPOINTS}:
+        names = ", ".join(sorted(difference))
+        raise OutdatedTableError(f"OPERATIONS in contract/operations.py and infra/endpoints.py disagree on: {names}")
+    components = Components()
+    paths: Json = {}
+    for endpoint in ENDPOINTS:
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, components)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "After Hours",
+            "version": tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"],
+            "description": ABOUT,
+        },
+        "servers": [{"url": PREFIX, "description": "At the address that the deployment prints as ApiUrl."}],
+        "security": [{"token": []}],
+        "tags": [{"name": tag} for tag in dict.fromkeys(map(_tag, ENDPOINTS))],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "The main app's token.",
+                }
+            },
+            "responses": dict(sorted(components.responses.items())),
+            "schemas": dict(sorted(components.schemas.items())),
+        },
+    }
+
+
+def text(description: Json) -> str:
+    """Return a description as docs/openapi.json holds it."""
+    return json.dumps(description, indent=2, ensure_ascii=False) + "\n"
+
+
+def _operation(endpoint: Endpoint, components: Components) -> Json:
+    operation = OPERATIONS[endpoint.function]
+    handler: LambdaHandler = runpy.run_path(str(REPOSITORY / "functions" / endpoint.function / "handler.py"))["handler"]
+    made: Json = {
+        "operationId": to_camel(endpoint.function),
+        "tags": [_tag(endpoint)],
+        "summary": operation.summary,
+        "description": operation.description,
+    }
+    if handler.body:
+        schema = components.schema(handler.body, "validation")
+        made["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": schema, "example": _sample_body(endpoint.function)}},
+        }
+    success: Json = {"description": HTTPStatus(operation.status).phrase}
+    if operation.members:
+        members = {name: components.schema(kind, "serialization") for name, kind in operation.members.items()}
+        success["content"] = {"application/json": {"schema": answer(success=True, **members)}}
+    possible: dict[int, list[type[ApiError]]] = {}
+    for error in (*_common_errors(endpoint, handler), *operation.errors):
+        possible.setdefault(error.status, []).append(error)
+    made["responses"] = {
+        str(operation.status): success,
+        **{str(status): components.errors(status, possible[status]) for status in sorted(possible)},
+    }
+    return {name: value for name, value in made.items() if value}
+
+
+def _common_errors(endpoint: Endpoint, handler: LambdaHandler) -> Iterator[type[ApiError]]:
+    """Yield what the chain that every request goes through can answer."""
+    if handler.body:
+        yield errors.InvalidRequest
+    yield errors.Unauthorized
+    if handler.entitled:
+        yield from errors.AccessDenied.__subclasses__()
+        yield errors.AccessCheckFailed
+    yield errors.ServiceUnavailable
+    if endpoint.method != "GET":
+        yield errors.OutcomeUnknown
+    yield errors.InternalError
+
+
+def _sample_body(function: str) -> Any:  # noqa: ANN401 (JSON)
+    """Return the body of the sample event that testers send; a test runs it."""
+    return json.loads(json.loads((REPOSITORY / "events" / function / "valid.json").read_text())["body"])
+
+
+def _tag(endpoint: Endpoint) -> str:
+    return endpoint.path.split("/")[1]

@@ -1,0 +1,132 @@
+"""What each endpoint says of itself in the API's description: a row for each of infra/endpoints.py, by its function.
+
+Here stands only what no code says: what the operation is for, its success, and the errors that are its own. Request
+bodies and who may call are the handlers'; what a field means is said in the model; errors tell their own sentences.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from after_hours import errors, photos, preferences, profiles, sessions, uploads
+from after_hours.errors import ApiError
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What an endpoint does, its success, and the errors that are its own."""
+
+    summary: str
+    description: str
+    status: int
+    members: Mapping[str, Any] = field(default_factory=dict)  # beside `success`, with their types; none: no body
+    errors: Sequence[type[ApiError]] = ()
+
+
+OPERATIONS: Mapping[str, Operation] = {
+    "create_profile": Operation(
+        "Create the member's After Hours profile",
+        "Name and age are those of the main profile. Send `{}` for a profile without a description.",
+        201,
+        {"profile": profiles.Profile},
+        [errors.ProfileExists],
+    ),
+    "get_profile": Operation(
+        "Read the member's profile",
+        "",
+        200,
+        {"profile": profiles.Profile},
+        [errors.ProfileNotFound],
+    ),
+    "update_profile": Operation(
+        "Change the profile",
+        "Changes what is sent and nothing else.",
+        200,
+        {"profile": profiles.Profile},
+        [errors.ProfileNotFound],
+    ),
+    "delete_profile": Operation(
+        "Leave After Hours",
+        "Ends the live session, and deletes the profile, its photos and the preferences; preferences without a "
+        "profile, too. A token is enough: members who may no longer use After Hours can still leave it.",
+        204,
+        errors=[errors.ProfileNotFound],
+    ),
+    "request_photo_upload": Operation(
+        "Ask to send a photo",
+        "Answers a form. Post it to `url` as multipart/form-data before `expiresAt`: all of `fields` first, with "
+        "`Content-Type` as the file has it (JPEG, PNG, WebP, HEIC or HEIF), then the file as `file`. Then read the "
+        "photo until `status` is neither `pending` nor `processing`; meanwhile the photo before it is shown. "
+        "Ten uploads in an hour.",
+        201,
+        {"upload": uploads.UploadForm},
+        [errors.ProfileNotFound, errors.TooManyUploads],
+    ),
+    "get_photo": Operation(
+        "Read what became of the newest upload, and the photo that is shown",
+        "",
+        200,
+        {"photo": photos.Photo},
+        [errors.ProfileNotFound],
+    ),
+    "delete_photo": Operation(
+        "Take the photo off the profile",
+        "Also ends an upload that is under way. A token is enough.",
+        204,
+        errors=[errors.PhotoNotFound],
+    ),
+    "create_preferences": Operation(
+        "Create the member's preferences",
+        "Send `{}` to take everything from the main profile and the defaults. `minAge` may not be above `maxAge`.",
+        201,
+        {"preferences": preferences.Preferences},
+        [errors.PreferencesExist],
+    ),
+    "get_preferences": Operation(
+        "Read the member's preferences",
+        "",
+        200,
+        {"preferences": preferences.Preferences},
+        [errors.PreferencesNotFound],
+    ),
+    "update_preferences": Operation(
+        "Change the preferences",
+        "Changes what is sent and nothing else; defaults are not applied again. An age that is sent alone may not "
+        "cross the other one as it is stored.",
+        200,
+        {"preferences": preferences.Preferences},
+        [errors.PreferencesNotFound],
+    ),
+    "start_session": Operation(
+        "Go live",
+        "For 15, 30 or 60 minutes, from one place. The session ends by itself. A member has one live session at most: "
+        "`SESSION_ALREADY_ACTIVE` carries it. The exact location is never stored and never shown to anyone. Twelve "
+        "starts in an hour.",
+        201,
+        {"session": sessions.Session},
+        [errors.ProfileRequired, errors.SessionAlreadyActive, errors.TooManyStarts],
+    ),
+    "end_session": Operation(
+        "End the live session now",
+        "A token is enough: members who may no longer use After Hours can still end their session.",
+        200,
+        {"session": sessions.EndedSession},
+        [errors.NoActiveSession],
+    ),
+    "extend_session": Operation(
+        "Give the live session more time",
+        "As often as the member likes, but no session ends more than six hours from now: `SESSION_TOO_LONG` carries "
+        "the session. Send `expiresAt`, the end that the member saw, so that a call repeated after a lost answer "
+        "extends once only: when the session ends at another time, nothing is changed, and `SESSION_CHANGED` carries "
+        "it.",
+        200,
+        {"session": sessions.ExtendedSession},
+        [errors.NoActiveSession, errors.SessionChanged, errors.SessionTooLong],
+    ),
+    "get_session": Operation(
+        "Read the live session, if there is one",
+        "When the member is not live, `active` is false and `session` is null. That is no error.",
+        200,
+        {"active": bool, "session": sessions.Session | None},
+    ),
+}
