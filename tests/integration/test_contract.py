@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from after_hours import auth, config
+from after_hours.database import Database
 from jsonschema import Draft202012Validator
 
 from contract import document as contract_document
@@ -46,7 +47,12 @@ def check(document: Json, endpoint: Endpoint, answer: Answer) -> None:
     responses = operation_of(document, endpoint)["responses"]
     assert str(answer.status) in responses, answer
     documented = resolved(document, responses[str(answer.status)])
-    assert answer.headers.keys() - UNDOCUMENTED_HEADERS == {name.lower() for name in documented.get("headers", {})}
+    headers = {name.lower(): header.get("required", False) for name, header in documented.get("headers", {}).items()}
+    assert answer.headers.keys() - UNDOCUMENTED_HEADERS <= headers.keys()
+    assert {name for name, required in headers.items() if required} <= answer.headers.keys()
+    assert ("retry-after" in answer.headers) == (
+        answer.status in {429, 503} and answer.body["code"] != "OUTCOME_UNKNOWN"
+    )
     if "content" in documented:
         validate(document, documented, answer.body)
     else:
@@ -82,6 +88,27 @@ def documented_answers(document: Json, endpoint: Endpoint) -> Iterator[tuple[int
             yield int(status), resolved(document, error)["properties"]["code"]["const"]
 
 
+OTHER_BODIES: dict[str, list[Json]] = {
+    "extend_session": [
+        {"additionalMinutes": 15, "expiresAt": "2026-01-01T00:00:00Z"},
+        *[{"additionalMinutes": 60}] * 7,
+    ]
+}
+TWELVE_STARTS = """
+    DELETE FROM after_hours_sessions;
+    INSERT INTO after_hours_sessions (user_id, expires_at, ended_at)
+    SELECT 'local-entitled', now(), now() FROM generate_series(1, 12)
+"""
+run = Database._run
+
+
+def lose_the_answer(database: Database, statement: str, *arguments: Any) -> Any:
+    """Have the server go away when it has a statement, but not the one that asks who may call."""
+    if "after_hours_entitlements" not in statement:
+        statement = "SELECT pg_terminate_backend(pg_backend_pid());" + statement
+    return run(database, statement, *arguments)
+
+
 @pytest.fixture
 def provoked(
     people: dict[str, Member], rows: Rows, s3: Any, migrated: postgres.Database, monkeypatch: pytest.MonkeyPatch
@@ -100,6 +127,11 @@ def provoked(
         states.prepare(valid.expected.given, rows=rows, s3=s3, bucket=UPLOAD_BUCKET)
         for _ in range(OFTEN):
             yield send(function, event())
+        for body in OTHER_BODIES.get(function, ()):
+            yield send(function, event() | {"body": json.dumps(body)})
+        if function == "start_session":
+            rows(TWELVE_STARTS)
+            yield send(function, event())
         yield send(function, event() | {"headers": {}})
         if "body" in event():
             yield send(function, event() | {"body": "{"})
@@ -114,6 +146,10 @@ def provoked(
         with monkeypatch.context() as broken:
             start_cold()
             broken.setenv("AWS_ENDPOINT_URL", UNREACHABLE)
+            yield send(function, event())
+        with monkeypatch.context() as broken:
+            start_cold()
+            broken.setattr(Database, "_run", lose_the_answer)
             yield send(function, event())
 
     return provoke

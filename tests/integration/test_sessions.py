@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from after_hours import sessions
-from after_hours.errors import SessionAlreadyActive
+from after_hours.errors import NoActiveSession, SessionAlreadyActive, TooManyStarts
 
 from local import postgres
 from tests.integration.conftest import Answer, own_database
@@ -17,7 +17,6 @@ from tests.integration.conftest import Answer, own_database
 type Call = Callable[..., Answer]
 type Rows = Callable[..., list[tuple[Any, ...]]]
 type Scheduled = Callable[[], dict[str, str]]
-type Outage = Callable[[], AbstractContextManager[None]]
 
 PLACE = {"latitude": 52.520008, "longitude": 13.404954}
 START = {"duration": 30, **PLACE}
@@ -242,6 +241,121 @@ def test_extending_recreates_a_warning_that_already_fired(
     assert fire(run_job, "warning", session["id"]) == "rescheduled"
     let_time_pass(rows, minutes=15)
     assert fire(run_job, "warning", session["id"]) == "warned"
+
+
+# Limits
+
+
+def test_a_member_starts_twelve_times_an_hour(call: Call, rows: Rows) -> None:
+    for _ in range(12):
+        start(call)
+        live = call("start_session", body=START)
+        assert live.body["code"] == "SESSION_ALREADY_ACTIVE"  # which one may know however often one has started
+        call("end_session")
+    refused = call("start_session", body=START)
+    assert (refused.status, refused.body["code"]) == (429, "TOO_MANY_STARTS")
+    assert 3500 < int(refused.headers["retry-after"]) <= 3600
+    rows("UPDATE after_hours_sessions SET started_at = started_at - interval '59 minutes 50 seconds'")
+    assert 0 < int(call("start_session", body=START).headers["retry-after"]) <= 10
+    rows(
+        "UPDATE after_hours_sessions SET started_at = started_at - interval '10 seconds'"
+        " WHERE id = (SELECT id FROM after_hours_sessions ORDER BY started_at LIMIT 1)"
+    )
+    start(call)
+
+
+def test_simultaneous_starts_and_ends_pass_no_limit(migrated: postgres.Database, rows: Rows) -> None:
+    def start_and_end(_: int) -> int:
+        database = own_database(migrated)
+        started = 0
+        for _ in range(6):
+            with suppress(SessionAlreadyActive, TooManyStarts, NoActiveSession):
+                sessions.start(database, "local-entitled", sessions.StartSession.model_validate(START))
+                started += 1
+                sessions.end(database, "local-entitled")
+        database.close()
+        return started
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sum(pool.map(start_and_end, range(6))) <= 12
+    assert rows("SELECT count(*) FROM after_hours_sessions")[0][0] <= 12
+
+
+def test_no_session_ends_more_than_six_hours_from_now(call: Call) -> None:
+    session = start(call, duration=60)
+    for _ in range(5):
+        extended = call("extend_session", body={"additionalMinutes": 60})
+        assert extended.status == 200
+    refused = call("extend_session", body={"additionalMinutes": 15})
+    assert (refused.status, refused.body["code"]) == (409, "SESSION_TOO_LONG")
+    assert refused.body["session"]["expiresAt"] == extended.body["session"]["expiresAt"]
+    assert moment(refused.body["session"]["expiresAt"]) == moment(session["expiresAt"]) + timedelta(hours=5)
+
+
+def test_an_extension_repeated_after_a_lost_answer_extends_once(call: Call) -> None:
+    session = start(call)
+    body = {"additionalMinutes": 15, "expiresAt": session["expiresAt"]}
+    first = call("extend_session", body=body)
+    again = call("extend_session", body=body)
+    assert (first.status, again.status, again.body["code"]) == (200, 409, "SESSION_CHANGED")
+    assert again.body["session"]["expiresAt"] == first.body["session"]["expiresAt"]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda end: end.isoformat(),
+        lambda end: end.isoformat(timespec="milliseconds"),
+        lambda end: end.astimezone(timezone(timedelta(hours=5, minutes=30))).isoformat(),
+        lambda end: end.astimezone(timezone(-timedelta(hours=11))).isoformat(timespec="milliseconds"),
+        lambda end: end.astimezone(timezone(timedelta(hours=23, minutes=59))).isoformat(),
+        lambda _: None,
+    ],
+)
+def test_the_end_that_was_seen_may_be_written_in_any_offset_to_the_millisecond(
+    call: Call, written: Callable[[datetime], str | None]
+) -> None:
+    session = start(call)
+    body = {"additionalMinutes": 15, "expiresAt": written(moment(session["expiresAt"]))}
+    assert call("extend_session", body=body).status == 200
+
+
+@pytest.mark.parametrize("by", [timedelta(milliseconds=2), timedelta(days=-1), timedelta(hours=1)])
+def test_another_end_than_was_seen_changes_nothing(call: Call, by: timedelta) -> None:
+    session = start(call)
+    seen = (moment(session["expiresAt"]) + by).isoformat()
+    answer = call("extend_session", body={"additionalMinutes": 15, "expiresAt": seen})
+    assert (answer.status, answer.body["code"]) == (409, "SESSION_CHANGED")
+    assert answer.body["session"]["expiresAt"] == session["expiresAt"]
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        "2026-11-24T18:00:00",
+        "soon",
+        1795557600,
+        1.5,
+        True,
+        [],
+        "2026-11-24",
+        "",
+        "9999-12-31T23:59:59-23:59",
+        "0001-01-01T00:00:00+23:59",
+    ],
+)
+def test_an_end_that_is_no_time_with_an_offset_is_refused(call: Call, seen: Any) -> None:
+    start(call)
+    answer = call("extend_session", body={"additionalMinutes": 15, "expiresAt": seen})
+    assert (answer.status, answer.body["errors"][0]["field"]) == (400, "expiresAt")
+
+
+@pytest.mark.parametrize("who", ["noPremium", "unverified", "noConsent"])
+def test_ending_needs_no_entitlement(call: Call, rows: Rows, people: Any, who: str) -> None:
+    rows(
+        "INSERT INTO after_hours_sessions (user_id, expires_at) VALUES (%s, now() + interval '1 hour')", people[who].id
+    )
+    assert call("end_session", who=who).status == 200
 
 
 # What the one-shot schedules send

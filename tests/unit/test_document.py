@@ -95,4 +95,4 @@ def test_leaving_needs_no_entitlement(document: Json) -> None:
         for method, operation in methods.items()
         if "403" not in operation["responses"]
     }
-    assert without <= {("delete", "/profile"), ("delete", "/profile/photo")}
+    assert without <= {("delete", "/profile"), ("delete", "/profile/photo"), ("post", "/session/end")}

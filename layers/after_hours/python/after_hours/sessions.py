@@ -9,7 +9,7 @@ point goes with the session; the table refuses an ended session that has one.
 
 import math
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
@@ -82,11 +82,13 @@ class StartSession(RequestModel):
 
 
 def _moment(text: object) -> datetime:
+    """Read a time in ISO 8601, as UTC: PostgreSQL takes fewer offsets than Python does."""
     if not isinstance(text, str):
         raise ValueError("must be a time in ISO 8601")  # noqa: TRY004 (pydantic reports only ValueErrors)
     try:
-        return datetime.fromisoformat(text)
-    except ValueError:
+        moment = datetime.fromisoformat(text)
+        return moment if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise ValueError("must be a time in ISO 8601") from None
 
 
@@ -175,7 +177,7 @@ _START = """
         INSERT INTO device_fingerprints (id, user_id, session_id, device_id, device_model, platform, created_at)
         SELECT gen_random_uuid(), user_id, id, %(device_id)s, %(device_model)s, %(platform)s, now()
         FROM started
-        WHERE num_nonnulls(%(device_id)s::text, %(device_model)s::text, %(platform)s::text) > 0
+        WHERE num_nonnulls(%(device_id)s::varchar, %(device_model)s::varchar, %(platform)s::varchar) > 0
         ON CONFLICT DO NOTHING  -- the table may be the main app's, and keep each device once
     )
     SELECT

@@ -1,0 +1,55 @@
+"""Where a member is exactly is written nowhere: not in a row, and not in a file of the database, WAL included."""
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from local.place import Place
+from tests.integration.conftest import Answer
+
+type Rows = Callable[..., list[tuple[Any, ...]]]
+
+LATITUDE, LONGITUDE = 52.52831947, 13.40917253
+
+
+def numeric(value: str) -> bytes:
+    """The digits of a numeric as PostgreSQL stores them: groups of four decimal digits (its numeric.c)."""
+    whole, _, fraction = value.partition(".")
+    groups = [whole[::-1][i : i + 4][::-1] for i in range(0, len(whole), 4)][::-1]
+    groups += [fraction[i : i + 4].ljust(4, "0") for i in range(0, len(fraction), 4)]
+    digits = [int(group) for group in groups]
+    while digits and digits[-1] == 0:
+        digits.pop()
+    return b"".join(struct.pack("<h", digit) for digit in digits)
+
+
+def files_with(folder: Path, *needles: bytes) -> list[Path]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [path for path in files if any(needle in path.read_bytes() for needle in needles)]
+
+
+def test_the_exact_place_is_in_no_file_of_the_database(
+    call: Callable[..., Answer], profile: None, rows: Rows, place: Place
+) -> None:
+    body = {"duration": 15, "latitude": LATITUDE, "longitude": LONGITUDE, "deviceFingerprint": {"deviceId": "d"}}
+    assert call("start_session", body=body).status == 201
+    [(fuzzed,)] = rows("SELECT fuzzed_latitude::text FROM after_hours_sessions")
+    assert call("end_session").status == 200
+    assert call("start_session", body=body).status == 201
+    rows("CHECKPOINT")
+    # The same look finds what is there, so that finding nothing means something.
+    assert len(files_with(place.postgres, numeric(fuzzed))) >= 2  # the table and the WAL
+    for exact in (LATITUDE, LONGITUDE):
+        text = f"{exact:.8f}"
+        needles = (text.encode(), numeric(text), struct.pack("<d", exact), struct.pack(">d", exact))
+        assert files_with(place.postgres, *needles) == []
+
+
+def test_an_end_that_keeps_a_place_is_refused(call: Callable[..., Answer], profile: None, rows: Rows) -> None:
+    call("start_session", body={"duration": 15, "latitude": LATITUDE, "longitude": LONGITUDE})
+    with pytest.raises(psycopg2.errors.CheckViolation, match="after_hours_sessions_place_erased"):
+        rows("UPDATE after_hours_sessions SET ended_at = now()")
