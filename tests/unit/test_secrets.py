@@ -1,0 +1,122 @@
+"""A secret that cannot be read again is used as it was last read; one that was revoked dies."""
+
+import json
+
+import pytest
+from after_hours import aws, config
+from after_hours.errors import Misconfigured, SecretRefused, SecretsUnavailable
+
+GOOD = {"jwtSecret": "j" * 32, "locationKey": "l" * 32}
+R2 = {"endpointUrl": "http://r2", "bucket": "b", "accessKeyId": "a", "secretAccessKey": "s"}
+
+
+class World:
+    """A Secrets Manager that answers, or fails, as it is told; and a clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+        self.reads = 0
+        self.answer: str | Exception = json.dumps(GOOD | {"r2": R2})
+
+    def secret(self, *_: object, **__: object) -> str:
+        self.reads += 1
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    world = World()
+    monkeypatch.setattr(aws, "secret", world.secret)
+    monkeypatch.setattr("after_hours.config.time.monotonic", lambda: world.now)
+    return world
+
+
+@pytest.fixture
+def secret(monkeypatch: pytest.MonkeyPatch) -> config.Secret[config.AppSecret]:
+    monkeypatch.setattr(config, "settings", lambda: type("Settings", (), {"aws_region": "eu-west-1"}))
+    return config.Secret(config.AppSecret, lambda: "arn")
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    metrics: list[str] = []
+    monkeypatch.setattr(config, "count_fault", lambda metric, _: metrics.append(metric))
+    return metrics
+
+
+def test_a_secret_is_read_once_in_five_minutes(world: World, secret: config.Secret[config.AppSecret]) -> None:
+    for _ in range(3):
+        secret.read()
+    world.now += 299
+    secret.read()
+    assert world.reads == 1
+    world.answer = json.dumps(GOOD | {"jwtSecret": "n" * 32, "r2": R2})
+    world.now += 2
+    assert secret.read().jwt_secret == "n" * 32
+    assert world.reads == 2
+
+
+def test_while_secrets_manager_is_silent_the_value_is_used_on_and_counted(
+    world: World, secret: config.Secret[config.AppSecret], counted: list[str]
+) -> None:
+    good = secret.read()
+    world.answer = SecretsUnavailable("silent")
+    for _ in range(100):
+        world.now += 301
+        assert secret.read() == good
+    assert counted == ["SecretFaults"] * 100
+    world.now += 1
+    secret.read()
+    assert world.reads == 101  # nobody waits for it again at once
+
+
+def test_a_value_that_was_never_read_cannot_be_used_on(world: World, secret: config.Secret[config.AppSecret]) -> None:
+    world.answer = SecretsUnavailable("silent")
+    with pytest.raises(SecretsUnavailable):
+        secret.read()
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"), [(SecretRefused("AccessDenied"), SecretRefused), ('{"jwtSecret": "short"}', Misconfigured)]
+)
+def test_a_refused_secret_is_used_for_an_hour_at_most(
+    world: World, secret: config.Secret[config.AppSecret], answer: str | Exception, fault: type[Exception]
+) -> None:
+    secret.read()
+    world.answer = answer
+    world.now += 301
+    for _ in range(59):
+        secret.read()
+        world.now += 61
+    world.answer = SecretsUnavailable("silent")  # an outage does not bring back what was refused before it
+    world.now += 61
+    with pytest.raises(SecretsUnavailable):
+        secret.read()
+    world.answer = answer
+    with pytest.raises(fault):
+        secret.read()
+
+
+def test_a_refusal_that_passes_is_forgotten(world: World, secret: config.Secret[config.AppSecret]) -> None:
+    good = world.answer
+    secret.read()
+    for _ in range(3):
+        world.answer = SecretRefused("AccessDenied")
+        world.now += 3000
+        secret.read()
+        world.answer = good
+        world.now += 61
+        secret.read()
+        world.now += 301
+
+
+def test_after_a_refused_connection_the_secret_is_read_afresh(
+    world: World, secret: config.Secret[config.AppSecret]
+) -> None:
+    secret.read()
+    world.answer = json.dumps(GOOD | {"jwtSecret": "n" * 32, "r2": R2})
+    assert secret.read(fresh=True).jwt_secret == "n" * 32
+    world.answer = SecretsUnavailable("silent")
+    assert secret.read(fresh=True).jwt_secret == "n" * 32
