@@ -144,11 +144,11 @@ def test_start_after_a_crash_ends_what_was_left_behind(elsewhere: Place) -> None
         until(lambda: "ministack" in _names(elsewhere))
         run.kill()
         run.wait()
-    left_behind = processes_of(elsewhere)
+    left_behind = set(processes_of(elsewhere))
     assert left_behind
     with _starting(elsewhere) as run:
         said = _said_until(run, "synthesizing")
-        until(lambda: not any(process.is_running() for process in left_behind))
+        until(lambda: left_behind.isdisjoint(processes_of(elsewhere)))
         run.send_signal(signal.SIGINT)
         run.communicate()
     assert "ended what an earlier run left behind: " in said
