@@ -66,16 +66,18 @@ def server(place: Place) -> Iterator[postgres.Database]:
 
 @pytest.fixture(scope="session")
 def new_database(server: postgres.Database) -> Callable[[str], postgres.Database]:
-    """Make a further, empty database on the same server."""
+    """Make a further, empty database on the same server; one of that name is emptied, which is far quicker."""
 
     def make(name: str) -> postgres.Database:
-        connection = server.connect("postgres")
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-            cursor.execute(f'CREATE DATABASE "{name}"')
-        connection.close()
-        return postgres.Database(server.port, server.password, dbname=name)
+        database = postgres.Database(server.port, server.password, dbname=name)
+        with closing(server.connect("postgres")) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            cursor.execute("SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = %s", (name,))
+            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
+            cursor.execute(f'ALTER DATABASE "{name}" RESET ALL' if cursor.fetchone() else f'CREATE DATABASE "{name}"')
+        with closing(database.connect()) as connection, connection, connection.cursor() as cursor:
+            cursor.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO PUBLIC")
+        return database
 
     return make
 
