@@ -18,12 +18,15 @@ MINISTACK_READY := .local/ministack/.ready
 EVERYTHING := $(PYTHON_READY) $(NODE_READY) $(MINISTACK_READY)
 
 .DEFAULT_GOAL := help
-# What `make synth` shows the templates for, when nothing else is said.
+CORES := $(shell getconf _NPROCESSORS_ONLN)
+# One of them mostly waits for the deployed system.
+TEST_PROCESSES ?= $(shell expr $(CORES) + 1)
 # What the apps that are out were made for.
 BASE ?= origin/main
+# What `make synth` shows the templates for, when nothing else is said.
 DATABASE_SECRET_ARN ?= arn:aws:secretsmanager:eu-west-1:123456789012:secret:example-a1B2c3
 
-.PHONY: help setup run test demo invoke redrive lint format bench openapi compatible synth coverage lock clean
+.PHONY: help setup run test test-fast demo invoke redrive lint format bench openapi compatible synth coverage lock clean
 
 # A target's help begins with who uses it; developers, when it says nothing.
 help: ## newcomer: Show this list
@@ -50,7 +53,10 @@ invoke: $(PYTHON_READY) ## tester: Send a sample event: make invoke FUNCTION=sta
 	@$(RUN) local.invoke "$(FUNCTION)" $(if $(EVENT),"$(EVENT)")
 
 test: $(EVERYTHING) ## Run every test
-	$(RUN) pytest
+	$(RUN) pytest -n $(TEST_PROCESSES)
+
+test-fast: $(PYTHON_READY) ## Run the tests of a minute: no deployment, no synthesis, no pictures
+	$(RUN) pytest -n $(CORES) --ignore-glob='*/test_images*.py' tests/unit tests/integration
 
 redrive: $(PYTHON_READY) ## ops: Send back what a dead-letter queue holds: make redrive QUEUE=<its url>
 	@$(RUN) ops.redrive "$(QUEUE)"

@@ -40,6 +40,7 @@ _SETTINGS = {
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
 }
+_WITHOUT_DISK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,11 @@ class Database:
         )
 
 
-def start(place: Place, processes: Processes) -> Database:
-    """Start PostgreSQL on the data of this place, made when there is none; the database exists when this returns."""
+def start(place: Place, processes: Processes, *, durable: bool = True) -> Database:
+    """Start PostgreSQL on the data of this place, made when there is none; the database exists when this returns.
+
+    Not `durable`, it does not wait for the disk, and a crash may ruin the data.
+    """
     user = _system_user()
     if not place.postgres.exists():
         _initialize(place.postgres, user)
@@ -88,7 +92,7 @@ def start(place: Place, processes: Processes) -> Database:
     password = (place.postgres / "password").read_text()
 
     def command(port: int) -> list[str | Path]:
-        settings = _SETTINGS | {"port": str(port)}
+        settings = _SETTINGS | ({} if durable else _WITHOUT_DISK) | {"port": str(port)}
         return [_BINARIES / "postgres", "-D", data, *(f"--{name}={value}" for name, value in settings.items())]
 
     port = processes.start_server(
@@ -121,6 +125,7 @@ def _initialize(folder: Path, user: str | None) -> None:
         f"--username={_ROLE}",
         f"--pwfile={password}",
         "--auth=scram-sha-256",
+        "--set=scram_iterations=1",  # they slow down who guesses passwords, and this one is 192 random bits
         "--encoding=UTF8",
         "--locale-provider=builtin",  # the same order and case rules on every machine
         "--builtin-locale=C.UTF-8",

@@ -1,9 +1,11 @@
-"""Places for systems that tests start."""
+"""Places of systems that tests start, and what runs there."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+import psutil
 
 from local.place import Place
 
@@ -17,3 +19,18 @@ def temporary_place() -> Iterator[Place]:
     """
     with TemporaryDirectory(prefix="after-hours-") as folder:
         yield Place(Path(folder).resolve())
+
+
+def processes_of(place: Place) -> list[psutil.Process]:
+    """Every process on this machine that names the place in its command, or works in it: whoever started it."""
+    root = str(place.root)
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.status() != psutil.STATUS_ZOMBIE and (
+                any(root in text for text in (*process.cmdline(), *process.environ().values()))
+            ):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found

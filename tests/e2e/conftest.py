@@ -2,12 +2,11 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
-import psutil
 import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
@@ -17,6 +16,7 @@ from local.processes import Processes
 from local.progress import Tell, clock
 from local.run import running_system
 from local.stack import Answer, Stack
+from tests.places import processes_of
 
 
 @dataclass(frozen=True)
@@ -32,21 +32,6 @@ class Caller:
 
 
 type NewMember = Callable[..., Caller]
-
-
-def processes_of(place: Place) -> list[psutil.Process]:
-    """Every process on this machine that names the place in its command, or works in it: whoever started it."""
-    root = str(place.root)
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.status() != psutil.STATUS_ZOMBIE and (
-                any(root in text for text in (*process.cmdline(), *process.environ().values()))
-            ):
-                found.append(process)
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    return found
 
 
 @pytest.fixture(scope="session")
@@ -82,14 +67,26 @@ def stack(place: Place, tell: Tell) -> Iterator[Stack]:
 
 @pytest.fixture
 def connection(stack: Stack) -> Iterator[Connection]:
-    with closing(stack.connect()) as connection:
-        connection.autocommit = True
+    with connected(stack) as connection:
         yield connection
 
 
 @pytest.fixture
 def new_member(stack: Stack, connection: Connection) -> Iterator[NewMember]:
     """Make members, fully entitled if nothing else is said: `new_member(subscribed=False)`. Gone afterwards."""
+    with new_members(stack, connection) as new:
+        yield new
+
+
+@contextmanager
+def connected(stack: Stack) -> Iterator[Connection]:
+    with closing(stack.connect()) as connection:
+        connection.autocommit = True
+        yield connection
+
+
+@contextmanager
+def new_members(stack: Stack, connection: Connection) -> Iterator[NewMember]:
     made = []
 
     def new(**changes: Any) -> Caller:

@@ -1,27 +1,20 @@
-"""What a newcomer meets first: `make run` says what it should, keeps to itself, and leaves nothing behind."""
+"""What a newcomer meets first: what `make run` says is so, and works; it keeps to itself."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import boto3
 import jwt
 import psutil
-import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
 from local.place import REPOSITORY, Place
 from local.run import calls, invitation
 from local.stack import Stack
-from tests.e2e.conftest import NewMember, processes_of
-from tests.places import temporary_place
-from tests.waiting import until
+from tests.e2e.conftest import NewMember
+from tests.places import processes_of
 
 
 def test_stack_file_is_complete(stack: Stack, place: Place) -> None:
@@ -119,93 +112,6 @@ def test_second_system_in_the_same_place_is_refused(stack: Stack, place: Place) 
     assert second.returncode == 1
     assert "already running" in second.stderr
     assert Stack.load(place) == stack
-
-
-@pytest.fixture
-def elsewhere() -> Iterator[Place]:
-    with temporary_place() as place:
-        yield place
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_interrupted_start_leaves_no_process(elsewhere: Place, number: signal.Signals) -> None:
-    with _starting(elsewhere) as run:
-        until(lambda: "cdk-synth" in _names(elsewhere))
-        run.send_signal(number)
-        run.send_signal(number)  # an impatient second one must not cut the cleaning short
-        assert run.wait() == 0
-    until(lambda: not processes_of(elsewhere))
-    assert not elsewhere.stack_file.exists()
-    assert list(elsewhere.temporary.iterdir()) == []
-
-
-def test_start_after_a_crash_ends_what_was_left_behind(elsewhere: Place) -> None:
-    with _starting(elsewhere) as run:
-        until(lambda: "ministack" in _names(elsewhere))
-        run.kill()
-        run.wait()
-    left_behind = processes_of(elsewhere)
-    assert left_behind
-    with _starting(elsewhere) as run:
-        said = _said_until(run, "synthesizing")
-        until(lambda: not any(process.is_running() for process in left_behind))
-        run.send_signal(signal.SIGINT)
-        run.communicate()
-    assert "ended what an earlier run left behind: " in said
-    until(lambda: not processes_of(elsewhere))
-
-
-def test_reused_pid_is_not_ours(elsewhere: Place) -> None:
-    """After a reboot the recorded pid may be anybody's."""
-    bystander = {"name": "ministack", "pid": os.getpid(), "birth": 1.0, "stop_signal": signal.SIGKILL}
-    elsewhere.processes_file.write_text(json.dumps([bystander]))
-    with _starting(elsewhere) as run:
-        said = _said_until(run, "synthesizing")
-        run.send_signal(signal.SIGINT)
-        run.communicate()
-    assert "left behind" not in said
-
-
-def test_nothing_runs_and_it_says_so(tmp_path: Path) -> None:
-    for module in ("local.demo", "local.invoke"):
-        arguments = ["start_session"] if module == "local.invoke" else []
-        answer = subprocess.run(
-            [sys.executable, "-m", module, "--place", tmp_path, *arguments], cwd=REPOSITORY, capture_output=True,
-            text=True, check=False,
-        )  # fmt: skip
-        assert answer.returncode == 1
-        assert "make run" in answer.stderr
-
-
-@contextmanager
-def _starting(place: Place) -> Iterator[subprocess.Popen[str]]:
-    """A `make run` in a place of its own, surely gone at the end."""
-    command = [sys.executable, "-m", "local.run", "--place", str(place.root)]
-    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as run:
-        try:
-            yield run
-        finally:
-            if run.poll() is None:
-                run.terminate()
-                run.wait()
-
-
-def _said_until(run: subprocess.Popen[str], text: str) -> str:
-    """Read what it says up to the line with this text; fails when it ends without a word of it."""
-    assert run.stdout
-    said = ""
-    for line in run.stdout:
-        said += line
-        if text in line:
-            return said
-    return pytest.fail(f"ended without {text!r}: {said}")
-
-
-def _names(place: Place) -> set[str]:
-    try:
-        return {entry["name"] for entry in json.loads(place.processes_file.read_text())}
-    except FileNotFoundError:
-        return set()
 
 
 def _everything(connection: Connection) -> dict[str, list[tuple[object, ...]]]:

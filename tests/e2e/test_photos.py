@@ -182,7 +182,8 @@ def test_r2_down_then_a_dead_letter_then_redriven_and_ready(member: Caller, stac
                 (upload["photoId"],),
             )
         connection.close()
-        until(lambda: status(member)["status"] == "failed")
+        boto3.client("lambda", **stack.aws).invoke(FunctionName=stack.functions["sweep"])
+        assert status(member)["status"] == "failed"
         assert status(member)["reason"] == "PROCESSING_FAILED"
         assert keys(stack, stack.upload_bucket, member)
     redriven = subprocess.run(

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from io import StringIO
 from typing import Any
@@ -14,6 +14,7 @@ from after_hours import aws, config, database, storage
 from after_hours.database import Database
 from after_hours.observability import logger
 from moto.server import ThreadedMotoServer
+from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
 from local import members, postgres
 from local.place import Place
@@ -58,23 +59,25 @@ def place() -> Iterator[Place]:
 def server(place: Place) -> Iterator[postgres.Database]:
     processes = Processes(place)
     try:
-        yield postgres.start(place, processes)
+        yield postgres.start(place, processes, durable=False)
     finally:
         processes.end_all()
 
 
 @pytest.fixture(scope="session")
 def new_database(server: postgres.Database) -> Callable[[str], postgres.Database]:
-    """Make a further, empty database on the same server."""
+    """Make a further, empty database on the same server; one of that name is emptied, which is far quicker."""
 
     def make(name: str) -> postgres.Database:
-        connection = server.connect("postgres")
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-            cursor.execute(f'CREATE DATABASE "{name}"')
-        connection.close()
-        return postgres.Database(server.port, server.password, dbname=name)
+        database = postgres.Database(server.port, server.password, dbname=name)
+        with closing(server.connect("postgres")) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            cursor.execute("SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = %s", (name,))
+            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
+            cursor.execute(f'ALTER DATABASE "{name}" RESET ALL' if cursor.fetchone() else f'CREATE DATABASE "{name}"')
+        with closing(database.connect()) as connection, connection, connection.cursor() as cursor:
+            cursor.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO PUBLIC")
+        return database
 
     return make
 
@@ -185,27 +188,34 @@ def start_cold() -> None:
         secret.forget()
 
 
+@pytest.fixture(scope="session")
+def own_connection(migrated: postgres.Database) -> Iterator[Connection]:
+    """The tests' own, beside those of the functions; one for all tests, because making it takes longer than its use."""
+    with closing(migrated.connect()) as connection:
+        connection.autocommit = True
+        yield connection
+
+
 @pytest.fixture
-def rows(migrated: postgres.Database) -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
+def rows(own_connection: Connection) -> Callable[..., list[tuple[Any, ...]]]:
     """Ask the database directly; the tables are empty at the start."""
-    connection = migrated.connect()
-    connection.autocommit = True
 
     def run(statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-        with connection.cursor() as cursor:
+        with own_connection.cursor() as cursor:
             cursor.execute(statement, parameters)
             return cursor.fetchall() if cursor.description else []
 
-    run("TRUNCATE users, after_hours_removals, after_hours_domain_events, after_hours_departures CASCADE")
-    yield run
-    connection.close()
+    # Not TRUNCATE: it makes new files for each table and index, and takes a hundred times as long for so few rows.
+    run("DELETE FROM users")
+    run(  # what follows the end of an account, too
+        "DELETE FROM after_hours_removals; DELETE FROM after_hours_domain_events; DELETE FROM after_hours_departures"
+    )
+    return run
 
 
 @pytest.fixture
-def people(migrated: postgres.Database, rows: Any, environment: None) -> dict[str, members.Member]:
-    connection = migrated.connect()
-    members.save(connection, *members.SEEDED.values())
-    connection.close()
+def people(own_connection: Connection, rows: Any, environment: None) -> dict[str, members.Member]:
+    members.save(own_connection, *members.SEEDED.values())
     return members.SEEDED
 
 

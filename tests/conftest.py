@@ -1,0 +1,19 @@
+"""How tests run beside each other: `make test` hands them to several processes with pytest-xdist."""
+
+import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+
+# Each deploys or synthesizes once for all its tests, and so is the work of one process.
+_TOGETHER = ("tests/e2e/", "tests/infra/")
+
+
+class FoldersTogether(LoadScopeScheduling):  # type: ignore[misc]  # nothing says what types pytest-xdist has
+    """What shares a deployed or synthesized system goes to one process; every other test to whichever is free."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((folder for folder in _TOGETHER if nodeid.startswith(folder)), nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FoldersTogether:
+    return FoldersTogether(config, log)
