@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from local.samples import Given
-from tests.photos import corners, encoded
+from pictures.files import corners, encoded
 
 UPLOAD_KEY = "uploads/local-entitled/0b0a1f3c-52d7-4c0e-9a55-3f6a3a1f9b10"
 

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 
-from after_hours import images
+from after_hours.images.pipeline import process
+from after_hours.images.rejection import Rejected
 
 
 def peak() -> float:
@@ -22,15 +23,20 @@ def main() -> None:
     file, rounds, output = sys.argv[1:]
     data = Path(file).read_bytes()
     baseline = peak()
-    times, peaks = [], []
+    times, peaks, result, outcome = [], [], None, "photo"
     for _ in range(int(rounds)):
         before = cpu()
-        result = images.process(data)
+        try:
+            result = process(data)
+        except Rejected as rejected:
+            outcome = rejected.reason
         times.append(cpu() - before)
         peaks.append(peak())
-    Path(f"{output}.jpg").write_bytes(result.photo)
-    Path(f"{output}_thumb.jpg").write_bytes(result.thumbnail)
-    print(json.dumps({"cpu": times, "baseline": baseline, "firstPeak": peaks[0], "peak": peaks[-1]}))
+    if result:
+        Path(f"{output}.jpg").write_bytes(result.photo)
+        Path(f"{output}_thumb.jpg").write_bytes(result.thumbnail)
+    measures = {"cpu": times, "baseline": baseline, "firstPeak": peaks[0], "peak": peaks[-1], "outcome": outcome}
+    print(json.dumps(measures))
 
 
 if __name__ == "__main__":

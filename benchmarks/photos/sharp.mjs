@@ -1,11 +1,9 @@
 // One measurement of sharp in a process of its own: node sharp.mjs FILE documented|single ROUNDS OUTPUT-PREFIX
 // Prints {"cpu": [milliseconds of each round], "baseline": MB with sharp loaded, "firstPeak": MB, "peak": MB}.
 import { readFileSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { join } from "node:path";
+import sharp from "sharp";
 
 const [file, how, rounds, output] = process.argv.slice(2);
-const sharp = createRequire(join(process.cwd(), "package.json"))("sharp");
 sharp.concurrency(1);
 sharp.cache(false);
 

@@ -19,8 +19,9 @@ from urllib3 import encode_multipart_formdata
 from local import aws, photo
 from local.place import REPOSITORY
 from local.stack import Stack
+from pictures.files import GPS_BYTES, corners, display_p3, encoded, exif, xmp
+from pictures.photograph import photograph
 from tests.e2e.conftest import Caller, NewMember
-from tests.photos import GPS_BYTES, corners, display_p3, encoded, exif, photograph, xmp
 from tests.waiting import until
 
 JPEG = encoded(photograph(2016, 1512), exif=exif(6), comment=GPS_BYTES, xmp=xmp(), icc_profile=display_p3())

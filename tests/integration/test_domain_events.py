@@ -10,8 +10,8 @@ import pytest
 from after_hours import aws, domain_events
 from botocore.exceptions import ClientError
 
+from pictures.files import corners, encoded
 from tests.integration.conftest import ENVIRONMENT, UNREACHABLE, UPLOAD_BUCKET, Answer, leases_over
-from tests.photos import corners, encoded
 
 type Call = Callable[..., Answer]
 type Rows = Callable[..., list[tuple[Any, ...]]]

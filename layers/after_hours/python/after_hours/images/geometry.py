@@ -1,0 +1,35 @@
+"""Size and direction. All bands of a picture are resized alike, so that colour stays on brightness."""
+
+import contextlib
+
+from PIL import Image
+from PIL.ExifTags import Base
+
+PHOTO_SIDE = 1200  # pixels
+_TRANSPOSITIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def fitted(size: tuple[int, int]) -> tuple[int, int]:
+    """The size, in pixels, at which a picture of `size` fits in the photo; it is never enlarged."""
+    scale = max(1.0, max(size) / PHOTO_SIDE)
+    return max(1, round(size[0] / scale)), max(1, round(size[1] / scale))
+
+
+def shrunk(image: Image.Image) -> Image.Image:
+    """Fit the picture into the photo, by averaging whole pixels as far as what is left for Lanczos keeps it sharp."""
+    return image.resize(fitted(image.size), Image.Resampling.LANCZOS, reducing_gap=1.6)
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Turn the picture as its EXIF asks, else its XMP; where they cannot be read, leave it as it is."""
+    with contextlib.suppress(Exception):  # whatever hostile EXIF drives Pillow to
+        return image.transpose(_TRANSPOSITIONS[image.getexif()[Base.Orientation]])  # Pillow looks into XMP, too
+    return image

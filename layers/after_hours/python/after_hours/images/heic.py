@@ -1,0 +1,112 @@
+"""HEIC: decoded whole by libheif. Its boxes are those of ISO/IEC 14496-12 and 23008-12."""
+
+import io
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import pillow_heif
+from PIL import Image
+
+from after_hours.images import colour
+from after_hours.images.rejection import Reason, Rejected, check_size
+
+pillow_heif.options.DECODE_THREADS = 1
+pillow_heif.options.THUMBNAILS = pillow_heif.options.DEPTH_IMAGES = pillow_heif.options.AUX_IMAGES = False
+
+_MAX_ITEMS = 2000  # and pieces that they lie in: an iPhone's 48 MP has some 300 of each
+_MAX_IMAGES = 20  # that are not hidden, as tiles are: pillow_heif copies metadata and profile for each of them
+_PICTURES = {b"hvc1", b"grid", b"iden"}
+
+
+def decode(data: bytes) -> Image.Image:
+    """Decode, in L, LA, RGB or RGBA. libheif turns the picture upright; EXIF's orientation only informs of that."""
+    opened = pillow_heif.open_heif(_needed(data))
+    picture = opened[opened.primary_index]
+    about: dict[str, Any] = picture.info
+    size = picture.size
+    check_size(size)
+    if tiling := about.get("tiling"):  # what is decoded, whatever is shown of that
+        check_size((tiling["num_columns"] * tiling["tile_width"], tiling["num_rows"] * tiling["tile_height"]))
+    image = picture.to_pillow()
+    if image.size != size:
+        raise Rejected(Reason.CORRUPT)
+    image.info = {"icc_profile": about.get("icc_profile")}
+    if nclx := about.get("nclx_profile"):
+        image.info["icc_profile"] = colour.by_codes(nclx["color_primaries"], nclx["transfer_characteristics"])
+    return image.convert("RGBA") if image.mode == "RGBa" else image
+
+
+def _needed(data: bytes) -> bytes:
+    """The file up to the last byte of an item, under the brand of a HEIC, and without films."""
+    meta, end = next((place for kind, *place in _boxes(data, 0, len(data)) if kind == b"meta"), (0, 0))
+    boxes = dict(reversed([(kind, place) for kind, *place in _boxes(data, meta + 4, end)]))  # the first ones count
+    if not meta or _codec(data, boxes) != b"hvc1":
+        raise Rejected(Reason.UNSUPPORTED_TYPE)
+    total = 0
+    for start, length in _pieces(data, *boxes[b"iloc"]):
+        total, end = total + length, max(end, start + length)
+    if max(total, end) > len(data):  # cut off; or libheif would copy the same bytes for piece after piece
+        raise Rejected(Reason.CORRUPT)
+    needed, ftyp = bytearray(data[:end]), int.from_bytes(data[:4])
+    needed[8:ftyp] = (b"heic" * (ftyp // 4))[: ftyp - 8]
+    for kind, start, _ in _boxes(needed, 0, end):
+        if kind in {b"moov", b"meta"} and start != meta:
+            needed[start - 4 : start] = b"free"
+    return bytes(needed)
+
+
+def _codec(data: bytes, boxes: dict[bytes, list[int]]) -> bytes | None:
+    """Of the primary item, out of `pitm` and `iinf`; for one that is derived, of the items that there are."""
+    kinds, images = {}, 0
+    start, end = boxes[b"iinf"]
+    for _, at, _ in _boxes(data, start + (8 if data[start] else 6), end):
+        kind_at = at + (10 if data[at] == 3 else 8)  # noqa: PLR2004 - by the version
+        kind = data[kind_at : kind_at + 4]
+        kinds[int.from_bytes(data[at + 4 : kind_at - 2])] = kind
+        images += kind in _PICTURES and not data[at + 3] & 1
+    if images > _MAX_IMAGES:
+        raise Rejected(Reason.CORRUPT)
+    primary = kinds.get(int.from_bytes(data[slice(*boxes[b"pitm"])][4:]))
+    return b"hvc1" if primary in _PICTURES and b"hvc1" in kinds.values() else primary
+
+
+def _boxes(data: bytes | bytearray, position: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Kind of each box, start and end of its content."""
+    for _ in range(_MAX_ITEMS):
+        if position + 8 > end:
+            return
+        size, kind = struct.unpack_from(">I4s", data, position)
+        if size == 1 and kind == b"mdat":
+            (size,) = struct.unpack_from(">Q", data, position + 8)
+        following = position + size if size else end
+        if following < position + 8:
+            break
+        yield kind, position + 8, min(following, end)
+        position = following
+    raise Rejected(Reason.CORRUPT)
+
+
+def _pieces(data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Start and length of each piece of an item, out of `iloc`. Of a length of 0 libheif reads nothing."""
+    fields = io.BytesIO(data[start:end])
+
+    def number(size: int) -> int:
+        return int.from_bytes(fields.read(size))
+
+    version, sizes = number(1), number(5) & 0xFFFF
+    offset, length, base, index = (sizes >> shift & 0xF for shift in (12, 8, 4, 0))
+    wide = 4 if version == 2 else 2  # noqa: PLR2004
+    left = _MAX_ITEMS
+    for _ in range(number(wide)):
+        number(wide)  # of the item
+        is_outside = not version or not number(2)  # of `meta`
+        number(2)  # which file
+        origin, pieces = number(base), number(2)
+        left -= 1 + pieces
+        if left < 0:
+            raise Rejected(Reason.CORRUPT)
+        for _ in range(pieces):
+            number(index if version else 0)
+            place = origin + number(offset)
+            yield place if is_outside else 0, number(length)

@@ -1,0 +1,82 @@
+"""The way from a member's bytes to two clean JPEGs. Pure: no AWS, no files, no threads."""
+
+import io
+import warnings
+from dataclasses import dataclass
+
+from PIL import Image, ImageChops
+from PIL.Image import Resampling
+
+from after_hours.images import heic, jpeg, png, webp
+from after_hours.images.colour import in_srgb
+from after_hours.images.fingerprint import fingerprint
+from after_hours.images.geometry import shrunk, upright
+from after_hours.images.rejection import Reason, Rejected
+
+_THUMBNAIL = (200, 200)  # pixels
+# By the bytes at one place alone: no other decoder than these four ever sees a member's file.
+_DECODERS = (
+    (0, b"\xff\xd8\xff", jpeg.decode),
+    (0, b"\x89PNG\r\n\x1a\n", png.decode),
+    (8, b"WEBP", webp.decode),
+    (4, b"ftyp", heic.decode),
+)
+
+Image.preinit()  # else Pillow does it while the first photo waits
+
+
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """Two JPEGs in sRGB without any metadata, and the photo's perceptual hash: 16 hexadecimal digits."""
+
+    photo: bytes
+    thumbnail: bytes
+    photo_hash: str
+
+
+def process(content: bytes) -> Processed:
+    """Make the photo (within 1200 x 1200, never enlarged, progressive) and the 200 x 200 cover thumbnail.
+
+    Raises Rejected for whatever is wrong with the file; MemoryError is the machine's and passes through.
+    """
+    if not content:
+        raise Rejected(Reason.EMPTY)
+    try:
+        with warnings.catch_warnings(action="ignore"):  # what decoders mutter about odd files is nobody's to read
+            return _encoded(upright(in_srgb(_on_white(shrunk(_decoded(content))))))
+    except (Rejected, MemoryError):
+        raise
+    except Image.DecompressionBombError as error:
+        raise Rejected(Reason.TOO_MANY_PIXELS) from error
+    except Exception as error:  # decoders raise whatever the hostile bytes drive them to
+        raise Rejected(Reason.CORRUPT) from error
+
+
+def _decoded(content: bytes) -> Image.Image:
+    for start, magic, decode in _DECODERS:
+        if content.startswith(magic, start):
+            return decode(content)
+    raise Rejected(Reason.UNSUPPORTED_TYPE)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if "A" not in image.mode:
+        return image
+    opaque = image.convert("RGB")
+    opaque.paste("white", mask=ImageChops.invert(image.getchannel("A")))
+    return opaque
+
+
+def _encoded(image: Image.Image) -> Processed:
+    side = min(image.size)
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    thumbnail = image.resize(_THUMBNAIL, Resampling.LANCZOS, (left, top, left + side, top + side), reducing_gap=2.0)
+    photo = _jpeg(image, quality=85, progressive=True)
+    return Processed(photo, _jpeg(thumbnail, quality=80, progressive=False), fingerprint(image))
+
+
+def _jpeg(image: Image.Image, *, quality: int, progressive: bool) -> bytes:
+    file = io.BytesIO()
+    image.info = {}  # Pillow would carry comments and more from here into the file
+    image.save(file, "JPEG", quality=quality, progressive=progressive)
+    return file.getvalue()

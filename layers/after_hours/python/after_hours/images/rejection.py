@@ -1,0 +1,31 @@
+"""Why a file does not become a photo. Without Pillow, for those who only need the reasons."""
+
+from enum import StrEnum
+
+MAX_PIXELS = 60_000_000  # phones make 48 and 50 MP
+_MAX_SIDE = 65_535  # of a JPEG; what is longer is no photo
+
+
+class Reason(StrEnum):
+    UNSUPPORTED_TYPE = "UNSUPPORTED_TYPE"
+    CORRUPT = "CORRUPT"
+    TOO_MANY_PIXELS = "TOO_MANY_PIXELS"
+    TOO_LARGE = "TOO_LARGE"
+    EMPTY = "EMPTY"
+    NOT_ALLOWED = "NOT_ALLOWED"  # it looks like a photo that the main app has banned
+
+
+class Rejected(Exception):
+    """The file will never become a photo, whoever tries again."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
+def check_size(size: tuple[int, int], max_pixels: int = MAX_PIXELS) -> None:
+    """Raise Rejected for a picture of `size` (width, height) that is too large to decode, or nothing at all."""
+    if size[0] * size[1] > max_pixels or max(size) > _MAX_SIDE:
+        raise Rejected(Reason.TOO_MANY_PIXELS)
+    if min(size) < 1:
+        raise Rejected(Reason.CORRUPT)

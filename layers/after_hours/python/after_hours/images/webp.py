@@ -1,0 +1,31 @@
+"""WebP: decoded whole by Pillow."""
+
+import io
+import struct
+
+from PIL import Image
+from PIL.WebPImagePlugin import WebPImageFile
+
+from after_hours.images.rejection import Reason, Rejected, check_size
+
+_MAX_PIXELS = 40_000_000  # libwebp's animation decoder, the only one that Pillow has, takes 16 bytes for each
+_MAX_CHUNKS = 10_000  # of the file's own length: libwebp keeps each one that it does not know
+
+
+def decode(data: bytes) -> Image.Image:
+    """In RGB or RGBA, decoded when it is looked at."""
+    body = data[8 : _end(data)]
+    image = WebPImageFile(io.BytesIO(b"RIFF" + struct.pack("<I", len(body)) + body))
+    check_size(image.size, _MAX_PIXELS)  # of the canvas that libwebp is about to fill
+    return image
+
+
+def _end(data: bytes) -> int:
+    """The end of the last chunk that is there whole: what is cut off or odd behind it does not matter to libwebp."""
+    position, end = 12, min(len(data), 8 + int.from_bytes(data[4:8], "little"))
+    for _ in range(_MAX_CHUNKS):
+        following = position + 8 + int.from_bytes(data[position + 4 : position + 8], "little")
+        if position + 8 > end or following > end:
+            return position
+        position = following + following % 2
+    raise Rejected(Reason.CORRUPT)

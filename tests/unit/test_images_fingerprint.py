@@ -1,0 +1,105 @@
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+from after_hours.images.pipeline import process
+from PIL import Image, ImageEnhance
+
+from pictures import FOLDER
+from pictures.files import corners, display_p3, encoded, exif, turned_away
+from pictures.photograph import photograph
+from tests.looks import SAVED, saved
+
+SIZES = [(640, 480), (480, 640), (1500, 1100), (333, 777), (1201, 801), (97, 71)]
+
+
+@cache
+def pictures() -> dict[str, bytes]:
+    """Files that sharp reads, too."""
+    made = {f"photo {seed}": photograph(*size, seed=seed) for seed, size in enumerate(SIZES * 2)}
+    made |= {f"corners {size}": corners(size) for size in ((400, 300), (1600, 1200), (2601, 2001))}
+    kinds = ["jpeg", "png", "webp", "lossless webp"]
+    files = {f"{name} {kinds[i % 4]}": saved(image, kinds[i % 4]) for i, (name, image) in enumerate(made.items())}
+    turned = turned_away(photograph(640, 480), 6)
+    files["turned"] = encoded(turned, quality=95, exif=exif(6))
+    files["p3"] = encoded(photograph(640, 480), quality=95, icc_profile=display_p3())
+    files["grey"] = encoded(photograph(640, 480).convert("L"), quality=95)
+    files["progressive"] = encoded(photograph(640, 480, seed=7), quality=80, progressive=True)
+    files["noisy"] = encoded(photograph(2400, 1800, seed=8, noise=3), quality=60)
+    files["with its end"] = (FOLDER / "jpeg-without-end-marker.jpg").read_bytes() + b"\xff\xd9"
+    return files
+
+
+def npm_hashes(folder: Path, files: list[bytes]) -> list[str]:
+    paths = [folder / f"{number}.bin" for number in range(len(files))]
+    for path, content in zip(paths, files, strict=True):
+        path.write_bytes(content)
+    script = Path(__file__).with_name("sharp_phash.mjs")
+    node = Path(sys.executable).with_name("node")
+    done = subprocess.run([node, script, *paths], capture_output=True, check=True, text=True)
+    hashes: list[str] = json.loads(done.stdout)
+    return hashes
+
+
+def distance(one: str, other: str) -> int:
+    return (int(one, 16) ^ int(other, 16)).bit_count()
+
+
+def test_the_hash_is_that_of_the_npm_package(tmp_path: Path) -> None:
+    """But for a picture whose rows are all alike: its coefficients are 0, and the bits what rounding made of that."""
+    files = pictures()
+    wanted = npm_hashes(tmp_path, list(files.values()))
+    got = {name: process(content).photo_hash for name, content in files.items()}
+    assert all(re.fullmatch("[0-9a-f]{16}", value) for value in got.values())
+    apart = {name: distance(value, other) for (name, value), other in zip(got.items(), wanted, strict=True)}
+    assert max(apart.values()) <= 4, apart
+    assert len(set(got.values())) > len(SIZES) * 2, "else everything looks alike"
+
+
+@pytest.mark.parametrize("kind", list(SAVED))
+def test_one_picture_has_one_hash_in_every_format(kind: str, tmp_path: Path) -> None:
+    picture = photograph(1500, 1100, seed=2)
+    (wanted,) = npm_hashes(tmp_path, [encoded(picture, "PNG")])
+    assert distance(process(saved(picture, kind)).photo_hash, wanted) <= 4
+
+
+def cropped(image: Image.Image) -> Image.Image:
+    """By 2 % at each side."""
+    width, height = image.size
+    return image.crop((width // 50, height // 50, width - width // 50, height - height // 50))
+
+
+ALTERED: dict[str, Callable[[Image.Image], bytes]] = {
+    "compressed": lambda image: encoded(image, quality=30),
+    "smaller": lambda image: encoded(image.resize((image.width // 3, image.height // 3)), quality=85),
+    "stretched": lambda image: encoded(image.resize((image.width, image.height // 2)), quality=85),
+    "cropped": lambda image: encoded(cropped(image), quality=85),
+    "brighter": lambda image: encoded(ImageEnhance.Brightness(image).enhance(1.1), quality=85),
+    "another format": lambda image: encoded(image, "WEBP", quality=50),
+    "shown": lambda image: process(encoded(image)).photo,
+    "shown twice": lambda image: process(process(encoded(image)).photo).photo,
+}
+
+
+@pytest.mark.parametrize("how", ALTERED)
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_an_altered_photo_stays_close(seed: int, how: str) -> None:
+    picture = photograph(1600, 1200, seed=seed)
+    original = process(encoded(picture)).photo_hash
+    assert distance(process(ALTERED[how](picture)).photo_hash, original) < 10
+
+
+def test_other_photos_are_far_away() -> None:
+    hashes = [process(encoded(photograph(640, 480, seed=seed))).photo_hash for seed in range(30, 45)]
+    distances = [distance(one, other) for i, one in enumerate(hashes) for other in hashes[:i]]
+    assert min(distances) >= 10
+
+
+def test_thumbnails_and_photos_of_one_pixel_have_a_hash() -> None:
+    for size in ((1, 1), (5000, 1), (1, 5000)):
+        assert re.fullmatch("[0-9a-f]{16}", process(encoded(Image.new("RGB", size, "teal"), "PNG")).photo_hash)
