@@ -10,9 +10,10 @@ from threading import Lock
 from typing import Any
 
 import pytest
-from after_hours import deletions, domain_events, images, leaving, photos, storage, uploads
+from after_hours import deletions, domain_events, leaving, photos, storage, uploads
 from after_hours.database import Database
 from after_hours.errors import ApiError, PhotoNotFound, ProfileNotFound, StorageUnavailable
+from after_hours.images import pipeline
 from after_hours.storage import Object, Store
 
 from local import postgres
@@ -59,7 +60,7 @@ def stores(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> d
     buckets = {store: Memory(request.param) for store in Store}
     monkeypatch.setattr(storage, "bucket", cache(buckets.__getitem__))
     monkeypatch.setattr(domain_events, "_put", lambda events: [event["id"] for event in events])
-    monkeypatch.setattr(images, "process", lambda _: images.Processed(b"photo", b"thumbnail", 1, 1))
+    monkeypatch.setattr(pipeline, "process", lambda _: pipeline.Processed(b"photo", b"thumbnail", "0" * 16))
     return buckets
 
 

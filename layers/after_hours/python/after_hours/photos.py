@@ -9,16 +9,12 @@ from pydantic import Field
 from after_hours import deletions, storage
 from after_hours.database import Database, Row
 from after_hours.errors import PhotoNotFound, ProfileNotFound
+from after_hours.images.rejection import Reason
 from after_hours.observability import count
 from after_hours.schema import ResponseModel
 
 type Status = Literal["none", "pending", "processing", "ready", "rejected", "failed"]
-type Reason = Literal[
-    # rejected: the file itself is why
-    "UNSUPPORTED_TYPE", "CORRUPT", "TOO_MANY_PIXELS", "TOO_LARGE", "EMPTY",
-    # failed: never sent, or our fault
-    "UPLOAD_TIMED_OUT", "PROCESSING_FAILED",
-]  # fmt: skip
+type Failure = Literal["UPLOAD_TIMED_OUT", "PROCESSING_FAILED"]  # never sent, or our fault
 
 PhotoUrl = Annotated[
     str | None,
@@ -35,7 +31,7 @@ class Photo(ResponseModel):
 
     photo_id: UUID | None
     status: Status
-    reason: Reason | None = Field(description="Why the status is rejected or failed.")
+    reason: Reason | Failure | None = Field(description="Why the status is rejected or failed.")
     photo_url: PhotoUrl
     thumbnail_url: ThumbnailUrl
     requested_at: datetime | None

@@ -13,19 +13,19 @@ from uuid import UUID
 from after_hours import deletions, domain_events, storage
 from after_hours.database import Database, Row
 from after_hours.errors import ProfileNotFound, TooManyUploads
+from after_hours.images.rejection import Reason, Rejected
 from after_hours.observability import best_effort, count, logger
 from after_hours.schema import ResponseModel
 from after_hours.storage import Store
 
 if TYPE_CHECKING:
-    from after_hours import images
+    from after_hours.images.pipeline import Processed
 
 MAX_BYTES = 10 * 1024 * 1024
 UPLOAD_SECONDS = 600
-TYPES = frozenset({"image/jpeg", "image/png", "image/webp", "image/heic", "image/heif"})
 
-# A photo under one key never changes: a new one has a new key.
-_CACHE_CONTROL = "private, max-age=31536000, immutable"
+# How long an address stays valid at least when it is handed out: a copy that a phone keeps ends before the address.
+_CACHE_CONTROL = f"private, max-age={storage.URL_LIFETIME_SECONDS - storage.URL_WINDOW_SECONDS}"
 
 type Outcome = Literal["ready", "rejected", "superseded", "duplicate", "missing", "unknown"]
 
@@ -287,8 +287,6 @@ def fail_stuck(database: Database, deadline: float) -> int:
 
 
 def _process_claimed(database: Database, upload: Upload, size: int) -> Outcome:
-    from after_hours.images import Rejected  # noqa: PLC0415 (only the function that processes photos has Pillow)
-
     try:
         processed = _processed(upload, size)
     except Rejected as rejected:
@@ -307,18 +305,14 @@ def _process_claimed(database: Database, upload: Upload, size: int) -> Outcome:
     return "ready"
 
 
-def _processed(upload: Upload, size: int) -> "images.Processed | None":
+def _processed(upload: Upload, size: int) -> "Processed | None":
     """The photo of an original; None when that is gone, after another event of it or after a day. Raises `Rejected`."""
-    from after_hours import images  # noqa: PLC0415
+    from after_hours.images import pipeline  # noqa: PLC0415 (only the function that processes photos has Pillow)
 
     if size > MAX_BYTES:
-        raise images.Rejected(images.Reason.TOO_LARGE)
+        raise Rejected(Reason.TOO_LARGE)
     original = storage.bucket(Store.UPLOADS).get(upload.original_key)
-    if original is None:
-        return None
-    if original.content_type not in TYPES:
-        raise images.Rejected(images.Reason.UNSUPPORTED_TYPE)
-    return images.process(original.content)
+    return None if original is None else pipeline.process(original.content)
 
 
 def _settle(database: Database, statement: str, parameters: dict[str, Any]) -> Row:
