@@ -582,7 +582,7 @@ def test_what_is_deleted_while_it_is_made_leaves_nothing(
         assert call(leaving).status == 204
         return process(data)
 
-    monkeypatch.setattr("process", interrupted)
+    monkeypatch.setattr(pipeline, "process", interrupted)
     assert arrive(photo_id) == "superseded"
     assert shown_now(rows) == []
     assert (keys(R2_BUCKET), keys(UPLOAD_BUCKET)) == (set(), set())

@@ -1,5 +1,6 @@
 import io
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,17 @@ def video_value(light: Floats) -> Floats:
     return np.where(light < 0.018, light * 4.5, 1.099 * light.clip(0) ** 0.45 - 0.099)
 
 
-CURVES = {13: srgb_value, 14: video_value, 1: video_value, 8: lambda light: light, 4: lambda light: light ** (1 / 2.2)}
+def power_value(gamma: float) -> Callable[[Floats], Floats]:
+    return lambda light: light ** (1 / gamma)
+
+
+CURVES: dict[int, Callable[[Floats], Floats]] = {
+    13: srgb_value,
+    14: video_value,
+    1: video_value,
+    8: power_value(1),
+    4: power_value(2.2),
+}
 
 
 def lab(srgb: Floats) -> Floats:
