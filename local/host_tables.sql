@@ -26,3 +26,10 @@ CREATE TABLE IF NOT EXISTS user_subscriptions (
     expires_at TIMESTAMPTZ -- NULL: for life
 );
 CREATE INDEX IF NOT EXISTS idx_user_subscriptions_user_id ON user_subscriptions (user_id);
+
+-- Perceptual hashes (npm's sharp-phash) of photos that the main app's moderators have banned.
+CREATE TABLE IF NOT EXISTS banned_photo_hashes (
+    id         BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    photo_hash VARCHAR(16) NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL DEFAULT now()
+);

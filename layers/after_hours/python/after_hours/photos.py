@@ -49,7 +49,8 @@ _DELETE = """
     WITH was AS (
         SELECT photo_url FROM after_hours_profiles WHERE user_id = %(user_id)s AND photo_url <> ''
     ), cleared AS (
-        UPDATE after_hours_profiles a SET photo_url = '', photo_number = NULL, updated_at = now()
+        UPDATE after_hours_profiles a SET
+            photo_url = '', photo_number = NULL, photo_hash = NULL, updated_at = now()
         FROM was WHERE a.user_id = %(user_id)s
         RETURNING a.user_id
     ), cancelled AS (

@@ -70,7 +70,7 @@ class Upload:
         user_id, _, photo_id = rest.rpartition("/")
         return cls(user_id, photo_id) if folder == "uploads" and user_id and _is_uuid(photo_id) else None
 
-    def parameters(self, **further: str) -> dict[str, Any]:
+    def parameters(self, **further: str | None) -> dict[str, Any]:
         """The parameters of the statements below."""
         return {
             "user_id": self.user_id,
@@ -144,6 +144,8 @@ _RELEASE = """
     UPDATE after_hours_photo_uploads SET leased_until = NULL WHERE id = %(photo_id)s AND user_id = %(user_id)s
 """
 
+_BANNED = "SELECT banned, malformed FROM after_hours_banned_photo(%(photo_hash)s)"
+
 # There is nothing (any more) to make a photo of.
 _FAIL = """
     UPDATE after_hours_photo_uploads
@@ -163,7 +165,8 @@ _FINISH = """
         FROM was WHERE u.id = %(photo_id)s AND u.user_id = %(user_id)s AND u.status = 'processing'
         RETURNING u.id, u.user_id, u.number, u.status
     ), shown AS (
-        UPDATE after_hours_profiles a SET photo_url = %(photo_key)s, photo_number = upload.number, updated_at = now()
+        UPDATE after_hours_profiles a SET
+            photo_url = %(photo_key)s, photo_number = upload.number, photo_hash = %(photo_hash)s, updated_at = now()
         FROM upload WHERE a.user_id = upload.user_id AND upload.status = 'ready'
         RETURNING after_hours_tell(
             'PhotoReady', jsonb_build_object('userId', a.user_id, 'photoId', upload.id), interval '30 seconds'
@@ -270,7 +273,7 @@ def process(database: Database, original_key: str, size: int) -> Outcome:
             raise
     if claim["open"]:
         raise UploadInProgress
-    _settle(database, _FINISH, upload.parameters())
+    _settle(database, _FINISH, upload.parameters(photo_hash=None))
     if claim["known"]:
         return "duplicate"
     count("UnknownObjects")
@@ -289,6 +292,8 @@ def fail_stuck(database: Database, deadline: float) -> int:
 def _process_claimed(database: Database, upload: Upload, size: int) -> Outcome:
     try:
         processed = _processed(upload, size)
+        if processed:
+            _require_allowed(database, processed.photo_hash)
     except Rejected as rejected:
         logger.info("photo rejected", reason=rejected.reason)
         count("PhotosRejected")
@@ -299,7 +304,7 @@ def _process_claimed(database: Database, upload: Upload, size: int) -> Outcome:
         return "missing"
     for key, jpeg in ((upload.photo_key, processed.photo), (upload.thumbnail_key, processed.thumbnail)):
         storage.bucket(Store.R2).put(key, jpeg, content_type="image/jpeg", cache_control=_CACHE_CONTROL)
-    if not _settle(database, _FINISH, upload.parameters())["event"]:
+    if not _settle(database, _FINISH, upload.parameters(photo_hash=processed.photo_hash))["event"]:
         return "superseded"
     count("PhotosReady")
     return "ready"
@@ -313,6 +318,18 @@ def _processed(upload: Upload, size: int) -> "Processed | None":
         raise Rejected(Reason.TOO_LARGE)
     original = storage.bucket(Store.UPLOADS).get(upload.original_key)
     return None if original is None else pipeline.process(original.content)
+
+
+def _require_allowed(database: Database, photo_hash: str) -> None:
+    """Raise Rejected for a photo that looks like one that the main app has banned.
+
+    What keeps us from knowing is raised as the passing fault that it is: no photo is shown unchecked.
+    """
+    look = database.fetch_one(_BANNED, {"photo_hash": photo_hash})
+    if look["malformed"]:
+        count("MalformedBannedHashes", look["malformed"])
+    if look["banned"]:
+        raise Rejected(Reason.NOT_ALLOWED)
 
 
 def _settle(database: Database, statement: str, parameters: dict[str, Any]) -> Row:
