@@ -1,4 +1,4 @@
-"""A photo that the main app has banned is refused, however it was changed; and the look itself never lets one through."""
+"""A photo that the main app has banned is refused, however it was changed; a look that fails lets nobody through."""
 
 import time
 from collections.abc import Callable, Iterator
