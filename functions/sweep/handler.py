@@ -19,20 +19,21 @@ class Duty(NamedTuple):
     do: Callable[[Database, float], int]
 
 
-# Promises to members come first; what one duty does not need of its time, those behind it have.
+# Promises to members come first, and what only needs the database before what may wait for an answer from outside. What
+# one duty does not need of its time, those behind it have.
 DUTIES = (
     Duty("expired", 6, safety_net.expire_overdue),
     Duty("lapsed", 6, safety_net.end_lapsed),
     Duty("warned", 3, safety_net.warn_due),
     Duty("placesErased", 2, safety_net.erase_places),
     Duty("eventsPublished", 6, domain_events.publish_due),
-    Duty("schedulesRepaired", 6, schedules.repair),
     Duty("uploadsFailed", 2, uploads.fail_stuck),
-    Duty("photosDeleted", 3, partial(deletions.carry_out_due, store=Store.R2)),
-    Duty("originalsDeleted", 3, partial(deletions.carry_out_due, store=Store.UPLOADS)),
     Duty("uploadsForgotten", 1, retention.forget_uploads),
     Duty("departedForgotten", 1, retention.forget_departed),
     Duty("sessionsForgotten", 1, retention.forget_sessions),
+    Duty("schedulesRepaired", 6, schedules.repair),
+    Duty("photosDeleted", 3, partial(deletions.carry_out_due, store=Store.R2)),
+    Duty("originalsDeleted", 3, partial(deletions.carry_out_due, store=Store.UPLOADS)),
 )
 
 

@@ -31,6 +31,8 @@ INDEXES = {
     """,
     "after_hours_domain_events_due": "after_hours_domain_events (due_at)",
     "after_hours_removals_due_in_store": "after_hours_removals (store, due_at)",
+    "after_hours_domain_events_refused": "after_hours_domain_events (attempts) WHERE attempts > 0",
+    "after_hours_removals_refused": "after_hours_removals (attempts) WHERE attempts > 0",
     "after_hours_photo_uploads_superseded": "after_hours_photo_uploads (forget_at) WHERE forget_at IS NOT NULL",
 }
 

@@ -1,27 +1,13 @@
 """Every statement of the package is whole: PostgreSQL can prepare it as it stands, against a migrated database."""
 
-import importlib
-import pkgutil
 import re
-from collections.abc import Iterator
 from typing import Any
 
-import after_hours
 import pytest
 
-VERB = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
+from tests.statements import STATEMENTS
+
 PARAMETER = re.compile(r"%\((\w+)\)s")
-
-
-def statements() -> Iterator[tuple[str, str]]:
-    """Yield the name and the text of each statement in a module of the package."""
-    for module in pkgutil.iter_modules(after_hours.__path__):
-        for name, value in vars(importlib.import_module(f"after_hours.{module.name}")).items():
-            if isinstance(value, str) and name.isupper() and VERB.match(value):
-                yield f"{module.name}.{name}", value
-
-
-STATEMENTS = dict(statements())
 
 
 def test_there_are_statements_in_every_module_that_speaks_to_the_database() -> None:

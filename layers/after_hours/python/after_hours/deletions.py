@@ -35,12 +35,12 @@ class Deletion(TypedDict):
 # The lease is longer than a sweep may take, so that no other sweep deletes the same objects meanwhile.
 _CLAIM_DUE = """
     WITH due AS (
-        SELECT store, key FROM after_hours_removals WHERE store = %(store)s AND due_at <= now()
+        SELECT key FROM after_hours_removals WHERE store = %(store)s AND due_at <= now()
         ORDER BY due_at LIMIT 200
         FOR UPDATE SKIP LOCKED
     )
     UPDATE after_hours_removals removal SET due_at = now() + interval '1 minute'
-    FROM due WHERE (removal.store, removal.key) = (due.store, due.key)
+    WHERE removal.store = %(store)s AND removal.key = ANY(ARRAY(SELECT key FROM due))
     RETURNING removal.store, removal.key, removal.due_at::text
 """
 

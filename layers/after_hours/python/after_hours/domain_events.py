@@ -42,7 +42,7 @@ _CLAIM_DUE = """
         FOR UPDATE SKIP LOCKED
     )
     UPDATE after_hours_domain_events event SET due_at = now() + interval '1 minute'
-    FROM due WHERE event.id = due.id
+    WHERE event.id = ANY(ARRAY(SELECT id FROM due))
     RETURNING
         event.id::text, event.type, after_hours_utc(event.occurred_at) AS "occurredAt", event.detail, event.attempts
 """

@@ -21,19 +21,16 @@ _FORGET_SESSIONS = """
         SELECT DISTINCT id
         FROM (SELECT array_agg(id) AS ids FROM old) AS all_old, after_hours_referenced_sessions(all_old.ids) AS id
     ), devices AS (
-        DELETE FROM device_fingerprints device USING old
-        WHERE device.session_id = old.id
-            AND (
-                device.created_at < now() - interval '180 days'
-                OR NOT EXISTS (SELECT FROM kept WHERE kept.id = old.id)
-            )
+        DELETE FROM device_fingerprints
+        WHERE session_id = ANY(ARRAY(SELECT id FROM old))
+            AND (created_at < now() - interval '180 days' OR session_id <> ALL(ARRAY(SELECT id FROM kept)))
     ), looked_at AS (
-        UPDATE after_hours_sessions s SET last_referenced_at = now() FROM kept WHERE s.id = kept.id
-        RETURNING s.id
+        UPDATE after_hours_sessions SET last_referenced_at = now() WHERE id = ANY(ARRAY(SELECT id FROM kept))
+        RETURNING id
     ), forgotten AS (
-        DELETE FROM after_hours_sessions s USING old
-        WHERE s.id = old.id AND NOT EXISTS (SELECT FROM kept WHERE kept.id = old.id)
-        RETURNING s.id
+        DELETE FROM after_hours_sessions
+        WHERE id = ANY(ARRAY(SELECT id FROM old)) AND id <> ALL(ARRAY(SELECT id FROM kept))
+        RETURNING id
     )
     SELECT (SELECT count(*) FROM looked_at) AS kept, (SELECT count(*) FROM forgotten) AS forgotten
 """
@@ -58,15 +55,15 @@ _FORGET_DEPARTED = """
         SELECT DISTINCT id
         FROM (SELECT array_agg(id) AS ids FROM old) AS all_old, after_hours_referenced_sessions(all_old.ids) AS id
     ), looked_at AS (
-        UPDATE after_hours_sessions s SET last_referenced_at = now() FROM kept WHERE s.id = kept.id
+        UPDATE after_hours_sessions SET last_referenced_at = now() WHERE id = ANY(ARRAY(SELECT id FROM kept))
     ), devices AS (
-        DELETE FROM device_fingerprints device USING old WHERE device.session_id = old.id
+        DELETE FROM device_fingerprints WHERE session_id = ANY(ARRAY(SELECT id FROM old))
     ), forgotten AS (
-        DELETE FROM after_hours_sessions s USING old
-        WHERE s.id = old.id AND NOT EXISTS (SELECT FROM kept WHERE kept.id = old.id)
-        RETURNING s.id
+        DELETE FROM after_hours_sessions
+        WHERE id = ANY(ARRAY(SELECT id FROM old)) AND id <> ALL(ARRAY(SELECT id FROM kept))
+        RETURNING id
     ), uploads AS (
-        DELETE FROM after_hours_photo_uploads upload USING away WHERE upload.user_id = away.user_id
+        DELETE FROM after_hours_photo_uploads WHERE user_id = ANY(ARRAY(SELECT user_id FROM away))
     ), waiting AS MATERIALIZED (
         SELECT user_id FROM away WHERE EXISTS (
             SELECT FROM after_hours_sessions s
@@ -89,7 +86,7 @@ _FORGET_UPLOADS = """
         SELECT id FROM after_hours_photo_uploads WHERE forget_at <= now() ORDER BY forget_at LIMIT 500
         FOR UPDATE SKIP LOCKED
     )
-    DELETE FROM after_hours_photo_uploads upload USING superseded WHERE upload.id = superseded.id
+    DELETE FROM after_hours_photo_uploads WHERE id = ANY(ARRAY(SELECT id FROM superseded))
 """
 
 

@@ -19,29 +19,36 @@ _EXPIRE_OVERDUE = """
         UPDATE after_hours_sessions s SET
             ended_at = expires_at, latitude = NULL, longitude = NULL, fuzzed_latitude = NULL, fuzzed_longitude = NULL,
             scheduled_for = NULL
-        FROM overdue WHERE s.id = overdue.id
+        WHERE s.id = ANY(ARRAY(SELECT id FROM overdue))
         RETURNING after_hours_tell_ended(s.user_id, s.id, s.ended_at, 'expired', interval '0') AS event
     )
     SELECT count(event) AS sessions FROM ended
 """
 
 # What entitles a member is in the main app's tables, where nothing tells us of a change: live sessions are looked at,
-# slice by slice.
+# slice by slice. The LIMIT keeps PostgreSQL from reading those tables whole to join them with a slice.
 _END_LAPSED = """
     WITH slice AS (
         SELECT id, user_id FROM after_hours_sessions
         WHERE ended_at IS NULL AND id > %(after)s
         ORDER BY id LIMIT 1000
     ), lapsed AS (
-        SELECT slice.id FROM slice
-            LEFT JOIN LATERAL after_hours_entitlements(slice.user_id) AS member ON true
-            LEFT JOIN after_hours_profiles profile ON profile.user_id = slice.user_id
-        WHERE (member.premium AND member.verified AND member.consenting AND profile.user_id IS NOT NULL) IS NOT TRUE
+        SELECT slice.id FROM slice LEFT JOIN LATERAL (
+            SELECT premium AND verified AND consenting AND EXISTS (
+                SELECT FROM after_hours_profiles profile WHERE profile.user_id = slice.user_id
+            ) AS may_be_live
+            FROM after_hours_entitlements(slice.user_id) LIMIT 1
+        ) AS member ON true
+        WHERE member.may_be_live IS NOT TRUE
+    ), free AS (
+        SELECT id FROM after_hours_sessions
+        WHERE id = ANY(ARRAY(SELECT id FROM lapsed)) AND ended_at IS NULL AND expires_at > now()
+        FOR UPDATE SKIP LOCKED
     ), ended AS (
         UPDATE after_hours_sessions s SET
             ended_at = now(), latitude = NULL, longitude = NULL, fuzzed_latitude = NULL, fuzzed_longitude = NULL,
             schedule_due_at = now(), schedule_attempts = 0
-        FROM lapsed WHERE s.id = lapsed.id AND s.ended_at IS NULL AND s.expires_at > now()
+        WHERE s.id = ANY(ARRAY(SELECT id FROM free))
         RETURNING after_hours_tell_ended(s.user_id, s.id, s.ended_at, 'lapsed', interval '0') AS event
     )
     SELECT (SELECT id FROM slice ORDER BY id DESC LIMIT 1) AS last, (SELECT count(event) FROM ended) AS sessions
@@ -56,7 +63,7 @@ _WARN_DUE = """
         FOR UPDATE SKIP LOCKED
     ), warned AS (
         UPDATE after_hours_sessions s SET warned_for = expires_at
-        FROM due WHERE s.id = due.id
+        WHERE s.id = ANY(ARRAY(SELECT id FROM due))
         RETURNING after_hours_tell_expiring(s.user_id, s.id, s.expires_at, interval '0') AS event
     )
     SELECT count(event) AS sessions FROM warned
@@ -75,7 +82,7 @@ _ERASE_PLACES = """
         latitude = NULL, longitude = NULL,
         fuzzed_latitude = CASE WHEN s.ended_at IS NULL THEN s.fuzzed_latitude END,
         fuzzed_longitude = CASE WHEN s.ended_at IS NULL THEN s.fuzzed_longitude END
-    FROM placed WHERE s.id = placed.id
+    WHERE s.id = ANY(ARRAY(SELECT id FROM placed))
 """
 
 

@@ -76,7 +76,7 @@ _CLAIM_WRONG = """
         FOR UPDATE SKIP LOCKED
     )
     UPDATE after_hours_sessions s SET schedule_due_at = now() + interval '1 minute'
-    FROM wrong WHERE s.id = wrong.id
+    WHERE s.id = ANY(ARRAY(SELECT id FROM wrong))
     RETURNING
         s.id::text,
         CASE WHEN s.ended_at IS NULL THEN s.expires_at END::text AS wanted_for,

@@ -217,7 +217,7 @@ _FAIL_STUCK = """
             status = 'failed',
             reason = CASE status WHEN 'pending' THEN 'UPLOAD_TIMED_OUT' ELSE 'PROCESSING_FAILED' END,
             changed_at = now()
-        FROM stuck WHERE upload.id = stuck.id
+        WHERE upload.id = ANY(ARRAY(SELECT id FROM stuck))
         RETURNING upload.id, upload.user_id
     ), originals AS (
         INSERT INTO after_hours_removals (store, key, due_at)

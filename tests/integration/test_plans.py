@@ -1,0 +1,129 @@
+"""Nothing reads a table that grows from one end to the other: what a member or a duty costs does not grow with it."""
+
+from collections.abc import Callable, Iterator
+from uuid import UUID
+
+import psycopg2.extras
+import pytest
+from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
+
+from local import members, postgres
+from migrations.upgrade import upgrade
+from tests import plans, population
+from tests.population import Members
+from tests.statements import STATEMENTS
+
+EVERYONE = Members(1, 30_000)
+LIVE = Members(1, 3_000)
+MEMBER = "member-77"
+BATCH = 3_000  # the rows of a table that one statement may read, however many there are
+
+PHOTO = {"photo_id": UUID(int=7), "photo_key": "photo", "thumbnail_key": "thumbnail", "original_key": "original"}
+DELETIONS: dict[str, object] = {
+    "store": ["r2", "uploads"],
+    "key": ["key-2", "key-3"],
+    "due_at": ["2026-01-01Z", "2026-01-01Z"],
+}
+SENT = {
+    "seeking_gender": "Any", "max_distance_km": 10, "min_age": 18, "max_age": 99, "sexual_orientation": None,
+    "sent": ["min_age"], "genders": ["Male"], "preferences": ["Gay"], "seeks": ["Male"], "orientations": ["Gay"],
+}  # fmt: skip
+PARAMETERS: dict[str, object] = {
+    "user_id": MEMBER, "id": UUID(int=7), "ids": [UUID(int=7), UUID(int=8)], "after": UUID(int=7),
+    "duration": 30, "minutes": 30, "seen": None, "fuzzed_latitude": 52.5, "fuzzed_longitude": 13.4,
+    "device_id": "device", "device_model": None, "platform": None, "sent": [UUID(int=7)], "scheduled": True,
+    "scheduled_for": None, "wanted_for": ["2026-01-01Z", None], "description": "new", "reason": "CORRUPT",
+    "photo_hash": "0" * 16, **PHOTO,
+}  # fmt: skip
+
+
+# Something for each duty that looks for sessions by a time.
+DUE = """
+    UPDATE after_hours_sessions SET expires_at = now() - interval '1 second' WHERE user_id LIKE 'member-11_';
+    UPDATE after_hours_sessions SET expires_at = now() + interval '2 minutes'
+    WHERE user_id LIKE 'member-12_' AND ended_at IS NULL
+"""
+
+UNINDEXED = """
+    SELECT conrelid::regclass::text, conname FROM pg_constraint
+    WHERE contype = 'f'
+        AND (
+            conrelid::regclass::text LIKE 'after_hours_%' OR conrelid = 'device_fingerprints'::regclass
+            OR confrelid = 'after_hours_sessions'::regclass
+        )
+        AND NOT EXISTS (
+            SELECT FROM pg_index WHERE indrelid = conrelid AND indkey[0] = conkey[1] AND indisvalid AND indpred IS NULL
+        )
+"""
+
+
+@pytest.fixture(scope="module")
+def large(new_database: Callable[[str], postgres.Database]) -> Iterator[Connection]:
+    """A database that has served members for a while, with something due for every duty."""
+    database = new_database("large")
+    connection = database.connect()
+    members.create_host_tables(connection)
+    upgrade(database.connect)
+    population.join(connection, EVERYONE)
+    population.end_sessions(connection, EVERYONE, each=1)
+    population.match(connection)
+    population.go_live(connection, LIVE)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(population.WAITING, {"number": 20_000})
+        cursor.execute(DUE)
+    population.analyze(connection)
+    connection.autocommit = True
+    psycopg2.extras.register_uuid(conn_or_curs=connection)  # type: ignore[no-untyped-call]
+    yield connection
+    connection.close()
+
+
+def parameters(name: str) -> dict[str, object]:
+    """Plausible ones for this statement."""
+    module, _, statement = name.partition(".")
+    if module == "deletions":
+        return {"store": "r2"} if statement == "_CLAIM_DUE" else DELETIONS
+    return PARAMETERS | (SENT if module == "preferences" else {})
+
+
+def read_by_index_and_little(execution: plans.Execution) -> bool:
+    most = max([0, *execution.by_index.values()])
+    return execution.sequential_scans() == set() and most <= BATCH
+
+
+def reads_what_it_counts(name: str) -> bool:
+    """What is undone, however much it is; and all banned photos, which no index can compare."""
+    return name in {"backlog._UNDONE", "uploads._BANNED"}
+
+
+@pytest.mark.parametrize("name", [name for name in STATEMENTS if not reads_what_it_counts(name)])
+def test_no_statement_reads_a_table_from_one_end_to_the_other(name: str, large: Connection) -> None:
+    execution = plans.execution(large, STATEMENTS[name], parameters(name))
+    assert read_by_index_and_little(execution), (execution.sequential_scans(), execution.by_index)
+
+
+def test_what_is_undone_is_counted_by_indexes(large: Connection) -> None:
+    assert plans.execution(large, STATEMENTS["backlog._UNDONE"]).sequential_scans() == set()
+
+
+def test_deleting_an_account_reads_no_table_from_one_end_to_the_other(large: Connection) -> None:
+    execution = plans.execution(large, "DELETE FROM users WHERE id = %(user_id)s", {"user_id": MEMBER})
+    assert read_by_index_and_little(execution), (execution.sequential_scans(), execution.by_index)
+    assert execution.by_index["after_hours_sessions"] > 0
+
+
+def test_a_missing_index_is_noticed(large: Connection) -> None:
+    """The two tests above can fail: what cascades is not in the plan of the statement."""
+    statement = "DROP INDEX after_hours_devices_of_session; DELETE FROM users WHERE id = %(user_id)s"
+    execution = plans.execution(large, statement, {"user_id": MEMBER})
+    assert execution.sequential_scans() == {"device_fingerprints"}
+
+
+def test_every_foreign_key_has_an_index(large: Connection) -> None:
+    with large.cursor() as cursor:
+        cursor.execute(UNINDEXED)
+        assert cursor.fetchall() == []
+        cursor.execute("BEGIN; DROP INDEX after_hours_devices_of_user")
+        cursor.execute(UNINDEXED)
+        assert [table for table, _ in cursor.fetchall()] == ["device_fingerprints"]
+        cursor.execute("ROLLBACK")
