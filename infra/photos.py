@@ -14,6 +14,9 @@ from infra.functions import Functions, function_name
 
 # Lambda gives one whole processor at 1769 MB. The worst file allowed (60 MP of progressive CMYK) needs 720.
 _MEMORY_MB = 1769
+# Bytes that glibc keeps from one picture to the next (mallopt(3)): it takes a tenth of a large JPEG's time to get them
+# anew. The benchmark of photos has them, too.
+_MALLOC = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "67108864"}
 _TIMEOUT = Duration.seconds(60)
 _CONCURRENCY = 5  # so that an evening's photos do not take the functions that members wait for
 _EVENT_AGE = Duration.hours(1)
@@ -82,8 +85,8 @@ class Photos(Construct):
             layers=["imaging"],
             reserved_concurrency=_CONCURRENCY,
         )
-        # Blocks of 16 MB that Pillow keeps from one picture to the next: a tenth of a JPEG's time goes into new ones.
-        self.process.add_environment("PILLOW_BLOCKS_MAX", "2")
+        for name, value in _MALLOC.items():
+            self.process.add_environment(name, value)
         uploads.allow_reading(self.process)
         uploads.allow_removing(self.process)
         self.process.configure_async_invoke(

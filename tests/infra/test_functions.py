@@ -54,7 +54,7 @@ def test_gets_the_whole_environment_and_no_endpoint(aws: Synthesized, name: str)
         "SCHEDULE_GROUP", "SCHEDULER_ROLE_ARN", "EXPIRE_FUNCTION_ARN", "SCHEDULE_DEAD_LETTER_ARN",
         "EVENT_BUS", "UPLOAD_BUCKET",
         "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL",
-        *(["PILLOW_BLOCKS_MAX"] if name == "process_photo" else []),
+        *(["MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"] if name == "process_photo" else []),
     }  # fmt: skip
 
 

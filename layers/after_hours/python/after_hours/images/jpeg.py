@@ -46,9 +46,9 @@ def decode(data: bytes) -> Image.Image:
     box = drafted and drafted[1]
     if image.width < width * _TRIANGLE_FROM:
         return image.resize(size, Image.Resampling.LANCZOS, box)
-    small = image.resize(size, Image.Resampling.BILINEAR, box)
-    luma, *chroma = small.split()
-    small.paste(Image.merge(small.mode, (luma.filter(_SHARPENED), *chroma)))
+    luma, *chroma = image.resize(size, Image.Resampling.BILINEAR, box).split()
+    small = Image.merge(image.mode, (luma.filter(_SHARPENED), *chroma))
+    small.info = image.info
     return small
 
 
