@@ -97,7 +97,7 @@ def hostile() -> dict[str, tuple[bytes, str]]:
         "heic with a short iloc": (heic_by_hand()[: heic_by_hand().index(b"iloc") + 14], "CORRUPT"),
         "heic with a box too small": (_behind_ftyp(heic, struct.pack(">I4s", 7, b"free")), "CORRUPT"),
         "heic with a large box too small": (_behind_ftyp(heic, struct.pack(">I4sQ", 1, b"mdat", 7)), "CORRUPT"),
-        "heic of many images": (heic_by_hand(images=900), "CORRUPT"),
+        "heic of many images": (heic_by_hand(((b"Exif", bytes(200_000)),), images=900), "CORRUPT"),
         "heic magic only": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "UNSUPPORTED_TYPE"),
         "film": (b"\0\0\0\x18ftypmp42\0\0\0\0isommp42" + box(b"moov", bytes(50)), "UNSUPPORTED_TYPE"),
     }

@@ -15,7 +15,7 @@ pillow_heif.options.DECODE_THREADS = 1
 pillow_heif.options.THUMBNAILS = pillow_heif.options.DEPTH_IMAGES = pillow_heif.options.AUX_IMAGES = False
 
 _MAX_ITEMS = 2000  # and pieces that they lie in: an iPhone's 48 MP has some 300 of each
-_MAX_IMAGES = 20  # that are not hidden, as tiles are: pillow_heif copies metadata and profile for each of them
+_MAX_COPIES = 100_000_000  # bytes: pillow_heif copies metadata and profile for each image that is shown
 _PICTURES = {b"hvc1", b"grid", b"iden"}
 
 
@@ -40,13 +40,18 @@ def decode(data: bytes) -> Image.Image:
 def _needed(data: bytes) -> bytes:
     """The file up to the last byte of an item, under the brand of a HEIC, and without films."""
     meta, end = next((place for kind, *place in _boxes(data, 0, len(data)) if kind == b"meta"), (0, 0))
-    boxes = dict(reversed([(kind, place) for kind, *place in _boxes(data, meta + 4, end)]))  # the first ones count
-    if not meta or _codec(data, boxes) != b"hvc1":
+    if not meta:
         raise Rejected(Reason.UNSUPPORTED_TYPE)
-    total = 0
-    for start, length in _pieces(data, *boxes[b"iloc"]):
+    boxes = dict(reversed([(kind, place) for kind, *place in _boxes(data, meta + 4, end)]))  # the first ones count
+    kinds, shown = _items(data, *boxes[b"iinf"])
+    primary = kinds.get(int.from_bytes(data[slice(*boxes[b"pitm"])][4:]))
+    if primary not in _PICTURES or b"hvc1" not in kinds.values():
+        raise Rejected(Reason.UNSUPPORTED_TYPE)
+    total, about = 0, end - meta
+    for item, start, length in _pieces(data, *boxes[b"iloc"]):
         total, end = total + length, max(end, start + length)
-    if max(total, end) > len(data):  # cut off; or libheif would copy the same bytes for piece after piece
+        about += 0 if kinds.get(item) in _PICTURES else length
+    if max(total, end) > len(data) or about * shown > _MAX_COPIES:  # many pieces may name the same bytes
         raise Rejected(Reason.CORRUPT)
     needed, ftyp = bytearray(data[:end]), int.from_bytes(data[:4])
     needed[8:ftyp] = (b"heic" * (ftyp // 4))[: ftyp - 8]
@@ -56,19 +61,15 @@ def _needed(data: bytes) -> bytes:
     return bytes(needed)
 
 
-def _codec(data: bytes, boxes: dict[bytes, list[int]]) -> bytes | None:
-    """Of the primary item, out of `pitm` and `iinf`; for one that is derived, of the items that there are."""
-    kinds, images = {}, 0
-    start, end = boxes[b"iinf"]
+def _items(data: bytes, start: int, end: int) -> tuple[dict[int, bytes], int]:
+    """The kind of each item, out of `iinf`, and how many are pictures that are not hidden, as tiles are."""
+    kinds, shown = {}, 0
     for _, at, _ in _boxes(data, start + (8 if data[start] else 6), end):
         kind_at = at + (10 if data[at] == 3 else 8)  # noqa: PLR2004 - by the version
         kind = data[kind_at : kind_at + 4]
         kinds[int.from_bytes(data[at + 4 : kind_at - 2])] = kind
-        images += kind in _PICTURES and not data[at + 3] & 1
-    if images > _MAX_IMAGES:
-        raise Rejected(Reason.CORRUPT)
-    primary = kinds.get(int.from_bytes(data[slice(*boxes[b"pitm"])][4:]))
-    return b"hvc1" if primary in _PICTURES and b"hvc1" in kinds.values() else primary
+        shown += kind in _PICTURES and not data[at + 3] & 1
+    return kinds, shown
 
 
 def _boxes(data: bytes | bytearray, position: int, end: int) -> Iterator[tuple[bytes, int, int]]:
@@ -87,8 +88,8 @@ def _boxes(data: bytes | bytearray, position: int, end: int) -> Iterator[tuple[b
     raise Rejected(Reason.CORRUPT)
 
 
-def _pieces(data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Start and length of each piece of an item, out of `iloc`. Of a length of 0 libheif reads nothing."""
+def _pieces(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Item, start and length of each piece, out of `iloc`. Of a length of 0 libheif reads nothing."""
     fields = io.BytesIO(data[start:end])
 
     def number(size: int) -> int:
@@ -99,7 +100,7 @@ def _pieces(data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
     wide = 4 if version == 2 else 2  # noqa: PLR2004
     left = _MAX_ITEMS
     for _ in range(number(wide)):
-        number(wide)  # of the item
+        item = number(wide)
         is_outside = not version or not number(2)  # of `meta`
         number(2)  # which file
         origin, pieces = number(base), number(2)
@@ -109,4 +110,4 @@ def _pieces(data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
         for _ in range(pieces):
             number(index if version else 0)
             place = origin + number(offset)
-            yield place if is_outside else 0, number(length)
+            yield item, place if is_outside else 0, number(length)
