@@ -5,7 +5,7 @@ from after_hours.images.pipeline import process
 from PIL import PngImagePlugin
 
 from pictures import FOLDER
-from pictures.files import corners, encoded, exif, png_chunk, turned_away
+from pictures.files import corners, display_p3, encoded, exif, png_chunk, turned_away
 from tests.looks import assert_clean, assert_upright, opened
 
 KINDS = ["JPEG", "PNG", "WEBP", "HEIF"]
@@ -31,6 +31,22 @@ def test_by_exif(kind: str, orientation: int) -> None:
     photo = opened(process(encoded(stored, kind, exif=exif(orientation), quality=95)).photo)
     assert photo.size == (1200, 900)
     assert_upright(photo)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [
+        *(("JPEG", mode) for mode in ("RGB", "CMYK", "L")),
+        *(("PNG", mode) for mode in ("RGB", "RGBA", "P", "L", "LA", "1", "I;16")),
+        *((kind, mode) for kind in ("WEBP", "HEIF") for mode in ("RGB", "RGBA")),
+    ],
+)
+def test_in_every_mode_and_with_a_profile(kind: str, mode: str) -> None:
+    """What is known of a picture has to get as far as where it is turned."""
+    stored = turned_away(corners((1600, 1200)), 6).convert(mode)
+    for profile in ({}, {"icc_profile": display_p3()}):
+        photo = opened(process(encoded(stored, kind, exif=exif(6), **profile)).photo)
+        assert photo.size == (1200, 900)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

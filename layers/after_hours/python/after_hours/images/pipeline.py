@@ -43,7 +43,7 @@ def process(content: bytes) -> Processed:
         raise Rejected(Reason.EMPTY)
     try:
         with warnings.catch_warnings(action="ignore"):  # what decoders mutter about odd files is nobody's to read
-            return _encoded(upright(in_srgb(_on_white(shrunk(_decoded(content))))))
+            return _encoded(in_srgb(upright(_on_white(shrunk(_decoded(content))))))
     except (Rejected, MemoryError):
         raise
     except Image.DecompressionBombError as error:
