@@ -75,8 +75,8 @@ format: $(PYTHON_READY) ## Format, and correct what can be corrected
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(EVERYTHING) ## Measure what the design promises
-	@$(RUN) benchmarks
+bench: $(EVERYTHING) ## Measure what the design promises: make bench [PART=cold_start|photos|scale]
+	@PYTHONPATH=$(LAYER) $(RUN) benchmarks $(PART)
 
 openapi: $(PYTHON_READY) ## Write docs/openapi.json anew
 	@PYTHONPATH=$(LAYER) $(RUN) contract

@@ -7,10 +7,9 @@ import psycopg2.extras
 import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
-from local import members, postgres
+from local import members, plans, population, postgres
+from local.population import Members
 from migrations.upgrade import upgrade
-from tests import plans, population
-from tests.population import Members
 from tests.statements import STATEMENTS
 
 EVERYONE = Members(1, 30_000)

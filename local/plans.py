@@ -55,8 +55,8 @@ def execution(connection: Connection, statement: str, parameters: Mapping[str, o
     )
 
 
-def _explained(cursor: Cursor, part: str, parameters: Mapping[str, object] | None) -> Any:
-    plan = {}
+def _explained(cursor: Cursor, part: str, parameters: Mapping[str, object] | None) -> dict[str, Any]:
+    plan: dict[str, Any] = {}
     if _HAS_PLAN.match(part):
         cursor.execute(f"EXPLAIN (FORMAT JSON) {part}", parameters)
         [(answer,)] = cursor.fetchall()

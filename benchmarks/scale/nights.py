@@ -1,0 +1,63 @@
+"""Bad nights: so many things due at once, of each kind, and the sweeps that it takes to be through with them."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
+
+from local import population, postgres
+from local.population import Members
+
+NUMBERS = (100, 1_000, 10_000, 100_000)
+_SLEEPS_UP_TO = 10_000  # calls beyond that move a clock
+
+EMPTY = "TRUNCATE users, after_hours_removals, after_hours_domain_events, after_hours_departures CASCADE"
+
+NIGHTS = {
+    "sessions due": "UPDATE after_hours_sessions SET expires_at = now() - interval '1 minute', scheduled_for = NULL",
+    "warnings due": (
+        "UPDATE after_hours_sessions SET expires_at = now() + interval '4 minutes 50 seconds',"
+        " scheduled_for = now() + interval '4 minutes 50 seconds'"
+    ),
+    "members lapsed": "UPDATE users SET after_hours_consent = false",
+    "schedules missing": "UPDATE after_hours_sessions SET scheduled_for = NULL, schedule_due_at = now()",
+    "events unsent": (
+        "UPDATE after_hours_sessions SET warned_for = expires_at;"
+        " INSERT INTO after_hours_domain_events (type, detail, due_at)"
+        " SELECT 'SessionEnded', '{}', now() FROM after_hours_sessions"
+    ),
+    "live, nothing to do": "UPDATE after_hours_sessions SET warned_for = NULL",
+}
+
+
+def measure(database: postgres.Database, connection: Connection, numbers: tuple[int, ...]) -> Iterator[dict[str, Any]]:
+    """Yield for each night and number: the sweeps, the peak memory, and how often each event was published."""
+    for night, prepare in NIGHTS.items():
+        for number in numbers:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(EMPTY)
+            population.join(connection, Members(1, number))
+            population.go_live(connection, Members(1, number))
+            with connection, connection.cursor() as cursor:
+                cursor.execute(prepare)
+            population.analyze(connection)
+            yield {"night": night, "number": number, **_sweeps(database, moved=number > _SLEEPS_UP_TO)}
+
+
+def _sweeps(database: postgres.Database, *, moved: bool) -> dict[str, Any]:
+    arguments = [json.dumps(database.secret), "moved" if moved else "real"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "benchmarks.scale.sweeps", *arguments],
+        env=os.environ | {"PYTHONPATH": "layers/after_hours/python:."},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ran.returncode:
+        return {"died": ran.stderr.splitlines()[-1] if ran.stderr else ran.returncode}
+    result: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    return result

@@ -1,0 +1,92 @@
+"""The page of the figures: tables, a plot, and the numbers as JSON beside it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("svg")
+from matplotlib import pyplot as plt
+
+FOLDER = Path(__file__).parents[2] / "docs" / "benchmarks"
+PAGE = FOLDER / "scale.md"
+
+_INTRODUCTION = """\
+# Scale
+
+What a bad night takes, and what members pay beside many ended sessions. `{command}` measures it again; the numbers are
+in [scale.json](scale.json).
+
+## Nights
+
+So many things are due at once, and the real `sweep` runs minute after minute until nothing is left, in a process of
+512 MB, with the bus and the scheduler at 20 ms a call. Above 10,000 a call moves the clock on instead of sleeping. Of
+the {live:,} sessions of a night each is live, but for the night of sessions due.
+
+![Seconds of the longest sweep](scale.svg)
+
+| night | due | sweeps | ended or done by the first | longest sweep, s | peak memory, MB | events published | twice |
+|---|---|---|---|---|---|---|---|
+"""
+
+_CALLS = """
+## Calls
+
+Medians in milliseconds, with nothing outside that takes time. A sequential scan is one of a table that grows.
+
+| | beside {few:,} | beside {many:,} | ratio | sequential scans |
+|---|---|---|---|---|
+"""
+
+
+def sentence(night: dict[str, Any]) -> str:
+    if "died" in night:
+        return f"{night['night']}, {night['number']:,}: died ({night['died']})"
+    longest = max(sweep["seconds"] for sweep in night["sweeps"])
+    return (
+        f"{night['night']}, {night['number']:,}: {len(night['sweeps'])} sweeps, the longest {longest:.1f} s,"
+        f" {night['peakMb']} MB"
+    )
+
+
+def text(results: dict[str, Any], *, command: str) -> str:
+    most = max(night["number"] for night in results["nights"])
+    lines = [_INTRODUCTION.format(command=command, live=most).rstrip("\n")]
+    lines += [_row(night) for night in results["nights"]]
+    few, many = sorted(results["calls"], key=int)
+    lines.append(_CALLS.format(few=int(few), many=int(many)).rstrip("\n"))
+    for name, cost in results["calls"][few].items():
+        other = results["calls"][many][name]
+        ratio = other["milliseconds"] / max(cost["milliseconds"], 0.01)
+        scans = cost["sequential_scans"] + other["sequential_scans"]
+        lines.append(f"| {name} | {cost['milliseconds']} | {other['milliseconds']} | {ratio:.1f} | {scans} |")
+    return "\n".join(lines) + "\n"
+
+
+def _row(night: dict[str, Any]) -> str:
+    if "died" in night:
+        return f"| {night['night']} | {night['number']:,} | died | | | | | |"
+    first = {what: n for what, n in night["sweeps"][0]["outcome"].items() if isinstance(n, int)}
+    longest = max(sweep["seconds"] for sweep in night["sweeps"])
+    done = ", ".join(f"{what} {number:,}" for what, number in first.items()) or "nothing"
+    return (
+        f"| {night['night']} | {night['number']:,} | {len(night['sweeps'])} | {done} | {longest} | {night['peakMb']} |"
+        f" {night['published']:,} | {night['published'] - night['once']} |"
+    )
+
+
+def publish(results: dict[str, Any], page: str) -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    PAGE.write_text(page)
+    (FOLDER / "scale.json").write_text(json.dumps(results, indent=1) + "\n")
+    mpl.rcParams["svg.hashsalt"] = "scale"
+    figure, axes = plt.subplots(figsize=(7, 4))
+    for name in dict.fromkeys(night["night"] for night in results["nights"]):
+        points = [night for night in results["nights"] if night["night"] == name and "sweeps" in night]
+        longest = [max(sweep["seconds"] for sweep in night["sweeps"]) for night in points]
+        axes.plot([night["number"] for night in points], longest, marker="o", label=name)
+    axes.axhline(29, color="grey", linestyle="--", label="the function's limit")
+    axes.set(xscale="log", xlabel="due at once", ylabel="longest sweep, seconds")
+    axes.legend(fontsize="small")
+    figure.savefig(FOLDER / "scale.svg", metadata={"Date": None})
