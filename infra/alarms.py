@@ -1,9 +1,10 @@
 """The alarms: only what a person must act on. docs/operations.md says how."""
 
-from aws_cdk import Duration
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_apigatewayv2 as apigatewayv2
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
@@ -20,10 +21,22 @@ _LEFT_TO_SWEEP = {
     "StorageFaults": "Photos of members who removed them or left cannot be deleted from R2 or S3",
     "EventBusFaults": "Chat and push services hear nothing: the event bus takes no events",
     "SchedulerFaults": "Sessions are ended by the sweep alone: EventBridge Scheduler takes no schedules",
+    "DatabaseFaults": "What was done after a change cannot be recorded: the database fails in between",
+    "SecretFaults": "Secrets cannot be read again, and are used as they were last read",
 }
 
 _AT_LEAST = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 _BELOW = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
+
+
+def _own_metric(name: str) -> cloudwatch.Metric:
+    return cloudwatch.Metric(
+        namespace=METRICS_NAMESPACE,
+        metric_name=name,
+        dimensions_map={"service": SERVICE},
+        period=_FIVE_MINUTES,
+        statistic=cloudwatch.Stats.SUM,
+    )
 
 
 class Alarms(Construct):
@@ -40,6 +53,15 @@ class Alarms(Construct):
     ) -> None:
         super().__init__(scope, "Alarms")
         self.topic = sns.Topic(self, "Topic", display_name="After Hours alarms", enforce_ssl=True)
+        # With a policy of its own (`enforce_ssl` makes one) a topic loses the default one, which let CloudWatch in.
+        self.topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                actions=["sns:Publish"],
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                resources=[self.topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}},
+            )
+        )
         for name, queue, description in (
             (
                 "SessionDeadLetters",
@@ -84,17 +106,19 @@ class Alarms(Construct):
             threshold=_SERVER_ERRORS_IN_FIVE_MINUTES,
             missing=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
+        self._alarm(
+            "Stuck",
+            "An event, a schedule or a deletion was tried five times over half an hour, and is refused every time.",
+            metric=_own_metric("Stuck"),
+            comparison=_AT_LEAST,
+            threshold=1,
+            missing=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
         for name, description in _LEFT_TO_SWEEP.items():
             self._alarm(
                 name,
                 f"{description} for half an hour: members notice nothing, and the sweep does not get on.",
-                metric=cloudwatch.Metric(
-                    namespace=METRICS_NAMESPACE,
-                    metric_name=name,
-                    dimensions_map={"service": SERVICE},
-                    period=_FIVE_MINUTES,
-                    statistic=cloudwatch.Stats.SUM,
-                ),
+                metric=_own_metric(name),
                 comparison=_AT_LEAST,
                 threshold=1,
                 missing=cloudwatch.TreatMissingData.NOT_BREACHING,

@@ -14,6 +14,10 @@ from after_hours.aws import client_config, translate_errors
 from after_hours.errors import StorageUnavailable
 
 if TYPE_CHECKING:
+    from http.client import HTTPMessage
+
+    from botocore.auth import S3SigV4QueryAuth
+    from botocore.awsrequest import AWSRequest
     from types_boto3_s3 import S3Client
 
 # A phone's cache needs the same address again, so addresses are signed as of the start of a window: the same one comes
@@ -123,20 +127,28 @@ def photo_address(key: str) -> str:
     Signature Version 4 in the query (AWS, "Authenticating Requests: Using Query Parameters"), by botocore's signer
     alone: a client would cost more than the request, and every reading of a profile signs two.
     """
-    from botocore.auth import SIGV4_TIMESTAMP, S3SigV4QueryAuth  # noqa: PLC0415 (only who shows a photo pays for it)
-    from botocore.awsrequest import AWSRequest  # noqa: PLC0415
+    from botocore.awsrequest import AWSRequest  # noqa: PLC0415 (only who shows a photo pays for it)
     from botocore.credentials import Credentials  # noqa: PLC0415
 
     r2 = config.app_secret.read().r2
     now = int(time.time())
     window = datetime.fromtimestamp(now - now % URL_WINDOW_SECONDS, UTC)
-    signer = S3SigV4QueryAuth(
-        Credentials(r2.access_key_id, r2.secret_access_key), "s3", r2.region, expires=URL_LIFETIME_SECONDS
-    )
     request = AWSRequest(method="GET", url=f"{r2.endpoint_url.rstrip('/')}/{r2.bucket}/{quote(key)}")
-    # What the signer's add_auth does, but for the time, which it would take from the clock.
-    request.context["timestamp"] = window.strftime(SIGV4_TIMESTAMP)
-    signer._modify_request_before_signing(request)  # type: ignore[attr-defined]  # noqa: SLF001
-    to_sign = signer.string_to_sign(request, signer.canonical_request(request))
-    signer._inject_signature_to_request(request, signer.signature(to_sign, request))  # type: ignore[attr-defined]  # noqa: SLF001
+    request.context["window"] = window
+    credentials = Credentials(r2.access_key_id, r2.secret_access_key)
+    _signer_as_of_window()(credentials, "s3", r2.region, expires=URL_LIFETIME_SECONDS).add_auth(request)
     return str(request.url)
+
+
+@cache
+def _signer_as_of_window() -> "type[S3SigV4QueryAuth]":
+    from botocore.auth import SIGV4_TIMESTAMP, S3SigV4QueryAuth  # noqa: PLC0415
+
+    class Signer(S3SigV4QueryAuth):
+        """Signs as of the window's start. `add_auth` asks for the headers first, after it has read the clock."""
+
+        def headers_to_sign(self, request: "AWSRequest") -> "HTTPMessage":
+            request.context["timestamp"] = request.context["window"].strftime(SIGV4_TIMESTAMP)
+            return super().headers_to_sign(request)
+
+    return Signer
