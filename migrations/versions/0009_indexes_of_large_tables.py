@@ -48,14 +48,22 @@ OWN_DEVICES = """
 # A build that was broken off leaves an index that is kept up to date and never used.
 INVALID = "SELECT EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass(:name) AND NOT indisvalid)"
 
-# Deleting a session reads the whole of such a table, for each session.
+# Deleting a session or a member reads the whole of such a table, each time.
 UNINDEXED = """
-    SELECT format('CREATE INDEX CONCURRENTLY ON %s (%I)', conrelid::regclass, attname)
-    FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]
-    WHERE contype = 'f' AND confrelid = 'after_hours_sessions'::regclass
-        AND NOT EXISTS (
-            SELECT FROM pg_index WHERE indrelid = conrelid AND indkey[0] = conkey[1] AND indisvalid AND indpred IS NULL
+    SELECT DISTINCT format('CREATE INDEX CONCURRENTLY ON %s (%I)', attrelid::regclass, attname)
+    FROM pg_attribute
+    WHERE (
+            attrelid = 'device_fingerprints'::regclass AND attname IN ('session_id', 'user_id')
+            OR EXISTS (
+                SELECT FROM pg_constraint
+                WHERE contype = 'f' AND confrelid = 'after_hours_sessions'::regclass
+                    AND conrelid = attrelid AND conkey[1] = attnum
+            )
         )
+        AND NOT EXISTS (
+            SELECT FROM pg_index WHERE indrelid = attrelid AND indkey[0] = attnum AND indisvalid AND indpred IS NULL
+        )
+    ORDER BY 1
 """
 
 
@@ -69,7 +77,7 @@ def upgrade() -> None:
                 _build(name, definition)
         op.execute("RESET lock_timeout")
         for (command,) in op.get_bind().execute(text(UNINDEXED)):
-            logger.warning("a reference to sessions has no index: leaving and retention are slow", command=command)
+            logger.warning("an index is missing: leaving and retention are slow", command=command)
 
 
 def _build(name: str, definition: str) -> None:

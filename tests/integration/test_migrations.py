@@ -555,3 +555,59 @@ def test_the_main_app_deletes_accounts_from_any_search_path(served: postgres.Dat
     run(served, "UPDATE after_hours_profiles SET photo_url = 'k.jpg'")
     run(served, "SET search_path = ''; DELETE FROM public.users WHERE id = 'local-entitled'")
     assert {row["key"] for row in run(served, "SELECT key FROM after_hours_removals")} == {"k.jpg", "k_thumb.jpg"}
+
+
+def unindexed(output: Callable[[], str]) -> list[str]:
+    logged = [json.loads(line) for line in output().splitlines() if line.startswith("{")]
+    return [line["command"] for line in logged if line["message"].startswith("an index is missing")]
+
+
+def test_a_reference_to_sessions_without_an_index_is_named_with_what_mends_it(
+    host: postgres.Database, output: Callable[[], str]
+) -> None:
+    run(host, EARLIER_TABLES)
+    run(
+        host,
+        "CREATE TABLE matches (session_id UUID REFERENCES after_hours_sessions (id) ON DELETE CASCADE);"
+        "CREATE TABLE reports (session_id UUID REFERENCES after_hours_sessions (id));"
+        "CREATE INDEX ON reports (session_id)",
+    )
+    upgrade(host.connect)
+    assert unindexed(output) == ["CREATE INDEX CONCURRENTLY ON matches (session_id)"]
+
+
+def test_a_table_of_devices_that_is_not_ours_is_left_alone_and_named(
+    host: postgres.Database, output: Callable[[], str]
+) -> None:
+    run(host, EARLIER_TABLES)
+    run(
+        host,
+        "DROP ROLE IF EXISTS somebody; CREATE ROLE somebody; GRANT ALL ON SCHEMA public TO somebody;"
+        "ALTER TABLE device_fingerprints OWNER TO somebody; DROP ROLE IF EXISTS ours;"
+        "CREATE ROLE ours LOGIN PASSWORD 'ours'; GRANT ALL ON SCHEMA public TO ours;"
+        "GRANT ALL ON ALL TABLES IN SCHEMA public TO ours;"
+        "ALTER TABLE after_hours_profiles OWNER TO ours; ALTER TABLE after_hours_preferences OWNER TO ours;"
+        "ALTER TABLE after_hours_sessions OWNER TO ours",
+    )
+    upgrade(postgres.Database(host.port, "ours", username="ours", dbname=host.dbname).connect)
+    assert unindexed(output) == [
+        "CREATE INDEX CONCURRENTLY ON device_fingerprints (session_id)",
+        "CREATE INDEX CONCURRENTLY ON device_fingerprints (user_id)",
+    ]
+    run(host, "DROP OWNED BY ours, somebody CASCADE; DROP ROLE ours, somebody")
+
+
+def test_an_index_whose_building_was_broken_off_is_built_anew(host: postgres.Database) -> None:
+    upgrade(host.connect, "0008")
+    run(host, "CREATE INDEX after_hours_sessions_live ON after_hours_sessions (id) WHERE ended_at IS NULL")
+    run(host, "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'after_hours_sessions_live'::regclass")
+    upgrade(host.connect)
+    assert run(host, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'after_hours_sessions_live'::regclass") == [
+        {"indisvalid": True}
+    ]
+
+
+def test_a_database_of_a_later_release_is_left_as_it_is(host: postgres.Database) -> None:
+    upgrade(host.connect)
+    run(host, "UPDATE after_hours_alembic_version SET version_num = '9999'")
+    assert upgrade(host.connect) == "9999"
