@@ -40,21 +40,21 @@ def main() -> None:
             tell(f"{done} of {total} nights: {page.sentence(night)}")
         with connection, connection.cursor() as cursor:
             cursor.execute(f"{nights.EMPTY}; {population.MATCHES}")
-        for sessions in (FEW, options.sessions):
+        for first, sessions in ((100, FEW), (200, options.sessions)):
             tell(f"filling the tables with {sessions:,} ended sessions…")
             _fill(connection, sessions)
             results["calls"][str(sessions)] = {
-                name: asdict(cost) for name, cost in calls.measure(database, connection).items()
+                name: asdict(cost) for name, cost in calls.measure(database, connection, first).items()
             }
         connection.close()
-    text = page.text(results, command=f"make bench PART=scale (or {__doc__.strip().splitlines()[-1].strip()})")
+    text = page.text(results)
     print(text)
     if options.publish:
         page.publish(results, text)
 
 
 def _fill(connection: Any, sessions: int) -> None:  # noqa: ANN401 (psycopg2's)
-    """Spread the ended sessions over many members; the thousand that call have none of them."""
+    """Spread the ended sessions over many members, those that call among them."""
     with connection, connection.cursor() as cursor:
         cursor.execute("SELECT coalesce(max(substr(id, 8)::int), 0) FROM users")
         [(there,)] = cursor.fetchall()
@@ -63,8 +63,9 @@ def _fill(connection: Any, sessions: int) -> None:  # noqa: ANN401 (psycopg2's)
     wanted = max(_MEMBERS_OF_FEW, sessions // 10)
     if wanted > there:
         population.join(connection, Members(there + 1, wanted))
-    everyone = Members(1_001, wanted)
-    population.end_sessions(connection, everyone, each=max(1, (sessions - ended) // (wanted - 1_000)))
+    # Some of the first thousand have deleted their accounts by the second time.
+    everyone = Members(1_001 if ended else 1, wanted)
+    population.end_sessions(connection, everyone, each=max(1, (sessions - ended) // wanted))
     population.match(connection)
     population.analyze(connection)
 

@@ -88,15 +88,15 @@ DUTIES: dict[str, Callable[[Database], object]] = {
 }
 
 
-def measure(server: postgres.Database, connection: Connection) -> dict[str, Cost]:
-    """Return what each call costs, by a member after the other, with nothing outside that takes any time."""
+def measure(server: postgres.Database, connection: Connection, first: int) -> dict[str, Cost]:
+    """Return what each call costs, made by members from the number `first` on; nothing outside takes any time."""
     _settings()
     database = Database(lambda **_: config.DatabaseSecret.model_validate(server.secret))
     costs = {
-        name: _cost(connection, [partial(call, database, f"member-{n}") for n in range(100, 100 + ROUNDS)])
+        name: _cost(connection, [partial(call, database, f"member-{n}") for n in range(first, first + ROUNDS)])
         for name, call in MEMBER_CALLS.items()
     }
-    gone = [Member(f"member-{n}", "A", 30, "Female", "Straight") for n in range(200, 200 + ROUNDS)]
+    gone = [Member(f"member-{n}", "A", 30, "Female", "Straight") for n in range(first + 50, first + 50 + ROUNDS)]
     costs["the main app deletes an account"] = _cost(
         connection, [partial(remove, connection, member) for member in gone]
     )

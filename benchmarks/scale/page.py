@@ -15,14 +15,14 @@ PAGE = FOLDER / "scale.md"
 _INTRODUCTION = """\
 # Scale
 
-What a bad night takes, and what members pay beside many ended sessions. `{command}` measures it again; the numbers are
-in [scale.json](scale.json).
+What a bad night takes, and what members pay beside many ended sessions. `make bench PART=scale` measures it again (and
+`python -m benchmarks.scale --publish` writes this page); the numbers are in [scale.json](scale.json).
 
 ## Nights
 
 So many things are due at once, and the real `sweep` runs minute after minute until nothing is left, in a process of
-512 MB, with the bus and the scheduler at 20 ms a call. Above 10,000 a call moves the clock on instead of sleeping. Of
-the {live:,} sessions of a night each is live, but for the night of sessions due.
+512 MB, with the bus and the scheduler at 20 ms a call. Above 10,000 a call moves the clock on instead of sleeping. As
+many sessions are live as things are due.
 
 ![Seconds of the longest sweep](scale.svg)
 
@@ -50,9 +50,8 @@ def sentence(night: dict[str, Any]) -> str:
     )
 
 
-def text(results: dict[str, Any], *, command: str) -> str:
-    most = max(night["number"] for night in results["nights"])
-    lines = [_INTRODUCTION.format(command=command, live=most).rstrip("\n")]
+def text(results: dict[str, Any]) -> str:
+    lines = [_INTRODUCTION.rstrip("\n")]
     lines += [_row(night) for night in results["nights"]]
     few, many = sorted(results["calls"], key=int)
     lines.append(_CALLS.format(few=int(few), many=int(many)).rstrip("\n"))
