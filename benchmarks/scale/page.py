@@ -33,7 +33,8 @@ many sessions are live as things are due.
 _CALLS = """
 ## Calls
 
-Medians in milliseconds, with nothing outside that takes time. A sequential scan is one of a table that grows.
+Medians in milliseconds, with nothing outside that takes time. A sequential scan is one of a table that grows; those in
+the first row are of filling the tables, which PostgreSQL counts a moment later.
 
 | | beside {few:,} | beside {many:,} | ratio | sequential scans |
 |---|---|---|---|---|
