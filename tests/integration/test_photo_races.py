@@ -14,7 +14,7 @@ from after_hours import deletions, domain_events, leaving, photos, storage, uplo
 from after_hours.database import Database
 from after_hours.errors import ApiError, PhotoNotFound, ProfileNotFound, StorageUnavailable
 from after_hours.images import pipeline
-from after_hours.storage import Object, Store
+from after_hours.storage import Store
 
 from local import postgres
 from tests.integration.conftest import own_database
@@ -39,10 +39,10 @@ class Memory:
         if random.random() < self.faults:
             raise StorageUnavailable("now and then")
 
-    def get(self, key: str) -> Object | None:
+    def get(self, key: str) -> bytes | None:
         self._take_a_moment()
         with self._lock:
-            return Object(self.objects[key], "image/jpeg") if key in self.objects else None
+            return self.objects.get(key)
 
     def put(self, key: str, content: bytes, **_: str) -> None:
         self._take_a_moment()

@@ -7,6 +7,7 @@ looked at again 90 days later. The rows of devices go with the session, or when 
 
 import time
 
+from after_hours.batches import repeat
 from after_hours.database import Database
 
 # The sessions are locked before the look at who references them: whoever wants to reference one waits, and then finds
@@ -114,7 +115,4 @@ def forget_departed(database: Database, deadline: float) -> int:
 
 def forget_uploads(database: Database, deadline: float) -> int:
     """Forget uploads of more than a day ago, but for each member's newest. Returns how many there were."""
-    forgotten = 0
-    while time.monotonic() < deadline and (uploads := database.execute(_FORGET_UPLOADS)):
-        forgotten += uploads
-    return forgotten
+    return repeat(lambda: database.execute(_FORGET_UPLOADS), deadline)

@@ -7,6 +7,7 @@ somebody else is at work on. What they tell goes to the outbox, from where the s
 import time
 from uuid import UUID, uuid4
 
+from after_hours.batches import repeat
 from after_hours.database import Database
 from after_hours.observability import count
 
@@ -88,9 +89,7 @@ _ERASE_PLACES = """
 
 def expire_overdue(database: Database, deadline: float) -> int:
     """End every session whose end has passed, with its planned end. Returns how many there were."""
-    expired = 0
-    while time.monotonic() < deadline and (sessions := database.fetch_one(_EXPIRE_OVERDUE)["sessions"]):
-        expired += sessions
+    expired = repeat(lambda: int(database.fetch_one(_EXPIRE_OVERDUE)["sessions"]), deadline)
     count("SessionsExpired", expired)
     return expired
 
@@ -118,16 +117,11 @@ def end_lapsed(database: Database, deadline: float) -> int:
 
 def warn_due(database: Database, deadline: float) -> int:
     """Warn every session that ends within five minutes and was not warned. Returns how many there were."""
-    warned = 0
-    while time.monotonic() < deadline and (sessions := database.fetch_one(_WARN_DUE)["sessions"]):
-        warned += sessions
+    warned = repeat(lambda: int(database.fetch_one(_WARN_DUE)["sessions"]), deadline)
     count("SessionsExpiring", warned)
     return warned
 
 
 def erase_places(database: Database, deadline: float) -> int:
     """Erase places that should not be stored. Returns of how many sessions."""
-    erased = 0
-    while time.monotonic() < deadline and (sessions := database.execute(_ERASE_PLACES)):
-        erased += sessions
-    return erased
+    return repeat(lambda: database.execute(_ERASE_PLACES), deadline)

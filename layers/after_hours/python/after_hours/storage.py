@@ -33,13 +33,6 @@ class Store(StrEnum):
     R2 = "r2"
 
 
-class Object(NamedTuple):
-    """An object's bytes, and the type that the sender said they have."""
-
-    content: bytes
-    content_type: str
-
-
 class Post(NamedTuple):
     """A form that may be posted to `url`, with these `fields` before the file."""
 
@@ -54,12 +47,11 @@ class Bucket:
     name: str
     client: "S3Client" = field(repr=False)
 
-    def get(self, key: str) -> Object | None:
-        """Return an object, None if there is none."""
+    def get(self, key: str) -> bytes | None:
+        """Return an object's bytes, None if there is none."""
         with translate_errors(StorageUnavailable):
             try:
-                answer = self.client.get_object(Bucket=self.name, Key=key)
-                return Object(answer["Body"].read(), answer["ContentType"])
+                return self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
             except self.client.exceptions.NoSuchKey:
                 return None
 

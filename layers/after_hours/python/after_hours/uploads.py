@@ -4,13 +4,13 @@ Of several uploads the newest request wins, whatever order they finish in. An up
 the one before it in place.
 """
 
-import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 from after_hours import deletions, domain_events, storage
+from after_hours.batches import repeat
 from after_hours.database import Database, Row
 from after_hours.errors import ProfileNotFound, TooManyUploads
 from after_hours.images.rejection import Reason, Rejected
@@ -282,9 +282,7 @@ def process(database: Database, original_key: str, size: int) -> Outcome:
 
 def fail_stuck(database: Database, deadline: float) -> int:
     """Give up uploads in which nothing has happened for 15 minutes. Returns how many there were."""
-    failed = 0
-    while time.monotonic() < deadline and (uploads := database.fetch_one(_FAIL_STUCK)["uploads"]):
-        failed += uploads
+    failed = repeat(lambda: int(database.fetch_one(_FAIL_STUCK)["uploads"]), deadline)
     count("PhotosFailed", failed)
     return failed
 
@@ -317,7 +315,7 @@ def _processed(upload: Upload, size: int) -> "Processed | None":
     if size > MAX_BYTES:
         raise Rejected(Reason.TOO_LARGE)
     original = storage.bucket(Store.UPLOADS).get(upload.original_key)
-    return None if original is None else pipeline.process(original.content)
+    return None if original is None else pipeline.process(original)
 
 
 def _require_allowed(database: Database, photo_hash: str) -> None:
