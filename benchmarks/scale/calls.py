@@ -123,11 +123,8 @@ def _scans(connection: Connection) -> int:
 
 
 def _settings() -> None:
-    names = (
-        "DATABASE_SECRET_ARN", "APP_SECRET_ARN", "SCHEDULE_GROUP", "SCHEDULER_ROLE_ARN", "EXPIRE_FUNCTION_ARN",
-        "SCHEDULE_DEAD_LETTER_ARN", "EVENT_BUS", "UPLOAD_BUCKET",
-    )  # fmt: skip
-    os.environ |= dict.fromkeys(names, "benchmark") | {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1"}
+    os.environ |= dict.fromkeys(map(str.upper, config.Settings.model_fields), "benchmark")
+    os.environ |= {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1"}
     os.environ |= {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
     r2 = {"endpointUrl": "http://r2.example", "bucket": "b", "accessKeyId": "a", "secretAccessKey": str(uuid4())}
     keys = config.AppSecret.model_validate({"jwtSecret": "j" * 32, "locationKey": "l" * 32, "r2": r2})

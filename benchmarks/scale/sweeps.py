@@ -8,10 +8,10 @@ import json
 import os
 import re
 import resource
+import runpy
 import sys
 import time
 from collections.abc import Callable
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -23,10 +23,6 @@ MEMORY_BYTES = 512 * 1024 * 1024
 CALL_SECONDS = 0.020
 CALLS_AT_A_TIME = 8
 MOST_SWEEPS = 60
-_SETTINGS = (
-    "AWS_REGION", "DATABASE_SECRET_ARN", "APP_SECRET_ARN", "SCHEDULE_GROUP", "SCHEDULER_ROLE_ARN",
-    "EXPIRE_FUNCTION_ARN", "SCHEDULE_DEAD_LETTER_ARN", "EVENT_BUS", "UPLOAD_BUCKET",
-)  # fmt: skip
 
 # As if the minute to the next sweep had passed.
 _A_MINUTE_LATER = """
@@ -45,7 +41,7 @@ class Context:
 def main() -> None:
     secret, clock = json.loads(sys.argv[1]), sys.argv[2]
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
-    os.environ.update(dict.fromkeys(_SETTINGS, "x"))
+    os.environ |= dict.fromkeys(map(str.upper, config.Settings.model_fields), "benchmark")
     config.database_secret.read = lambda **_: config.DatabaseSecret.model_validate(secret)  # type: ignore[method-assign]
     take_a_moment = _moved_clock() if clock == "moved" else lambda: time.sleep(CALL_SECONDS)
     published: list[str] = []
@@ -55,7 +51,7 @@ def main() -> None:
     )
     connection.autocommit = True
     sweeps: list[dict[str, Any]] = []
-    handler = _handler()
+    handler = runpy.run_path(str(Path(__file__).parents[2] / "functions" / "sweep" / "handler.py"))["handler"]
     while len(sweeps) < MOST_SWEEPS:
         began, before = time.monotonic(), len(published)
         outcome = handler({}, Context())
@@ -105,16 +101,6 @@ def _stub(take_a_moment: Callable[[], None], published: list[str]) -> None:
 
     domain_events._client = Bus  # type: ignore[assignment]  # noqa: SLF001
     schedules._carry_out = lambda *_, **__: take_a_moment()  # noqa: SLF001
-
-
-def _handler() -> Any:  # noqa: ANN401 (as Lambda loads it)
-    path = Path(__file__).parents[2] / "functions" / "sweep" / "handler.py"
-    spec = spec_from_file_location("handler", path)
-    assert spec  # noqa: S101
-    assert spec.loader  # noqa: S101
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.handler
 
 
 if __name__ == "__main__":

@@ -132,11 +132,12 @@ def repair(database: Database, deadline: float) -> int:
     """Put schedules right that are not those of their session, until `deadline`. Returns of how many sessions."""
     repaired = 0
     while time.monotonic() < deadline and (wrong := database.fetch_all(_CLAIM_WRONG)):
-        changes = [change for row in wrong for change in _needed(row)]
+        needed = {row["id"]: _needed(row) for row in wrong}
+        changes = [change for each in needed.values() for change in each]
         outcomes = aws.in_parallel(upsert, changes, deadline=deadline)
         faults = {change.session_id: fault for change, fault in outcomes if isinstance(fault, ServiceUnavailable)}
         tried = {change for change, _ in outcomes}
-        right = [row for row in wrong if row["id"] not in faults and tried.issuperset(_needed(row))]
+        right = [row for row in wrong if row["id"] not in faults and tried.issuperset(needed[row["id"]])]
         if right:
             database.execute(
                 _RECORD_RIGHT,
