@@ -3,7 +3,7 @@
     API Gateway → logging with correlation id → authenticate → require access → read the body → handler → JSON
 
 An endpoint is made by decorating its handler, so none can forget the chain; opting out of the access check is a word
-(`entitled=False`) that a test looks for on every route but the two that let a member leave.
+(`entitled=False`) that a test looks for on every route but the three that let a member end or leave.
 """
 
 import base64
