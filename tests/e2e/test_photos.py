@@ -13,7 +13,9 @@ from urllib.request import Request, urlopen
 import boto3
 import psycopg2
 import pytest
+from after_hours.images.pipeline import process
 from PIL import Image
+from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 from urllib3 import encode_multipart_formdata
 
 from local import aws, photo
@@ -129,6 +131,37 @@ def test_a_bad_file_is_rejected_and_the_photo_before_it_stays(
     assert (rejected["status"], rejected["reason"]) == ("rejected", reason)
     assert rejected["photoUrl"] == before["photoUrl"]
     assert photo.fetch(rejected["photoUrl"])
+    until(lambda: not keys(stack, stack.upload_bucket, member))
+    assert len(keys(stack, stack.r2_bucket, member)) == 2
+
+
+@contextmanager
+def banned(connection: Connection, photo_hash: str) -> Iterator[None]:
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO banned_photo_hashes (photo_hash) VALUES (%s)", (photo_hash,))
+        yield
+        cursor.execute("DELETE FROM banned_photo_hashes WHERE photo_hash = %s", (photo_hash,))
+
+
+def test_a_banned_photo_is_rejected_however_it_was_changed_and_the_one_before_it_stays(
+    member: Caller, stack: Stack, connection: Connection
+) -> None:
+    before = sent(member)
+    picture = photograph(1200, 900, seed=5)  # its plain hash changes by ten bits when it is cropped
+    width, height = picture.size
+    cropped = picture.crop((width // 50, height // 50, width - width // 50, height - height // 50))
+    files = {
+        "as it was": encoded(picture, quality=92),
+        "recompressed": encoded(picture, quality=40),
+        "smaller": encoded(picture.resize((500, 375)), quality=80),
+        "cropped": encoded(cropped, quality=85),
+    }
+    with banned(connection, process(files["as it was"]).photo_hash):
+        for how, content in files.items():
+            rejected = sent(member, content)
+            assert (rejected["status"], rejected["reason"]) == ("rejected", "NOT_ALLOWED"), how
+            assert rejected["photoUrl"] == before["photoUrl"]
+    assert photo.fetch(before["photoUrl"])
     until(lambda: not keys(stack, stack.upload_bucket, member))
     assert len(keys(stack, stack.r2_bucket, member)) == 2
 

@@ -129,5 +129,12 @@ def test_a_hundred_thousand_banned_photos_are_one_look(rows: Rows, banned: str) 
         " SELECT substr(md5(n::text), 1, 16) FROM generate_series(1, 100000) n"
     )
     began = time.perf_counter()
-    assert rows("SELECT banned, malformed FROM after_hours_banned_photo(%s)", banned) == [(True, 0)]
+    assert rows("SELECT banned, malformed FROM after_hours_banned_photo(%s, %s)", "0" * 16, banned) == [(True, 0)]
     print(f"{(time.perf_counter() - began) * 1000:.0f} ms")  # noqa: T201 (shown, not judged)
+
+
+def test_a_release_older_looks_by_one_hash(rows: Rows, banned: str) -> None:
+    assert rows("SELECT banned FROM after_hours_banned_photo(%s)", banned) == [(True,)]
+    assert rows("SELECT banned FROM after_hours_banned_photo(%s)", f"{~int(banned, 16) & (1 << 64) - 1:016x}") == [
+        (False,)
+    ]

@@ -60,7 +60,7 @@ def stores(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> d
     buckets = {store: Memory(request.param) for store in Store}
     monkeypatch.setattr(storage, "bucket", cache(buckets.__getitem__))
     monkeypatch.setattr(domain_events, "_put", lambda events: [event["id"] for event in events])
-    monkeypatch.setattr(pipeline, "process", lambda _: pipeline.Processed(b"photo", b"thumbnail", "0" * 16))
+    monkeypatch.setattr(pipeline, "process", lambda _: pipeline.Processed(b"photo", b"thumbnail", "0" * 16, "0" * 16))
     return buckets
 
 

@@ -94,9 +94,23 @@ def test_an_altered_photo_stays_close(seed: int, how: str) -> None:
     assert distance(process(ALTERED[how](picture)).photo_hash, original) < 10
 
 
+@pytest.mark.parametrize("seed", range(60))
+def test_a_crop_is_seen_through(seed: int) -> None:
+    """The plain hashes are up to 11 bits apart."""
+    picture = photograph(640, 480, seed=seed)
+    original = process(encoded(picture)).photo_hash
+    assert distance(process(ALTERED["cropped"](picture)).uncropped_hash, original) < 8
+
+
 def test_other_photos_are_far_away() -> None:
-    hashes = [process(encoded(photograph(640, 480, seed=seed))).photo_hash for seed in range(30, 45)]
-    distances = [distance(one, other) for i, one in enumerate(hashes) for other in hashes[:i]]
+    photos = [process(encoded(photograph(640, 480, seed=seed))) for seed in range(30, 45)]
+    distances = [
+        distance(seen, other.photo_hash)
+        for one in photos
+        for other in photos
+        if one is not other
+        for seen in (one.photo_hash, one.uncropped_hash)
+    ]
     assert min(distances) >= 10
 
 

@@ -144,7 +144,8 @@ _RELEASE = """
     UPDATE after_hours_photo_uploads SET leased_until = NULL WHERE id = %(photo_id)s AND user_id = %(user_id)s
 """
 
-_BANNED = "SELECT banned, malformed FROM after_hours_banned_photo(%(photo_hash)s)"
+# The photo is looked for as it is, and as it may have been before it was cropped.
+_BANNED = "SELECT banned, malformed FROM after_hours_banned_photo(%(photo_hash)s, %(uncropped_hash)s)"
 
 # There is nothing (any more) to make a photo of.
 _FAIL = """
@@ -291,7 +292,7 @@ def _process_claimed(database: Database, upload: Upload, size: int) -> Outcome:
     try:
         processed = _processed(upload, size)
         if processed:
-            _require_allowed(database, processed.photo_hash)
+            _require_allowed(database, processed)
     except Rejected as rejected:
         logger.info("photo rejected", reason=rejected.reason)
         count("PhotosRejected")
@@ -318,12 +319,12 @@ def _processed(upload: Upload, size: int) -> "Processed | None":
     return None if original is None else pipeline.process(original)
 
 
-def _require_allowed(database: Database, photo_hash: str) -> None:
+def _require_allowed(database: Database, processed: "Processed") -> None:
     """Raise Rejected for a photo that looks like one that the main app has banned.
 
     What keeps us from knowing is raised as the passing fault that it is: no photo is shown unchecked.
     """
-    look = database.fetch_one(_BANNED, {"photo_hash": photo_hash})
+    look = database.fetch_one(_BANNED, {"photo_hash": processed.photo_hash, "uncropped_hash": processed.uncropped_hash})
     if look["malformed"]:
         count("MalformedBannedHashes", look["malformed"])
     if look["banned"]:

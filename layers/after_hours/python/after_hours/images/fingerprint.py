@@ -13,11 +13,24 @@ from PIL import Image
 _SIDE = 32
 _BITS = 8  # in each direction
 _CLOSE_UP = 64  # pixels a side that grey is taken of: averaged in colour any further, small bright spots get too dark
+_CROP = 2  # per cent of the picture's sides that may have been cut off at each of them
 _COSINES = [[math.cos((2 * n + 1) * k * math.pi / (2 * _SIDE)) for n in range(_SIDE)] for k in range(1, _BITS + 1)]
 
 
-def fingerprint(image: Image.Image) -> str:
-    """The hash of an upright sRGB picture as 16 hexadecimal digits."""
+def fingerprints(image: Image.Image) -> tuple[str, str]:
+    """The hash of an upright sRGB picture, and about the one that it had if 2 % were cropped at each of its sides.
+
+    Both are 16 hexadecimal digits. A crop moves all that is left, and so changes up to 11 bits. What was cropped is not
+    known, but looked much like what is next to it: the border is filled with the picture, stretched, and at most 5 bits
+    are wrong.
+    """
+    left = image.resize((100 - 2 * _CROP, 100 - 2 * _CROP), Image.Resampling.BOX)
+    uncropped = left.resize((100, 100))
+    uncropped.paste(left, (_CROP, _CROP))
+    return _fingerprint(image), _fingerprint(uncropped)
+
+
+def _fingerprint(image: Image.Image) -> str:
     grey = _grey(image).tobytes()
     rows = [grey[start : start + _SIDE] for start in range(0, len(grey), _SIDE)]
     across = [[math.sumprod(cosines, row) for row in rows] for cosines in _COSINES]

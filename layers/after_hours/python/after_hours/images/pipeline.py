@@ -9,7 +9,7 @@ from PIL.Image import Resampling
 
 from after_hours.images import heic, jpeg, png, webp
 from after_hours.images.colour import in_srgb
-from after_hours.images.fingerprint import fingerprint
+from after_hours.images.fingerprint import fingerprints
 from after_hours.images.geometry import shrunk, upright
 from after_hours.images.rejection import Reason, Rejected
 
@@ -27,11 +27,12 @@ Image.preinit()  # else Pillow does it while the first photo waits
 
 @dataclass(frozen=True, slots=True)
 class Processed:
-    """Two JPEGs in sRGB without any metadata, and the photo's perceptual hash: 16 hexadecimal digits."""
+    """Two JPEGs in sRGB without any metadata, and the photo's perceptual hashes: as it is, and as before a crop."""
 
     photo: bytes
     thumbnail: bytes
     photo_hash: str
+    uncropped_hash: str
 
 
 def process(content: bytes) -> Processed:
@@ -71,11 +72,10 @@ def _encoded(image: Image.Image) -> Processed:
     side = min(image.size)
     left, top = (image.width - side) / 2, (image.height - side) / 2
     thumbnail = image.resize(_THUMBNAIL, Resampling.LANCZOS, (left, top, left + side, top + side), reducing_gap=2.0)
-    photo = _jpeg(image, quality=85, progressive=True)
-    return Processed(photo, _jpeg(thumbnail, quality=80, progressive=False), fingerprint(image))
+    return Processed(_jpeg(image, 85, progressive=True), _jpeg(thumbnail, 80, progressive=False), *fingerprints(image))
 
 
-def _jpeg(image: Image.Image, *, quality: int, progressive: bool) -> bytes:
+def _jpeg(image: Image.Image, quality: int, *, progressive: bool) -> bytes:
     file = io.BytesIO()
     image.info = {}  # Pillow would carry comments and more from here into the file
     image.save(file, "JPEG", quality=quality, progressive=progressive)
