@@ -24,10 +24,11 @@ def fingerprints(image: Image.Image) -> tuple[str, str]:
     known, but looked much like what is next to it: the border is filled with the picture, stretched, and at most 5 bits
     are wrong.
     """
-    left = image.resize((100 - 2 * _CROP, 100 - 2 * _CROP), Image.Resampling.BOX)
+    small = image.resize((192, 192), Image.Resampling.BOX)  # a multiple of both sizes that are taken of it
+    left = small.resize((100 - 2 * _CROP, 100 - 2 * _CROP), Image.Resampling.BOX)
     uncropped = left.resize((100, 100))
     uncropped.paste(left, (_CROP, _CROP))
-    return _fingerprint(image), _fingerprint(uncropped)
+    return _fingerprint(small), _fingerprint(uncropped)
 
 
 def _fingerprint(image: Image.Image) -> str:
