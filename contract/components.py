@@ -23,7 +23,7 @@ class FieldError(ResponseModel):
     message: Annotated[str, Field(description="What is wrong with it.")]
 
 
-# Members of error bodies beside `success`, `error` and `code`.
+# What error bodies have beside `success`, `error` and `code`.
 _DETAILS: Mapping[type[ApiError], Mapping[str, Any]] = {
     errors.InvalidRequest: {"errors": Annotated[list[FieldError], Field(min_length=1, max_length=MAX_REPORTED_ERRORS)]},
     errors.PremiumRequired: {"upgrade": Literal[True]},
@@ -56,18 +56,18 @@ class _Schemas(GenerateJsonSchema):
         return False
 
     def model_schema(self, schema: core_schema.ModelSchema) -> Json:
-        made = super().model_schema(schema)
-        model, properties = schema["cls"], made["properties"]
-        del made["title"]
+        json_schema = super().model_schema(schema)
+        model, properties = schema["cls"], json_schema["properties"]
+        del json_schema["title"]
         if self.mode == "serialization":  # an answer has all its members, always
-            made |= {"required": list(properties), "additionalProperties": False}
+            json_schema |= {"required": list(properties), "additionalProperties": False}
         elif issubclass(model, Patch):  # what is absent stays
-            made |= {"minProperties": 1}
+            json_schema |= {"minProperties": 1}
         else:
-            return made
+            return json_schema
         for schema_of_field in properties.values():
             schema_of_field.pop("default", None)
-        return made
+        return json_schema
 
 
 class Components:
@@ -79,7 +79,7 @@ class Components:
 
     def schema(self, kind: Any, mode: JsonSchemaMode) -> Json:  # noqa: ANN401 (any annotation)
         """Return the schema of a type; models become references."""
-        made, definitions = TypeAdapter.json_schemas(
+        json_schemas, definitions = TypeAdapter.json_schemas(
             [("", mode, TypeAdapter(kind))],
             by_alias=True,
             ref_template="#/components/schemas/{model}",
@@ -92,7 +92,7 @@ class Components:
             model = _inlined(named[name], aliases)
             if self.schemas.setdefault(name, model) != model:
                 raise ValueError(f"two models of the API are called {name}")
-        inlined: Json = _inlined(made["", mode], aliases)
+        inlined: Json = _inlined(json_schemas["", mode], aliases)
         return inlined
 
     def errors(self, status: int, possible: Iterable[type[ApiError]]) -> Json:

@@ -90,7 +90,7 @@ def text(description: Json) -> str:
 def _operation(endpoint: Endpoint, components: Components) -> Json:
     operation = OPERATIONS[endpoint.function]
     handler: LambdaHandler = runpy.run_path(str(REPOSITORY / "functions" / endpoint.function / "handler.py"))["handler"]
-    made: Json = {
+    described: Json = {
         "operationId": to_camel(endpoint.function),
         "tags": [_tag(endpoint)],
         "summary": operation.summary,
@@ -98,7 +98,7 @@ def _operation(endpoint: Endpoint, components: Components) -> Json:
     }
     if handler.body:
         schema = components.schema(handler.body, "validation")
-        made["requestBody"] = {
+        described["requestBody"] = {
             "required": True,
             "content": {"application/json": {"schema": schema, "example": _sample_body(endpoint.function)}},
         }
@@ -109,11 +109,11 @@ def _operation(endpoint: Endpoint, components: Components) -> Json:
     possible: dict[int, list[type[ApiError]]] = {}
     for error in (*_common_errors(endpoint, handler), *operation.errors):
         possible.setdefault(error.status, []).append(error)
-    made["responses"] = {
+    described["responses"] = {
         str(operation.status): success,
         **{str(status): components.errors(status, possible[status]) for status in sorted(possible)},
     }
-    return {name: value for name, value in made.items() if value}
+    return {name: value for name, value in described.items() if value}
 
 
 def _common_errors(endpoint: Endpoint, handler: LambdaHandler) -> Iterator[type[ApiError]]:

@@ -116,9 +116,9 @@ def endpoint(*, body: type[BaseModel] | None = None, entitled: bool = True) -> C
             )
             return answer
 
-        made = cast("LambdaHandler", handler)
-        made.body, made.entitled = body, entitled
-        return made
+        lambda_handler = cast("LambdaHandler", handler)
+        lambda_handler.body, lambda_handler.entitled = body, entitled
+        return lambda_handler
 
     return decorate
 

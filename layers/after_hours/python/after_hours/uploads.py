@@ -176,10 +176,10 @@ _FINISH = """
         DELETE FROM after_hours_removals USING shown WHERE store = 'r2' AND key IN (%(photo_key)s, %(thumbnail_key)s)
     ), unwanted AS (
         SELECT object.store, object.key FROM shown, was, after_hours_photo_objects(was.photo_url) AS object
-        UNION SELECT made.store, made.key FROM (VALUES
+        UNION SELECT own.store, own.key FROM (VALUES
             ('r2', %(photo_key)s), ('r2', %(thumbnail_key)s), ('uploads', %(original_key)s)
-        ) AS made (store, key)
-        WHERE made.store = 'uploads'
+        ) AS own (store, key)
+        WHERE own.store = 'uploads'
             OR NOT EXISTS (SELECT FROM shown) AND NOT EXISTS (SELECT FROM was WHERE photo_url = %(photo_key)s)
     ), deletions AS (
         SELECT gone.store, gone.key, gone.due_at
