@@ -4,15 +4,16 @@ Rows that carry the hourly limits stay for an hour, and sessions that the main a
 (`retention`).
 """
 
-from after_hours import deletions, sessions
+from after_hours import deletions, follow_up
 from after_hours.database import Database
 from after_hours.errors import ProfileNotFound
 from after_hours.observability import count
 
-# Two locks: on the member, for there may be no row to lock and another phone may be creating preferences; and on the
-# profile, so that a start or a photo under way finishes first, and one that comes later finds no profile. Whoever has
-# left cannot be told apart from whoever never joined, but for the departure that retention follows. The photo's own
-# objects are put among the deletions by a trigger, for the main app may delete a profile as well.
+# The statement takes two locks. The lock on the member makes another phone that is creating preferences wait, for which
+# there may be no row to lock. The lock on the profile lets a start or a photo under way finish first; a later one finds
+# no profile. A departure, which `retention` follows, is all that tells a member who has left from one who never joined.
+# The main app may delete a profile, too: so a trigger on profiles records the departure, and the deletion of the
+# photo's objects; only preferences without a profile have their departure recorded here.
 _LEAVE = """
     SELECT pg_advisory_xact_lock(hashtextextended('after hours ' || %(user_id)s, 0));
     SELECT FROM after_hours_profiles WHERE user_id = %(user_id)s FOR UPDATE;
@@ -45,11 +46,11 @@ _LEAVE = """
         UPDATE after_hours_photo_uploads SET status = 'removed', reason = NULL, changed_at = now()
         WHERE user_id = %(user_id)s AND status IN ('ready', 'rejected')
     ), originals AS (
-        SELECT gone.store, gone.key, gone.due_at
+        SELECT deletion.store, deletion.key, deletion.due_at
         FROM (
             SELECT array_agg('uploads'::text) AS stores, array_agg('uploads/' || user_id || '/' || id) AS keys
             FROM cancelled
-        ) AS objects, after_hours_must_go(objects.stores, objects.keys, interval '30 seconds') AS gone
+        ) AS objects, after_hours_must_go(objects.stores, objects.keys, interval '30 seconds') AS deletion
     ), deletions AS (
         SELECT * FROM originals
         UNION ALL SELECT object.store, object.key, now() + interval '30 seconds'
@@ -66,11 +67,12 @@ _LEAVE = """
 def leave(database: Database, user_id: str) -> None:
     """Let the member leave. Raises `ProfileNotFound` when there is neither a profile nor preferences.
 
-    What lies outside the database, schedules and photos, is removed after it, and by the sweep what then fails.
+    Schedules and photos, which are outside the database, are deleted after it, best effort: the sweep does what is
+    left.
     """
     row = database.fetch_one(_LEAVE, {"user_id": user_id})
     if row["id"]:
-        sessions.follow_end(database, row)
+        follow_up.after_end(database, row)
     deletions.carry_out(database, row["deletions"] or ())
     if not row["left_something"]:
         raise ProfileNotFound

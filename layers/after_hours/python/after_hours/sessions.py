@@ -8,10 +8,8 @@ point goes with the session; the table refuses an ended session that has one.
 """
 
 import math
-from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import partial
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import (
@@ -25,9 +23,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from after_hours import aws, config, domain_events, location, schedules
+from after_hours import config, domain_events, follow_up, location, schedules
 from after_hours.database import Database, Row
-from after_hours.domain_events import Event
 from after_hours.errors import (
     NoActiveSession,
     ProfileRequired,
@@ -37,8 +34,8 @@ from after_hours.errors import (
     SessionTooLong,
     TooManyStarts,
 )
-from after_hours.observability import best_effort, count, count_fault
-from after_hours.schedules import Change, Kind, Times
+from after_hours.observability import count
+from after_hours.schedules import Change, Kind
 from after_hours.schema import RequestModel, ResponseModel, Text
 
 ALLOWED_MINUTES = (15, 30, 60)
@@ -260,16 +257,6 @@ _LIVE_BY_ID = """
     FROM after_hours_sessions WHERE id = %(id)s AND ended_at IS NULL AND expires_at > now()
 """
 
-# Records what was done at once of what must follow. If the session changed meanwhile, the sweep sees that
-# `scheduled_for` is not what it should be.
-_SETTLE = """
-    WITH published AS (
-        DELETE FROM after_hours_domain_events WHERE id = ANY(%(sent)s::uuid[])
-    )
-    UPDATE after_hours_sessions SET scheduled_for = %(scheduled_for)s, schedule_attempts = 0
-    WHERE id = %(id)s AND %(scheduled)s
-"""
-
 
 def start(database: Database, user_id: str, new: StartSession) -> Session:
     """Make the member live, from one place, for `new.duration` minutes.
@@ -300,8 +287,7 @@ def start(database: Database, user_id: str, new: StartSession) -> Session:
     if not row["started"]:
         raise ServiceUnavailable("a release before this one started a session at the same moment")
     count("SessionsStarted")
-    scheduling = schedules.making(str(row["id"]), Times(row["expiry"], row["warning"]))
-    _follow(database, row, row["events"], schedules.create, scheduling, scheduled_for=row["expires_at"])
+    follow_up.after_start(database, row)
     return Session.of(row)
 
 
@@ -324,8 +310,7 @@ def extend(database: Database, user_id: str, extension: ExtendSession) -> Extend
     if not row["extended"]:
         raise (SessionTooLong if row["as_seen"] else SessionChanged)(session=Session.of(row))
     count("SessionsExtended")
-    scheduling = schedules.making(str(row["id"]), Times(row["expiry"], row["warning"]))
-    _follow(database, row, [row["event"]], schedules.upsert, scheduling, scheduled_for=row["expires_at"])
+    follow_up.after_extension(database, row)
     return ExtendedSession.of(row, extended_by_minutes=minutes)
 
 
@@ -335,14 +320,8 @@ def end(database: Database, user_id: str) -> EndedSession:
     if row is None:
         raise NoActiveSession
     count("SessionsEnded")
-    follow_end(database, row)
+    follow_up.after_end(database, row)
     return EndedSession.of(row)
-
-
-def follow_end(database: Database, ended: Row) -> None:
-    """Do what must follow the end of a session, best effort: `ended` has `id`, `scheduled_for` and `event`."""
-    scheduling = schedules.deleting(str(ended["id"])) if ended["scheduled_for"] else []
-    _follow(database, ended, [ended["event"]], schedules.upsert, scheduling, scheduled_for=None)
 
 
 def expire(database: Database, session_id: UUID) -> Literal["expired", "rescheduled", "ignored"]:
@@ -372,32 +351,3 @@ def _reschedule(database: Database, session_id: UUID, kind: Kind) -> Literal["re
         return "ignored"
     schedules.create(Change(str(session_id), kind, live[kind]))  # the one that fired has deleted itself
     return "rescheduled"
-
-
-def _follow(
-    database: Database,
-    session: Row,
-    events: Sequence[Event],
-    carry_out: Callable[[Change], None],
-    scheduling: Sequence[Change],
-    *,
-    scheduled_for: datetime | None,
-) -> None:
-    """Do what must follow a change, all at once and best effort, and record what was done; the sweep does the rest."""
-    telling: Callable[[], Any] = partial(domain_events.send, events)
-    calls: list[Callable[[], Any]] = [telling, *(partial(carry_out, change) for change in scheduling)]
-    outcomes = dict(aws.in_parallel(lambda call: call(), calls, deadline=math.inf))
-    sent = outcomes.pop(telling, ())
-    faults = [fault for fault in outcomes.values() if isinstance(fault, ServiceUnavailable)]
-    if faults:
-        count_fault(schedules.FAULTS, faults[0])
-    with best_effort("DatabaseFaults"):
-        database.execute(
-            _SETTLE,
-            {
-                "id": session["id"],
-                "sent": sent,
-                "scheduled": len(outcomes) == len(scheduling) and not faults,
-                "scheduled_for": scheduled_for,
-            },
-        )
