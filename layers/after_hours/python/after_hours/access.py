@@ -1,4 +1,4 @@
-"""Who may use After Hours: paying, verified, consenting members, checked on every request and failing closed."""
+"""Who may use After Hours: paying, verified, consenting members. The check runs on every request and fails closed."""
 
 from after_hours.database import Database
 from after_hours.errors import (

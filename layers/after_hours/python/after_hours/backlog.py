@@ -3,8 +3,8 @@
 from after_hours.database import Database
 from after_hours.observability import count
 
-# Each part reads by the index that its duty reads by, so the costs follow what is undone. Five tries have taken about
-# half an hour.
+# Each count reads the index that the sweep's duty for it reads, so that its cost follows what is undone. A thing counts
+# as stuck after five attempts, which take about half an hour.
 _UNDONE = """
     SELECT
         (SELECT count(*) FROM after_hours_sessions WHERE ended_at IS NULL AND expires_at <= now()) AS "overdueSessions",
@@ -36,7 +36,10 @@ _UNDONE = """
 
 
 def report(database: Database) -> dict[str, int]:
-    """Return what is due and undone, in numbers of things, without what is nothing; and count what is stuck."""
+    """Return how many things of each kind are due and undone, without the kinds that have none.
+
+    It also counts the metrics `Undone` and `Stuck`.
+    """
     undone = database.fetch_one(_UNDONE)
     count("Stuck", undone["stuck"])
     count("Undone", sum(number for what, number in undone.items() if what != "stuck"))

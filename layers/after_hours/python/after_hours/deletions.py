@@ -1,12 +1,12 @@
-"""Objects outside the database that must go, and surely do.
+"""Objects in S3 and R2 that must be deleted, at least once, so that no orphan stays.
 
-A row of after_hours_removals is written with the change that makes an object unwanted (the SQL function
-after_hours_must_go), or before an object is made that may turn out to be, and goes when the object is gone. Who makes
-the change holds a lease on the row (`due_at` lies ahead) and deletes the object at once, best effort; the sweep takes
-over when the lease is over.
+The statement that makes an object unwanted also writes a row of after_hours_removals (by the SQL function
+after_hours_must_go); for an object that may turn out to be unwanted, the row is written before the object is made.
+Whoever makes the change holds a lease on the row (`due_at` lies ahead) and deletes the object at once, best effort. The
+sweep takes over when the lease is over. The row is deleted after its object.
 
-Rows are deleted only as they were read: one that was written anew since then is for an object that may have been made
-anew.
+A row is deleted only if its `due_at` is still the one that was read: a row that was written anew since then stands for
+an object that may have been made anew.
 """
 
 import time
@@ -21,7 +21,7 @@ from after_hours.storage import Store
 
 FAULTS = "StorageFaults"
 
-_SECONDS_IN_A_CALL = 2  # while a member waits
+_SECONDS_IN_A_CALL = 2  # for each store, while a member waits
 
 
 class Deletion(TypedDict):
@@ -44,6 +44,8 @@ _CLAIM_DUE = """
     RETURNING removal.store, removal.key, removal.due_at::text
 """
 
+# Here and in `_BACK_OFF` rows are locked in the order of their keys, as claiming an upload locks them: a deadlock would
+# be the alternative.
 _FORGET = """
     WITH deleted AS (
         SELECT store, key FROM after_hours_removals JOIN
@@ -70,26 +72,26 @@ _BACK_OFF = """
 
 
 def carry_out(database: Database, deletions: Sequence[Deletion]) -> None:
-    """Delete objects and then their rows, in a few seconds, best effort: what is not done is left to the sweep."""
+    """Delete objects and then their rows, within a few seconds, best effort: the sweep does what is left."""
     with best_effort(FAULTS):
         for store in Store:
             deadline = time.monotonic() + _SECONDS_IN_A_CALL
-            _carry_out(database, store, [each for each in deletions if each["store"] == store], deadline)
+            _carry_out(database, store, [deletion for deletion in deletions if deletion["store"] == store], deadline)
 
 
 def carry_out_due(database: Database, deadline: float, *, store: Store) -> int:
-    """Delete objects whose deletion is due, until `deadline`. Returns how many are gone."""
-    gone = 0
+    """Delete objects whose deletion is due, until `deadline`. Returns how many were deleted."""
+    total = 0
     while time.monotonic() < deadline and (due := database.fetch_all(_CLAIM_DUE, {"store": store})):
         deleted, tried = _carry_out(database, store, due, deadline)
-        gone += deleted
+        total += deleted
         if tried < len(due):
             break  # the store is silent, or the time is over
-    return gone
+    return total
 
 
 def _carry_out(database: Database, store: Store, deletions: Sequence[Deletion], deadline: float) -> tuple[int, int]:
-    """Delete objects of one store and then their rows. Returns how many are gone, and how many were tried."""
+    """Delete objects of one store and then their rows. Returns how many were deleted, and how many were tried."""
     if not deletions:
         return 0, 0
     bucket = storage.bucket(store)

@@ -1,8 +1,9 @@
-"""What happened, told to chat and push services on an EventBridge bus, at least once.
+"""Domain events, published on an EventBridge bus for chat and push services, at least once.
 
-An event is put into an outbox by the statement that makes the change (the SQL function after_hours_tell), so that
-neither exists without the other. It leaves the outbox when the bus has it: at once, as a rule, else by the sweep. Who
-makes the change holds a lease on the event; the sweep takes over when the lease is over. No event says where anyone is.
+The statement that makes a change also writes its event to an outbox (by the SQL function after_hours_tell), so that
+neither exists without the other. Whoever makes the change holds a lease on the event and publishes it at once, best
+effort. The sweep takes over when the lease is over. An event that the bus took is deleted from the outbox. No event
+says where anyone is.
 """
 
 import json
@@ -49,7 +50,8 @@ _CLAIM_DUE = """
 
 _FORGET_SENT = "DELETE FROM after_hours_domain_events WHERE id = ANY(%(ids)s::uuid[])"
 
-# One that the bus refuses again and again waits by itself, and for ten minutes at most: the bus may only have been ill.
+# An event that the bus refuses again and again backs off alone, and for ten minutes at most: the bus may have been
+# down, and the event may be fine.
 _BACK_OFF = """
     UPDATE after_hours_domain_events
     SET due_at = now() + least(interval '1 minute' * 2 ^ least(attempts, 10), interval '10 minutes'),
@@ -59,7 +61,7 @@ _BACK_OFF = """
 
 
 def send(events: Sequence[Event]) -> list[str]:
-    """Put events on the bus, best effort. Returns the ids of those that it took; the others are left to the sweep."""
+    """Put events on the bus, best effort. Returns the ids of those that the bus took; the sweep sends the others."""
     sent: list[str] = []
     with best_effort(FAULTS):
         for entries in batched(events, _MAX_ENTRIES, strict=False):
@@ -70,7 +72,7 @@ def send(events: Sequence[Event]) -> list[str]:
 
 
 def publish(database: Database, events: Sequence[Event]) -> None:
-    """Put events on the bus and take those that it took out of the outbox, best effort."""
+    """Put events on the bus, and delete those that the bus took from the outbox, best effort."""
     if sent := send(events):
         with best_effort(FAULTS):
             database.execute(_FORGET_SENT, {"ids": sent})
@@ -80,11 +82,12 @@ def publish_due(database: Database, deadline: float) -> int:
     """Publish what nobody has published yet, until `deadline`. Returns how many events the bus took."""
     published = 0
     while time.monotonic() < deadline and (events := database.fetch_all(_CLAIM_DUE)):
-        # What was refused before goes alone: a call that fails because of one event must not keep back nine others.
+        # An event that was refused before is sent alone: a call that fails because of it must not keep back nine
+        # others.
         fresh = [event for event in events if not event["attempts"]]
         calls = [*batched(fresh, _MAX_ENTRIES, strict=False), *((event,) for event in events if event["attempts"])]
         outcomes = aws.in_parallel(_put, calls, deadline=deadline)
-        sent = {id_ for _, taken in outcomes if not isinstance(taken, ServiceUnavailable) for id_ in taken}
+        sent = {id_ for _, ids in outcomes if not isinstance(ids, ServiceUnavailable) for id_ in ids}
         refused = [event["id"] for entries, _ in outcomes for event in entries if event["id"] not in sent]
         if sent:
             database.execute(_FORGET_SENT, {"ids": list(sent)})
@@ -99,7 +102,7 @@ def publish_due(database: Database, deadline: float) -> int:
 
 
 def _put(events: Sequence[Event]) -> list[str]:
-    """Send up to ten events; returns the ids of those taken. Raises `EventBusUnavailable` when the call fails."""
+    """Send up to ten events. Returns the ids of those that the bus took. Raises `EventBusUnavailable`."""
     with translate_errors(EventBusUnavailable):
         answer = _client().put_events(
             Entries=[

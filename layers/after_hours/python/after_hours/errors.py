@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 
 class ApiError(Exception):
-    """An error with an answer. `details` are further top-level members of the error body."""
+    """An error that a client is told of. `details` are further top-level members of the error body."""
 
     status: ClassVar[int]
     code: ClassVar[str]
@@ -85,7 +85,7 @@ class PhotoNotFound(ApiError):
 
 
 class TooManyRequests(ApiError):
-    """A limit of an hour is reached; `retry_after_seconds` is when it no longer is."""
+    """A limit for an hour is reached. After `retry_after_seconds` one more request fits in it."""
 
     status = 429
 
@@ -143,7 +143,7 @@ class SecretsUnavailable(ServiceUnavailable): ...
 
 
 class SecretRefused(SecretsUnavailable):
-    """Secrets Manager answered, and does not give the secret: no right to it any more, say."""
+    """Secrets Manager answered, but did not give the secret: the function may have lost its right to read it."""
 
 
 class SchedulerUnavailable(ServiceUnavailable): ...

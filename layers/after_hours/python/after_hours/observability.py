@@ -21,7 +21,10 @@ def count(name: str, value: int = 1) -> None:
 
 @contextmanager
 def best_effort(faults: str) -> Iterator[None]:
-    """For what follows a change that is made: when it fails, the call succeeds all the same, and the sweep repairs."""
+    """Wrap what follows a change that is made already: when that fails, the call still succeeds, and the sweep repairs.
+
+    `faults` is the metric that counts the failures.
+    """
     try:
         yield
     except ServiceUnavailable as fault:
@@ -29,12 +32,12 @@ def best_effort(faults: str) -> Iterator[None]:
 
 
 def count_fault(faults: str, fault: ServiceUnavailable) -> None:
-    """Count and log what failed and is left to the sweep. `faults` is the metric; an alarm watches it."""
+    """Count and log a fault whose repair is left to the sweep. `faults` is the metric; an alarm watches it."""
     count(faults)
     logger.warning("left to the sweep", metric=faults, reason=str(fault), stack=stack(fault))
 
 
 def stack(error: BaseException) -> list[str]:
-    """Where an error came from, as `file:line function`, without its message, which may quote data (a whole row)."""
+    """Return where an error came from, as `file:line function`, but not its message, which may quote a whole row."""
     frames = traceback.extract_tb(error.__traceback__)
     return [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in frames]

@@ -66,9 +66,9 @@ _DELETE = """
         SELECT object.store, object.key FROM was, after_hours_photo_objects(was.photo_url) AS object
         UNION SELECT 'uploads', 'uploads/' || user_id || '/' || id FROM cancelled
     ), deletions AS (
-        SELECT gone.store, gone.key, gone.due_at
+        SELECT deletion.store, deletion.key, deletion.due_at
         FROM (SELECT array_agg(store) AS stores, array_agg(key) AS keys FROM unwanted) AS objects,
-            after_hours_must_go(objects.stores, objects.keys, interval '30 seconds') AS gone
+            after_hours_must_go(objects.stores, objects.keys, interval '30 seconds') AS deletion
     )
     SELECT EXISTS (SELECT FROM deleted) AS deleted, (SELECT json_agg(deletions) FROM deletions) AS deletions
 """

@@ -182,9 +182,9 @@ _FINISH = """
         WHERE own.store = 'uploads'
             OR NOT EXISTS (SELECT FROM shown) AND NOT EXISTS (SELECT FROM was WHERE photo_url = %(photo_key)s)
     ), deletions AS (
-        SELECT gone.store, gone.key, gone.due_at
+        SELECT deletion.store, deletion.key, deletion.due_at
         FROM (SELECT array_agg(store) AS stores, array_agg(key) AS keys FROM unwanted) AS objects,
-            after_hours_must_go(objects.stores, objects.keys, interval '30 seconds') AS gone
+            after_hours_must_go(objects.stores, objects.keys, interval '30 seconds') AS deletion
     )
     SELECT (SELECT json_agg(deletions) FROM deletions) AS deletions, (SELECT event FROM shown) AS event
 """
@@ -198,10 +198,10 @@ _REJECT = """
             jsonb_build_object('userId', user_id, 'photoId', id, 'reason', reason), interval '30 seconds'
         ) AS event
     ), deletions AS (
-        SELECT gone.store, gone.key, gone.due_at FROM upload, after_hours_must_go(
+        SELECT deletion.store, deletion.key, deletion.due_at FROM upload, after_hours_must_go(
             ARRAY['r2', 'r2', 'uploads'], ARRAY[%(photo_key)s, %(thumbnail_key)s, %(original_key)s],
             interval '30 seconds'
-        ) AS gone
+        ) AS deletion
     )
     SELECT (SELECT json_agg(deletions) FROM deletions) AS deletions, (SELECT event FROM upload) AS event
 """
