@@ -1,4 +1,4 @@
-"""A member's photo as it is shown, and taken down without a trace. How it comes to be: `uploads`."""
+"""A member's photo: reading what is shown, and deleting it without a trace. `uploads` makes it."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -14,7 +14,7 @@ from after_hours.observability import count
 from after_hours.schema import ResponseModel
 
 type Status = Literal["none", "pending", "processing", "ready", "rejected", "failed"]
-type Failure = Literal["UPLOAD_TIMED_OUT", "PROCESSING_FAILED"]  # never sent, or our fault
+type Failure = Literal["UPLOAD_TIMED_OUT", "PROCESSING_FAILED"]  # the file was never sent; we failed to process it
 
 PhotoUrl = Annotated[
     str | None,
@@ -42,16 +42,16 @@ _READ = """
     FROM after_hours_shown_photos WHERE user_id = %(user_id)s
 """
 
-# What is taken from the profile, or was on its way to it. An upload that is being processed right now finds out when
-# it is done, and removes what it made.
+# The statement takes the photo off the profile and cancels each upload that could still become one. A function that is
+# processing such an upload finds out when it settles it, and then deletes the objects that it made.
 _DELETE = """
     SELECT FROM after_hours_profiles WHERE user_id = %(user_id)s FOR UPDATE;
-    WITH was AS (
+    WITH previous AS (
         SELECT photo_url FROM after_hours_profiles WHERE user_id = %(user_id)s AND photo_url <> ''
     ), cleared AS (
         UPDATE after_hours_profiles a SET
             photo_url = '', photo_number = NULL, photo_hash = NULL, updated_at = now()
-        FROM was WHERE a.user_id = %(user_id)s
+        FROM previous WHERE a.user_id = %(user_id)s
         RETURNING a.user_id
     ), cancelled AS (
         UPDATE after_hours_photo_uploads SET status = 'removed', reason = NULL, changed_at = now()
@@ -63,7 +63,7 @@ _DELETE = """
         UPDATE after_hours_photo_uploads SET status = 'removed', reason = NULL, changed_at = now()
         WHERE user_id = %(user_id)s AND status IN ('ready', 'rejected') AND EXISTS (SELECT FROM deleted)
     ), unwanted AS (
-        SELECT object.store, object.key FROM was, after_hours_photo_objects(was.photo_url) AS object
+        SELECT object.store, object.key FROM previous, after_hours_photo_objects(previous.photo_url) AS object
         UNION SELECT 'uploads', 'uploads/' || user_id || '/' || id FROM cancelled
     ), deletions AS (
         SELECT deletion.store, deletion.key, deletion.due_at
@@ -75,7 +75,7 @@ _DELETE = """
 
 
 def read(database: Database, user_id: str) -> Photo:
-    """Return what became of the newest upload, and the photo that is shown. Raises `ProfileNotFound`."""
+    """Return the state of the newest upload, and the photo that is shown. Raises `ProfileNotFound`."""
     row = database.find_one(_READ, {"user_id": user_id})
     if row is None:
         raise ProfileNotFound
@@ -83,7 +83,7 @@ def read(database: Database, user_id: str) -> Photo:
 
 
 def delete(database: Database, user_id: str) -> None:
-    """Take the photo off the profile, and whatever was to become one. Raises `PhotoNotFound`."""
+    """Take the photo off the profile, and cancel uploads that could become one. Raises `PhotoNotFound`."""
     row = database.fetch_one(_DELETE, {"user_id": user_id})
     if not row["deleted"]:
         raise PhotoNotFound
@@ -92,7 +92,7 @@ def delete(database: Database, user_id: str) -> None:
 
 
 def urls(row: Row) -> dict[str, str | None]:
-    """The addresses of the photo of a row with `photo_key` and `photo_number`, as after_hours_shown_photos has them.
+    """Return the addresses of the photo that a row of after_hours_shown_photos has in `photo_key` and `photo_number`.
 
     A photo of the earlier backend has no number, and is its own thumbnail.
     """

@@ -17,7 +17,7 @@ Orientation = Literal["Straight", "Gay", "Bisexual", "Pansexual", "Queer", "Othe
 DistanceKm = Annotated[int, Field(ge=1, le=200)]
 Age = Annotated[int, Field(ge=18, le=99)]
 
-# The main profile's gender and sexual preference, and whom that seeks. Anything else, unknown or missing: Any.
+# Whom a member seeks, by the main profile's gender and sexual preference. Every other pair, and a missing one: Any.
 SEEKS: dict[tuple[str, str], SeekingGender] = {
     ("Male", "Straight"): "Female",
     ("Female", "Straight"): "Male",
@@ -71,7 +71,7 @@ _READ = """
     FROM after_hours_preferences WHERE user_id = %(user_id)s
 """
 
-# The lock makes creating and leaving of one member wait for each other: there may be no row yet that both would lock.
+# The lock makes one member's creating and leaving wait for each other: there may be no row yet that both could lock.
 _CREATE = """
     SELECT pg_advisory_xact_lock(hashtextextended('after hours ' || %(user_id)s, 0));
     INSERT INTO after_hours_preferences AS created
@@ -95,7 +95,8 @@ _CREATE = """
     RETURNING seeking_gender, max_distance_km, min_age, max_age, sexual_orientation
 """
 
-# PostgreSQL evaluates the condition anew on the row as it is when its lock is held, after whoever changed it before us.
+# When another transaction changed the row while this statement waited for its lock, PostgreSQL evaluates the condition
+# again, on the row as it is then (READ COMMITTED).
 _UPDATE = """
     UPDATE after_hours_preferences SET
         seeking_gender = CASE WHEN 'seeking_gender' = ANY(%(sent)s) THEN %(seeking_gender)s ELSE seeking_gender END,
@@ -139,7 +140,7 @@ def update(database: Database, user_id: str, changes: UpdatePreferences) -> Pref
     """
     row = database.find_one(_UPDATE, _parameters(user_id, changes))
     if row is None:
-        read(database, user_id)
+        read(database, user_id)  # raises when there are no preferences
         field = "minAge" if "min_age" in changes.model_fields_set else "maxAge"
         raise InvalidRequest([{"field": field, "message": _CROSSED}])
     return Preferences.model_validate(row)

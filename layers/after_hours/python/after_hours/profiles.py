@@ -55,7 +55,7 @@ _READ = """
     WHERE a.user_id = %(user_id)s
 """
 
-# The profile is new, so there is no photo: what is left of an earlier one's uploads is marked as removed.
+# A new profile has no photo: leaving marked the uploads of an earlier profile as removed.
 _CREATE = """
     WITH created AS (
         INSERT INTO after_hours_profiles (user_id, description) VALUES (%(user_id)s, %(description)s)

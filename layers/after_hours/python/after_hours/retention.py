@@ -1,8 +1,9 @@
 """What is forgotten, and when: sessions, their devices, and uploads. The sweep does it, a small batch at a time.
 
-Ended sessions go after 90 days; those of someone without a profile after an hour, until which they carry the hourly
-limits. A session that a table of the main app references stays (its matches and messages would go with it), and is
-looked at again 90 days later. The rows of devices go with the session, or when it is kept beyond 180 days.
+Ended sessions are deleted after 90 days. Those of someone without a profile are deleted after an hour; until then the
+hourly limits are counted on them. A session that a table of the main app references is kept, since the app's matches
+and messages would be deleted with it, and is looked at again 90 days later. A device's row is deleted with its session,
+or after 180 days when the session is kept.
 """
 
 import time
@@ -10,8 +11,8 @@ import time
 from after_hours.batches import repeat
 from after_hours.database import Database
 
-# The sessions are locked before the look at who references them: whoever wants to reference one waits, and then finds
-# that it is gone, or was kept.
+# The sessions are locked before the statement looks who references them. A transaction that wants to reference one
+# waits for the lock, and then finds that the session is gone, or was kept.
 _FORGET_SESSIONS = """
     WITH old AS MATERIALIZED (
         SELECT id FROM after_hours_sessions
@@ -36,8 +37,8 @@ _FORGET_SESSIONS = """
     SELECT (SELECT count(*) FROM looked_at) AS kept, (SELECT count(*) FROM forgotten) AS forgotten
 """
 
-# Someone who has come back has a profile, and the ordinary time applies to what is there. A departure is over when no
-# session is left that may still go; until then it is looked at again every ten minutes.
+# A member who has come back has a profile, and the ordinary 90 days apply to the sessions that are left. A departure is
+# over when none of the member's sessions is left to delete; until then it is looked at again every ten minutes.
 _FORGET_DEPARTED = """
     WITH departed AS MATERIALIZED (
         SELECT user_id FROM after_hours_departures WHERE forget_at <= now() ORDER BY forget_at LIMIT 20
@@ -114,5 +115,5 @@ def forget_departed(database: Database, deadline: float) -> int:
 
 
 def forget_uploads(database: Database, deadline: float) -> int:
-    """Forget uploads of more than a day ago, but for each member's newest. Returns how many there were."""
+    """Forget each upload a day after its request, once there is a newer one. Returns how many there were."""
     return repeat(lambda: database.execute(_FORGET_UPLOADS), deadline)

@@ -1,7 +1,7 @@
-"""What becomes of sessions that no schedule and no member ended or warned: the sweep's duties about sessions.
+"""The sweep's duties about sessions: it ends and warns those that neither a schedule nor a member ended or warned.
 
-Each works in batches that commit by themselves, until nothing is left or its deadline is over, and skips rows that
-somebody else is at work on. What they tell goes to the outbox, from where the sweep publishes it.
+Each duty works in batches that commit by themselves, until nothing is left or its deadline has passed, and skips rows
+that another transaction has locked. Its events go to the outbox, from where the sweep publishes them.
 """
 
 import time
@@ -26,8 +26,8 @@ _EXPIRE_OVERDUE = """
     SELECT count(event) AS sessions FROM ended
 """
 
-# What entitles a member is in the main app's tables, where nothing tells us of a change: live sessions are looked at,
-# slice by slice. The LIMIT keeps PostgreSQL from reading those tables whole to join them with a slice.
+# What entitles a member is in the main app's tables, and nothing tells us when that changes: so all live sessions are
+# read, slice by slice. The LIMIT keeps PostgreSQL from reading those tables whole to join them with a slice.
 _END_LAPSED = """
     WITH slice AS (
         SELECT id, user_id FROM after_hours_sessions
@@ -97,7 +97,8 @@ def expire_overdue(database: Database, deadline: float) -> int:
 def end_lapsed(database: Database, deadline: float) -> int:
     """End the live sessions of members who may no longer use After Hours. Returns how many there were.
 
-    It begins somewhere, at random, and goes round once: no sweep needs to know where the one before it came to.
+    It begins at a random id and goes round once. So sweeps that run out of time reach every session in the long run,
+    and none needs to know where the one before it stopped.
     """
     lapsed = 0
     begin = after = uuid4()
@@ -123,5 +124,5 @@ def warn_due(database: Database, deadline: float) -> int:
 
 
 def erase_places(database: Database, deadline: float) -> int:
-    """Erase places that should not be stored. Returns of how many sessions."""
+    """Erase places that should not be stored. Returns the number of sessions that had one."""
     return repeat(lambda: database.execute(_ERASE_PLACES), deadline)

@@ -1,8 +1,8 @@
 """The one-shot schedules of a session in EventBridge Scheduler: one at its end, one five minutes before.
 
 They make an expiry prompt; they never decide it. A call here may fail and a schedule may fire early, late or twice: the
-functions behind them ask the database. Which end the schedules were made for stands with the session
-(`scheduled_for`), so that the sweep puts right only those that are wrong, and lists nothing.
+functions behind them ask the database. The row of a session says which end its schedules were made for
+(`scheduled_for`), so that the sweep repairs only wrong schedules, and need not list any.
 """
 
 import time
@@ -51,7 +51,7 @@ class ScheduledEvent(BaseModel):
 
 
 class Times(NamedTuple):
-    """When the schedules of a session are to fire: `YYYY-MM-DDTHH:MM:SS` in UTC. No warning whose time has passed."""
+    """When a session's schedules fire: `YYYY-MM-DDTHH:MM:SS` in UTC. `warning` is None when its time has passed."""
 
     expiry: str
     warning: str | None
@@ -65,9 +65,9 @@ class Change(NamedTuple):
     at: str | None
 
 
-# Which end the schedules of a session should be for: its own while it is open, none when it has ended. The times are
-# text that EventBridge Scheduler takes, rounded up to whole seconds (an expiry must not fire before its time) and cut
-# at a year that it can write: an absurd end is refused there, for this session alone, and backs off.
+# The schedules of a session are wrong unless they are for its end while it is open, and for no end when it has ended.
+# The times are text for EventBridge Scheduler: rounded up to whole seconds, since an expiry must not fire early, and
+# never beyond the last year that it can read. An absurd end is refused there, and that session backs off alone.
 _CLAIM_WRONG = """
     WITH wrong AS (
         SELECT id FROM after_hours_sessions
@@ -87,7 +87,7 @@ _CLAIM_WRONG = """
         END AS warning
 """
 
-# If the session changes meanwhile, `wanted_for` is not what it should be any more, and the sweep meets it again.
+# If a session has changed meanwhile, `wanted_for` is not its end any more, and the sweep finds it again.
 _RECORD_RIGHT = """
     UPDATE after_hours_sessions s SET scheduled_for = done.wanted_for, schedule_attempts = 0
     FROM unnest(%(ids)s::uuid[], %(wanted_for)s::timestamptz[]) AS done (id, wanted_for)
@@ -108,13 +108,13 @@ def name(kind: Kind, session_id: UUID | str) -> str:
 
 
 def making(session_id: str, times: Times) -> list[Change]:
-    """Return the calls that make the schedules of a session, or move them."""
+    """Return the changes that make the schedules of a session, or move them."""
     changes = [Change(session_id, Kind.EXPIRY, times.expiry)]
     return [*changes, Change(session_id, Kind.WARNING, times.warning)] if times.warning else changes
 
 
 def deleting(session_id: str) -> list[Change]:
-    """Return the calls that delete the schedules of a session."""
+    """Return the changes that delete the schedules of a session."""
     return [Change(session_id, kind, None) for kind in Kind]
 
 
@@ -129,7 +129,7 @@ def upsert(change: Change) -> None:
 
 
 def repair(database: Database, deadline: float) -> int:
-    """Put schedules right that are not those of their session, until `deadline`. Returns of how many sessions."""
+    """Repair wrong and missing schedules, until `deadline`. Returns the number of sessions that were repaired."""
     repaired = 0
     while time.monotonic() < deadline and (wrong := database.fetch_all(_CLAIM_WRONG)):
         needed = {row["id"]: _needed(row) for row in wrong}
@@ -153,7 +153,7 @@ def repair(database: Database, deadline: float) -> int:
 
 
 def _needed(row: Row) -> Sequence[Change]:
-    """What makes the schedules of a session right. Those whose time has passed are gone by themselves."""
+    """Return the changes that repair a session's schedules. Those whose time has passed have deleted themselves."""
     if row["wanted_for"]:
         return making(row["id"], Times(row["expiry"], row["warning"]))
     return deleting(row["id"]) if row["ahead"] else ()

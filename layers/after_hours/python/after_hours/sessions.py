@@ -111,7 +111,7 @@ class Session(ResponseModel):
 
     @classmethod
     def of(cls, row: Row, **further: object) -> Self:
-        """Make it of a row with `id`, `started_at`, `expires_at`, and `read_at`, the database's clock."""
+        """Make a session of a row with `id`, `started_at`, `expires_at`, and `read_at`, the database's clock."""
         remaining = math.floor((row["expires_at"] - row["read_at"]).total_seconds())
         return cls.model_validate(
             {
@@ -136,9 +136,9 @@ _CURRENT = """
     WHERE user_id = %(user_id)s AND ended_at IS NULL AND expires_at > now()
 """
 
-# The lock makes starts and the leaving of one member wait for each other, so that the statement behind it sees what
-# came of the one before. The insert reads `overdue`, which makes PostgreSQL close the expired session before it checks
-# that no other one is open.
+# The lock makes one member's starts and leaving wait for each other; the second statement then sees what the
+# transaction before it did. The insert reads `overdue`, which makes PostgreSQL close the expired session before it
+# checks that no other one is open.
 _START = """
     SELECT FROM after_hours_profiles WHERE user_id = %(user_id)s FOR NO KEY UPDATE;
     WITH profile AS (
@@ -190,6 +190,7 @@ _START = """
 """
 
 # The lock makes simultaneous extensions wait for each other; each is then judged by the end that the one before made.
+# Ends are compared to the millisecond, since many clients keep no microseconds.
 _EXTEND = """
     SELECT FROM after_hours_sessions WHERE user_id = %(user_id)s AND ended_at IS NULL FOR NO KEY UPDATE;
     WITH live AS (
@@ -315,7 +316,7 @@ def extend(database: Database, user_id: str, extension: ExtendSession) -> Extend
 
 
 def end(database: Database, user_id: str) -> EndedSession:
-    """End the live session now and erase where it was. Raises `NoActiveSession`."""
+    """End the live session now, and erase its place. Raises `NoActiveSession`."""
     row = database.find_one(_END, {"user_id": user_id})
     if row is None:
         raise NoActiveSession
@@ -325,7 +326,7 @@ def end(database: Database, user_id: str) -> EndedSession:
 
 
 def expire(database: Database, session_id: UUID) -> Literal["expired", "rescheduled", "ignored"]:
-    """Do what an expiry event asks for, if it is time: end the session, with its planned end.
+    """End a session whose end has passed, with its planned end, as an expiry event asks.
 
     A session that was extended meanwhile is scheduled again; one that ended, or is not known, is left alone.
     """
@@ -337,7 +338,7 @@ def expire(database: Database, session_id: UUID) -> Literal["expired", "reschedu
 
 
 def warn(database: Database, session_id: UUID) -> Literal["warned", "rescheduled", "ignored"]:
-    """Do what a warning event asks for, if it is time and was not done: the session ends within five minutes."""
+    """Warn of a session that ends within five minutes and was not warned of this end, as a warning event asks."""
     if warned := database.find_one(_WARN, {"id": session_id}):
         count("SessionsExpiring")
         domain_events.publish(database, [warned["event"]])
@@ -349,5 +350,5 @@ def _reschedule(database: Database, session_id: UUID, kind: Kind) -> Literal["re
     live = database.find_one(_LIVE_BY_ID, {"id": session_id})
     if live is None or live[kind] is None:
         return "ignored"
-    schedules.create(Change(str(session_id), kind, live[kind]))  # the one that fired has deleted itself
+    schedules.create(Change(str(session_id), kind, live[kind]))  # the schedule that fired has deleted itself
     return "rescheduled"

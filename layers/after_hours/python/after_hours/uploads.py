@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 10 * 1024 * 1024
 UPLOAD_SECONDS = 600
 
-# How long an address stays valid at least when it is handed out: a copy that a phone keeps ends before the address.
+# A copy in a phone's cache may not outlive its address, which is valid for at least so long when it is handed out.
 _CACHE_CONTROL = f"private, max-age={storage.URL_LIFETIME_SECONDS - storage.URL_WINDOW_SECONDS}"
 
 type Outcome = Literal["ready", "rejected", "superseded", "duplicate", "missing", "unknown"]
@@ -41,7 +41,7 @@ class UploadForm(ResponseModel):
 
 
 class UploadInProgress(Exception):
-    """Somebody else is making this photo, or deletes what an earlier try left: the event is to come again later."""
+    """Another invocation makes this photo, or deletes what an earlier one left: the event must come again later."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,13 @@ class Upload:
 
     @classmethod
     def of_original(cls, key: str) -> "Upload | None":
-        """Read the key of an object in the upload bucket; None when it is none that we gave."""
+        """Read the key of an object in the upload bucket. Returns None for a key that we never gave."""
         folder, _, rest = key.partition("/")
         user_id, _, photo_id = rest.rpartition("/")
         return cls(user_id, photo_id) if folder == "uploads" and user_id and _is_uuid(photo_id) else None
 
     def parameters(self, **further: str | None) -> dict[str, Any]:
-        """The parameters of the statements below."""
+        """Return the parameters of the statements below."""
         return {
             "user_id": self.user_id,
             "photo_id": self.photo_id,
@@ -82,8 +82,8 @@ class Upload:
         }
 
 
-# Changes of one member's photo wait for each other at the lock on the profile, here and in every statement below, and
-# the statement behind the lock sees what came of the one before.
+# Changes of one member's photo wait for each other at the lock on the profile: requests here, `_FINISH`, deleting the
+# photo, and leaving. The second statement then sees what the transaction before it did.
 _REQUEST = """
     SELECT FROM after_hours_profiles WHERE user_id = %(user_id)s FOR UPDATE;
     WITH profile AS (
@@ -105,10 +105,11 @@ _REQUEST = """
     FROM profile LEFT JOIN upload ON true
 """
 
-# Before anything is made, its deletion is recorded, for the case that we do not get further than that. A deletion that
-# may be at work (its lease is a minute at most) is not put off: it would delete what we make. A failed upload may be
-# tried again: that is what redriving the dead-letter queue is for. The lease is as long as the function may run: two
-# must not make one photo at once, for the one that is done last could put back what others have deleted meanwhile.
+# The deletion of each object is recorded before the object is made, so that a function that dies leaves no orphan. A
+# deletion that is due within a minute may be under way, under a lease: it would delete what we make, so it is not put
+# off, and the upload is not claimed. A failed upload can be claimed again, which is what redriving the dead-letter
+# queue is for. The upload's lease is as long as the function may run: were two functions to make one photo, the last to
+# finish could put back what was deleted meanwhile.
 _CLAIM = """
     WITH claimable AS (
         SELECT id FROM after_hours_photo_uploads
@@ -139,7 +140,7 @@ _CLAIM = """
         ON id = %(photo_id)s AND user_id = %(user_id)s
 """
 
-# After a fault that may pass, so that the next try need not wait.
+# After a fault that may pass, the lease is given back, so that the retry need not wait for its end.
 _RELEASE = """
     UPDATE after_hours_photo_uploads SET leased_until = NULL WHERE id = %(photo_id)s AND user_id = %(user_id)s
 """
@@ -147,23 +148,24 @@ _RELEASE = """
 # The photo is looked for as it is, and as it may have been before it was cropped.
 _BANNED = "SELECT banned, malformed FROM after_hours_banned_photo(%(photo_hash)s, %(uncropped_hash)s)"
 
-# There is nothing (any more) to make a photo of.
+# The original is gone: no photo can be made of it any more.
 _FAIL = """
     UPDATE after_hours_photo_uploads
     SET status = 'failed', reason = 'PROCESSING_FAILED', changed_at = now(), leased_until = NULL
     WHERE id = %(photo_id)s AND user_id = %(user_id)s AND status = 'processing'
 """
 
-# Also sent for an upload that was decided before, or that nobody asked for: only what is shown may stay.
+# The statement is also sent for an upload that is settled already, or that nobody asked for: of its objects only those
+# of a photo that is shown may stay.
 _FINISH = """
     SELECT FROM after_hours_profiles WHERE user_id = %(user_id)s FOR UPDATE;
-    WITH was AS (
+    WITH previous AS (
         SELECT photo_url, photo_number FROM after_hours_profiles WHERE user_id = %(user_id)s
     ), upload AS (
         UPDATE after_hours_photo_uploads u SET
-            status = CASE WHEN coalesce(was.photo_number, 0) < u.number THEN 'ready' ELSE 'removed' END,
+            status = CASE WHEN coalesce(previous.photo_number, 0) < u.number THEN 'ready' ELSE 'removed' END,
             changed_at = now()
-        FROM was WHERE u.id = %(photo_id)s AND u.user_id = %(user_id)s AND u.status = 'processing'
+        FROM previous WHERE u.id = %(photo_id)s AND u.user_id = %(user_id)s AND u.status = 'processing'
         RETURNING u.id, u.user_id, u.number, u.status
     ), shown AS (
         UPDATE after_hours_profiles a SET
@@ -175,12 +177,12 @@ _FINISH = """
     ), kept AS (
         DELETE FROM after_hours_removals USING shown WHERE store = 'r2' AND key IN (%(photo_key)s, %(thumbnail_key)s)
     ), unwanted AS (
-        SELECT object.store, object.key FROM shown, was, after_hours_photo_objects(was.photo_url) AS object
+        SELECT object.store, object.key FROM shown, previous, after_hours_photo_objects(previous.photo_url) AS object
         UNION SELECT own.store, own.key FROM (VALUES
             ('r2', %(photo_key)s), ('r2', %(thumbnail_key)s), ('uploads', %(original_key)s)
         ) AS own (store, key)
         WHERE own.store = 'uploads'
-            OR NOT EXISTS (SELECT FROM shown) AND NOT EXISTS (SELECT FROM was WHERE photo_url = %(photo_key)s)
+            OR NOT EXISTS (SELECT FROM shown) AND NOT EXISTS (SELECT FROM previous WHERE photo_url = %(photo_key)s)
     ), deletions AS (
         SELECT deletion.store, deletion.key, deletion.due_at
         FROM (SELECT array_agg(store) AS stores, array_agg(key) AS keys FROM unwanted) AS objects,
@@ -206,7 +208,8 @@ _REJECT = """
     SELECT (SELECT json_agg(deletions) FROM deletions) AS deletions, (SELECT event FROM upload) AS event
 """
 
-# An upload that nobody processed may still have sent its file; the bucket itself forgets it after a day, too.
+# The file of an upload that nobody processed may still be in the bucket, so its deletion is recorded; the bucket
+# deletes it after a day, too.
 _FAIL_STUCK = """
     WITH stuck AS (
         SELECT id FROM after_hours_photo_uploads
@@ -256,8 +259,8 @@ def request(database: Database, user_id: str) -> UploadForm:
 def process(database: Database, original_key: str, size: int) -> Outcome:
     """Make the photo of an object that arrived in the upload bucket, `size` bytes long, and show it on the profile.
 
-    Idempotent: called any number of times, in any order, it leaves one right state. Raises what may pass:
-    `UploadInProgress`, `StorageUnavailable`, `DatabaseUnavailable`, MemoryError.
+    Idempotent: called any number of times, in any order, it leaves one right state. Raises
+    `UploadInProgress`, `StorageUnavailable`, `DatabaseUnavailable` and MemoryError, which may pass: Lambda retries.
     """
     upload = Upload.of_original(original_key)
     if upload is None:
@@ -282,7 +285,7 @@ def process(database: Database, original_key: str, size: int) -> Outcome:
 
 
 def fail_stuck(database: Database, deadline: float) -> int:
-    """Give up uploads in which nothing has happened for 15 minutes. Returns how many there were."""
+    """Mark uploads in which nothing has happened for 15 minutes as failed. Returns how many there were."""
     failed = repeat(lambda: int(database.fetch_one(_FAIL_STUCK)["uploads"]), deadline)
     count("PhotosFailed", failed)
     return failed
@@ -310,7 +313,7 @@ def _process_claimed(database: Database, upload: Upload, size: int) -> Outcome:
 
 
 def _processed(upload: Upload, size: int) -> "Processed | None":
-    """The photo of an original; None when that is gone, after another event of it or after a day. Raises `Rejected`."""
+    """Return the photo of an original; None when another event or the bucket has deleted it. Raises `Rejected`."""
     from after_hours.images import pipeline  # noqa: PLC0415 (only the function that processes photos has Pillow)
 
     if size > MAX_BYTES:
@@ -332,7 +335,7 @@ def _require_allowed(database: Database, processed: "Processed") -> None:
 
 
 def _settle(database: Database, statement: str, parameters: dict[str, Any]) -> Row:
-    """Bring an upload to its end, tell of it, and delete what is not wanted any more."""
+    """Bring an upload to its end, publish its event, and delete objects that are not wanted any more."""
     row = database.fetch_one(statement, parameters)
     if row["event"]:
         domain_events.publish(database, [row["event"]])
@@ -341,7 +344,7 @@ def _settle(database: Database, statement: str, parameters: dict[str, Any]) -> R
 
 
 def _is_uuid(text: str) -> bool:
-    """Whether it is a UUID as PostgreSQL writes them."""
+    """Return whether a text is a UUID as PostgreSQL writes it."""
     try:
         return str(UUID(text)) == text
     except ValueError:
