@@ -15,20 +15,20 @@ from sqlalchemy import Connection as AlchemyConnection
 from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
-# Our own: the main app may keep its revisions in alembic's default table of the same database.
+# The table is our own: the main app may keep its revisions in alembic's default table of the same database.
 VERSION_TABLE = "after_hours_alembic_version"
 _DEPLOYMENT_LOCK = 0xAF7E4
 _LOCK_POLL_SECONDS = 0.5
 
-# Of the session, not of a transaction, since some revisions leave theirs. A deployment that cannot get a lock fails,
-# rather than queue all of the main app's reads behind it.
+# These are settings of the session, not of a transaction, since some revisions leave theirs. A deployment that waits
+# for a lock makes all of the main app's reads wait behind it, so it gives up soon, and fails.
 _SETTINGS = "SET statement_timeout = 0; SET lock_timeout = '20s'"
 
 
 class MigrationFailed(Exception):
-    """PostgreSQL refused a revision. Names the error, the table and the constraint, and quotes nothing.
+    """PostgreSQL refused a revision. The message names the error, the table and the constraint, and quotes no row.
 
-    PostgreSQL's own message may quote a whole row: a place, a text. CloudFormation shows this one to whoever deploys.
+    PostgreSQL's own message may quote a whole row: a place, a text. CloudFormation shows ours to whoever deploys.
     """
 
 
@@ -65,8 +65,8 @@ def upgrade(connect: Callable[[], Connection], revision: str = "head") -> str | 
 def _wait_for_other_deployments(connection: AlchemyConnection) -> None:
     """Take the lock of deployments, which the end of the connection gives back.
 
-    Asked again and again: a statement that waited for the lock would hold a snapshot, and whoever has the lock may be
-    building an index CONCURRENTLY, which waits for all older snapshots.
+    The lock is asked for again and again: a statement that waited for the lock would hold a snapshot, and whoever has
+    the lock may be building an index CONCURRENTLY, which waits for all older snapshots.
     """
     while not connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _DEPLOYMENT_LOCK}):
         connection.rollback()

@@ -43,25 +43,36 @@ def _behind_ftyp(heic: bytes, content: bytes) -> bytes:
     return heic[:at] + content + heic[at:]
 
 
-def hostile() -> dict[str, tuple[bytes, str]]:
+type Hostile = dict[str, tuple[bytes, str]]
+
+
+def hostile() -> Hostile:
     """Files that must not become photos: by name, the bytes and the reason of the rejection."""
+    return _of_other_types() | _jpegs() | _pngs() | _webps() | _heics()
+
+
+def _of_other_types() -> Hostile:
     small = Image.new("RGB", (64, 48), "olive")
     jpeg = encoded(photograph(320, 240))
-    tiff, gif = encoded(small, "TIFF"), encoded(small, "GIF")
-    webp = encoded(photograph(320, 240), "WEBP")
-    heic = encoded(small, "HEIF")
-    whole_png = encoded(photograph(320, 240), "PNG")
     return {
         "nothing": (b"", "EMPTY"),
         "one byte too many": (jpeg + bytes(10 * 1024 * 1024 + 1 - len(jpeg)), "TOO_LARGE"),
         "text": (b"just words, no picture", "UNSUPPORTED_TYPE"),
         "html": (b"<!doctype html><script>alert(1)</script>", "UNSUPPORTED_TYPE"),
         "svg": (b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>', "UNSUPPORTED_TYPE"),
-        "gif": (gif, "UNSUPPORTED_TYPE"),
-        "tiff": (tiff, "UNSUPPORTED_TYPE"),
+        "gif": (encoded(small, "GIF"), "UNSUPPORTED_TYPE"),
+        "tiff": (encoded(small, "TIFF"), "UNSUPPORTED_TYPE"),
         "bmp": (encoded(small, "BMP"), "UNSUPPORTED_TYPE"),
         "avif": (encoded(small, "AVIF"), "UNSUPPORTED_TYPE"),
         "jpeg behind html": (b"<html>" + jpeg, "UNSUPPORTED_TYPE"),
+        "heic magic only": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "UNSUPPORTED_TYPE"),
+        "film": (b"\0\0\0\x18ftypmp42\0\0\0\0isommp42" + box(b"moov", bytes(50)), "UNSUPPORTED_TYPE"),
+    }
+
+
+def _jpegs() -> Hostile:
+    jpeg = encoded(photograph(320, 240))
+    return {
         "jpeg header only": (jpeg[: jpeg.index(b"\xff\xda")], "CORRUPT"),
         "jpeg magic only": (b"\xff\xd8\xff", "CORRUPT"),
         "truncated jpeg": (jpeg[: len(jpeg) // 2], "CORRUPT"),
@@ -70,13 +81,25 @@ def hostile() -> dict[str, tuple[bytes, str]]:
         "jpeg of countless markers": (jpeg[:2] + b"\xff\xd0" * 2000 + jpeg[2:], "CORRUPT"),
         "jpeg of many exifs": (jpeg[:2] + EXIF_SEGMENT * 9 + jpeg[2:], "CORRUPT"),
         "huge jpeg": (with_size(jpeg, (60_000, 60_000)), "TOO_MANY_PIXELS"),
+    }
+
+
+def _pngs() -> Hostile:
+    whole = encoded(photograph(320, 240), "PNG")
+    return {
         "huge png": (png(30_000, 30_000, bytes(30_000)), "TOO_MANY_PIXELS"),
         "endless png": (png(70_000, 10, bytes(210_001 * 10)), "TOO_MANY_PIXELS"),
         "png without a size": (png(0, 10, b"\0"), "CORRUPT"),
         "png without rows": (png(8000, 7000, b""), "CORRUPT"),
-        "truncated png": (whole_png[: len(whole_png) // 2], "CORRUPT"),
+        "truncated png": (whole[: len(whole) // 2], "CORRUPT"),
         "png of an unknown filter": (png(10, 10, b"\x09" * 310), "CORRUPT"),
         "png of countless rows": (png(10, 10, bytes(310), png_chunk(b"IDAT", b"") * 11_000), "CORRUPT"),
+    }
+
+
+def _webps() -> Hostile:
+    webp = encoded(photograph(320, 240), "WEBP")
+    return {
         "webp of countless chunks": (riff(*_chunks(webp), *((b"none", b""),) * 11_000), "CORRUPT"),
         "huge webp": (
             riff((b"VP8L", b"\x2f" + struct.pack("<I", 16_382 << 14 | 16_382)), *_chunks(webp)),
@@ -85,6 +108,12 @@ def hostile() -> dict[str, tuple[bytes, str]]:
         "webp of two sizes": (riff((b"VP8X", b"\0\0\0\0\xff\x1f\0\xff\x1f\0"), *_chunks(webp)), "CORRUPT"),
         "truncated webp": (webp[: len(webp) // 2], "CORRUPT"),
         "webp header only": (webp[:30], "CORRUPT"),
+    }
+
+
+def _heics() -> Hostile:
+    heic = encoded(Image.new("RGB", (64, 48), "olive"), "HEIF")
+    return {
         "truncated heic": (heic[:-40], "CORRUPT"),
         "heic says too small": (heic_with_size(16, 16), "CORRUPT"),
         "heic says too large": (heic_with_size(9000, 6000), "CORRUPT"),
@@ -98,6 +127,4 @@ def hostile() -> dict[str, tuple[bytes, str]]:
         "heic with a box too small": (_behind_ftyp(heic, struct.pack(">I4s", 7, b"free")), "CORRUPT"),
         "heic with a large box too small": (_behind_ftyp(heic, struct.pack(">I4sQ", 1, b"mdat", 7)), "CORRUPT"),
         "heic of many images": (heic_by_hand(((b"Exif", bytes(200_000)),), images=900), "CORRUPT"),
-        "heic magic only": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "UNSUPPORTED_TYPE"),
-        "film": (b"\0\0\0\x18ftypmp42\0\0\0\0isommp42" + box(b"moov", bytes(50)), "UNSUPPORTED_TYPE"),
     }

@@ -24,19 +24,12 @@ def _texture(random: np.random.Generator, width: int, height: int, *, finest: in
     return total
 
 
-@cache
-def photograph(width: int, height: int, *, seed: int = 1, noise: float = 1.0, finest: int = 2) -> Image.Image:
-    """RGB picture with what a phone's photo has: soft skin-like shading, 1/f texture, hard edges, hair, sensor noise.
-
-    The noise grows with brightness and is a little correlated, as demosaicing leaves it.
-
-    `noise` scales the sensor noise, `finest` is the size in pixels of the smallest texture. The same arguments give the
-    same pixels in every process.
-    """
-    random = np.random.Generator(np.random.PCG64(seed))
+def _scene(
+    random: np.random.Generator, width: int, height: int, unit: float, face: tuple[float, float, float, float]
+) -> Image.Image:
+    """Draw what is in front of the camera. `unit` is a thousandth of the longer side, in pixels."""
     canvas = Image.new("RGB", (width, height))
     draw = ImageDraw.Draw(canvas)
-    unit = max(width, height) / 1000
     for row in range(height):  # a background that shades from window light to a dark room
         t = row / height
         draw.line((0, row, width, row), fill=(int(176 - 92 * t), int(164 - 84 * t), int(150 - 60 * t)))
@@ -48,7 +41,6 @@ def photograph(width: int, height: int, *, seed: int = 1, noise: float = 1.0, fi
             for a in np.sort(random.uniform(0, 2 * np.pi, int(random.integers(3, 9))))
         ]
         draw.polygon(corners, fill=tuple(int(c) for c in random.uniform(25, 225, 3)))
-    face = (width * 0.34, height * 0.18, width * 0.68, height * 0.86)
     draw.ellipse(face, fill=(214, 164, 138))
     for _ in range(900):  # hair and grass: thin curved strokes
         x, y = random.uniform(0, width), random.uniform(0, height * 0.5)
@@ -62,6 +54,22 @@ def photograph(width: int, height: int, *, seed: int = 1, noise: float = 1.0, fi
         draw.line(
             points, fill=(shade, int(shade * 0.85), int(shade * 0.7)), width=max(1, int(unit * random.uniform(0.3, 1)))
         )
+    return canvas
+
+
+@cache
+def photograph(width: int, height: int, *, seed: int = 1, noise: float = 1.0, finest: int = 2) -> Image.Image:
+    """RGB picture with what a phone's photo has: soft skin-like shading, 1/f texture, hard edges, hair, sensor noise.
+
+    The noise grows with brightness and is a little correlated, as demosaicing leaves it.
+
+    `noise` scales the sensor noise, `finest` is the size in pixels of the smallest texture. The same arguments give the
+    same pixels in every process.
+    """
+    random = np.random.Generator(np.random.PCG64(seed))
+    unit = max(width, height) / 1000
+    face = (width * 0.34, height * 0.18, width * 0.68, height * 0.86)
+    canvas = _scene(random, width, height, unit, face)
     pixels = np.asarray(canvas.filter(ImageFilter.GaussianBlur(0.9))).astype(np.float32)  # no lens is sharper
     detail = _texture(random, width, height, finest=finest, slope=0.95)
     focus = _texture(random, width, height, finest=max(8, int(60 * unit)), slope=0.6)  # leaves here, a wall there
@@ -70,11 +78,16 @@ def photograph(width: int, height: int, *, seed: int = 1, noise: float = 1.0, fi
     ImageDraw.Draw(skin).ellipse(face, fill=255)
     strength *= 1 - np.asarray(skin.filter(ImageFilter.BoxBlur(8 * unit))) / np.float32(290)
     pixels += (detail * strength)[:, :, None] * np.array((1.0, 0.95, 0.8), np.float32)
+    _add_noise(random, pixels, noise)
+    return Image.fromarray(np.clip(pixels + 0.5, 0, 255).astype(np.uint8))
+
+
+def _add_noise(random: np.random.Generator, pixels: Pixels, noise: float) -> None:
+    """Add sensor noise in place, in bands of rows, so that 48 MP fits in memory."""
     rows = 512
-    for top in range(0, height, rows):  # in bands, so that 48 MP fits in memory
+    for top in range(0, len(pixels), rows):
         band = pixels[top : top + rows]
         grain = random.standard_normal(band.shape).astype(np.float32)
         grain[:, 1:] = 0.75 * grain[:, 1:] + 0.45 * grain[:, :-1]
         grain[1:] = 0.75 * grain[1:] + 0.45 * grain[:-1]
         band += grain * (noise * np.sqrt(1.0 + np.clip(band, 0, 255) / 40))
-    return Image.fromarray(np.clip(pixels + 0.5, 0, 255).astype(np.uint8))

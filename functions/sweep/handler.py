@@ -12,15 +12,15 @@ SECONDS = 20  # of the 29 that the function has: a call that began in time may s
 
 
 class Duty(NamedTuple):
-    """What must come true even when a schedule, an event or a dependency was lost; `share` of the time that is left."""
+    """What must come true even if a schedule, a call or a function fails; `share` weighs its part of the time left."""
 
     name: str
     share: int
     do: Callable[[Database, float], int]
 
 
-# Promises to members come first, and what only needs the database before what may wait for an answer from outside. What
-# one duty does not need of its time, those behind it have.
+# Promises to members come first. Duties that need the database alone come before those that may wait for an answer from
+# outside. Time that a duty does not need goes to those after it.
 DUTIES = (
     Duty("expired", 6, safety_net.expire_overdue),
     Duty("lapsed", 6, safety_net.end_lapsed),
@@ -43,7 +43,7 @@ class SweepIncomplete(Exception):
 
 @jobs.job
 def handler(event: dict[str, Any], database: Database) -> dict[str, object]:  # noqa: ARG001 (a clock's event says nothing)
-    """The safety net, every minute. Each duty has its turn, whatever becomes of the others."""
+    """Invoked every minute. Each duty has its turn, whatever becomes of the others."""
     outcomes: dict[str, object] = {}
     failed = []
     end = time.monotonic() + SECONDS
@@ -52,7 +52,7 @@ def handler(event: dict[str, Any], database: Database) -> dict[str, object]:  # 
         share = duty.share / sum(each.share for each in DUTIES[position:])
         try:
             outcomes[duty.name] = duty.do(database, began + (end - began) * share)
-        except Exception as error:  # noqa: BLE001 (whatever keeps one duty from being done must not keep the others)
+        except Exception as error:  # noqa: BLE001 (a duty that fails must not keep the others from their turn)
             logger.error("duty failed", duty=duty.name, error=type(error).__name__, stack=stack(error))
             failed.append(duty.name)
     if failed:

@@ -2,8 +2,8 @@
 
     API Gateway → logging with correlation id → authenticate → require access → read the body → handler → JSON
 
-An endpoint is made by decorating its handler, so none can forget the chain; opting out of the access check is a word
-(`entitled=False`) that a test looks for on every route but the three that let a member end or leave.
+An endpoint is made by decorating its handler, so none can forget the chain. Only `entitled=False` leaves out the access
+check, and a test allows that on no route but the three that let a member end or leave.
 """
 
 import base64
@@ -32,13 +32,13 @@ from after_hours.schema import field_errors
 type Event = Mapping[str, Any]
 type Answer = dict[str, Any]
 
-MAX_BODY = 50_000  # the longest valid one is a tenth of it; parsed, a body may take a hundred times its length
+MAX_BODY = 50_000  # the longest valid body is a tenth of it; parsed, a body may take a hundred times its length
 
 _HEADERS = {"content-type": "application/json", "cache-control": "no-store"}
 
 
 class LambdaHandler(Protocol):
-    """What Lambda calls. It keeps what its endpoint declared, for the description of the API to be made from."""
+    """What Lambda calls. It keeps what its endpoint declared, so that the description of the API can tell it."""
 
     body: type[BaseModel] | None
     entitled: bool
@@ -48,7 +48,7 @@ class LambdaHandler(Protocol):
 
 @dataclass(frozen=True)
 class Request[Body]:
-    """What a handler gets: the caller, who may be here, and the valid body (None where the endpoint takes none)."""
+    """What a handler gets: the caller, whose access is checked, and the valid body (None where there is none)."""
 
     user_id: str
     body: Body
@@ -99,7 +99,7 @@ def endpoint(*, body: type[BaseModel] | None = None, entitled: bool = True) -> C
             try:
                 answer = _success(_serve(event, work, body, entitled=entitled))
             except OutcomeUnknown as error:
-                # A GET is safe (RFC 9110, section 9.2.1): whatever became of it, nothing was changed.
+                # A GET is safe (RFC 9110, section 9.2.1): it has changed nothing, even if its outcome is unknown.
                 safe = request_context.get("http", {}).get("method") == "GET"
                 answer = _failure(DatabaseUnavailable(str(error)) if safe else error)
             except ApiError as error:

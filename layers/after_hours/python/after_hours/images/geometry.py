@@ -18,18 +18,18 @@ _TRANSPOSITIONS = {
 
 
 def fitted(size: tuple[int, int]) -> tuple[int, int]:
-    """The size, in pixels, at which a picture of `size` fits in the photo; it is never enlarged."""
+    """Return the size, in pixels, at which a picture of `size` fits in the photo; it is never enlarged."""
     scale = max(1.0, max(size) / PHOTO_SIDE)
     return max(1, round(size[0] / scale)), max(1, round(size[1] / scale))
 
 
 def shrunk(image: Image.Image) -> Image.Image:
-    """Fit the picture into the photo, by averaging whole pixels as far as what is left for Lanczos keeps it sharp."""
+    """Fit the picture into the photo: average whole pixels first, and leave Lanczos enough to keep it sharp."""
     return image.resize(fitted(image.size), Image.Resampling.LANCZOS, reducing_gap=1.6)
 
 
 def upright(image: Image.Image) -> Image.Image:
     """Turn the picture as its EXIF asks, else its XMP; where they cannot be read, leave it as it is."""
-    with contextlib.suppress(Exception):  # whatever hostile EXIF drives Pillow to
-        return image.transpose(_TRANSPOSITIONS[image.getexif()[Base.Orientation]])  # Pillow looks into XMP, too
+    with contextlib.suppress(Exception):  # hostile EXIF can make Pillow raise anything
+        return image.transpose(_TRANSPOSITIONS[image.getexif()[Base.Orientation]])  # getexif reads XMP, too
     return image

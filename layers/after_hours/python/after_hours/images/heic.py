@@ -14,31 +14,34 @@ from after_hours.images.rejection import Reason, Rejected, check_size
 pillow_heif.options.DECODE_THREADS = 1
 pillow_heif.options.THUMBNAILS = pillow_heif.options.DEPTH_IMAGES = pillow_heif.options.AUX_IMAGES = False
 
-_MAX_ITEMS = 2000  # and pieces that they lie in: an iPhone's 48 MP has some 300 of each
-_MAX_COPIES = 100_000_000  # bytes: pillow_heif copies metadata and profile for each image that is shown
+_MAX_ITEMS = 2000  # of items, and of the pieces that they lie in; an iPhone's 48 MP has some 300 of each
+_MAX_COPIES = 100_000_000  # bytes; pillow_heif copies metadata and profile for each image that is not hidden
 _PICTURES = {b"hvc1", b"grid", b"iden"}
 
 
 def decode(data: bytes) -> Image.Image:
-    """Decode, in L, LA, RGB or RGBA. libheif turns the picture upright; EXIF's orientation only informs of that."""
+    """Decode to L, LA, RGB or RGBA. libheif turns the picture upright; EXIF's orientation only informs of that."""
     opened = pillow_heif.open_heif(_needed(data))
     picture = opened[opened.primary_index]
-    about: dict[str, Any] = picture.info
+    info: dict[str, Any] = picture.info
     size = picture.size
     check_size(size)
-    if tiling := about.get("tiling"):  # what is decoded, whatever is shown of that
+    if tiling := info.get("tiling"):  # libheif decodes whole tiles, also where the picture shows a part
         check_size((tiling["num_columns"] * tiling["tile_width"], tiling["num_rows"] * tiling["tile_height"]))
     image = picture.to_pillow()
     if image.size != size:
         raise Rejected(Reason.CORRUPT)
-    image.info = {"icc_profile": about.get("icc_profile")}
-    if nclx := about.get("nclx_profile"):
+    image.info = {"icc_profile": info.get("icc_profile")}
+    if nclx := info.get("nclx_profile"):
         image.info["icc_profile"] = colour.by_codes(nclx["color_primaries"], nclx["transfer_characteristics"])
     return image.convert("RGBA") if image.mode == "RGBa" else image
 
 
 def _needed(data: bytes) -> bytes:
-    """The file up to the last byte of an item, under the brand of a HEIC, and without films."""
+    """Return the file up to the last byte of an item, under the brand of a HEIC, and without films.
+
+    The codec alone decides what is a HEIC, but the decoder also looks at the brands.
+    """
     meta, end = next((place for kind, *place in _boxes(data, 0, len(data)) if kind == b"meta"), (0, 0))
     if not meta:
         raise Rejected(Reason.UNSUPPORTED_TYPE)
@@ -47,25 +50,25 @@ def _needed(data: bytes) -> bytes:
     primary = kinds.get(int.from_bytes(data[slice(*boxes[b"pitm"])][4:]))
     if primary not in _PICTURES or b"hvc1" not in kinds.values():
         raise Rejected(Reason.UNSUPPORTED_TYPE)
-    total, about = 0, end - meta
+    total, metadata = 0, end - meta
     for item, start, length in _pieces(data, *boxes[b"iloc"]):
         total, end = total + length, max(end, start + length)
-        about += 0 if kinds.get(item) in _PICTURES else length
-    if max(total, end) > len(data) or about * shown > _MAX_COPIES:  # many pieces may name the same bytes
+        metadata += 0 if kinds.get(item) in _PICTURES else length
+    if max(total, end) > len(data) or metadata * shown > _MAX_COPIES:  # many pieces may name the same bytes
         raise Rejected(Reason.CORRUPT)
     needed, ftyp = bytearray(data[:end]), int.from_bytes(data[:4])
     needed[8:ftyp] = (b"heic" * (ftyp // 4))[: ftyp - 8]
     for kind, start, _ in _boxes(needed, 0, end):
         if kind in {b"moov", b"meta"} and start != meta:
-            needed[start - 4 : start] = b"free"
+            needed[start - 4 : start] = b"free"  # a box that decoders skip
     return bytes(needed)
 
 
 def _items(data: bytes, start: int, end: int) -> tuple[dict[int, bytes], int]:
-    """The kind of each item, out of `iinf`, and how many are pictures that are not hidden, as tiles are."""
+    """Read `iinf`. Returns the kind of each item, and how many pictures are not hidden; tiles are."""
     kinds, shown = {}, 0
     for _, at, _ in _boxes(data, start + (8 if data[start] else 6), end):
-        kind_at = at + (10 if data[at] == 3 else 8)  # noqa: PLR2004 - by the version
+        kind_at = at + (10 if data[at] == 3 else 8)  # noqa: PLR2004 (the width of the id depends on the version)
         kind = data[kind_at : kind_at + 4]
         kinds[int.from_bytes(data[at + 4 : kind_at - 2])] = kind
         shown += kind in _PICTURES and not data[at + 3] & 1
@@ -73,7 +76,7 @@ def _items(data: bytes, start: int, end: int) -> tuple[dict[int, bytes], int]:
 
 
 def _boxes(data: bytes | bytearray, position: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Kind of each box, start and end of its content."""
+    """Yield the kind of each box, and the start and end of its content."""
     for _ in range(_MAX_ITEMS):
         if position + 8 > end:
             return
@@ -89,7 +92,7 @@ def _boxes(data: bytes | bytearray, position: int, end: int) -> Iterator[tuple[b
 
 
 def _pieces(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Item, start and length of each piece, out of `iloc`. Of a length of 0 libheif reads nothing."""
+    """Read `iloc`. Yields item, start and length of each piece; libheif reads nothing of a piece of length 0."""
     fields = io.BytesIO(data[start:end])
 
     def number(size: int) -> int:
@@ -101,8 +104,8 @@ def _pieces(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]
     left = _MAX_ITEMS
     for _ in range(number(wide)):
         item = number(wide)
-        is_outside = not version or not number(2)  # of `meta`
-        number(2)  # which file
+        is_outside = not version or not number(2)  # of the box `meta`; the construction method says so
+        number(2)  # in which file the pieces are
         origin, pieces = number(base), number(2)
         left -= 1 + pieces
         if left < 0:

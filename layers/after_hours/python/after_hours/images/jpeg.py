@@ -12,7 +12,7 @@ from after_hours.images.geometry import fitted
 from after_hours.images.rejection import Reason, Rejected, check_size
 
 _MAX_SCANS = 100  # a progressive JPEG has about 10; each one makes the decoder walk over the whole picture again
-_MAX_SEGMENTS = 1000  # each is kept with its overhead; a profile or XMP in pieces has tens
+_MAX_SEGMENTS = 1000  # Pillow keeps each one, with overhead; a profile or XMP in pieces has tens
 _MAX_EXIF_SEGMENTS = 8  # Pillow joins them in quadratic time; an edited picture may have two
 
 # A triangle filter takes less than half of Lanczos' time in Pillow. It is softer, by an amount that hardly depends on
@@ -21,23 +21,24 @@ _SHARPENED = ImageFilter.Kernel((3, 3), (0, -0.15, 0, -0.15, 1.6, -0.15, 0, -0.1
 _TRIANGLE_FROM = 1.25  # below this shrink factor the triangle is too soft
 
 _MARKER = re.compile(rb"\xff([\x01-\xfe])")
-_BEHIND_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # neither a stuffed byte nor a restart
+_BEHIND_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # any marker but a stuffed byte and a restart
 _BARE = bytes((0x01, 0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)))  # markers without content, as Pillow reads them
-_COEFFICIENTS = {b"\xc0": 1, b"\xc1": 1, b"\xc9": 1, b"\xc2": 64, b"\xca": 64}  # that scans bring one by one, by frame
+# How many coefficients of a component scans bring one by one, by the kind of frame.
+_COEFFICIENTS = {b"\xc0": 1, b"\xc1": 1, b"\xc9": 1, b"\xc2": 64, b"\xca": 64}
 _EXIF, _SCAN, _END = b"\xe1", b"\xda", b"\xd9"
 
 
 def decode(data: bytes) -> Image.Image:
-    """Decode, and shrink what is in L or YCbCr; RGB and CMYK are rare."""
+    """Decode, and shrink pictures in L or YCbCr while decoding; RGB and CMYK are rare."""
     end = _end(data)
-    # The class, not Image.open: Ultra HDR and portrait photos would be taken for multi-picture files.
+    # Image.open would take Ultra HDR and portrait photos for files of several pictures; the class itself does not.
     is_marked = data.startswith(b"\xff\xd9", end)
     image = JpegImageFile(io.BytesIO(data[: end + 2] if is_marked else data[:end] + b"\xff\xd9"))
     check_size(image.size)
     if not is_marked and _pixels(data[:end]) != _pixels(data[:end] + bytes(range(254, 0, -1))):
-        raise Rejected(Reason.CORRUPT)  # what is put behind shows: rows are missing
+        raise Rejected(Reason.CORRUPT)  # two different endings give two pictures: rows are missing
     names = bytes(component[0] for component in image.layer)
-    is_rgb = "jfif" not in image.info and (image.info.get("adobe_transform") == 0 or names == b"RGB")  # so libjpeg
+    is_rgb = "jfif" not in image.info and (image.info.get("adobe_transform") == 0 or names == b"RGB")  # libjpeg's rule
     if is_rgb or image.mode == "CMYK":
         return image
     width, height = size = fitted(image.size)
@@ -53,7 +54,7 @@ def decode(data: bytes) -> Image.Image:
 
 
 def _end(data: bytes) -> int:
-    """Where the last scan ends that the picture needs: whatever lies behind it is of no account."""
+    """Return where the last scan ends that the picture needs: whatever lies behind it is ignored."""
     exifs, scans, missing = 0, 0, set()
     for marker, content, end in _segments(data):
         exifs += marker == _EXIF and content.startswith(b"Exif\0\0")
@@ -62,7 +63,7 @@ def _end(data: bytes) -> int:
         elif marker == _SCAN:
             scans += 1
             components, (first, last, bits) = content[1 : 1 + 2 * content[0] : 2], content[1 + 2 * content[0] :][:3]
-            if not bits & 0x0F:  # the last bit of these coefficients: ITU-T T.81, B.2.3
+            if not bits & 0x0F:  # the scan has the last bit of these coefficients: ITU-T T.81, B.2.3
                 missing -= {(component, k) for component in components for k in range(first, last + 1)}
         if exifs > _MAX_EXIF_SEGMENTS or scans > _MAX_SCANS:
             break
@@ -72,7 +73,7 @@ def _end(data: bytes) -> int:
 
 
 def _segments(data: bytes) -> Iterator[tuple[bytes, bytes, int]]:
-    """Marker, content and end of each segment, as the decoder goes from one to the next."""
+    """Yield marker, content and end of each segment, as the decoder goes from one to the next."""
     position = 2
     for _ in range(_MAX_SEGMENTS):
         found = _MARKER.search(data, position)

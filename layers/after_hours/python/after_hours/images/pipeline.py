@@ -14,7 +14,7 @@ from after_hours.images.geometry import shrunk, upright
 from after_hours.images.rejection import Reason, Rejected
 
 _THUMBNAIL = (200, 200)  # pixels
-# By the bytes at one place alone: no other decoder than these four ever sees a member's file.
+# The bytes at one place alone choose the decoder: none but these four ever sees a member's file.
 _DECODERS = (
     (0, b"\xff\xd8\xff", jpeg.decode),
     (0, b"\x89PNG\r\n\x1a\n", png.decode),
@@ -22,7 +22,7 @@ _DECODERS = (
     (4, b"ftyp", heic.decode),
 )
 
-Image.preinit()  # else Pillow does it while the first photo waits
+Image.preinit()  # Pillow would otherwise do it while the first photo waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +38,19 @@ class Processed:
 def process(content: bytes) -> Processed:
     """Make the photo (within 1200 x 1200, never enlarged, progressive) and the 200 x 200 cover thumbnail.
 
-    Raises Rejected for whatever is wrong with the file; MemoryError is the machine's and passes through.
+    Raises Rejected for whatever is wrong with the file. A MemoryError is the machine's fault and passes through.
     """
     if not content:
         raise Rejected(Reason.EMPTY)
     try:
-        with warnings.catch_warnings(action="ignore"):  # what decoders mutter about odd files is nobody's to read
+        # Decoders warn about odd files; nobody reads those warnings.
+        with warnings.catch_warnings(action="ignore"):
             return _encoded(in_srgb(upright(_on_white(shrunk(_decoded(content))))))
     except (Rejected, MemoryError):
         raise
     except Image.DecompressionBombError as error:
         raise Rejected(Reason.TOO_MANY_PIXELS) from error
-    except Exception as error:  # decoders raise whatever the hostile bytes drive them to
+    except Exception as error:  # hostile bytes can make decoders raise anything
         raise Rejected(Reason.CORRUPT) from error
 
 
@@ -77,6 +78,6 @@ def _encoded(image: Image.Image) -> Processed:
 
 def _jpeg(image: Image.Image, quality: int, *, progressive: bool) -> bytes:
     file = io.BytesIO()
-    image.info = {}  # Pillow would carry comments and more from here into the file
+    image.info = {}  # Pillow would write comments and more from here into the file
     image.save(file, "JPEG", quality=quality, progressive=progressive)
     return file.getvalue()

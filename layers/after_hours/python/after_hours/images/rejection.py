@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 MAX_PIXELS = 60_000_000  # phones make 48 and 50 MP
-_MAX_SIDE = 65_535  # of a JPEG; what is longer is no photo
+_MAX_SIDE = 65_535  # of a JPEG, so that nothing longer can become a photo
 
 
 class Reason(StrEnum):

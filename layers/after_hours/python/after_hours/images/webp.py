@@ -9,11 +9,11 @@ from PIL.WebPImagePlugin import WebPImageFile
 from after_hours.images.rejection import Reason, Rejected, check_size
 
 _MAX_PIXELS = 40_000_000  # libwebp's animation decoder, the only one that Pillow has, takes 16 bytes for each
-_MAX_CHUNKS = 10_000  # of the file's own length: libwebp keeps each one that it does not know
+_MAX_CHUNKS = 10_000  # libwebp keeps each one that it does not know
 
 
 def decode(data: bytes) -> Image.Image:
-    """In RGB or RGBA, decoded when it is looked at."""
+    """Open in RGB or RGBA. Pillow decodes when the pixels are first read."""
     body = data[8 : _end(data)]
     image = WebPImageFile(io.BytesIO(b"RIFF" + struct.pack("<I", len(body)) + body))
     check_size(image.size, _MAX_PIXELS)  # of the canvas that libwebp is about to fill
@@ -21,7 +21,7 @@ def decode(data: bytes) -> Image.Image:
 
 
 def _end(data: bytes) -> int:
-    """The end of the last chunk that is there whole: what is cut off or odd behind it does not matter to libwebp."""
+    """Return the end of the last chunk that is whole: libwebp needs nothing that is cut off or odd behind it."""
     position, end = 12, min(len(data), 8 + int.from_bytes(data[4:8], "little"))
     for _ in range(_MAX_CHUNKS):
         following = position + 8 + int.from_bytes(data[position + 4 : position + 8], "little")
