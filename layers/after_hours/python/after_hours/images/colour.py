@@ -6,8 +6,7 @@ import struct
 
 from PIL import Image, ImageCms
 
-# XYZ of red, green and blue, by the codes of ITU-T H.273. Bradford's method adapted them to the white of ICC profiles,
-# D50.
+# XYZ of red, green and blue, by the codes of ITU-T H.273. Bradford's method adapted them to D50, the white of ICC.
 _SRGB = (0.43607, 0.22249, 0.01392, 0.38515, 0.71687, 0.09708, 0.14307, 0.06061, 0.71410)
 _PRIMARIES = {
     9: (0.67348, 0.27904, -0.00194, 0.16567, 0.67535, 0.02998, 0.12505, 0.04561, 0.79686),  # BT.2020

@@ -38,10 +38,7 @@ def decode(data: bytes) -> Image.Image:
 
 
 def _needed(data: bytes) -> bytes:
-    """Return the file up to the last byte of an item, under the brand of a HEIC, and without films.
-
-    The codec alone decides what is a HEIC, but the decoder also looks at the brands.
-    """
+    """Return the file up to the last byte of an item, without films, and under brands that the decoder accepts."""
     meta, end = next((place for kind, *place in _boxes(data, 0, len(data)) if kind == b"meta"), (0, 0))
     if not meta:
         raise Rejected(Reason.UNSUPPORTED_TYPE)

@@ -23,8 +23,7 @@ _TRIANGLE_FROM = 1.25  # below this shrink factor the triangle is too soft
 _MARKER = re.compile(rb"\xff([\x01-\xfe])")
 _BEHIND_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # any marker but a stuffed byte and a restart
 _BARE = bytes((0x01, 0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)))  # markers without content, as Pillow reads them
-# How many coefficients of a component scans bring one by one, by the kind of frame.
-_COEFFICIENTS = {b"\xc0": 1, b"\xc1": 1, b"\xc9": 1, b"\xc2": 64, b"\xca": 64}
+_COEFFICIENTS = {b"\xc0": 1, b"\xc1": 1, b"\xc9": 1, b"\xc2": 64, b"\xca": 64}  # by frame; scans bring them one by one
 _EXIF, _SCAN, _END = b"\xe1", b"\xda", b"\xd9"
 
 
