@@ -1,37 +1,19 @@
 """The deployed stack as a fixture: the same code as `make run`, in a place of its own beside any running one."""
 
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
-from typing import Any
-from uuid import uuid4
+from collections.abc import Iterator
 
 import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
-from local import aws, members
+from local import aws
 from local.place import DEFAULT_PLACE, Place
 from local.processes import Processes
 from local.progress import Tell, clock
 from local.run import running_system
-from local.stack import Answer, Stack
-from tests.places import processes_of
-
-
-@dataclass(frozen=True)
-class Caller:
-    """A member with a token, who calls the API."""
-
-    id: str
-    token: str
-    stack: Stack
-
-    def call(self, method: str, path: str, body: object = None, **how: Any) -> Answer:
-        return self.stack.call(method, path, token=self.token, body=body, **how)
-
-
-type NewMember = Callable[..., Caller]
+from local.stack import Stack
+from tests.support.deployed import NewMember, connected, new_members
+from tests.support.places import processes_of
 
 
 @pytest.fixture(scope="session")
@@ -76,25 +58,3 @@ def new_member(stack: Stack, connection: Connection) -> Iterator[NewMember]:
     """Make members, fully entitled if nothing else is said: `new_member(subscribed=False)`. Gone afterwards."""
     with new_members(stack, connection) as new:
         yield new
-
-
-@contextmanager
-def connected(stack: Stack) -> Iterator[Connection]:
-    with closing(stack.connect()) as connection:
-        connection.autocommit = True
-        yield connection
-
-
-@contextmanager
-def new_members(stack: Stack, connection: Connection) -> Iterator[NewMember]:
-    made = []
-
-    def new(**changes: Any) -> Caller:
-        member = replace(members.SEEDED["entitled"], id=f"test-{uuid4()}", **changes)
-        members.save(connection, member)
-        made.append(member)
-        return Caller(member.id, stack.token(member.id), stack)
-
-    yield new
-    for member in made:
-        members.remove(connection, member)

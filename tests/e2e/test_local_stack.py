@@ -13,8 +13,8 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 from local.place import REPOSITORY, Place
 from local.run import calls, invitation
 from local.stack import Stack
-from tests.e2e.conftest import NewMember
-from tests.places import processes_of
+from tests.support.deployed import NewMember
+from tests.support.places import processes_of
 
 
 def test_stack_file_is_complete(stack: Stack, place: Place) -> None:

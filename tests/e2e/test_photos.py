@@ -23,8 +23,8 @@ from local.place import REPOSITORY
 from local.stack import Stack
 from pictures.files import GPS_BYTES, corners, display_p3, encoded, exif, xmp
 from pictures.photograph import photograph
-from tests.e2e.conftest import Caller, NewMember
-from tests.waiting import until
+from tests.support.deployed import Caller, NewMember
+from tests.support.waiting import until
 
 JPEG = encoded(photograph(2016, 1512), exif=exif(6), comment=GPS_BYTES, xmp=xmp(), icc_profile=display_p3())
 

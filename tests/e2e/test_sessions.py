@@ -15,8 +15,8 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 from infra.endpoints import ENDPOINTS
 from local.place import Place
 from local.stack import Answer, Stack
-from tests.e2e.conftest import Caller, NewMember, connected, new_members
-from tests.waiting import until
+from tests.support.deployed import Caller, NewMember, connected, new_members
+from tests.support.waiting import until
 
 START = {"duration": 15, "latitude": 52.5200081, "longitude": 13.4049541}
 

@@ -7,7 +7,7 @@ import pytest
 from aws_cdk import App
 
 from infra.stack import AfterHours
-from tests.infra.synthesized import Synthesized
+from tests.support.synthesized import Synthesized
 
 DATABASE_SECRET_ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:vlvt/postgres-a1B2c3"
 CDK_CONTEXT = json.loads(Path("cdk.json").read_text())["context"]

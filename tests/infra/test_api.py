@@ -3,7 +3,7 @@
 from typing import Any
 
 from infra.endpoints import ENDPOINTS, PREFIX
-from tests.infra.synthesized import Synthesized
+from tests.support.synthesized import Synthesized
 
 
 def _function_of(aws: Synthesized, route: dict[str, Any]) -> str:

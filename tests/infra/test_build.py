@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from infra import build
-from tests.infra.synthesized import Synthesized
+from tests.support.synthesized import Synthesized
 
 UNCHECKED_HASH = 0b01
 ELF_AARCH64 = 183

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from infra.endpoints import ENDPOINTS, Right
-from tests.infra.synthesized import Synthesized
+from tests.support.synthesized import Synthesized
 
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 PUTTING = {"scheduler:CreateSchedule", "scheduler:UpdateSchedule", "iam:PassRole"}

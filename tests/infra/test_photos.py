@@ -5,7 +5,7 @@ from typing import Any
 
 from after_hours import uploads
 
-from tests.infra.synthesized import Resource, Synthesized
+from tests.support.synthesized import Resource, Synthesized
 
 
 def bucket(aws: Synthesized) -> Resource:

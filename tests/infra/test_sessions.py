@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from tests.infra.synthesized import Synthesized
+from tests.support.synthesized import Synthesized
 
 
 def _environment(aws: Synthesized) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from cfnlint.config import ManualArgs
 
 from infra.database import MissingDatabaseSecretError
 from infra.stack import AfterHours
-from tests.infra.synthesized import Synthesized
+from tests.support.synthesized import Synthesized
 
 
 def test_the_stage_changes_the_platform_and_nothing_else(aws: Synthesized, local: Synthesized) -> None:

@@ -4,14 +4,12 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass
 from io import StringIO
 from typing import Any
 
 import boto3
 import pytest
-from after_hours import aws, config, database, storage
-from after_hours.database import Database
+from after_hours import aws
 from after_hours.observability import logger
 from moto.server import ThreadedMotoServer
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
@@ -20,33 +18,17 @@ from local import members, postgres
 from local.place import Place
 from local.processes import Processes
 from migrations.upgrade import upgrade
-from tests.handlers import Context, http_event, load
-from tests.places import temporary_place
-
-JWT_SECRET = "a secret that only the main app and this backend know, long enough for HS512"
-LOCATION_KEY = "a key that makes one member's fuzzed points differ"
-ENVIRONMENT = {
-    "AWS_REGION": "us-east-1",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "SCHEDULE_GROUP": "after-hours",
-    "SCHEDULER_ROLE_ARN": "arn:aws:iam::123456789012:role/scheduler",
-    "EXPIRE_FUNCTION_ARN": "arn:aws:lambda:us-east-1:123456789012:function:expire_session",
-    "SCHEDULE_DEAD_LETTER_ARN": "arn:aws:sqs:us-east-1:123456789012:dead-letters",
-    "EVENT_BUS": "after-hours-events",
-    "UPLOAD_BUCKET": "uploads",
-}
-R2_BUCKET = "photos"
-UPLOAD_BUCKET = ENVIRONMENT["UPLOAD_BUCKET"]
-UNREACHABLE = "http://127.0.0.1:9"  # the discard port: nobody listens
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    body: Any
-    headers: dict[str, str]
+from tests.support.environment import (
+    JWT_SECRET,
+    LOCATION_KEY,
+    R2_BUCKET,
+    SETTINGS,
+    UNREACHABLE,
+    UPLOAD_BUCKET,
+    start_cold,
+)
+from tests.support.handlers import Answer, Context, http_event, load, send
+from tests.support.places import temporary_place
 
 
 @pytest.fixture(scope="session")
@@ -112,13 +94,13 @@ def deployed(migrated: postgres.Database, aws_url: str) -> dict[str, str]:
     s3 = boto3.client("s3", **access)
     s3.create_bucket(Bucket=R2_BUCKET)
     s3.create_bucket(Bucket=UPLOAD_BUCKET)
-    boto3.client("events", **access).create_event_bus(Name=ENVIRONMENT["EVENT_BUS"])
+    boto3.client("events", **access).create_event_bus(Name=SETTINGS["EVENT_BUS"])
     arns = {
         f"{name.upper()}_SECRET_ARN": secrets.create_secret(Name=name, SecretString=json.dumps(value))["ARN"]
         for name, value in {"database": migrated.secret, "app": app}.items()
     }
     boto3.client("scheduler", **access).create_schedule_group(Name="after-hours")
-    return ENVIRONMENT | arns | {"AWS_ENDPOINT_URL": aws_url}
+    return SETTINGS | arns | {"AWS_ENDPOINT_URL": aws_url}
 
 
 @pytest.fixture(scope="session")
@@ -173,21 +155,6 @@ def environment(deployed: dict[str, str], scheduler: Any, monkeypatch: pytest.Mo
     start_cold()
 
 
-def start_cold() -> None:
-    """Forget what a warm function keeps."""
-    database.shared().close()
-    for remembered in (
-        config.settings,
-        database.shared,
-        aws._client,
-        aws._secrets_connection,
-        storage.bucket,
-    ):
-        remembered.cache_clear()
-    for secret in (config.database_secret, config.app_secret):
-        secret.forget()
-
-
 @pytest.fixture(scope="session")
 def own_connection(migrated: postgres.Database) -> Iterator[Connection]:
     """The tests' own, beside those of the functions; one for all tests, because making it takes longer than its use."""
@@ -236,12 +203,6 @@ def call(people: dict[str, members.Member]) -> Callable[..., Answer]:
         return send(function, event)
 
     return run
-
-
-def send(function: str, event: Any) -> Answer:
-    answer = load(function)(event, Context(function))
-    content = answer.get("body")
-    return Answer(answer["statusCode"], json.loads(content) if content else None, answer["headers"])
 
 
 @pytest.fixture
@@ -316,15 +277,3 @@ def output(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
         return logged.getvalue() + "".join(printed)
 
     return read
-
-
-def leases_over(rows: Callable[..., Any]) -> None:
-    """As if whoever made a change had had the time to do what follows it, and had not."""
-    rows("UPDATE after_hours_removals SET due_at = now() WHERE due_at < now() + interval '11 minutes'")
-    rows("UPDATE after_hours_domain_events SET due_at = now()")
-    rows("UPDATE after_hours_sessions SET schedule_due_at = now()")
-
-
-def own_database(server: postgres.Database) -> Database:
-    """A connection of one's own, for tests with threads."""
-    return Database(lambda **_: config.DatabaseSecret.model_validate(server.secret))

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from infra.endpoints import ENDPOINTS
 from local.members import Member
-from tests.handlers import http_event
-from tests.integration.conftest import JWT_SECRET, UNREACHABLE, Answer, send
+from tests.support.environment import JWT_SECRET, UNREACHABLE
+from tests.support.handlers import Answer, http_event, send
 
 type Call = Callable[..., Answer]
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.integration.conftest import Answer
+from tests.support.handlers import Answer
 
 type Call = Callable[..., Answer]
 

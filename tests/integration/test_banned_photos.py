@@ -11,7 +11,8 @@ from PIL import Image
 
 from pictures.files import corners, encoded
 from pictures.photograph import photograph
-from tests.integration.conftest import UPLOAD_BUCKET, Answer
+from tests.support.environment import UPLOAD_BUCKET
+from tests.support.handlers import Answer
 
 type Rows = Callable[..., list[tuple[Any, ...]]]
 type Upload = Callable[[bytes], str]

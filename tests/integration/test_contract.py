@@ -15,8 +15,9 @@ from infra.endpoints import ENDPOINTS, Endpoint
 from local import postgres
 from local.members import Member, token
 from local.samples import Sample, samples
-from tests import states
-from tests.integration.conftest import JWT_SECRET, UNREACHABLE, UPLOAD_BUCKET, Answer, send, start_cold
+from tests.support import sample_states
+from tests.support.environment import JWT_SECRET, UNREACHABLE, UPLOAD_BUCKET, start_cold
+from tests.support.handlers import Answer, send
 
 type Json = dict[str, Any]
 type Rows = Callable[..., Any]
@@ -68,7 +69,7 @@ def test_formats_are_checked() -> None:
 def test_a_sample_gets_a_documented_answer(
     document: Json, people: dict[str, Member], rows: Rows, s3: Any, sample: Sample
 ) -> None:
-    states.prepare(sample.expected.given, rows=rows, s3=s3, bucket=UPLOAD_BUCKET)
+    sample_states.prepare(sample.expected.given, rows=rows, s3=s3, bucket=UPLOAD_BUCKET)
     event = sample.event(token(people[sample.expected.member].id, JWT_SECRET))
     answer = send(sample.function, event)
     check(document, BY_FUNCTION[sample.function], answer)
@@ -124,7 +125,7 @@ def provoked(
 
         for who in people.keys() - {"entitled"}:  # nobody has a profile, and some may not have one
             yield send(function, event(who))
-        states.prepare(valid.expected.given, rows=rows, s3=s3, bucket=UPLOAD_BUCKET)
+        sample_states.prepare(valid.expected.given, rows=rows, s3=s3, bucket=UPLOAD_BUCKET)
         for _ in range(OFTEN):
             yield send(function, event())
         for body in OTHER_BODIES.get(function, ()):

@@ -15,7 +15,8 @@ from after_hours.errors import DatabaseUnavailable, InternalError, Misconfigured
 
 from infra.endpoints import ENDPOINTS
 from local import postgres
-from tests.integration.conftest import Answer, own_database
+from tests.support.handlers import Answer
+from tests.support.world import own_database
 
 type Call = Callable[..., Answer]
 

@@ -11,7 +11,9 @@ from after_hours import aws, domain_events
 from botocore.exceptions import ClientError
 
 from pictures.files import corners, encoded
-from tests.integration.conftest import ENVIRONMENT, UNREACHABLE, UPLOAD_BUCKET, Answer, leases_over
+from tests.support.environment import SETTINGS, UNREACHABLE, UPLOAD_BUCKET
+from tests.support.handlers import Answer
+from tests.support.world import leases_over
 
 type Call = Callable[..., Answer]
 type Rows = Callable[..., list[tuple[Any, ...]]]
@@ -33,8 +35,8 @@ def bus(client: Callable[[str], Any]) -> Callable[[], list[dict[str, Any]]]:
     queue = sqs.create_queue(QueueName="chat")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     pattern = json.dumps({"source": ["after-hours"]})
-    events.put_rule(Name="chat", EventBusName=ENVIRONMENT["EVENT_BUS"], EventPattern=pattern)
-    events.put_targets(Rule="chat", EventBusName=ENVIRONMENT["EVENT_BUS"], Targets=[{"Id": "chat", "Arn": arn}])
+    events.put_rule(Name="chat", EventBusName=SETTINGS["EVENT_BUS"], EventPattern=pattern)
+    events.put_targets(Rule="chat", EventBusName=SETTINGS["EVENT_BUS"], Targets=[{"Id": "chat", "Arn": arn}])
 
     def read() -> list[dict[str, Any]]:
         told = []

@@ -7,8 +7,9 @@ import pytest
 
 from local import members, samples
 from local.samples import Sample
-from tests import states
-from tests.integration.conftest import JWT_SECRET, UPLOAD_BUCKET, send
+from tests.support import sample_states
+from tests.support.environment import JWT_SECRET, UPLOAD_BUCKET
+from tests.support.handlers import send
 
 ALL = [sample for named in samples.samples().values() for sample in named.values()]
 HTTP = [sample for sample in ALL if sample.expected.status is not None]
@@ -22,7 +23,7 @@ def test_every_function_has_a_valid_sample() -> None:
 
 @pytest.mark.parametrize("sample", HTTP, ids=str)
 def test_an_http_sample_gets_its_answer(people: Any, rows: Any, s3: Any, sample: Sample) -> None:
-    states.prepare(sample.expected.given, rows=rows, s3=s3, bucket=UPLOAD_BUCKET)
+    sample_states.prepare(sample.expected.given, rows=rows, s3=s3, bucket=UPLOAD_BUCKET)
     token = members.token(people[sample.expected.member].id, JWT_SECRET)
     answer = send(sample.function, sample.event(token))
     assert answer.status == sample.expected.status
@@ -33,7 +34,7 @@ def test_an_http_sample_gets_its_answer(people: Any, rows: Any, s3: Any, sample:
 
 @pytest.mark.parametrize("sample", JOBS, ids=str)
 def test_a_job_sample_has_its_outcome(people: Any, rows: Any, s3: Any, run_job: Any, sample: Sample) -> None:
-    states.prepare(sample.expected.given, rows=rows, s3=s3, bucket=UPLOAD_BUCKET)
+    sample_states.prepare(sample.expected.given, rows=rows, s3=s3, bucket=UPLOAD_BUCKET)
     event = sample.event(token="")
     if sample.expected.returns is not None:
         assert sample.expected.returns.items() <= run_job(sample.function, event).items()

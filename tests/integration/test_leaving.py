@@ -10,7 +10,9 @@ from after_hours import leaving, sessions, storage
 from after_hours.errors import ProfileRequired, StorageUnavailable
 
 from local import postgres
-from tests.integration.conftest import R2_BUCKET, Answer, leases_over, own_database
+from tests.support.environment import R2_BUCKET
+from tests.support.handlers import Answer
+from tests.support.world import leases_over, own_database
 
 type Call = Callable[..., Answer]
 type Rows = Callable[..., list[tuple[Any, ...]]]

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from local import members
-from tests.integration.conftest import JWT_SECRET, Answer
+from tests.support.environment import JWT_SECRET
+from tests.support.handlers import Answer
 
 type Call = Callable[..., Answer]
 

@@ -17,7 +17,7 @@ from after_hours import config, profiles
 
 from local import members, postgres
 from migrations.upgrade import MigrationFailed, upgrade
-from tests.integration.conftest import Answer
+from tests.support.handlers import Answer
 
 type Call = Callable[..., Answer]
 

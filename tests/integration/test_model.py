@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from tests.integration.conftest import Answer
+from tests.support.handlers import Answer
 
 type Model = dict[str, Any] | None
 

@@ -17,7 +17,7 @@ from after_hours.images import pipeline
 from after_hours.storage import Store
 
 from local import postgres
-from tests.integration.conftest import own_database
+from tests.support.world import own_database
 
 type Rows = Callable[..., list[tuple[Any, ...]]]
 type Action = Callable[[Database], object]

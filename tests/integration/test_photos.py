@@ -23,7 +23,9 @@ from PIL import Image
 from local import postgres
 from pictures.files import corners, encoded, exif
 from pictures.hostile import hostile
-from tests.integration.conftest import R2_BUCKET, UNREACHABLE, UPLOAD_BUCKET, Answer, own_database
+from tests.support.environment import R2_BUCKET, UNREACHABLE, UPLOAD_BUCKET
+from tests.support.handlers import Answer
+from tests.support.world import own_database
 
 type Call = Callable[..., Answer]
 type Rows = Callable[..., list[tuple[Any, ...]]]

@@ -9,7 +9,7 @@ import psycopg2
 import pytest
 
 from local.place import Place
-from tests.integration.conftest import Answer
+from tests.support.handlers import Answer
 
 type Rows = Callable[..., list[tuple[Any, ...]]]
 

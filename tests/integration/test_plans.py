@@ -10,7 +10,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 from local import members, plans, population, postgres
 from local.population import Members
 from migrations.upgrade import upgrade
-from tests.statements import STATEMENTS
+from tests.support.statements import STATEMENTS
 
 EVERYONE = Members(1, 30_000)
 LIVE = Members(1, 3_000)

@@ -11,7 +11,8 @@ from after_hours import preferences
 from after_hours.errors import InvalidRequest, PreferencesExist
 
 from local import postgres
-from tests.integration.conftest import Answer, own_database
+from tests.support.handlers import Answer
+from tests.support.world import own_database
 
 type Call = Callable[..., Answer]
 type Rows = Callable[..., list[tuple[Any, ...]]]

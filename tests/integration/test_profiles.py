@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import Answer
+from tests.support.handlers import Answer
 
 type Call = Callable[..., Answer]
 

@@ -8,7 +8,8 @@ import pytest
 from after_hours import leaving
 
 from local import postgres
-from tests.integration.conftest import Answer, own_database
+from tests.support.handlers import Answer
+from tests.support.world import own_database
 
 type Call = Callable[..., Answer]
 type Rows = Callable[..., list[tuple[Any, ...]]]

@@ -12,7 +12,7 @@ from after_hours.errors import DatabaseUnavailable, InternalError
 
 from local import postgres
 from local.place import Place
-from tests.integration.conftest import own_database
+from tests.support.world import own_database
 
 LATITUDE, TEXT, DEVICE = 52.5200637, "a text for the server alone", "device-0815"
 START = """

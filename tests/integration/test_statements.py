@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.statements import STATEMENTS
+from tests.support.statements import STATEMENTS
 
 PARAMETER = re.compile(r"%\((\w+)\)s")
 

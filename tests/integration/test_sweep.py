@@ -17,8 +17,9 @@ from after_hours.database import Database
 from after_hours.errors import SchedulerUnavailable
 
 from local import postgres
-from tests.handlers import REPOSITORY
-from tests.integration.conftest import Answer, leases_over, own_database
+from local.place import REPOSITORY
+from tests.support.handlers import Answer
+from tests.support.world import leases_over, own_database
 
 type Call = Callable[..., Answer]
 type Rows = Callable[..., list[tuple[Any, ...]]]

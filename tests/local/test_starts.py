@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from local.place import REPOSITORY, Place
-from tests.places import processes_of, temporary_place
-from tests.waiting import until
+from tests.support.places import processes_of, temporary_place
+from tests.support.waiting import until
 
 
 @pytest.fixture

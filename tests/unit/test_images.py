@@ -8,7 +8,7 @@ from PIL import Image, ImageCms, ImageOps
 from pictures.files import GPS_BYTES, corners, display_p3, encoded, exif, xmp
 from pictures.likeness import ssim
 from pictures.photograph import photograph
-from tests.looks import SAVED, assert_clean, assert_colour, assert_upright, opened, saved
+from tests.support.images import SAVED, assert_clean, assert_colour, assert_upright, opened, saved
 
 
 @pytest.mark.parametrize(

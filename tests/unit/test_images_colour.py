@@ -11,7 +11,7 @@ from PIL import Image, ImageCms
 from pictures import FOLDER
 from pictures.files import corners, display_p3, encoded, png_chunk
 from pictures.photograph import photograph
-from tests.looks import SAVED, assert_upright, opened, saved
+from tests.support.images import SAVED, assert_upright, opened, saved
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 

@@ -12,7 +12,7 @@ from pictures import FOLDER
 from pictures.files import corners, encoded, png_chunk
 from pictures.heic import box
 from pictures.photograph import photograph
-from tests.looks import SAVED, assert_upright, opened, saved
+from tests.support.images import SAVED, assert_upright, opened, saved
 
 FORMS: dict[str, dict[str, object]] = SAVED | {
     "progressive jpeg": {"kind": "JPEG", "quality": 95, "progressive": True},

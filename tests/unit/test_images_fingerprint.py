@@ -13,7 +13,7 @@ from PIL import Image, ImageEnhance
 from pictures import FOLDER
 from pictures.files import corners, display_p3, encoded, exif, turned_away
 from pictures.photograph import photograph
-from tests.looks import SAVED, saved
+from tests.support.images import SAVED, saved
 
 SIZES = [(640, 480), (480, 640), (1500, 1100), (333, 777), (1201, 801), (97, 71)]
 

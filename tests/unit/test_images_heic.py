@@ -9,7 +9,7 @@ from PIL import Image
 from pictures.files import corners, display_p3, encoded, exif, turned_away, xmp
 from pictures.heic import box, heic_by_hand
 from pictures.photograph import photograph
-from tests.looks import assert_colour, assert_upright, opened
+from tests.support.images import assert_colour, assert_upright, opened
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

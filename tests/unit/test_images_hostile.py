@@ -18,7 +18,7 @@ from pictures.files import corners, display_p3, encoded, exif, png, png_chunk, x
 from pictures.heic import box, heic_by_hand, heic_of_one_exif, heic_with_size
 from pictures.hostile import EXIF_SEGMENT, NO_COMMENT, hostile, jpeg_with_scans, riff, with_size
 from pictures.photograph import photograph
-from tests.looks import assert_clean, files, opened, saved
+from tests.support.images import assert_clean, files, opened, saved
 
 OF_THEIR_CONTENT = [name for name, (_, reason) in hostile().items() if reason != Reason.TOO_LARGE]
 

@@ -5,7 +5,7 @@ from after_hours.images.pipeline import process
 from PIL import Image
 
 from pictures.files import corners, display_p3, encoded
-from tests.looks import assert_colour, assert_upright, opened
+from tests.support.images import assert_colour, assert_upright, opened
 
 
 @pytest.mark.parametrize("side", [200, 3000])

@@ -6,7 +6,7 @@ from PIL import PngImagePlugin
 
 from pictures import FOLDER
 from pictures.files import corners, display_p3, encoded, exif, png_chunk, turned_away
-from tests.looks import assert_clean, assert_upright, opened
+from tests.support.images import assert_clean, assert_upright, opened
 
 KINDS = ["JPEG", "PNG", "WEBP", "HEIF"]
 

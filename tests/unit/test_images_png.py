@@ -5,7 +5,7 @@ import pytest
 from after_hours.images.pipeline import process
 
 from pictures.files import png, png_chunk
-from tests.looks import assert_colour, opened
+from tests.support.images import assert_colour, opened
 
 
 @pytest.mark.parametrize(

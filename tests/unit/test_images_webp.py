@@ -4,7 +4,7 @@ from after_hours.images.rejection import Rejected
 from PIL import Image
 
 from pictures.files import corners, encoded
-from tests.looks import assert_upright, opened
+from tests.support.images import assert_upright, opened
 
 
 def test_animated_webp_gives_its_first_frame() -> None:

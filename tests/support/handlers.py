@@ -1,14 +1,13 @@
-"""Load a function's handler as Lambda does, and make the events that API Gateway sends to it."""
+"""Load a function's handler as Lambda does, make the events that API Gateway sends to it, and read its answers."""
 
 import json
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-REPOSITORY = Path(__file__).parent.parent
+from local.place import REPOSITORY
 
 
 @dataclass(frozen=True)
@@ -19,6 +18,15 @@ class Context:
     memory_limit_in_mb: int = 512
     invoked_function_arn: str = "arn:aws:lambda:us-east-1:000000000000:function:test"
     aws_request_id: str = "00000000-0000-0000-0000-000000000000"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What API Gateway gets from a handler, its body read."""
+
+    status: int
+    body: Any
+    headers: dict[str, str]
 
 
 @cache
@@ -47,3 +55,10 @@ def http_event(*, token: str | None = None, body: Any = None, **overrides: Any) 
     if body is not None:
         event["body"] = body if isinstance(body, str) else json.dumps(body)
     return event | overrides
+
+
+def send(function: str, event: Any) -> Answer:
+    """Hand an HTTP event to a function's handler."""
+    answer = load(function)(event, Context(function))
+    content = answer.get("body")
+    return Answer(answer["statusCode"], json.loads(content) if content else None, answer["headers"])

@@ -1,0 +1,30 @@
+"""What a deployment gives to the functions: settings, secrets, the names of buckets; and forgetting what they kept."""
+
+from after_hours import aws, config, database, storage
+
+JWT_SECRET = "a secret that only the main app and this backend know, long enough for HS512"
+LOCATION_KEY = "a key that makes one member's fuzzed points differ"
+SETTINGS = {
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "SCHEDULE_GROUP": "after-hours",
+    "SCHEDULER_ROLE_ARN": "arn:aws:iam::123456789012:role/scheduler",
+    "EXPIRE_FUNCTION_ARN": "arn:aws:lambda:us-east-1:123456789012:function:expire_session",
+    "SCHEDULE_DEAD_LETTER_ARN": "arn:aws:sqs:us-east-1:123456789012:dead-letters",
+    "EVENT_BUS": "after-hours-events",
+    "UPLOAD_BUCKET": "uploads",
+}
+R2_BUCKET = "photos"
+UPLOAD_BUCKET = SETTINGS["UPLOAD_BUCKET"]
+UNREACHABLE = "http://127.0.0.1:9"  # the discard port: nobody listens
+
+
+def start_cold() -> None:
+    """Forget what a warm function keeps."""
+    database.shared().close()
+    for remembered in (config.settings, database.shared, aws._client, aws._secrets_connection, storage.bucket):
+        remembered.cache_clear()
+    for secret in (config.database_secret, config.app_secret):
+        secret.forget()
