@@ -55,8 +55,8 @@ invoke: $(PYTHON_READY) ## tester: Send a sample event: make invoke FUNCTION=sta
 test: $(EVERYTHING) ## Run every test
 	$(RUN) pytest -n $(TEST_PROCESSES)
 
-test-fast: $(PYTHON_READY) ## Run the tests of a minute: no deployment, no synthesis, no pictures
-	$(RUN) pytest -n $(CORES) --ignore-glob='*/test_images*.py' tests/unit tests/integration
+test-fast: $(PYTHON_READY) ## Run the tests of a minute: no deployment, no synthesis, no pictures, no races
+	$(RUN) pytest -n $(CORES) -m "not slow" --ignore-glob='*/test_images*.py' tests/unit tests/integration
 
 redrive: $(PYTHON_READY) ## ops: Send back what a dead-letter queue holds: make redrive QUEUE=<its url>
 	@$(RUN) ops.redrive "$(QUEUE)"

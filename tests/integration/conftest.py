@@ -2,33 +2,39 @@
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing
+from functools import partial
 from io import StringIO
 from typing import Any
 
 import boto3
 import pytest
-from after_hours import aws
+from after_hours import config
+from after_hours.database import Database
 from after_hours.observability import logger
 from moto.server import ThreadedMotoServer
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
+from types_boto3_s3 import S3Client
+from types_boto3_scheduler import EventBridgeSchedulerClient
 
 from local import members, postgres
 from local.place import Place
 from local.processes import Processes
 from migrations.upgrade import upgrade
+from tests.support.earlier_backend import structure
 from tests.support.environment import (
     JWT_SECRET,
     LOCATION_KEY,
     R2_BUCKET,
     SETTINGS,
-    UNREACHABLE,
     UPLOAD_BUCKET,
     start_cold,
 )
-from tests.support.handlers import Answer, Context, http_event, load, send
+from tests.support.phone import Phone
 from tests.support.places import temporary_place
+from tests.support.world import World
 
 
 @pytest.fixture(scope="session")
@@ -83,40 +89,33 @@ def aws_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def deployed(migrated: postgres.Database, aws_url: str) -> dict[str, str]:
-    """What the deployment makes: the secrets and the schedule group. Returns the functions' environment."""
-    access: Any = {
-        "endpoint_url": aws_url, "region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "b",
-    }  # fmt: skip
-    secrets = boto3.client("secretsmanager", **access)
-    r2 = {"endpointUrl": aws_url, "bucket": R2_BUCKET, "accessKeyId": "c", "secretAccessKey": "d"}
-    app = {"jwtSecret": JWT_SECRET, "locationKey": LOCATION_KEY, "r2": r2}
-    s3 = boto3.client("s3", **access)
-    s3.create_bucket(Bucket=R2_BUCKET)
-    s3.create_bucket(Bucket=UPLOAD_BUCKET)
-    boto3.client("events", **access).create_event_bus(Name=SETTINGS["EVENT_BUS"])
-    arns = {
-        f"{name.upper()}_SECRET_ARN": secrets.create_secret(Name=name, SecretString=json.dumps(value))["ARN"]
-        for name, value in {"database": migrated.secret, "app": app}.items()
-    }
-    boto3.client("scheduler", **access).create_schedule_group(Name="after-hours")
-    return SETTINGS | arns | {"AWS_ENDPOINT_URL": aws_url}
+def client(aws_url: str) -> Callable[[str], Any]:
+    """Make a client of the AWS on the far side."""
+    return partial(
+        boto3.client,
+        endpoint_url=aws_url,
+        region_name="us-east-1",
+        aws_access_key_id="a",
+        aws_secret_access_key="b",
+    )
 
 
 @pytest.fixture(scope="session")
-def client(deployed: dict[str, str]) -> Callable[[str], Any]:
-    """Make a client of the AWS on the far side."""
-
-    def make(service: str) -> Any:
-        return boto3.client(
-            service,
-            endpoint_url=deployed["AWS_ENDPOINT_URL"],
-            region_name="us-east-1",
-            aws_access_key_id="a",
-            aws_secret_access_key="b",
-        )
-
-    return make
+def deployed(migrated: postgres.Database, aws_url: str, client: Callable[[str], Any]) -> dict[str, str]:
+    """What the deployment makes: secrets, buckets, bus and schedule group. Returns the functions' environment."""
+    r2 = {"endpointUrl": aws_url, "bucket": R2_BUCKET, "accessKeyId": "c", "secretAccessKey": "d"}
+    app = {"jwtSecret": JWT_SECRET, "locationKey": LOCATION_KEY, "r2": r2}
+    for bucket in (R2_BUCKET, UPLOAD_BUCKET):
+        client("s3").create_bucket(Bucket=bucket)
+    client("events").create_event_bus(Name=SETTINGS["EVENT_BUS"])
+    client("scheduler").create_schedule_group(Name=SETTINGS["SCHEDULE_GROUP"])
+    arns = {
+        f"{name.upper()}_SECRET_ARN": client("secretsmanager").create_secret(Name=name, SecretString=json.dumps(value))[
+            "ARN"
+        ]
+        for name, value in {"database": migrated.secret, "app": app}.items()
+    }
+    return SETTINGS | arns | {"AWS_ENDPOINT_URL": aws_url}
 
 
 @pytest.fixture(scope="session")
@@ -128,19 +127,6 @@ def scheduler(client: Callable[[str], Any]) -> Any:
 def s3(client: Callable[[str], Any]) -> Any:
     """Both stores: the upload bucket, and the one that stands for R2."""
     return client("s3")
-
-
-@pytest.fixture
-def keys(s3: Any) -> Callable[[str], set[str]]:
-    """The keys in a bucket; both are empty at the start."""
-
-    def read(bucket: str) -> set[str]:
-        return {item["Key"] for item in s3.list_objects_v2(Bucket=bucket).get("Contents", ())}
-
-    for bucket in (UPLOAD_BUCKET, R2_BUCKET):
-        for key in read(bucket):
-            s3.delete_object(Bucket=bucket, Key=key)
-    return read
 
 
 @pytest.fixture
@@ -164,84 +150,40 @@ def own_connection(migrated: postgres.Database) -> Iterator[Connection]:
 
 
 @pytest.fixture
-def rows(own_connection: Connection) -> Callable[..., list[tuple[Any, ...]]]:
-    """Ask the database directly; the tables are empty at the start."""
-
-    def run(statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-        with own_connection.cursor() as cursor:
-            cursor.execute(statement, parameters)
-            return cursor.fetchall() if cursor.description else []
-
-    # Not TRUNCATE: it makes new files for each table and index, and takes a hundred times as long for so few rows.
-    run("DELETE FROM users")
-    run(  # what follows the end of an account, too
-        "DELETE FROM after_hours_removals; DELETE FROM after_hours_domain_events; DELETE FROM after_hours_departures"
-    )
-    return run
+def world(
+    migrated: postgres.Database,
+    own_connection: Connection,
+    s3: S3Client,
+    scheduler: EventBridgeSchedulerClient,
+    environment: None,
+) -> World:
+    world = World(migrated, own_connection, s3, scheduler)
+    world.begin_anew()
+    return world
 
 
 @pytest.fixture
-def people(own_connection: Connection, rows: Any, environment: None) -> dict[str, members.Member]:
-    members.save(own_connection, *members.SEEDED.values())
-    return members.SEEDED
+def connection(world: World) -> Iterator[Database]:
+    """A connection such as a function has."""
+    with world.connection() as connection:
+        yield connection
 
 
 @pytest.fixture
-def call(people: dict[str, members.Member]) -> Callable[..., Answer]:
-    """Call an endpoint's handler, as the entitled member unless `who` says otherwise."""
-
-    def run(
-        function: str,
-        *,
-        who: str = "entitled",
-        body: Any = None,
-        extra_headers: dict[str, str] | None = None,
-        **overrides: Any,
-    ) -> Answer:
-        event = http_event(token=members.token(people[who].id, JWT_SECRET), body=body, **overrides)
-        event["headers"] |= extra_headers or {}
-        return send(function, event)
-
-    return run
+def phone(world: World) -> Phone:
+    """The phone of the entitled member."""
+    return Phone()
 
 
 @pytest.fixture
-def run_job(environment: None) -> Callable[..., Any]:
-    def run(function: str, event: Any = None) -> Any:
-        return json.loads(json.dumps(load(function)(event or {}, Context(function))))  # as Lambda does
-
-    return run
+def profile(phone: Phone) -> None:
+    phone.create_profile()
 
 
 @pytest.fixture
-def profile(call: Callable[..., Answer]) -> None:
-    assert call("create_profile", body={}).status == 201
-
-
-@pytest.fixture
-def scheduled(scheduler: Any) -> Callable[[], dict[str, str]]:
-    """Name → expression of all schedules there are now."""
-
-    def read() -> dict[str, str]:
-        names = [s["Name"] for s in scheduler.list_schedules(GroupName="after-hours")["Schedules"]]
-        return {n: scheduler.get_schedule(Name=n, GroupName="after-hours")["ScheduleExpression"] for n in names}
-
-    return read
-
-
-@pytest.fixture
-def scheduler_outage(environment: None, monkeypatch: pytest.MonkeyPatch) -> Callable[[], AbstractContextManager[None]]:
-    """`with scheduler_outage():` nobody answers where the scheduler should be."""
-
-    @contextmanager
-    def outage() -> Iterator[None]:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_SCHEDULER", UNREACHABLE)
-        aws._client.cache_clear()
-        yield
-        monkeypatch.delenv("AWS_ENDPOINT_URL_SCHEDULER")
-        aws._client.cache_clear()
-
-    return outage
+def empty_stores(world: World) -> None:
+    """Both buckets are empty at the start."""
+    world.empty_stores()
 
 
 @pytest.fixture
@@ -277,3 +219,32 @@ def output(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
         return logged.getvalue() + "".join(printed)
 
     return read
+
+
+@pytest.fixture
+def host(new_database: Callable[[str], postgres.Database]) -> postgres.Database:
+    database = new_database("host")
+    connection = database.connect()
+    members.create_host_tables(connection)
+    members.save(connection, *members.SEEDED.values())
+    connection.close()
+    return database
+
+
+@pytest.fixture
+def served(phone: Phone, host: postgres.Database, monkeypatch: pytest.MonkeyPatch) -> postgres.Database:
+    """The host's database, as the one that the functions use."""
+    monkeypatch.setattr(config.database_secret, "_value", config.DatabaseSecret.model_validate(host.secret))
+    monkeypatch.setattr(config.database_secret, "_read_again_at", time.monotonic() + 600)
+    return host
+
+
+@pytest.fixture(scope="module")
+def new_structure(new_database: Callable[[str], postgres.Database]) -> list[tuple[Any, ...]]:
+    """What a new database has after the migrations."""
+    fresh = new_database("fresh")
+    connection = fresh.connect()
+    members.create_host_tables(connection)
+    connection.close()
+    upgrade(fresh.connect)
+    return structure(fresh)

@@ -13,11 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infra.endpoints import ENDPOINTS
-from local.members import Member
 from tests.support.environment import JWT_SECRET, UNREACHABLE
 from tests.support.handlers import Answer, http_event, send
-
-type Call = Callable[..., Answer]
+from tests.support.phone import Phone, refused
+from tests.support.world import World
 
 MEMBER = {"userId": "local-entitled", "provider": "google", "email": "a@example.com"}
 OPEN_TO_LEAVERS = {("DELETE", "/profile"), ("DELETE", "/profile/photo"), ("POST", "/session/end")}
@@ -84,7 +83,7 @@ def call_with(endpoint: Any, authorization: str | None, body: Any = None) -> Ans
 
 @pytest.mark.parametrize("authorization", BAD_AUTHORIZATIONS.values(), ids=BAD_AUTHORIZATIONS)
 def test_no_route_knows_a_caller_without_a_good_token(
-    people: Any, endpoint: Any, authorization: Callable[[], str | None]
+    world: World, endpoint: Any, authorization: Callable[[], str | None]
 ) -> None:
     answer = call_with(endpoint, authorization())
     assert answer.status == 401
@@ -93,7 +92,7 @@ def test_no_route_knows_a_caller_without_a_good_token(
 
 
 def test_a_request_that_fails_authentication_sends_no_statement(
-    people: Any, endpoint: Any, statements: Callable[[], list[str]]
+    world: World, endpoint: Any, statements: Callable[[], list[str]]
 ) -> None:
     for authorization in BAD_AUTHORIZATIONS.values():
         call_with(endpoint, authorization(), body={})
@@ -102,15 +101,16 @@ def test_a_request_that_fails_authentication_sends_no_statement(
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 @pytest.mark.parametrize("name", ["authorization", "Authorization"])
-def test_a_good_token_is_known_however_the_header_is_written(people: Any, scheme: str, name: str) -> None:
+def test_a_good_token_is_known_however_the_header_is_written(world: World, scheme: str, name: str) -> None:
     event = http_event()
     event["headers"][name] = f"{scheme} {signed()}"
     assert send("get_session", event).status == 200
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text() | st.text().map("Bearer {}".format) | st.binary().map(lambda b: f"Bearer {part({})}.{b.hex()}.x"))
-def test_arbitrary_authorizations_are_refused(people: Any, authorization: str) -> None:
+def test_arbitrary_authorizations_are_refused(world: World, authorization: str) -> None:
     event = http_event()
     event["headers"]["authorization"] = authorization
     assert send("get_session", event).status == 401
@@ -125,8 +125,8 @@ DENIALS = {
 
 @pytest.mark.parametrize("endpoint", GUARDED, ids=lambda endpoint: endpoint.function)
 @pytest.mark.parametrize("who", DENIALS)
-def test_each_missing_entitlement_has_its_own_answer(people: dict[str, Member], endpoint: Any, who: str) -> None:
-    answer = call_with(endpoint, f"Bearer {signed(userId=people[who].id)}", body={})
+def test_each_missing_entitlement_has_its_own_answer(world: World, endpoint: Any, who: str) -> None:
+    answer = call_with(endpoint, f"Bearer {signed(userId=Phone(who).id)}", body={})
     assert answer.status == 403
     assert answer.body.pop("error")
     assert answer.body == {"success": False, **DENIALS[who]}
@@ -143,42 +143,46 @@ def test_each_missing_entitlement_has_its_own_answer(people: dict[str, Member], 
         ("UPDATE users SET id_verified = false, after_hours_consent = false", "VERIFICATION_REQUIRED"),
     ],
 )
-def test_access_is_checked_afresh_on_each_request_and_in_order(call: Call, rows: Any, change: str, code: str) -> None:
-    assert call("get_session").status == 200
-    rows(change)
-    answer = call("get_session")
-    assert (answer.status, answer.body["code"]) == (403, code)
+def test_access_is_checked_afresh_on_each_request_and_in_order(
+    phone: Phone, world: World, change: str, code: str
+) -> None:
+    phone.session()
+    world.rows(change)
+    with refused(f"403 {code}"):
+        phone.session()
 
 
 @pytest.mark.parametrize("expires_at", ["NULL", "now() + interval '1 minute'"])
-def test_a_subscription_for_life_or_with_time_left_is_enough(call: Call, rows: Any, expires_at: str) -> None:
-    rows(f"UPDATE user_subscriptions SET expires_at = {expires_at}")
-    rows("INSERT INTO user_subscriptions (user_id, is_active, expires_at) VALUES ('local-entitled', true, 'epoch')")
-    assert call("get_session").status == 200
+def test_a_subscription_for_life_or_with_time_left_is_enough(phone: Phone, world: World, expires_at: str) -> None:
+    world.rows(f"UPDATE user_subscriptions SET expires_at = {expires_at}")
+    world.rows(
+        "INSERT INTO user_subscriptions (user_id, is_active, expires_at) VALUES ('local-entitled', true, 'epoch')"
+    )
+    phone.session()
 
 
 @pytest.mark.parametrize("column", ["id_verified", "after_hours_consent"])
-def test_unknown_is_no(call: Call, rows: Any, column: str) -> None:
-    rows(f"ALTER TABLE users ALTER {column} DROP NOT NULL")
+def test_unknown_is_no(phone: Phone, world: World, column: str) -> None:
+    world.rows(f"ALTER TABLE users ALTER {column} DROP NOT NULL")
     try:
-        rows(f"UPDATE users SET {column} = NULL")
-        assert call("get_session").status == 403
+        world.rows(f"UPDATE users SET {column} = NULL")
+        assert phone.call("get_session").status == 403
     finally:
-        rows(f"UPDATE users SET {column} = false WHERE {column} IS NULL")
-        rows(f"ALTER TABLE users ALTER {column} SET NOT NULL")
+        world.rows(f"UPDATE users SET {column} = false WHERE {column} IS NULL")
+        world.rows(f"ALTER TABLE users ALTER {column} SET NOT NULL")
 
 
 @pytest.mark.parametrize("endpoint", GUARDED, ids=lambda endpoint: endpoint.function)
-def test_when_the_check_cannot_run_nobody_gets_through(people: Any, rows: Any, endpoint: Any) -> None:
-    rows("ALTER TABLE user_subscriptions RENAME TO elsewhere")
+def test_when_the_check_cannot_run_nobody_gets_through(world: World, endpoint: Any) -> None:
+    world.rows("ALTER TABLE user_subscriptions RENAME TO elsewhere")
     try:
         answer = call_with(endpoint, f"Bearer {signed()}", body={})
     finally:
-        rows("ALTER TABLE elsewhere RENAME TO user_subscriptions")
+        world.rows("ALTER TABLE elsewhere RENAME TO user_subscriptions")
     assert (answer.status, answer.body["code"]) == (503, "ACCESS_CHECK_FAILED")
 
 
-def test_without_the_secrets_nobody_gets_through(people: Any, endpoint: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_secrets_nobody_gets_through(world: World, endpoint: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     config.app_secret._value = None
     monkeypatch.setenv("AWS_ENDPOINT_URL", UNREACHABLE)
     answer = call_with(endpoint, f"Bearer {signed()}", body={})
@@ -186,7 +190,7 @@ def test_without_the_secrets_nobody_gets_through(people: Any, endpoint: Any, mon
 
 
 def test_a_missing_setting_is_named_in_the_log_and_nobody_gets_through(
-    people: Any, monkeypatch: pytest.MonkeyPatch, output: Callable[[], str]
+    world: World, monkeypatch: pytest.MonkeyPatch, output: Callable[[], str]
 ) -> None:
     config.settings.cache_clear()
     monkeypatch.delenv("SCHEDULE_GROUP")

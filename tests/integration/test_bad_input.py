@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.handlers import Answer
-
-type Call = Callable[..., Answer]
+from tests.support.phone import Phone
+from tests.support.world import World
 
 # A valid body for each endpoint that takes one.
 VALID: dict[str, dict[str, Any]] = {
@@ -44,7 +44,7 @@ NOT_OBJECTS = {
 }
 
 
-def refused(answer: Answer, field: str | None = None) -> None:
+def assert_invalid(answer: Answer, field: str | None = None) -> None:
     assert (answer.status, answer.body["success"], answer.body["code"]) == (400, False, "VALIDATION_ERROR"), answer
     assert answer.body["errors"]
     assert all(set(error) == {"field", "message"} and error["message"] for error in answer.body["errors"])
@@ -53,8 +53,8 @@ def refused(answer: Answer, field: str | None = None) -> None:
 
 
 @pytest.fixture
-def snapshot(rows: Any) -> Callable[[], list[Any]]:
-    return lambda: [rows(f"SELECT * FROM {table} ORDER BY 1") for table in TABLES]
+def snapshot(world: World) -> Callable[[], list[Any]]:
+    return lambda: [world.rows(f"SELECT * FROM {table} ORDER BY 1") for table in TABLES]
 
 
 @pytest.fixture(params=VALID)
@@ -63,46 +63,46 @@ def function(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.mark.parametrize("body", NOT_OBJECTS.values(), ids=NOT_OBJECTS)
-def test_what_is_not_a_json_object_is_refused(call: Call, snapshot: Any, function: str, body: str) -> None:
+def test_what_is_not_a_json_object_is_refused(phone: Phone, snapshot: Any, function: str, body: str) -> None:
     before = snapshot()
-    refused(call(function, body=body))
+    assert_invalid(phone.call(function, body=body))
     assert snapshot() == before
 
 
-def test_no_body_at_all_is_refused(call: Call, function: str) -> None:
-    refused(call(function), "body")
+def test_no_body_at_all_is_refused(phone: Phone, function: str) -> None:
+    assert_invalid(phone.call(function), "body")
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
-def test_another_content_type_is_refused(call: Call, snapshot: Any, function: str, content_type: str) -> None:
+def test_another_content_type_is_refused(phone: Phone, snapshot: Any, function: str, content_type: str) -> None:
     before = snapshot()
     headers = {"content-type": content_type}
-    refused(call(function, body=VALID[function], extra_headers=headers), "content-type")
+    assert_invalid(phone.call(function, body=VALID[function], extra_headers=headers), "content-type")
     assert snapshot() == before
 
 
 @pytest.mark.parametrize("body", ["!", "e30", base64.b64encode(b"\xff\xfe").decode(), base64.b64encode(b"[]").decode()])
-def test_a_base64_flagged_body_that_hides_no_object_is_refused(call: Call, function: str, body: str) -> None:
-    refused(call(function, body=body, isBase64Encoded=True), "body")
+def test_a_base64_flagged_body_that_hides_no_object_is_refused(phone: Phone, function: str, body: str) -> None:
+    assert_invalid(phone.call(function, body=body, isBase64Encoded=True), "body")
 
 
-def test_a_base64_flagged_body_is_read(call: Call) -> None:
+def test_a_base64_flagged_body_is_read(phone: Phone) -> None:
     body = base64.b64encode(json.dumps(VALID["create_profile"]).encode()).decode()
-    assert call("create_profile", body=body, isBase64Encoded=True).status == 201
+    assert phone.call("create_profile", body=body, isBase64Encoded=True).status == 201
 
 
 @pytest.mark.parametrize("name", ["unknown", "userId", "user_id", "", "\0", "\ud800", "a" * 100_000])
-def test_an_unknown_field_is_refused_by_name(call: Call, snapshot: Any, function: str, name: str) -> None:
+def test_an_unknown_field_is_refused_by_name(phone: Phone, snapshot: Any, function: str, name: str) -> None:
     before = snapshot()
-    answer = call(function, body=VALID[function] | {name: 1})
-    refused(answer, name if name in {"unknown", "userId", "user_id"} else None)
+    answer = phone.call(function, body=VALID[function] | {name: 1})
+    assert_invalid(answer, name if name in {"unknown", "userId", "user_id"} else None)
     assert len(json.dumps(answer.body)) < 10_000
     assert snapshot() == before
 
 
-def test_a_million_unknown_fields_get_a_small_answer(call: Call, function: str) -> None:
-    answer = call(function, body={f"field{i}": i for i in range(100_000)})
-    refused(answer)
+def test_a_million_unknown_fields_get_a_small_answer(phone: Phone, function: str) -> None:
+    answer = phone.call(function, body={f"field{i}": i for i in range(100_000)})
+    assert_invalid(answer)
     assert len(json.dumps(answer.body)) < 10_000
 
 
@@ -114,9 +114,9 @@ WRONG_MINUTES = ["30", 30.5, 30.0, True, [30], [], {}, None, 14, 0, -15, 31, 10*
 @pytest.mark.parametrize(
     ("function", "field"), [("start_session", "duration"), ("extend_session", "additionalMinutes")]
 )
-def test_only_15_30_and_60_are_minutes(call: Call, snapshot: Any, function: str, field: str, value: Any) -> None:
+def test_only_15_30_and_60_are_minutes(phone: Phone, snapshot: Any, function: str, field: str, value: Any) -> None:
     before = snapshot()
-    refused(call(function, body=VALID[function] | {field: value}), field)
+    assert_invalid(phone.call(function, body=VALID[function] | {field: value}), field)
     assert snapshot() == before
 
 
@@ -139,35 +139,39 @@ WRONG_DEGREES = [
 @pytest.mark.usefixtures("profile")
 @pytest.mark.parametrize("value", WRONG_DEGREES)
 @pytest.mark.parametrize("field", ["latitude", "longitude"])
-def test_only_degrees_in_range_are_a_place(call: Call, snapshot: Any, field: str, value: str) -> None:
+def test_only_degrees_in_range_are_a_place(phone: Phone, snapshot: Any, field: str, value: str) -> None:
     before = snapshot()
     body = json.dumps(VALID["start_session"] | {field: "VALUE"}).replace('"VALUE"', value)
-    refused(call("start_session", body=body), field if value not in {"NaN", "Infinity", "-Infinity"} else "body")
+    assert_invalid(
+        phone.call("start_session", body=body), field if value not in {"NaN", "Infinity", "-Infinity"} else "body"
+    )
     assert snapshot() == before
 
 
 @pytest.mark.usefixtures("profile")
 @pytest.mark.parametrize("missing", ["duration", "latitude", "longitude"])
-def test_a_start_needs_all_three(call: Call, missing: str) -> None:
+def test_a_start_needs_all_three(phone: Phone, missing: str) -> None:
     body = {name: value for name, value in VALID["start_session"].items() if name != missing}
-    refused(call("start_session", body=body), missing)
+    assert_invalid(phone.call("start_session", body=body), missing)
 
 
 @pytest.mark.usefixtures("profile")
 @pytest.mark.parametrize(("latitude", "longitude"), [(0, 0), (0.0, -0.0), (90.1, 0), (0, 180.1)])
-def test_null_island_and_beyond_are_no_place(call: Call, latitude: float, longitude: float) -> None:
-    refused(call("start_session", body=VALID["start_session"] | {"latitude": latitude, "longitude": longitude}))
+def test_null_island_and_beyond_are_no_place(phone: Phone, latitude: float, longitude: float) -> None:
+    assert_invalid(
+        phone.call("start_session", body=VALID["start_session"] | {"latitude": latitude, "longitude": longitude})
+    )
 
 
 @pytest.mark.usefixtures("profile")
 @pytest.mark.parametrize(("latitude", "longitude"), [(90, 180), (-90, -180), (0, 1), (1, 0), (0.00001, 0)])
-def test_the_ends_of_the_earth_are_places(call: Call, latitude: float, longitude: float) -> None:
+def test_the_ends_of_the_earth_are_places(phone: Phone, latitude: float, longitude: float) -> None:
     body = VALID["start_session"] | {"latitude": latitude, "longitude": longitude}
-    assert call("start_session", body=body).status == 201
+    assert phone.call("start_session", body=body).status == 201
 
 
-def test_every_bad_field_is_named_at_once(call: Call) -> None:
-    answer = call("start_session", body={"duration": "30", "latitude": 91, "extra": 1})
+def test_every_bad_field_is_named_at_once(phone: Phone) -> None:
+    answer = phone.call("start_session", body={"duration": "30", "latitude": 91, "extra": 1})
     fields = sorted(error["field"] for error in answer.body["errors"])
     assert fields == ["duration", "extra", "latitude", "longitude"]
 
@@ -177,9 +181,9 @@ BAD_TEXTS = [1, 1.5, True, [], ["x"], {}, {"a": "b"}, "\0", "a\0b", "\ud800", "x
 
 @pytest.mark.parametrize("text", BAD_TEXTS, ids=lambda text: ascii(text)[:20])
 @pytest.mark.parametrize("function", ["create_profile", "update_profile"])
-def test_a_description_is_text_that_can_be_stored(call: Call, snapshot: Any, function: str, text: Any) -> None:
+def test_a_description_is_text_that_can_be_stored(phone: Phone, snapshot: Any, function: str, text: Any) -> None:
     before = snapshot()
-    refused(call(function, body={"description": text}), "description")
+    assert_invalid(phone.call(function, body={"description": text}), "description")
     assert snapshot() == before
 
 
@@ -197,9 +201,9 @@ def test_a_description_is_text_that_can_be_stored(call: Call, snapshot: Any, fun
         ({"other": "x"}, "deviceFingerprint.other"),
     ],
 )
-def test_a_device_is_described_by_short_texts(call: Call, snapshot: Any, device: Any, field: str) -> None:
+def test_a_device_is_described_by_short_texts(phone: Phone, snapshot: Any, device: Any, field: str) -> None:
     before = snapshot()
-    refused(call("start_session", body=VALID["start_session"] | {"deviceFingerprint": device}), field)
+    assert_invalid(phone.call("start_session", body=VALID["start_session"] | {"deviceFingerprint": device}), field)
     assert snapshot() == before
 
 
@@ -214,16 +218,18 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_arbitrary_json_never_gives_a_server_error(call: Call, function: str, data: st.DataObject) -> None:
+def test_arbitrary_json_never_gives_a_server_error(phone: Phone, function: str, data: st.DataObject) -> None:
     fields = st.sampled_from([*VALID[function], "deviceFingerprint"])
     body = data.draw(json_values | st.dictionaries(fields, json_values, max_size=5))
-    answer = call(function, body=json.dumps(body))
+    answer = phone.call(function, body=json.dumps(body))
     assert answer.status < 500, body
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=st.text() | st.binary().map(lambda b: base64.b64encode(b).decode()), flagged=st.booleans())
-def test_arbitrary_bytes_never_give_a_server_error(call: Call, function: str, body: str, flagged: bool) -> None:
-    assert call(function, body=body, isBase64Encoded=flagged).status < 500
+def test_arbitrary_bytes_never_give_a_server_error(phone: Phone, function: str, body: str, flagged: bool) -> None:
+    assert phone.call(function, body=body, isBase64Encoded=flagged).status < 500

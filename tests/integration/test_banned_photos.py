@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from after_hours.errors import InternalError
@@ -11,10 +10,9 @@ from PIL import Image
 
 from pictures.files import corners, encoded
 from pictures.photograph import photograph
-from tests.support.environment import UPLOAD_BUCKET
-from tests.support.handlers import Answer
+from tests.support.phone import Phone
+from tests.support.world import World
 
-type Rows = Callable[..., list[tuple[Any, ...]]]
 type Upload = Callable[[bytes], str]
 
 ID = "local-entitled"
@@ -22,30 +20,19 @@ PHOTO = photograph(1200, 900)
 
 
 @pytest.fixture
-def upload(call: Callable[..., Answer], profile: None, s3: Any, run_job: Any) -> Upload:
-    """Ask for an upload, send the file, let S3 tell of it. Returns what became of it."""
-
-    def run(content: bytes) -> str:
-        photo_id = call("request_photo_upload").body["upload"]["photoId"]
-        key = f"uploads/{ID}/{photo_id}"
-        s3.put_object(Bucket=UPLOAD_BUCKET, Key=key, Body=content)
-        [outcome] = run_job("process_photo", {"Records": [{"s3": {"object": {"key": key, "size": len(content)}}}]})[
-            "outcomes"
-        ]
-        assert isinstance(outcome, str)
-        return outcome
-
-    return run
+def upload(phone: Phone, world: World, profile: None) -> Upload:
+    """Send a file, and let S3 tell of it. Returns what became of it."""
+    return lambda content: world.arrive(phone.send(content), len(content))
 
 
 @pytest.fixture
-def banned(rows: Rows) -> Iterator[str]:
+def banned(world: World) -> Iterator[str]:
     """The hash of the photo, banned."""
     photo_hash = pipeline.process(encoded(PHOTO, quality=92)).photo_hash
-    rows("TRUNCATE banned_photo_hashes")
-    rows("INSERT INTO banned_photo_hashes (photo_hash) VALUES (%s)", photo_hash)
+    world.rows("TRUNCATE banned_photo_hashes")
+    world.rows("INSERT INTO banned_photo_hashes (photo_hash) VALUES (%s)", photo_hash)
     yield photo_hash
-    rows("TRUNCATE banned_photo_hashes")
+    world.rows("TRUNCATE banned_photo_hashes")
 
 
 def cropped(image: Image.Image, share: float) -> Image.Image:
@@ -65,77 +52,78 @@ VERSIONS = {
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_banned_photo_is_refused_and_the_one_before_it_stays(
-    call: Callable[..., Answer], upload: Upload, rows: Rows, banned: str, version: str
+    phone: Phone, world: World, upload: Upload, banned: str, version: str
 ) -> None:
     assert upload(encoded(corners())) == "ready"
-    before = rows("SELECT photo_url, photo_hash FROM after_hours_profiles")
+    before = world.rows("SELECT photo_url, photo_hash FROM after_hours_profiles")
     assert upload(VERSIONS[version]()) == "rejected"
-    photo = call("get_photo").body["photo"]
-    assert (photo["status"], photo["reason"]) == ("rejected", "NOT_ALLOWED")
-    assert rows("SELECT photo_url, photo_hash FROM after_hours_profiles") == before
+    photo = phone.photo()
+    assert (photo.status, photo.reason) == ("rejected", "NOT_ALLOWED")
+    assert world.rows("SELECT photo_url, photo_hash FROM after_hours_profiles") == before
 
 
-def test_the_hash_of_the_photo_shown_is_kept_and_goes_with_it(
-    call: Callable[..., Answer], upload: Upload, rows: Rows
-) -> None:
+def test_the_hash_of_the_photo_shown_is_kept_and_goes_with_it(phone: Phone, world: World, upload: Upload) -> None:
     assert upload(encoded(PHOTO, quality=92)) == "ready"
-    [(kept,)] = rows("SELECT photo_hash FROM after_hours_profiles")
+    [(kept,)] = world.rows("SELECT photo_hash FROM after_hours_profiles")
     assert kept == pipeline.process(encoded(PHOTO, quality=92)).photo_hash
     assert upload(encoded(corners())) == "ready"
-    assert rows("SELECT photo_hash FROM after_hours_profiles") != [(kept,)]
-    call("delete_photo")
-    assert rows("SELECT photo_hash FROM after_hours_profiles") == [(None,)]
+    assert world.rows("SELECT photo_hash FROM after_hours_profiles") != [(kept,)]
+    phone.delete_photo()
+    assert world.rows("SELECT photo_hash FROM after_hours_profiles") == [(None,)]
 
 
 @pytest.mark.parametrize(("bits", "outcome"), [(9, "rejected"), (10, "ready")])
 def test_fewer_than_ten_bits_make_a_photo_the_same(
-    upload: Upload, rows: Rows, banned: str, bits: int, outcome: str
+    world: World, upload: Upload, banned: str, bits: int, outcome: str
 ) -> None:
-    rows("UPDATE banned_photo_hashes SET photo_hash = %s", f"{int(banned, 16) ^ ((1 << bits) - 1):016X}")
+    world.rows("UPDATE banned_photo_hashes SET photo_hash = %s", f"{int(banned, 16) ^ ((1 << bits) - 1):016X}")
     assert upload(encoded(PHOTO, quality=92)) == outcome
 
 
 def test_a_hash_that_is_none_is_skipped_counted_and_blocks_nobody(
-    upload: Upload, rows: Rows, banned: str, output: Callable[[], str]
+    world: World, upload: Upload, banned: str, output: Callable[[], str]
 ) -> None:
-    rows("INSERT INTO banned_photo_hashes (photo_hash) VALUES (''), ('not a hash'), ('00000000000000g0'), ('123')")
+    world.rows(
+        "INSERT INTO banned_photo_hashes (photo_hash) VALUES (''), ('not a hash'), ('00000000000000g0'), ('123')"
+    )
     assert upload(encoded(corners())) == "ready"
     assert upload(encoded(PHOTO, quality=92)) == "rejected"
     assert '"MalformedBannedHashes":[4' in output().replace(" ", "")
 
 
 def test_a_look_that_cannot_be_made_lets_nobody_through_and_is_made_again(
-    call: Callable[..., Answer], upload: Upload, rows: Rows, banned: str
+    phone: Phone, world: World, upload: Upload, banned: str
 ) -> None:
-    rows("ALTER TABLE banned_photo_hashes RENAME photo_hash TO hidden")
+    world.rows("ALTER TABLE banned_photo_hashes RENAME photo_hash TO hidden")
     try:
         with pytest.raises(InternalError):
             upload(encoded(corners()))
-        assert call("get_photo").body["photo"]["status"] == "processing"
+        assert phone.photo().status == "processing"
     finally:
-        rows("ALTER TABLE banned_photo_hashes RENAME hidden TO photo_hash")
+        world.rows("ALTER TABLE banned_photo_hashes RENAME hidden TO photo_hash")
 
 
-def test_a_host_without_the_table_bans_nothing(upload: Upload, rows: Rows) -> None:
-    rows("ALTER TABLE banned_photo_hashes RENAME TO elsewhere")
+def test_a_host_without_the_table_bans_nothing(world: World, upload: Upload) -> None:
+    world.rows("ALTER TABLE banned_photo_hashes RENAME TO elsewhere")
     try:
         assert upload(encoded(corners())) == "ready"
     finally:
-        rows("ALTER TABLE elsewhere RENAME TO banned_photo_hashes")
+        world.rows("ALTER TABLE elsewhere RENAME TO banned_photo_hashes")
 
 
-def test_a_hundred_thousand_banned_photos_are_one_look(rows: Rows, banned: str) -> None:
-    rows(
+@pytest.mark.slow
+def test_a_hundred_thousand_banned_photos_are_one_look(world: World, banned: str) -> None:
+    world.rows(
         "INSERT INTO banned_photo_hashes (photo_hash)"
         " SELECT substr(md5(n::text), 1, 16) FROM generate_series(1, 100000) n"
     )
     began = time.perf_counter()
-    assert rows("SELECT banned, malformed FROM after_hours_banned_photo(%s, %s)", "0" * 16, banned) == [(True, 0)]
+    assert world.rows("SELECT banned, malformed FROM after_hours_banned_photo(%s, %s)", "0" * 16, banned) == [(True, 0)]
     print(f"{(time.perf_counter() - began) * 1000:.0f} ms")  # noqa: T201 (shown, not judged)
 
 
-def test_a_release_older_looks_by_one_hash(rows: Rows, banned: str) -> None:
-    assert rows("SELECT banned FROM after_hours_banned_photo(%s)", banned) == [(True,)]
-    assert rows("SELECT banned FROM after_hours_banned_photo(%s)", f"{~int(banned, 16) & (1 << 64) - 1:016x}") == [
-        (False,)
-    ]
+def test_a_release_older_looks_by_one_hash(world: World, banned: str) -> None:
+    assert world.rows("SELECT banned FROM after_hours_banned_photo(%s)", banned) == [(True,)]
+    assert world.rows(
+        "SELECT banned FROM after_hours_banned_photo(%s)", f"{~int(banned, 16) & (1 << 64) - 1:016x}"
+    ) == [(False,)]

@@ -12,15 +12,15 @@ from jsonschema import Draft202012Validator
 from contract import document as contract_document
 from contract.compatibility import resolved
 from infra.endpoints import ENDPOINTS, Endpoint
-from local import postgres
-from local.members import Member, token
+from local.members import SEEDED
 from local.samples import Sample, samples
 from tests.support import sample_states
-from tests.support.environment import JWT_SECRET, UNREACHABLE, UPLOAD_BUCKET, start_cold
+from tests.support.environment import UNREACHABLE, start_cold
 from tests.support.handlers import Answer, send
+from tests.support.phone import Phone
+from tests.support.world import World
 
 type Json = dict[str, Any]
-type Rows = Callable[..., Any]
 
 FORMATS = Draft202012Validator.FORMAT_CHECKER
 BY_FUNCTION = {endpoint.function: endpoint for endpoint in ENDPOINTS}
@@ -66,11 +66,9 @@ def test_formats_are_checked() -> None:
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=str)
-def test_a_sample_gets_a_documented_answer(
-    document: Json, people: dict[str, Member], rows: Rows, s3: Any, sample: Sample
-) -> None:
-    sample_states.prepare(sample.expected.given, rows=rows, s3=s3, bucket=UPLOAD_BUCKET)
-    event = sample.event(token(people[sample.expected.member].id, JWT_SECRET))
+def test_a_sample_gets_a_documented_answer(world: World, document: Json, sample: Sample) -> None:
+    sample_states.prepare(sample.expected.given, world)
+    event = sample.event(Phone(sample.expected.member).token)
     answer = send(sample.function, event)
     check(document, BY_FUNCTION[sample.function], answer)
     request = operation_of(document, BY_FUNCTION[sample.function]).get("requestBody")
@@ -111,27 +109,25 @@ def lose_the_answer(database: Database, statement: str, *arguments: Any) -> Any:
 
 
 @pytest.fixture
-def provoked(
-    people: dict[str, Member], rows: Rows, s3: Any, migrated: postgres.Database, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[str], Iterator[Answer]]:
+def provoked(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Iterator[Answer]]:
     """Send the valid sample as everyone, in every state, again and again, and while something else is broken."""
 
     def provoke(function: str) -> Iterator[Answer]:
         valid = samples()[function]["valid"]
 
         def event(who: str = "entitled") -> Json:
-            sample: Json = valid.event(token(people[who].id, JWT_SECRET))
+            sample: Json = valid.event(Phone(who).token)
             return sample
 
-        for who in people.keys() - {"entitled"}:  # nobody has a profile, and some may not have one
+        for who in SEEDED.keys() - {"entitled"}:  # nobody has a profile, and some may not have one
             yield send(function, event(who))
-        sample_states.prepare(valid.expected.given, rows=rows, s3=s3, bucket=UPLOAD_BUCKET)
+        sample_states.prepare(valid.expected.given, world)
         for _ in range(OFTEN):
             yield send(function, event())
         for body in OTHER_BODIES.get(function, ()):
             yield send(function, event() | {"body": json.dumps(body)})
         if function == "start_session":
-            rows(TWELVE_STARTS)
+            world.rows(TWELVE_STARTS)
             yield send(function, event())
         yield send(function, event() | {"headers": {}})
         if "body" in event():
@@ -141,7 +137,7 @@ def provoked(
             yield send(function, event())
         with monkeypatch.context() as broken:
             start_cold()
-            nowhere = config.DatabaseSecret.model_validate(migrated.secret | {"port": 9})
+            nowhere = config.DatabaseSecret.model_validate(world.database.secret | {"port": 9})
             broken.setattr(config.database_secret, "read", lambda **_: nowhere)
             yield send(function, event())
         with monkeypatch.context() as broken:

@@ -14,11 +14,8 @@ from after_hours.database import Database, connect
 from after_hours.errors import DatabaseUnavailable, InternalError, Misconfigured, OutcomeUnknown
 
 from infra.endpoints import ENDPOINTS
-from local import postgres
-from tests.support.handlers import Answer
-from tests.support.world import own_database
-
-type Call = Callable[..., Answer]
+from tests.support.phone import Phone, refused
+from tests.support.world import World
 
 GOOD_BODIES = {
     "create_profile": {},
@@ -31,82 +28,79 @@ GOOD_BODIES = {
 
 
 @pytest.fixture
-def warm(call: Call) -> None:
-    assert call("get_session").status == 200
+def warm(phone: Phone) -> None:
+    phone.session()
 
 
 @pytest.mark.usefixtures("warm")
-def test_a_connection_the_server_closed_is_replaced_unnoticed(call: Call, rows: Any) -> None:
-    rows("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'after-hours'")
-    assert call("get_session").status == 200
+def test_a_connection_the_server_closed_is_replaced_unnoticed(phone: Phone, world: World) -> None:
+    world.rows("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'after-hours'")
+    phone.session()
 
 
-def test_one_warm_function_keeps_one_connection(call: Call, rows: Any) -> None:
+def test_one_warm_function_keeps_one_connection(phone: Phone, world: World) -> None:
     for _ in range(5):
-        call("get_session")
-    assert rows("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'after-hours'") == [(1,)]
+        phone.session()
+    assert world.rows("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'after-hours'") == [(1,)]
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.function)
 def test_without_the_database_503_and_with_it_again_at_once(
-    call: Call, rows: Any, migrated: postgres.Database, monkeypatch: pytest.MonkeyPatch, endpoint: Any
+    phone: Phone, world: World, monkeypatch: pytest.MonkeyPatch, endpoint: Any
 ) -> None:
-    call("get_session")
-    elsewhere = config.DatabaseSecret.model_validate(migrated.secret | {"port": 9})
-    before = rows("SELECT (SELECT count(*) FROM after_hours_profiles), (SELECT count(*) FROM after_hours_sessions)")
+    phone.session()
+    elsewhere = config.DatabaseSecret.model_validate(world.database.secret | {"port": 9})
+    before = world.rows(
+        "SELECT (SELECT count(*) FROM after_hours_profiles), (SELECT count(*) FROM after_hours_sessions)"
+    )
     with monkeypatch.context() as patch:
         patch.setattr(config.database_secret, "read", lambda **_: elsewhere)
         database.shared.cache_clear()
-        answer = call(endpoint.function, body=GOOD_BODIES.get(endpoint.function))
+        answer = phone.call(endpoint.function, body=GOOD_BODIES.get(endpoint.function))
         assert answer.status == 503
         assert answer.body["code"] in {"ACCESS_CHECK_FAILED", "SERVICE_UNAVAILABLE"}
         assert answer.headers["retry-after"] == "5"
         warm = database.shared()
     monkeypatch.setattr(warm, "_secret", config.database_secret.read)  # the server is back where it was
     assert (
-        rows("SELECT (SELECT count(*) FROM after_hours_profiles), (SELECT count(*) FROM after_hours_sessions)")
+        world.rows("SELECT (SELECT count(*) FROM after_hours_profiles), (SELECT count(*) FROM after_hours_sessions)")
         == before
     )
-    assert call("get_session").status == 200
+    phone.session()
     assert database.shared() is warm
 
 
-def test_a_new_password_is_read_when_the_old_one_is_refused(migrated: postgres.Database) -> None:
+def test_a_new_password_is_read_when_the_old_one_is_refused(world: World) -> None:
     reads = []
 
     def secret(*, fresh: bool = False) -> config.DatabaseSecret:
         reads.append(fresh)
-        password = migrated.password if fresh else "the old one"
-        return config.DatabaseSecret.model_validate(migrated.secret | {"password": password})
+        password = world.database.password if fresh else "the old one"
+        return config.DatabaseSecret.model_validate(world.database.secret | {"password": password})
 
     assert Database(secret).fetch_one("SELECT 1 AS one", {}) == {"one": 1}
     assert reads == [False, True]
 
 
-def test_a_statement_that_takes_too_long_is_given_up(
-    migrated: postgres.Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_statement_that_takes_too_long_is_given_up(connection: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "STATEMENT_TIMEOUT_MILLISECONDS", 50)
     with pytest.raises(DatabaseUnavailable, match="57014"):
-        own_database(migrated).fetch_one("SELECT pg_sleep(5)", {})
+        connection.fetch_one("SELECT pg_sleep(5)", {})
 
 
-def test_a_server_that_says_nothing_is_given_up(
-    migrated: postgres.Database, monkeypatch: pytest.MonkeyPatch, rows: Any
-) -> None:
+def test_a_server_that_says_nothing_is_given_up(connection: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "connect", partial(connect, patience_seconds=1))
-    ours = own_database(migrated)
-    backend = psutil.Process(ours.fetch_one("SELECT pg_backend_pid() AS pid")["pid"])
+    backend = psutil.Process(connection.fetch_one("SELECT pg_backend_pid() AS pid")["pid"])
     backend.suspend()
     try:
         with pytest.raises(OutcomeUnknown):
-            ours.fetch_one("SELECT 1")
-        assert ours.fetch_one("SELECT 1 AS one", {}) == {"one": 1}  # from another backend
+            connection.fetch_one("SELECT 1")
+        assert connection.fetch_one("SELECT 1 AS one", {}) == {"one": 1}  # from another backend
     finally:
         backend.resume()
 
 
-def test_statements_take_and_give_uuids_in_a_process_with_nothing_else_in_it(migrated: postgres.Database) -> None:
+def test_statements_take_and_give_uuids_in_a_process_with_nothing_else_in_it(world: World) -> None:
     """SQLAlchemy, which the tests have beside them and functions have not, teaches psycopg2 as much."""
     script = (
         "import json, sys, uuid; from after_hours import config, database; given = uuid.uuid4();"
@@ -115,35 +109,31 @@ def test_statements_take_and_give_uuids_in_a_process_with_nothing_else_in_it(mig
         "assert 'sqlalchemy' not in sys.modules"
     )
     subprocess.run(
-        [sys.executable, "-c", script, json.dumps(migrated.secret)],
+        [sys.executable, "-c", script, json.dumps(world.database.secret)],
         check=True,
         env={"PYTHONPATH": "layers/after_hours/python"},
     )
 
 
-def test_after_a_failover_a_read_only_connection_is_given_up(migrated: postgres.Database) -> None:
-    ours = own_database(migrated)
-    ours.execute("SET default_transaction_read_only = on", {})
+def test_after_a_failover_a_read_only_connection_is_given_up(connection: Database) -> None:
+    connection.execute("SET default_transaction_read_only = on", {})
     with pytest.raises(DatabaseUnavailable):
-        ours.execute("UPDATE users SET provider = provider", {})
-    ours.execute("UPDATE users SET provider = provider", {})
-    ours.close()
+        connection.execute("UPDATE users SET provider = provider", {})
+    connection.execute("UPDATE users SET provider = provider", {})
 
 
-def test_an_error_never_quotes_the_row(migrated: postgres.Database, people: Any) -> None:
-    ours = own_database(migrated)
+def test_an_error_never_quotes_the_row(connection: Database) -> None:
     with pytest.raises(InternalError) as caught:
-        ours.execute("INSERT INTO users (id) VALUES ('52.520008 13.404954')", {})
+        connection.execute("INSERT INTO users (id) VALUES ('52.520008 13.404954')", {})
     assert "52.52" not in str(caught.value)
     assert caught.value.__suppress_context__
-    ours.close()
 
 
 @pytest.mark.parametrize("host", ["db.example.com", "10.0.0.1"])
-def test_off_this_machine_tls_is_required(migrated: postgres.Database, host: str) -> None:
+def test_off_this_machine_tls_is_required(world: World, host: str) -> None:
     with pytest.raises(ValueError, match="sslmode"):
-        config.DatabaseSecret.model_validate(migrated.secret | {"host": host})
-    without_mode = {name: value for name, value in migrated.secret.items() if name != "sslmode"}
+        config.DatabaseSecret.model_validate(world.database.secret | {"host": host})
+    without_mode = {name: value for name, value in world.database.secret.items() if name != "sslmode"}
     assert config.DatabaseSecret.model_validate(without_mode | {"host": host}).sslmode == "require"
 
 
@@ -155,28 +145,29 @@ def test_a_secret_that_lacks_something_is_named(environment: None, monkeypatch: 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.function)
 def test_every_endpoint_takes_at_most_three_statements(
-    call: Call, statements: Callable[[], list[str]], rows: Any, endpoint: Any
+    phone: Phone, world: World, statements: Callable[[], list[str]], endpoint: Any
 ) -> None:
     if endpoint.function != "create_profile":
-        rows("INSERT INTO after_hours_profiles (user_id) VALUES ('local-entitled')")
+        world.rows("INSERT INTO after_hours_profiles (user_id) VALUES ('local-entitled')")
     if endpoint.function in {"get_session", "extend_session", "end_session"}:
-        rows(
+        world.rows(
             "INSERT INTO after_hours_sessions (user_id, expires_at, latitude, longitude)"
             " VALUES ('local-entitled', now() + interval '1 hour', 1, 1)"
         )
     if endpoint.function in {"get_preferences", "update_preferences"}:
-        rows("INSERT INTO after_hours_preferences (user_id) VALUES ('local-entitled')")
+        world.rows("INSERT INTO after_hours_preferences (user_id) VALUES ('local-entitled')")
     if endpoint.function in {"get_photo", "delete_photo"}:
-        rows("INSERT INTO after_hours_photo_uploads (user_id) VALUES ('local-entitled')")
+        world.rows("INSERT INTO after_hours_photo_uploads (user_id) VALUES ('local-entitled')")
     before = len(statements())
-    answer = call(endpoint.function, body=GOOD_BODIES.get(endpoint.function))
+    answer = phone.call(endpoint.function, body=GOOD_BODIES.get(endpoint.function))
     assert answer.status in {200, 201, 204}
     assert 1 <= len(statements()) - before <= 3
 
 
-def test_a_refused_start_takes_two_statements(call: Call, statements: Callable[[], list[str]]) -> None:
-    call("create_profile", body={})
-    call("start_session", body=GOOD_BODIES["start_session"])
+def test_a_refused_start_takes_two_statements(phone: Phone, statements: Callable[[], list[str]]) -> None:
+    phone.create_profile()
+    phone.start()
     before = len(statements())
-    assert call("start_session", body=GOOD_BODIES["start_session"]).status == 409
+    with refused("409 SESSION_ALREADY_ACTIVE"):
+        phone.start()
     assert len(statements()) - before == 2

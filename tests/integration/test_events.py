@@ -1,15 +1,15 @@
 """Each sample event has the outcome that `expected.json` beside it promises, in the state that it names."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from local import members, samples
+from local import samples
 from local.samples import Sample
 from tests.support import sample_states
-from tests.support.environment import JWT_SECRET, UPLOAD_BUCKET
 from tests.support.handlers import send
+from tests.support.phone import Phone
+from tests.support.world import World
 
 ALL = [sample for named in samples.samples().values() for sample in named.values()]
 HTTP = [sample for sample in ALL if sample.expected.status is not None]
@@ -22,10 +22,9 @@ def test_every_function_has_a_valid_sample() -> None:
 
 
 @pytest.mark.parametrize("sample", HTTP, ids=str)
-def test_an_http_sample_gets_its_answer(people: Any, rows: Any, s3: Any, sample: Sample) -> None:
-    sample_states.prepare(sample.expected.given, rows=rows, s3=s3, bucket=UPLOAD_BUCKET)
-    token = members.token(people[sample.expected.member].id, JWT_SECRET)
-    answer = send(sample.function, sample.event(token))
+def test_an_http_sample_gets_its_answer(world: World, sample: Sample) -> None:
+    sample_states.prepare(sample.expected.given, world)
+    answer = send(sample.function, sample.event(Phone(sample.expected.member).token))
     assert answer.status == sample.expected.status
     if answer.status != 204:
         assert answer.body.get("code") == sample.expected.code
@@ -33,14 +32,14 @@ def test_an_http_sample_gets_its_answer(people: Any, rows: Any, s3: Any, sample:
 
 
 @pytest.mark.parametrize("sample", JOBS, ids=str)
-def test_a_job_sample_has_its_outcome(people: Any, rows: Any, s3: Any, run_job: Any, sample: Sample) -> None:
-    sample_states.prepare(sample.expected.given, rows=rows, s3=s3, bucket=UPLOAD_BUCKET)
+def test_a_job_sample_has_its_outcome(world: World, sample: Sample) -> None:
+    sample_states.prepare(sample.expected.given, world)
     event = sample.event(token="")
     if sample.expected.returns is not None:
-        assert sample.expected.returns.items() <= run_job(sample.function, event).items()
+        assert sample.expected.returns.items() <= world.run(sample.function, event).items()
     else:
         with pytest.raises(Exception, check=lambda error: type(error).__name__ == sample.expected.raises):  # noqa: B017 (`check` names it)
-            run_job(sample.function, event)
+            world.run(sample.function, event)
 
 
 def test_an_event_without_an_expectation_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,45 +2,41 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 from local import members
 from tests.support.environment import JWT_SECRET
-from tests.support.handlers import Answer
-
-type Call = Callable[..., Answer]
+from tests.support.phone import Phone
+from tests.support.world import World
 
 SECRETS = {"latitude": "52.5200081", "longitude": "13.4049541", "text": "a text for one night", "device": "device-4711"}
 
 
-def story(call: Call, rows: Any, run_job: Any) -> None:
-    call("create_profile", body={"description": SECRETS["text"]})
-    call("update_profile", body={"description": SECRETS["text"] * 100})
+def story(phone: Phone, world: World) -> None:
+    phone.create_profile(description=SECRETS["text"])
+    phone.call("update_profile", body={"description": SECRETS["text"] * 100})
     body = {
         "duration": 15,
         "latitude": float(SECRETS["latitude"]),
         "longitude": float(SECRETS["longitude"]),
         "deviceFingerprint": {"deviceId": SECRETS["device"], "deviceModel": SECRETS["device"]},
     }
-    session = call("start_session", body=body).body["session"]
-    call("start_session", body=body)
-    call("start_session", body=body | {"duration": "15", SECRETS["device"]: 1})
-    call("extend_session", body={"additionalMinutes": 15})
-    run_job("expire_session", {"kind": "expiry", "sessionId": session["id"]})
-    run_job("sweep")
+    session = phone.start(**body)
+    phone.call("start_session", body=body)
+    phone.call("start_session", body=body | {"duration": "15", SECRETS["device"]: 1})
+    phone.extend()
+    world.fire("expiry", session.id)
+    world.sweep()
     # A row that PostgreSQL refuses is quoted, whole, in its error message.
-    rows("ALTER TABLE after_hours_sessions ADD CONSTRAINT nobody CHECK (ended_at IS NULL) NOT VALID")
+    world.rows("ALTER TABLE after_hours_sessions ADD CONSTRAINT nobody CHECK (ended_at IS NULL) NOT VALID")
     try:
-        assert call("end_session").status == 500
+        assert phone.call("end_session").status == 500
     finally:
-        rows("ALTER TABLE after_hours_sessions DROP CONSTRAINT nobody")
-    call("end_session")
+        world.rows("ALTER TABLE after_hours_sessions DROP CONSTRAINT nobody")
+    phone.end()
 
 
-def test_the_logs_of_a_whole_story_hold_no_secret(
-    call: Call, rows: Any, run_job: Any, output: Callable[[], str]
-) -> None:
-    story(call, rows, run_job)
+def test_the_logs_of_a_whole_story_hold_no_secret(phone: Phone, world: World, output: Callable[[], str]) -> None:
+    story(phone, world)
     written = output()
     assert written.count('"message":"request"') == 8
     assert "Traceback" not in written
@@ -49,8 +45,8 @@ def test_the_logs_of_a_whole_story_hold_no_secret(
     assert members.token("local-entitled", JWT_SECRET).split(".")[0] not in written
 
 
-def test_each_request_leaves_one_line_with_its_correlation_id(call: Call, output: Callable[[], str]) -> None:
-    call("get_session")
+def test_each_request_leaves_one_line_with_its_correlation_id(phone: Phone, output: Callable[[], str]) -> None:
+    phone.call("get_session")
     lines = [json.loads(line) for line in output().splitlines()]
     (line,) = [line for line in lines if line.get("message") == "request"]
     assert line["status"] == 200

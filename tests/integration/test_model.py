@@ -1,14 +1,15 @@
 """Whatever JSON a phone sends, in whatever order, profile and preferences behave like a simple model of them."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from tests.support.handlers import Answer
+from tests.support.phone import Phone
 
 type Model = dict[str, Any] | None
 
@@ -75,8 +76,8 @@ def valid_preferences(body: Any) -> bool:
     return not {"minAge", "maxAge"} <= body.keys() or body["minAge"] <= body["maxAge"]
 
 
-class Phone(RuleBasedStateMachine):
-    call: Callable[..., Answer]
+class Story(RuleBasedStateMachine):
+    phone = Phone()
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,13 +86,13 @@ class Phone(RuleBasedStateMachine):
 
     @initialize()
     def leave_whatever_was(self) -> None:
-        if self.call("get_profile").status == 404:
-            self.call("create_profile", body={})
-        assert self.call("delete_profile").status == 204
+        if self.phone.call("get_profile").status == 404:
+            self.phone.call("create_profile", body={})
+        assert self.phone.call("delete_profile").status == 204
 
     @rule(body=bodies_of_profiles)
     def create_profile(self, body: Any) -> None:
-        answer = self.call("create_profile", body=json.dumps(body))
+        answer = self.phone.call("create_profile", body=json.dumps(body))
         if not valid_profile(body):
             assert answer.status == 400, answer
         elif self.profile is not None:
@@ -103,7 +104,7 @@ class Phone(RuleBasedStateMachine):
 
     @rule(body=bodies_of_profiles)
     def update_profile(self, body: Any) -> None:
-        answer = self.call("update_profile", body=json.dumps(body))
+        answer = self.phone.call("update_profile", body=json.dumps(body))
         if not valid_profile(body) or not body:
             assert answer.status == 400, answer
         elif self.profile is None:
@@ -115,20 +116,20 @@ class Phone(RuleBasedStateMachine):
 
     @rule()
     def get_profile(self) -> None:
-        answer = self.call("get_profile")
+        answer = self.phone.call("get_profile")
         assert answer.status == (404 if self.profile is None else 200)
         if self.profile is not None:
             self.agrees(answer)
 
     @rule()
     def delete_profile(self) -> None:
-        answer = self.call("delete_profile")
+        answer = self.phone.call("delete_profile")
         assert answer.status == (404 if self.profile is None and self.preferences is None else 204)
         self.profile = self.preferences = None
 
     @rule(body=bodies_of_preferences)
     def create_preferences(self, body: Any) -> None:
-        answer = self.call("create_preferences", body=json.dumps(body))
+        answer = self.phone.call("create_preferences", body=json.dumps(body))
         if not valid_preferences(body):
             assert answer.status == 400, answer
         elif self.preferences is not None:
@@ -140,7 +141,7 @@ class Phone(RuleBasedStateMachine):
 
     @rule(body=bodies_of_preferences)
     def update_preferences(self, body: Any) -> None:
-        answer = self.call("update_preferences", body=json.dumps(body))
+        answer = self.phone.call("update_preferences", body=json.dumps(body))
         if not valid_preferences(body) or not body:
             assert answer.status == 400, answer
         elif self.preferences is None:
@@ -156,7 +157,7 @@ class Phone(RuleBasedStateMachine):
 
     @rule()
     def get_preferences(self) -> None:
-        answer = self.call("get_preferences")
+        answer = self.phone.call("get_preferences")
         assert answer.status == (404 if self.preferences is None else 200)
         if self.preferences is not None:
             assert answer.body["preferences"] == self.preferences
@@ -166,10 +167,10 @@ class Phone(RuleBasedStateMachine):
         assert answer.body["profile"]["description"] == self.profile["description"]
 
 
-def test_phones_and_model_agree(call: Callable[..., Answer]) -> None:
-    phone = type("Phone", (Phone,), {"call": staticmethod(call)})
+@pytest.mark.slow
+def test_phones_and_model_agree(phone: Phone) -> None:
     run_state_machine_as_test(
-        phone,
+        Story,
         settings=settings(
             max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
         ),

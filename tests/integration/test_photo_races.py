@@ -3,11 +3,9 @@
 import random
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from threading import Lock
-from typing import Any
 
 import pytest
 from after_hours import deletions, domain_events, leaving, photos, storage, uploads
@@ -16,10 +14,8 @@ from after_hours.errors import ApiError, PhotoNotFound, ProfileNotFound, Storage
 from after_hours.images import pipeline
 from after_hours.storage import Store
 
-from local import postgres
-from tests.support.world import own_database
+from tests.support.world import World
 
-type Rows = Callable[..., list[tuple[Any, ...]]]
 type Action = Callable[[Database], object]
 
 ID = "local-entitled"
@@ -64,9 +60,9 @@ def stores(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> d
     return buckets
 
 
-def asked(rows: Rows, stores: dict[Store, Memory]) -> str:
+def asked(world: World, stores: dict[Store, Memory]) -> str:
     """The key of an upload that was asked for and sent."""
-    [(photo_id,)] = rows("INSERT INTO after_hours_photo_uploads (user_id) VALUES (%s) RETURNING id::text", ID)
+    [(photo_id,)] = world.rows("INSERT INTO after_hours_photo_uploads (user_id) VALUES (%s) RETURNING id::text", ID)
     key = f"uploads/{ID}/{photo_id}"
     stores[Store.UPLOADS].objects[key] = b"original"
     return key
@@ -81,60 +77,56 @@ def sweep_deletions(database: Database) -> None:
         deletions.carry_out_due(database, time.monotonic() + 5, store=store)
 
 
-def all_at_once(migrated: postgres.Database, actions: list[Action]) -> None:
-    def run(action: Action) -> None:
-        database = own_database(migrated)
-        time.sleep(random.random() * 0.01)
-        with suppress(uploads.UploadInProgress, PhotoNotFound, ProfileNotFound, StorageUnavailable):
-            action(database)
-        database.close()
+def all_at_once(world: World, actions: list[Action]) -> None:
+    def after_a_moment(action: Action) -> Action:
+        def run(database: Database) -> None:
+            time.sleep(random.random() * 0.01)
+            with suppress(uploads.UploadInProgress, PhotoNotFound, ProfileNotFound, StorageUnavailable):
+                action(database)
 
-    with ThreadPoolExecutor(len(actions)) as pool:
-        list(pool.map(run, actions))
+        return run
+
+    world.at_once(*map(after_a_moment, actions))
 
 
-def lacking_or_left(rows: Rows, stores: dict[Store, Memory]) -> set[str]:
-    shown = rows("SELECT photo_url FROM after_hours_profiles WHERE photo_url <> ''")
+def lacking_or_left(world: World, stores: dict[Store, Memory]) -> set[str]:
+    shown = world.rows("SELECT photo_url FROM after_hours_profiles WHERE photo_url <> ''")
     wanted = {key for (photo,) in shown for key in (photo, photo.replace(".jpg", "_thumb.jpg"))}
     return wanted ^ stores[Store.R2].objects.keys() | stores[Store.UPLOADS].objects.keys()
 
 
-@pytest.mark.usefixtures("people")
+@pytest.mark.slow
 def test_after_any_race_what_is_shown_exists_and_nothing_else_does(
-    rows: Rows, stores: dict[Store, Memory], migrated: postgres.Database
+    world: World, connection: Database, stores: dict[Store, Memory]
 ) -> None:
     random.seed(20)
-    member = own_database(migrated)
     for _ in range(ROUNDS):
-        rows("INSERT INTO after_hours_profiles (user_id) VALUES (%s) ON CONFLICT DO NOTHING", ID)
-        sent = [asked(rows, stores) for _ in range(random.choice([1, 2, 3]))]
+        world.rows("INSERT INTO after_hours_profiles (user_id) VALUES (%s) ON CONFLICT DO NOTHING", ID)
+        sent = [asked(world, stores) for _ in range(random.choice([1, 2, 3]))]
         endings: list[Action] = [
             lambda database: photos.delete(database, ID),
             lambda database: leaving.leave(database, ID),
             sweep_deletions,
         ]
         actions = [delivered(key) for key in sent * 2] + random.sample(endings, random.choice([0, 1, 2, 3]))
-        all_at_once(migrated, random.sample(actions, len(actions)))
+        all_at_once(world, random.sample(actions, len(actions)))
 
         # What was busy or failed is delivered again, and the sweep comes by, until it is done.
         rates, stores[Store.R2].faults, stores[Store.UPLOADS].faults = stores[Store.R2].faults, 0, 0
         for key in sent:
-            uploads.process(member, key, 10)
-        rows(
+            uploads.process(connection, key, 10)
+        world.rows(
             "UPDATE after_hours_removals SET due_at = now() - interval '1 second'"
             " WHERE due_at < now() + interval '11 minutes'"
         )
-        sweep_deletions(member)
-        assert lacking_or_left(rows, stores) == set()
-        assert rows("SELECT * FROM after_hours_removals") == []
+        sweep_deletions(connection)
+        assert lacking_or_left(world, stores) == set()
+        assert world.counts("after_hours_removals") == [0]
         stores[Store.R2].faults = stores[Store.UPLOADS].faults = rates
-    member.close()
 
 
-@pytest.mark.usefixtures("people")
-def test_removing_and_claiming_do_not_block_each_other_for_good(
-    rows: Rows, stores: dict[Store, Memory], migrated: postgres.Database
-) -> None:
+@pytest.mark.slow
+def test_removing_and_claiming_do_not_block_each_other_for_good(world: World, stores: dict[Store, Memory]) -> None:
     """Both lock rows of pending removals: in one order, or PostgreSQL would have to end one of them."""
     random.seed(21)
     deadlocks: list[str] = []
@@ -151,9 +143,9 @@ def test_removing_and_claiming_do_not_block_each_other_for_good(
         return run
 
     for _ in range(ROUNDS // 2):
-        rows("INSERT INTO after_hours_profiles (user_id) VALUES (%s) ON CONFLICT DO NOTHING", ID)
-        sent = [asked(rows, stores) for _ in range(2)]
+        world.rows("INSERT INTO after_hours_profiles (user_id) VALUES (%s) ON CONFLICT DO NOTHING", ID)
+        sent = [asked(world, stores) for _ in range(2)]
         actions = [watched(delivered(key)) for key in sent * 2]
         actions += [watched(lambda database: photos.delete(database, ID))] * 2 + [watched(sweep_deletions)] * 2
-        all_at_once(migrated, actions)
+        all_at_once(world, actions)
     assert deadlocks == []

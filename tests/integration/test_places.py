@@ -1,17 +1,14 @@
 """Where a member is exactly is written nowhere: not in a row, and not in a file of the database, WAL included."""
 
 import struct
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psycopg2
 import pytest
 
 from local.place import Place
-from tests.support.handlers import Answer
-
-type Rows = Callable[..., list[tuple[Any, ...]]]
+from tests.support.phone import Phone
+from tests.support.world import World
 
 LATITUDE, LONGITUDE = 52.52831947, 13.40917253
 
@@ -40,15 +37,13 @@ def content(path: Path) -> bytes:
         return b""
 
 
-def test_the_exact_place_is_in_no_file_of_the_database(
-    call: Callable[..., Answer], profile: None, rows: Rows, place: Place
-) -> None:
-    body = {"duration": 15, "latitude": LATITUDE, "longitude": LONGITUDE, "deviceFingerprint": {"deviceId": "d"}}
-    assert call("start_session", body=body).status == 201
-    [(fuzzed,)] = rows("SELECT fuzzed_latitude::text FROM after_hours_sessions")
-    assert call("end_session").status == 200
-    assert call("start_session", body=body).status == 201
-    rows("CHECKPOINT")
+@pytest.mark.slow
+def test_the_exact_place_is_in_no_file_of_the_database(phone: Phone, world: World, profile: None, place: Place) -> None:
+    phone.start(latitude=LATITUDE, longitude=LONGITUDE)
+    [(fuzzed,)] = world.rows("SELECT fuzzed_latitude::text FROM after_hours_sessions")
+    phone.end()
+    phone.start(latitude=LATITUDE, longitude=LONGITUDE)
+    world.rows("CHECKPOINT")
     # The same look finds what is there, so that finding nothing means something.
     assert len(files_with(place.postgres, numeric(fuzzed))) >= 2  # the table and the WAL
     for exact in (LATITUDE, LONGITUDE):
@@ -57,7 +52,7 @@ def test_the_exact_place_is_in_no_file_of_the_database(
         assert files_with(place.postgres, *needles) == []
 
 
-def test_an_end_that_keeps_a_place_is_refused(call: Callable[..., Answer], profile: None, rows: Rows) -> None:
-    call("start_session", body={"duration": 15, "latitude": LATITUDE, "longitude": LONGITUDE})
+def test_an_end_that_keeps_a_place_is_refused(phone: Phone, world: World, profile: None) -> None:
+    phone.start(latitude=LATITUDE, longitude=LONGITUDE)
     with pytest.raises(psycopg2.errors.CheckViolation, match="after_hours_sessions_place_erased"):
-        rows("UPDATE after_hours_sessions SET ended_at = now()")
+        world.rows("UPDATE after_hours_sessions SET ended_at = now()")

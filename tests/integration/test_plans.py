@@ -12,6 +12,8 @@ from local.population import Members
 from migrations.upgrade import upgrade
 from tests.support.statements import STATEMENTS
 
+pytestmark = pytest.mark.slow  # the population takes seconds to make
+
 EVERYONE = Members(1, 30_000)
 LIVE = Members(1, 3_000)
 MEMBER = "member-77"

@@ -1,21 +1,20 @@
 """Preferences: smart defaults once, changes that change what was sent, ages that never cross."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from itertools import product
 from typing import Any
 
 import psycopg2
 import pytest
 from after_hours import preferences
+from after_hours.database import Database
 from after_hours.errors import InvalidRequest, PreferencesExist
+from after_hours.preferences import Preferences
 
-from local import postgres
-from tests.support.handlers import Answer
-from tests.support.world import own_database
-
-type Call = Callable[..., Answer]
-type Rows = Callable[..., list[tuple[Any, ...]]]
+from tests.support.phone import Phone, refused
+from tests.support.world import World
 
 DEFAULTS = {
     "seekingGender": "Female",  # the entitled member is a straight man
@@ -26,18 +25,17 @@ DEFAULTS = {
 }
 
 
-def create(call: Call, **body: Any) -> Any:
-    answer = call("create_preferences", body=body)
-    assert answer.status == 201, answer
-    return answer.body["preferences"]
+def written(preferences: Preferences) -> dict[str, Any]:
+    """As the app reads them."""
+    return preferences.model_dump(by_alias=True)
 
 
-def test_what_is_not_sent_is_filled_in(call: Call) -> None:
-    assert create(call) == DEFAULTS
-    assert call("get_preferences").body == {"success": True, "preferences": DEFAULTS}
+def test_what_is_not_sent_is_filled_in(phone: Phone) -> None:
+    assert written(phone.create_preferences()) == DEFAULTS
+    assert phone.call("get_preferences").body == {"success": True, "preferences": DEFAULTS}
 
 
-def test_what_is_sent_is_kept(call: Call) -> None:
+def test_what_is_sent_is_kept(phone: Phone) -> None:
     sent = {
         "seekingGender": "Non-binary",
         "maxDistanceKm": 200,
@@ -45,11 +43,11 @@ def test_what_is_sent_is_kept(call: Call) -> None:
         "maxAge": 30,
         "sexualOrientation": "Queer",
     }
-    assert create(call, **sent) == sent
+    assert written(phone.create_preferences(**sent)) == sent
 
 
-def test_an_orientation_sent_as_null_is_none_and_not_the_default(call: Call) -> None:
-    assert create(call, sexualOrientation=None) == DEFAULTS | {"sexualOrientation": None}
+def test_an_orientation_sent_as_null_is_none_and_not_the_default(phone: Phone) -> None:
+    assert written(phone.create_preferences(sexualOrientation=None)) == DEFAULTS | {"sexualOrientation": None}
 
 
 GENDERS = ("Male", "Female", "Non-Binary", "", "male", None)
@@ -63,25 +61,24 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize(("gender", "preference"), list(product(GENDERS, SEXUAL_PREFERENCES)))
-def test_whom_the_main_profile_seeks(call: Call, rows: Rows, gender: str | None, preference: str | None) -> None:
-    rows("UPDATE profiles SET gender = %s, sexual_preference = %s", gender, preference)
-    created = create(call)
-    assert created["seekingGender"] == EXPECTED.get((str(gender), str(preference)), "Any")
+def test_whom_the_main_profile_seeks(phone: Phone, world: World, gender: str | None, preference: str | None) -> None:
+    world.rows("UPDATE profiles SET gender = %s, sexual_preference = %s", gender, preference)
+    created = phone.create_preferences()
+    assert created.seeking_gender == EXPECTED.get((str(gender), str(preference)), "Any")
     known = preference in {"Straight", "Gay", "Bisexual", "Pansexual"}
-    assert created["sexualOrientation"] == (preference if known else None)
+    assert created.sexual_orientation == (preference if known else None)
 
 
-def test_without_a_main_profile_anybody_is_sought(call: Call, rows: Rows) -> None:
-    rows("DELETE FROM profiles")
-    assert create(call) == DEFAULTS | {"seekingGender": "Any", "sexualOrientation": None}
+def test_without_a_main_profile_anybody_is_sought(phone: Phone, world: World) -> None:
+    world.rows("DELETE FROM profiles")
+    assert written(phone.create_preferences()) == DEFAULTS | {"seekingGender": "Any", "sexualOrientation": None}
 
 
-def test_an_update_never_fills_in_defaults(call: Call, rows: Rows) -> None:
-    create(call, seekingGender="Any", sexualOrientation=None)
-    rows("UPDATE profiles SET gender = 'Female', sexual_preference = 'Gay'")
-    answer = call("update_preferences", body={"maxDistanceKm": 5})
+def test_an_update_never_fills_in_defaults(phone: Phone, world: World) -> None:
+    phone.create_preferences(seekingGender="Any", sexualOrientation=None)
+    world.rows("UPDATE profiles SET gender = 'Female', sexual_preference = 'Gay'")
     changed = DEFAULTS | {"seekingGender": "Any", "sexualOrientation": None, "maxDistanceKm": 5}
-    assert answer.body == {"success": True, "preferences": changed}
+    assert written(phone.update_preferences(maxDistanceKm=5)) == changed
 
 
 @pytest.mark.parametrize(
@@ -95,83 +92,72 @@ def test_an_update_never_fills_in_defaults(call: Call, rows: Rows) -> None:
         ("sexualOrientation", None),
     ],
 )
-def test_an_update_changes_what_was_sent_and_nothing_else(call: Call, field: str, value: Any) -> None:
-    create(call)
-    assert call("update_preferences", body={field: value}).status == 200
-    assert call("get_preferences").body["preferences"] == DEFAULTS | {field: value}
+def test_an_update_changes_what_was_sent_and_nothing_else(phone: Phone, field: str, value: Any) -> None:
+    phone.create_preferences()
+    phone.update_preferences(**{field: value})
+    assert written(phone.preferences()) == DEFAULTS | {field: value}
 
 
-@pytest.mark.parametrize("function", ["get_preferences", "update_preferences"])
-def test_without_preferences_there_are_none_to_read_or_change(call: Call, function: str) -> None:
-    answer = call(function, body={"minAge": 20})
-    assert (answer.status, answer.body["code"]) == (404, "PREFERENCES_NOT_FOUND")
+@pytest.mark.parametrize("use", [Phone.preferences, lambda phone: phone.update_preferences(minAge=20)])
+def test_without_preferences_there_are_none_to_read_or_change(phone: Phone, use: Callable[[Phone], object]) -> None:
+    with refused("404 PREFERENCES_NOT_FOUND"):
+        use(phone)
 
 
-def test_a_second_creation_is_refused_and_the_first_stays(call: Call) -> None:
-    create(call, minAge=30)
-    answer = call("create_preferences", body={"minAge": 40})
-    assert (answer.status, answer.body["code"]) == (409, "PREFERENCES_EXIST")
-    assert call("get_preferences").body["preferences"]["minAge"] == 30
+def test_a_second_creation_is_refused_and_the_first_stays(phone: Phone) -> None:
+    phone.create_preferences(minAge=30)
+    with refused("409 PREFERENCES_EXIST"):
+        phone.create_preferences(minAge=40)
+    assert phone.preferences().min_age == 30
 
 
-def test_of_two_phones_that_create_at_once_one_succeeds(people: Any, migrated: postgres.Database) -> None:
-    def attempt(age: int) -> bool:
-        database = own_database(migrated)
+def test_of_two_phones_that_create_at_once_one_succeeds(world: World) -> None:
+    sent = preferences.CreatePreferences.model_validate({"minAge": 20})
+
+    def attempt(database: Database) -> bool:
         try:
-            preferences.create(
-                database, "local-entitled", preferences.CreatePreferences.model_validate({"minAge": age})
-            )
+            preferences.create(database, "local-entitled", sent)
         except PreferencesExist:
             return False
-        finally:
-            database.close()
         return True
 
-    with ThreadPoolExecutor(10) as pool:
-        assert sum(pool.map(attempt, range(20, 30))) == 1
+    assert sum(world.at_once(*[attempt] * 10)) == 1
 
 
 @pytest.mark.parametrize(
     ("stored", "sent", "field"),
     [({"maxAge": 30}, {"minAge": 31}, "minAge"), ({"minAge": 30}, {"maxAge": 29}, "maxAge")],
 )
-def test_one_age_may_not_pass_the_other_that_is_stored(call: Call, stored: Any, sent: Any, field: str) -> None:
-    before = create(call, **stored)
-    answer = call("update_preferences", body=sent | {"maxDistanceKm": 1})
-    assert (answer.status, answer.body["code"]) == (400, "VALIDATION_ERROR")
-    assert [error["field"] for error in answer.body["errors"]] == [field]
-    assert call("get_preferences").body["preferences"] == before
+def test_one_age_may_not_pass_the_other_that_is_stored(phone: Phone, stored: Any, sent: Any, field: str) -> None:
+    before = phone.create_preferences(**stored)
+    with refused("400 VALIDATION_ERROR") as refusal:
+        phone.update_preferences(**sent, maxDistanceKm=1)
+    assert refusal.value.fields == [field]
+    assert phone.preferences() == before
 
 
-def test_both_ages_may_move_past_what_is_stored(call: Call) -> None:
-    create(call, minAge=20, maxAge=30)
-    assert call("update_preferences", body={"minAge": 40, "maxAge": 50}).status == 200
+def test_both_ages_may_move_past_what_is_stored(phone: Phone) -> None:
+    phone.create_preferences(minAge=20, maxAge=30)
+    phone.update_preferences(minAge=40, maxAge=50)
 
 
-@pytest.mark.parametrize("function", ["create_preferences", "update_preferences"])
-def test_crossed_ages_are_refused(call: Call, function: str) -> None:
-    answer = call(function, body={"minAge": 41, "maxAge": 40})
-    assert [error["field"] for error in answer.body["errors"]] == ["maxAge"]
+@pytest.mark.parametrize("send", [Phone.create_preferences, Phone.update_preferences])
+def test_crossed_ages_are_refused(phone: Phone, send: Callable[..., Preferences]) -> None:
+    with refused("400 VALIDATION_ERROR") as refusal:
+        send(phone, minAge=41, maxAge=40)
+    assert refusal.value.fields == ["maxAge"]
 
 
-def test_two_phones_that_each_send_one_age_never_cross_them(
-    people: Any, migrated: postgres.Database, rows: Rows
-) -> None:
-    def send(change: dict[str, int]) -> None:
-        database = own_database(migrated)
-        try:
+def test_two_phones_that_each_send_one_age_never_cross_them(world: World) -> None:
+    def send(change: dict[str, int], database: Database) -> None:
+        with suppress(InvalidRequest):
             preferences.update(database, "local-entitled", preferences.UpdatePreferences.model_validate(change))
-        except InvalidRequest:
-            pass
-        finally:
-            database.close()
 
     for _ in range(10):
-        rows("DELETE FROM after_hours_preferences")
-        rows("INSERT INTO after_hours_preferences (user_id, min_age, max_age) VALUES ('local-entitled', 30, 40)")
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(send, [{"minAge": 38}, {"maxAge": 32}] * 4))
-        ((low, high),) = rows("SELECT min_age, max_age FROM after_hours_preferences")
+        world.rows("DELETE FROM after_hours_preferences")
+        world.rows("INSERT INTO after_hours_preferences (user_id, min_age, max_age) VALUES ('local-entitled', 30, 40)")
+        world.at_once(*[partial(send, change) for change in ({"minAge": 38}, {"maxAge": 32})] * 4)
+        ((low, high),) = world.rows("SELECT min_age, max_age FROM after_hours_preferences")
         assert (low, high) in {(38, 40), (30, 32)}
 
 
@@ -188,10 +174,10 @@ def test_two_phones_that_each_send_one_age_never_cross_them(
         "sexual_orientation = ''",
     ],
 )
-def test_the_database_itself_refuses(call: Call, rows: Rows, values: str) -> None:
-    create(call)
+def test_the_database_itself_refuses(phone: Phone, world: World, values: str) -> None:
+    phone.create_preferences()
     with pytest.raises(psycopg2.IntegrityError):
-        rows(f"UPDATE after_hours_preferences SET {values}")
+        world.rows(f"UPDATE after_hours_preferences SET {values}")
 
 
 NOT_INTEGERS: tuple[Any, ...] = ("25", 25.0, 25.5, True, [25], {}, None, 10**400)
@@ -206,29 +192,29 @@ BAD: dict[str, tuple[Any, ...]] = {
 }
 
 
-@pytest.mark.parametrize("function", ["create_preferences", "update_preferences"])
+@pytest.mark.parametrize("send", [Phone.create_preferences, Phone.update_preferences])
 @pytest.mark.parametrize(("field", "value"), [(field, value) for field, values in BAD.items() for value in values])
 def test_bad_values_are_refused_by_name_and_not_stored(
-    call: Call, rows: Rows, function: str, field: str, value: Any
+    phone: Phone, world: World, send: Callable[..., Preferences], field: str, value: Any
 ) -> None:
-    if function == "update_preferences":
-        create(call)
-    before = rows("SELECT * FROM after_hours_preferences")
-    answer = call(function, body={field: value})
-    assert (answer.status, answer.body["code"]) == (400, "VALIDATION_ERROR")
-    assert [error["field"] for error in answer.body["errors"]] == [field]
-    assert rows("SELECT * FROM after_hours_preferences") == before
+    if send is Phone.update_preferences:
+        phone.create_preferences()
+    before = world.rows("SELECT * FROM after_hours_preferences")
+    with refused("400 VALIDATION_ERROR") as refusal:
+        send(phone, **{field: value})
+    assert refusal.value.fields == [field]
+    assert world.rows("SELECT * FROM after_hours_preferences") == before
 
 
 @pytest.mark.parametrize("field", ["maxDistanceKm", "minAge", "maxAge"])
-def test_the_bounds_themselves_are_allowed(call: Call, field: str) -> None:
+def test_the_bounds_themselves_are_allowed(phone: Phone, field: str) -> None:
     low, high = (1, 200) if field == "maxDistanceKm" else (18, 99)
-    assert create(call, **{field: low, **({"minAge": low} if field == "maxAge" else {})})[field] == low
-    assert (
-        call("update_preferences", body={field: high, **({"maxAge": high} if field == "minAge" else {})}).status == 200
-    )
+    created = phone.create_preferences(**{field: low, **({"minAge": low} if field == "maxAge" else {})})
+    assert written(created)[field] == low
+    phone.update_preferences(**{field: high, **({"maxAge": high} if field == "minAge" else {})})
 
 
-def test_an_empty_update_is_refused(call: Call) -> None:
-    create(call)
-    assert call("update_preferences", body={}).body["code"] == "VALIDATION_ERROR"
+def test_an_empty_update_is_refused(phone: Phone) -> None:
+    phone.create_preferences()
+    with refused("400 VALIDATION_ERROR"):
+        phone.update_preferences()

@@ -3,16 +3,14 @@
 psycopg2 puts parameters into the statement as literals: a statement in the log would be a place in the log.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from after_hours.database import Database
 from after_hours.errors import DatabaseUnavailable, InternalError
 
-from local import postgres
 from local.place import Place
-from tests.support.world import own_database
+from tests.support.world import World
 
 LATITUDE, TEXT, DEVICE = 52.5200637, "a text for the server alone", "device-0815"
 START = """
@@ -20,13 +18,6 @@ START = """
     VALUES (%(user_id)s, now(), %(latitude)s, %(longitude)s)
 """
 SESSION = {"user_id": "local-entitled", "latitude": LATITUDE, "longitude": 13.4}
-
-
-@pytest.fixture
-def connection(people: Any, migrated: postgres.Database) -> Iterator[Database]:
-    database = own_database(migrated)
-    yield database
-    database.close()
 
 
 @pytest.fixture
@@ -56,10 +47,10 @@ def test_a_second_row_where_there_may_be_one(connection: Database, log: Callable
     assert TEXT not in log()
 
 
-def test_a_lock_that_is_not_given(connection: Database, migrated: postgres.Database, log: Callable[[], str]) -> None:
+def test_a_lock_that_is_not_given(world: World, connection: Database, log: Callable[[], str]) -> None:
     connection.execute(START, SESSION)
     connection.execute("SET lock_timeout = '50ms'")
-    other = migrated.connect()
+    other = world.database.connect()
     with other.cursor() as cursor:
         cursor.execute("SELECT FROM after_hours_sessions FOR UPDATE")
     with pytest.raises(DatabaseUnavailable):

@@ -1,11 +1,11 @@
 """Every statement of the package is whole: PostgreSQL can prepare it as it stands, against a migrated database."""
 
 import re
-from typing import Any
 
 import pytest
 
 from tests.support.statements import STATEMENTS
+from tests.support.world import World
 
 PARAMETER = re.compile(r"%\((\w+)\)s")
 
@@ -19,7 +19,7 @@ def test_there_are_statements_in_every_module_that_speaks_to_the_database() -> N
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
-def test_a_statement_can_be_prepared(name: str, rows: Any) -> None:
+def test_a_statement_can_be_prepared(world: World, name: str) -> None:
     for part in filter(str.strip, STATEMENTS[name].split(";")):
         known = list(dict.fromkeys(PARAMETER.findall(part)))
         text = part
@@ -29,5 +29,5 @@ def test_a_statement_can_be_prepared(name: str, rows: Any) -> None:
         declared = ", ".join(types.get(parameter, "unknown") for parameter in known)
         assert "{" not in text
         assert "%" not in text
-        rows(f"PREPARE one {f'({declared})' if declared else ''} AS {text}".replace("%", "%%"))
-        rows("DEALLOCATE one")
+        world.rows(f"PREPARE one {f'({declared})' if declared else ''} AS {text}".replace("%", "%%"))
+        world.rows("DEALLOCATE one")

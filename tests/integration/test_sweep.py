@@ -6,9 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -16,17 +13,9 @@ from after_hours import aws, domain_events, safety_net, schedules
 from after_hours.database import Database
 from after_hours.errors import SchedulerUnavailable
 
-from local import postgres
 from local.place import REPOSITORY
-from tests.support.handlers import Answer
-from tests.support.world import leases_over, own_database
-
-type Call = Callable[..., Answer]
-type Rows = Callable[..., list[tuple[Any, ...]]]
-type Scheduled = Callable[[], dict[str, str]]
-type Outage = Callable[[], AbstractContextManager[None]]
-
-START = {"duration": 30, "latitude": 52.520008, "longitude": 13.404954}
+from tests.support.phone import Phone
+from tests.support.world import World
 
 MEMBERS = """
     INSERT INTO users (id, provider, id_verified, after_hours_consent)
@@ -40,13 +29,6 @@ MEMBERS = """
 
 def soon() -> float:
     return time.monotonic() + 20
-
-
-def start(call: Call, **changes: Any) -> dict[str, Any]:
-    answer = call("start_session", body=START | changes)
-    assert answer.status == 201, answer
-    session: dict[str, Any] = answer.body["session"]
-    return session
 
 
 @pytest.fixture
@@ -77,67 +59,58 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[schedules.Change]:
     return calls
 
 
-# --- the scheduler is down --------------------------------------------------------------------------------------------
-
-
 @pytest.mark.usefixtures("profile")
-def test_start_and_extend_succeed_without_the_scheduler_and_the_sweep_repairs(
-    call: Call, rows: Rows, scheduler_outage: Outage, scheduled: Scheduled, run_job: Any
-) -> None:
-    with scheduler_outage():
-        start(call)
-        assert call("extend_session", body={"additionalMinutes": 15}).status == 200
-        leases_over(rows)
-        assert run_job("sweep")["schedulesRepaired"] == 0
-        assert rows("SELECT schedule_attempts, schedule_due_at > now() FROM after_hours_sessions") == [(1, True)]
-    assert scheduled() == {}
-    leases_over(rows)
-    assert run_job("sweep")["schedulesRepaired"] == 1
-    [(expiry, warning, right)] = rows(
+def test_start_and_extend_succeed_without_the_scheduler_and_the_sweep_repairs(phone: Phone, world: World) -> None:
+    with world.down("SCHEDULER"):
+        phone.start()
+        phone.extend()
+        world.leases_run_out()
+        assert world.sweep()["schedulesRepaired"] == 0
+        assert world.rows("SELECT schedule_attempts, schedule_due_at > now() FROM after_hours_sessions") == [(1, True)]
+    assert world.schedules() == {}
+    world.leases_run_out()
+    assert world.sweep()["schedulesRepaired"] == 1
+    [(expiry, warning, right)] = world.rows(
         "SELECT after_hours_schedule_time(expires_at), after_hours_schedule_time(expires_at - interval '5 minutes'),"
         " scheduled_for = expires_at FROM after_hours_sessions"
     )
     assert right
-    assert sorted(scheduled().values()) == sorted([f"at({expiry})", f"at({warning})"])
-    leases_over(rows)
-    assert run_job("sweep")["schedulesRepaired"] == 0
+    assert sorted(world.schedules().values()) == sorted([f"at({expiry})", f"at({warning})"])
+    world.leases_run_out()
+    assert world.sweep()["schedulesRepaired"] == 0
 
 
 @pytest.mark.usefixtures("profile")
-def test_an_end_without_the_scheduler_leaves_schedules_that_the_sweep_deletes(
-    call: Call, rows: Rows, scheduler_outage: Outage, scheduled: Scheduled, run_job: Any
-) -> None:
-    start(call)
-    with scheduler_outage():
-        assert call("end_session").status == 200
-    assert len(scheduled()) == 2
-    leases_over(rows)
-    assert run_job("sweep")["schedulesRepaired"] == 1
-    assert scheduled() == {}
+def test_an_end_without_the_scheduler_leaves_schedules_that_the_sweep_deletes(phone: Phone, world: World) -> None:
+    phone.start()
+    with world.down("SCHEDULER"):
+        phone.end()
+    assert len(world.schedules()) == 2
+    world.leases_run_out()
+    assert world.sweep()["schedulesRepaired"] == 1
+    assert world.schedules() == {}
 
 
 @pytest.mark.usefixtures("profile")
 def test_schedules_that_are_right_cost_the_sweep_no_call(
-    call: Call, rows: Rows, run_job: Any, made: list[schedules.Change]
+    phone: Phone, world: World, made: list[schedules.Change]
 ) -> None:
-    start(call)
+    phone.start()
     made.clear()
-    leases_over(rows)
-    run_job("sweep")
+    world.leases_run_out()
+    world.sweep()
     assert made == []
 
 
-def test_a_schedule_with_an_absurd_time_keeps_no_other_waiting(
-    people: Any, rows: Rows, run_job: Any, made: list[schedules.Change]
-) -> None:
-    rows(MEMBERS, 30, "1 hour")
-    rows(
+def test_a_schedule_with_an_absurd_time_keeps_no_other_waiting(world: World, made: list[schedules.Change]) -> None:
+    world.rows(MEMBERS, 30, "1 hour")
+    world.rows(
         "UPDATE after_hours_sessions SET expires_at = CASE user_id"
         " WHEN 'many-1' THEN 'infinity' WHEN 'many-2' THEN timestamptz '294276-12-31 23:59:59' ELSE expires_at END"
     )
-    leases_over(rows)
-    assert run_job("sweep")["schedulesRepaired"] == 28
-    assert rows("SELECT user_id FROM after_hours_sessions WHERE scheduled_for IS NULL ORDER BY 1") == [
+    world.leases_run_out()
+    assert world.sweep()["schedulesRepaired"] == 28
+    assert world.rows("SELECT user_id FROM after_hours_sessions WHERE scheduled_for IS NULL ORDER BY 1") == [
         ("many-1",),
         ("many-2",),
     ]
@@ -153,34 +126,31 @@ def test_a_schedule_with_an_absurd_time_keeps_no_other_waiting(
         ("infinity", "9999-12-31T00:00:00"),
     ],
 )
-def test_a_schedule_fires_at_the_first_whole_second_that_is_not_early(rows: Rows, moment: str, written: str) -> None:
-    rows("SET TimeZone = 'Asia/Kolkata'")
-    assert rows("SELECT after_hours_schedule_time(%s)", moment) == [(written,)]
-
-
-# --- a bad night ------------------------------------------------------------------------------------------------------
+def test_a_schedule_fires_at_the_first_whole_second_that_is_not_early(world: World, moment: str, written: str) -> None:
+    world.rows("SET TimeZone = 'Asia/Kolkata'")
+    assert world.rows("SELECT after_hours_schedule_time(%s)", moment) == [(written,)]
 
 
 @pytest.mark.usefixtures("profile")
-def test_the_sweep_ends_what_no_schedule_ended(call: Call, rows: Rows, run_job: Any) -> None:
-    start(call)
-    rows("UPDATE after_hours_sessions SET expires_at = now() - interval '1 minute'")
-    assert run_job("sweep")["expired"] == 1
-    assert rows("SELECT ended_at = expires_at, fuzzed_latitude, scheduled_for FROM after_hours_sessions") == [
+def test_the_sweep_ends_what_no_schedule_ended(phone: Phone, world: World) -> None:
+    phone.start()
+    world.rows("UPDATE after_hours_sessions SET expires_at = now() - interval '1 minute'")
+    assert world.sweep()["expired"] == 1
+    assert world.rows("SELECT ended_at = expires_at, fuzzed_latitude, scheduled_for FROM after_hours_sessions") == [
         (True, None, None)
     ]
 
 
 @pytest.mark.usefixtures("profile")
-def test_the_sweep_warns_whom_no_schedule_warned_once(call: Call, rows: Rows, run_job: Any) -> None:
-    start(call)
-    assert run_job("sweep")["warned"] == 0
-    rows("UPDATE after_hours_sessions SET expires_at = now() + interval '4 minutes'")
-    assert [run_job("sweep")["warned"] for _ in range(2)] == [1, 0]
+def test_the_sweep_warns_whom_no_schedule_warned_once(phone: Phone, world: World) -> None:
+    phone.start()
+    assert world.sweep()["warned"] == 0
+    world.rows("UPDATE after_hours_sessions SET expires_at = now() + interval '4 minutes'")
+    assert [world.sweep()["warned"] for _ in range(2)] == [1, 0]
 
 
-def test_the_sweep_erases_every_place_that_should_not_be_there(rows: Rows, run_job: Any, people: Any) -> None:
-    rows(
+def test_the_sweep_erases_every_place_that_should_not_be_there(world: World) -> None:
+    world.rows(
         "ALTER TABLE after_hours_sessions DROP CONSTRAINT after_hours_sessions_place_erased;"
         "INSERT INTO after_hours_sessions"
         " (user_id, expires_at, ended_at, latitude, longitude, fuzzed_latitude, fuzzed_longitude)"
@@ -190,8 +160,8 @@ def test_the_sweep_erases_every_place_that_should_not_be_there(rows: Rows, run_j
         " (ended_at IS NULL OR num_nonnulls(latitude, longitude, fuzzed_latitude, fuzzed_longitude) = 0) NOT VALID;"
         "INSERT INTO after_hours_profiles (user_id) VALUES ('local-entitled')"
     )
-    assert [run_job("sweep")["placesErased"] for _ in range(2)] == [2, 0]
-    assert rows(
+    assert [world.sweep()["placesErased"] for _ in range(2)] == [2, 0]
+    assert world.rows(
         "SELECT latitude, longitude, fuzzed_latitude::text, fuzzed_longitude::text FROM after_hours_sessions ORDER BY 3"
     ) == [(None, None, "52.60000000", "13.50000000"), (None, None, None, None)]
 
@@ -210,41 +180,36 @@ def received(database: Database, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sizes
 
 
-@pytest.mark.usefixtures("people", "bus")
+@pytest.mark.slow
+@pytest.mark.usefixtures("bus")
 def test_what_a_sweep_receives_grows_with_what_is_undone_and_no_faster(
-    rows: Rows, migrated: postgres.Database, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     totals = []
     for due in (400, 1600):
-        rows("TRUNCATE users, after_hours_domain_events CASCADE")
-        rows(MEMBERS, due, "-1 minute")
-        database = own_database(migrated)
-        sizes = received(database, monkeypatch)
-        assert safety_net.expire_overdue(database, soon()) == due
-        assert domain_events.publish_due(database, soon()) == due
-        totals.append(sum(sizes))
-        database.close()
+        world.rows("TRUNCATE users, after_hours_domain_events CASCADE")
+        world.rows(MEMBERS, due, "-1 minute")
+        with world.connection() as database:
+            sizes = received(database, monkeypatch)
+            assert safety_net.expire_overdue(database, soon()) == due
+            assert domain_events.publish_due(database, soon()) == due
+            totals.append(sum(sizes))
     assert totals[1] < 6 * totals[0]
-    assert rows("SELECT count(*) FROM after_hours_sessions WHERE ended_at IS NULL") == [(0,)]
+    assert world.rows("SELECT count(*) FROM after_hours_sessions WHERE ended_at IS NULL") == [(0,)]
 
 
-@pytest.mark.usefixtures("people")
-def test_two_sweeps_side_by_side_do_nothing_twice(migrated: postgres.Database, rows: Rows, bus: list[str]) -> None:
-    rows(MEMBERS, 3000, "-1 minute")
+@pytest.mark.slow
+def test_two_sweeps_side_by_side_do_nothing_twice(world: World, bus: list[str]) -> None:
+    world.rows(MEMBERS, 3000, "-1 minute")
 
-    def sweep(_: int) -> tuple[int, int]:
-        database = own_database(migrated)
-        done = safety_net.expire_overdue(database, soon()), domain_events.publish_due(database, soon())
-        database.close()
-        return done
+    def sweep(database: Database) -> tuple[int, int]:
+        return safety_net.expire_overdue(database, soon()), domain_events.publish_due(database, soon())
 
-    with ThreadPoolExecutor(3) as pool:
-        done = list(pool.map(sweep, range(3)))
-    database = own_database(migrated)
-    published = sum(events for _, events in done) + domain_events.publish_due(database, soon())
-    database.close()
+    done = world.at_once(*[sweep] * 3)
+    with world.connection() as database:
+        published = sum(events for _, events in done) + domain_events.publish_due(database, soon())
     assert sum(sessions for sessions, _ in done) == published == len(bus) == len(set(bus)) == 3000
-    assert rows("SELECT count(*) FROM after_hours_domain_events") == [(0,)]
+    assert world.counts("after_hours_domain_events") == [0]
 
 
 SWEEP_UNTIL_KILLED = """
@@ -256,74 +221,65 @@ safety_net.expire_overdue(ours, time.monotonic() + 60)
 """
 
 
-@pytest.mark.usefixtures("people")
-def test_a_sweep_that_is_killed_keeps_what_it_has_done(
-    migrated: postgres.Database, rows: Rows, run_job: Any, bus: list[str]
-) -> None:
-    rows(MEMBERS, 5000, "-1 minute")
+@pytest.mark.slow
+def test_a_sweep_that_is_killed_keeps_what_it_has_done(world: World, bus: list[str]) -> None:
+    world.rows(MEMBERS, 5000, "-1 minute")
     process = subprocess.Popen(
-        [sys.executable, "-c", SWEEP_UNTIL_KILLED, json.dumps(migrated.secret)],
+        [sys.executable, "-c", SWEEP_UNTIL_KILLED, json.dumps(world.database.secret)],
         env={"PYTHONPATH": str(REPOSITORY / "layers/after_hours/python"), **os.environ},
         stdout=subprocess.DEVNULL,
     )
-    while rows("SELECT count(*) FROM after_hours_sessions WHERE ended_at IS NOT NULL") == [(0,)]:
+    while world.rows("SELECT count(*) FROM after_hours_sessions WHERE ended_at IS NOT NULL") == [(0,)]:
         assert process.poll() is None
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    [(ended,)] = rows("SELECT count(*) FROM after_hours_sessions WHERE ended_at IS NOT NULL")
+    [(ended,)] = world.rows("SELECT count(*) FROM after_hours_sessions WHERE ended_at IS NOT NULL")
     assert ended
     assert ended % 500 == 0
-    run_job("sweep")
-    leases_over(rows)
-    run_job("sweep")
-    assert rows("SELECT count(*) FROM after_hours_sessions WHERE ended_at IS NULL") == [(0,)]
+    world.sweep()
+    world.leases_run_out()
+    world.sweep()
+    assert world.rows("SELECT count(*) FROM after_hours_sessions WHERE ended_at IS NULL") == [(0,)]
     assert len(set(bus)) == len(bus) == 5000
 
 
-@pytest.mark.usefixtures("people")
-def test_a_row_that_somebody_else_is_at_keeps_no_other_waiting(
-    migrated: postgres.Database, rows: Rows, run_job: Any, bus: list[str]
-) -> None:
-    rows(MEMBERS, 20, "-1 minute")
-    somebody = migrated.connect()
+def test_a_row_that_somebody_else_is_at_keeps_no_other_waiting(world: World, bus: list[str]) -> None:
+    world.rows(MEMBERS, 20, "-1 minute")
+    somebody = world.database.connect()
     with somebody.cursor() as cursor:
         cursor.execute("UPDATE after_hours_sessions SET warned_for = now() WHERE user_id = 'many-7'")
-    assert run_job("sweep")["expired"] == 19
+    assert world.sweep()["expired"] == 19
     somebody.rollback()
     somebody.close()
-    assert run_job("sweep")["expired"] == 1
+    assert world.sweep()["expired"] == 1
 
 
 def test_a_duty_that_fails_keeps_no_other_from_its_turn(
-    rows: Rows, people: Any, run_job: Any, bus: list[str], monkeypatch: pytest.MonkeyPatch
+    world: World, bus: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows(MEMBERS, 5, "-1 minute")
+    world.rows(MEMBERS, 5, "-1 minute")
     monkeypatch.setattr(safety_net, "_END_LAPSED", "SELECT 1 / 0")
     with pytest.raises(Exception, match=r"^lapsed$"):
-        run_job("sweep")
+        world.sweep()
     assert len(bus) == 5
 
 
-def test_a_sweep_says_how_much_it_leaves(people: Any, rows: Rows, run_job: Any, scheduler_outage: Outage) -> None:
-    rows(MEMBERS, 3, "1 hour")
-    rows("UPDATE after_hours_sessions SET schedule_attempts = 4, schedule_due_at = now()")
-    with scheduler_outage():
-        assert run_job("sweep")["left"] == {"stuck": 3}
+def test_a_sweep_says_how_much_it_leaves(world: World) -> None:
+    world.rows(MEMBERS, 3, "1 hour")
+    world.rows("UPDATE after_hours_sessions SET schedule_attempts = 4, schedule_due_at = now()")
+    with world.down("SCHEDULER"):
+        assert world.sweep()["left"] == {"stuck": 3}
 
 
-# --- members who may not be live any more -----------------------------------------------------------------------------
-
-
-@pytest.mark.usefixtures("people", "bus")
-def test_every_live_session_is_looked_at_wherever_a_round_begins(rows: Rows, migrated: postgres.Database) -> None:
-    rows(MEMBERS, 2500, "1 hour")
-    rows("UPDATE users SET after_hours_consent = false WHERE id LIKE 'many-%%7'")
-    rows("DELETE FROM after_hours_profiles WHERE user_id LIKE 'many-%%9'")
-    database = own_database(migrated)
-    assert safety_net.end_lapsed(database, soon()) == 500
-    assert safety_net.end_lapsed(database, soon()) == 0
-    database.close()
-    assert rows("SELECT count(*) FROM after_hours_sessions WHERE ended_at IS NOT NULL") == [(500,)]
+@pytest.mark.slow
+@pytest.mark.usefixtures("bus")
+def test_every_live_session_is_looked_at_wherever_a_round_begins(world: World) -> None:
+    world.rows(MEMBERS, 2500, "1 hour")
+    world.rows("UPDATE users SET after_hours_consent = false WHERE id LIKE 'many-%%7'")
+    world.rows("DELETE FROM after_hours_profiles WHERE user_id LIKE 'many-%%9'")
+    with world.connection() as database:
+        assert [safety_net.end_lapsed(database, soon()) for _ in range(2)] == [500, 0]
+    assert world.rows("SELECT count(*) FROM after_hours_sessions WHERE ended_at IS NOT NULL") == [(500,)]
 
 
 def test_calls_outside_run_a_few_at_a_time_and_stop_when_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,3 +62,8 @@ def send(function: str, event: Any) -> Answer:
     answer = load(function)(event, Context(function))
     content = answer.get("body")
     return Answer(answer["statusCode"], json.loads(content) if content else None, answer["headers"])
+
+
+def invoke(function: str, event: Any) -> Any:
+    """Run a function that answers no request; what it returns has been through JSON, as on Lambda."""
+    return json.loads(json.dumps(load(function)(event, Context(function))))

@@ -1,10 +1,10 @@
 """Bring the database and the upload bucket into the state that a sample event needs."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 from local.samples import Given
 from pictures.files import corners, encoded
+from tests.support.world import World
 
 UPLOAD_KEY = "uploads/local-entitled/0b0a1f3c-52d7-4c0e-9a55-3f6a3a1f9b10"
 
@@ -28,9 +28,9 @@ STATEMENTS = {
 }
 
 
-def prepare(given: Iterable[Given], *, rows: Callable[..., Any], s3: Any, bucket: str) -> None:
+def prepare(given: Iterable[Given], world: World) -> None:
     """Make the parts of the state in the order given: tables refer to the ones before them."""
     for part in given:
-        rows(STATEMENTS[part])
+        world.rows(STATEMENTS[part])
         if part is Given.UPLOADED_PHOTO:
-            s3.put_object(Bucket=bucket, Key=UPLOAD_KEY, Body=encoded(corners()), ContentType="image/jpeg")
+            world.put_original(UPLOAD_KEY, encoded(corners()))

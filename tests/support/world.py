@@ -1,21 +1,221 @@
-"""The database that stands behind the functions, for tests that are functions themselves or let leases run out."""
+"""The world around the functions: time passes, AWS is down, schedules fire, and there are rows to look at."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
+from uuid import UUID
 
-from after_hours import config
+import pytest
+from after_hours import aws, config, storage
 from after_hours.database import Database
+from after_hours.errors import StorageUnavailable
+from after_hours.sessions import Session
+from after_hours.storage import Store
+from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
+from types_boto3_s3 import S3Client
+from types_boto3_scheduler import EventBridgeSchedulerClient
 
-from local import postgres
+from local import members, postgres
+from tests.support.environment import R2_BUCKET, SETTINGS, UNREACHABLE, UPLOAD_BUCKET
+from tests.support.handlers import invoke
+
+type Rows = list[tuple[Any, ...]]
+
+SCHEDULE_GROUP = SETTINGS["SCHEDULE_GROUP"]
+
+_TIME_PASSES = """
+    UPDATE after_hours_sessions SET
+        started_at = started_at - %(by)s, expires_at = expires_at - %(by)s, ended_at = ended_at - %(by)s,
+        warned_for = warned_for - %(by)s, scheduled_for = scheduled_for - %(by)s,
+        schedule_due_at = schedule_due_at - %(by)s, last_referenced_at = last_referenced_at - %(by)s;
+    UPDATE device_fingerprints SET created_at = created_at - %(by)s;
+    UPDATE after_hours_photo_uploads SET
+        requested_at = requested_at - %(by)s, changed_at = changed_at - %(by)s,
+        leased_until = leased_until - %(by)s, forget_at = forget_at - %(by)s;
+    UPDATE after_hours_removals SET due_at = due_at - %(by)s;
+    UPDATE after_hours_domain_events SET due_at = due_at - %(by)s;
+    UPDATE after_hours_departures SET forget_at = forget_at - %(by)s
+"""
+_LEASES_RUN_OUT = """
+    UPDATE after_hours_removals SET due_at = now() WHERE due_at < now() + interval '11 minutes';
+    UPDATE after_hours_domain_events SET due_at = now();
+    UPDATE after_hours_sessions SET schedule_due_at = now()
+"""
+# Behind the accounts comes what follows their end.
+_FORGET_EVERYTHING = """
+    DELETE FROM users;
+    DELETE FROM after_hours_removals; DELETE FROM after_hours_domain_events; DELETE FROM after_hours_departures
+"""
 
 
-def own_database(server: postgres.Database) -> Database:
-    """A connection of one's own, for tests with threads."""
-    return Database(lambda **_: config.DatabaseSecret.model_validate(server.secret))
+@dataclass(frozen=True)
+class World:
+    """A migrated database with the five members of `local/members.py` in it, and the AWS on the far side."""
+
+    database: postgres.Database
+    own_connection: Connection
+    s3: S3Client
+    scheduler: EventBridgeSchedulerClient
+
+    def begin_anew(self) -> None:
+        """Empty our tables, and put the members back as they are given."""
+        # Not TRUNCATE: it makes new files for each table and index, and takes a hundred times as long for so few rows.
+        self.rows(_FORGET_EVERYTHING)
+        members.save(self.own_connection, *members.SEEDED.values())
+
+    def rows(self, statement: str, *parameters: object) -> Rows:
+        """Send a statement past the functions, and read what it returns."""
+        return self._send(statement, parameters)
+
+    def counts(self, *tables: str) -> list[int]:
+        return [self.rows(f"SELECT count(*) FROM {table}")[0][0] for table in tables]
+
+    def _send(self, statement: str, parameters: Any) -> Rows:
+        with self.own_connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    # Time
+
+    def pass_time(self, **duration: float) -> None:
+        """Make everything so much older, as `pass_time(minutes=31)`: the database's clock itself cannot be set."""
+        self._send(_TIME_PASSES, {"by": timedelta(**duration)})
+
+    def leases_run_out(self) -> None:
+        """As if whoever made a change had had the time to do what follows it, and had not."""
+        self.rows(_LEASES_RUN_OUT)
+
+    # What runs without being asked
+
+    def run(self, function: str, event: Any = None) -> Any:
+        return invoke(function, event or {})
+
+    def sweep(self) -> dict[str, Any]:
+        """What the sweep returns: how much it did of each duty."""
+        did: dict[str, Any] = self.run("sweep")
+        return did
+
+    def fire(self, kind: str, session_id: UUID | str) -> str:
+        """Send what a schedule sends when it fires: an "expiry" or a "warning". What expire_session made of it."""
+        outcome: str = self.run("expire_session", {"kind": kind, "sessionId": str(session_id)})["outcome"]
+        return outcome
+
+    def announce(self, key: str, size: int = 1000) -> str:
+        """Have S3 tell process_photo of an object in the upload bucket. What process_photo made of it."""
+        described = {"bucket": {"name": UPLOAD_BUCKET}, "object": {"key": quote(key), "size": size}}
+        [outcome] = self.run("process_photo", {"Records": [{"s3": described}]})["outcomes"]
+        assert isinstance(outcome, str)
+        return outcome
+
+    def arrive(self, photo_id: UUID, size: int = 1000) -> str:
+        """Have S3 tell process_photo of the file that the entitled member sent. What process_photo made of it."""
+        return self.announce(original_of(photo_id), size)
+
+    # What is at AWS
+
+    def schedules(self) -> dict[str, str]:
+        """Name → expression of all schedules there are now."""
+        names = [item["Name"] for item in self.scheduler.list_schedules(GroupName=SCHEDULE_GROUP)["Schedules"]]
+        return {
+            name: self.scheduler.get_schedule(Name=name, GroupName=SCHEDULE_GROUP)["ScheduleExpression"]
+            for name in names
+        }
+
+    def delete_schedule(self, name: str) -> None:
+        self.scheduler.delete_schedule(Name=name, GroupName=SCHEDULE_GROUP)
+
+    def originals(self) -> set[str]:
+        """The keys in the upload bucket."""
+        return self._keys(UPLOAD_BUCKET)
+
+    def photos(self) -> set[str]:
+        """The keys in the bucket that stands for R2."""
+        return self._keys(R2_BUCKET)
+
+    def _keys(self, bucket: str) -> set[str]:
+        return {item["Key"] for item in self.s3.list_objects_v2(Bucket=bucket).get("Contents", ())}
+
+    def empty_stores(self) -> None:
+        for bucket in (UPLOAD_BUCKET, R2_BUCKET):
+            for key in self._keys(bucket):
+                self.s3.delete_object(Bucket=bucket, Key=key)
+
+    def put_original(self, key: str, content: bytes) -> None:
+        self.s3.put_object(Bucket=UPLOAD_BUCKET, Key=key, Body=content, ContentType="image/jpeg")
+
+    def put_photo(self, key: str, content: bytes = b"jpeg") -> None:
+        self.s3.put_object(Bucket=R2_BUCKET, Key=key, Body=content)
+
+    # Faults
+
+    @contextmanager
+    def down(self, service: str) -> Iterator[None]:
+        """Nobody answers where this service of AWS should be, named as in AWS_ENDPOINT_URL_…: "SCHEDULER"."""
+        with ExitStack() as afterwards:
+            afterwards.callback(aws._client.cache_clear)
+            afterwards.enter_context(pytest.MonkeyPatch.context()).setenv(f"AWS_ENDPOINT_URL_{service}", UNREACHABLE)
+            aws._client.cache_clear()
+            yield
+
+    @contextmanager
+    def r2_down(self) -> Iterator[None]:
+        bucket = storage.bucket
+
+        def bucket_or_none(store: Store) -> storage.Bucket:
+            return _Down("down", bucket(store).client) if store is Store.R2 else bucket(store)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(storage, "bucket", bucket_or_none)
+            yield
+
+    # Races
+
+    @contextmanager
+    def connection(self) -> Iterator[Database]:
+        """A connection such as a function has, beside those of other functions."""
+        secret = config.DatabaseSecret.model_validate(self.database.secret)
+        with closing(Database(lambda **_: secret)) as connection:
+            yield connection
+
+    def at_once[T](self, *actions: Callable[[Database], T]) -> list[T]:
+        """Do several things at the same time, each in a thread and with a connection of its own."""
+
+        def run(action: Callable[[Database], T]) -> T:
+            with self.connection() as connection:
+                return action(connection)
+
+        with ThreadPoolExecutor(len(actions)) as pool:
+            return list(pool.map(run, actions))
 
 
-def leases_over(rows: Callable[..., Any]) -> None:
-    """As if whoever made a change had had the time to do what follows it, and had not."""
-    rows("UPDATE after_hours_removals SET due_at = now() WHERE due_at < now() + interval '11 minutes'")
-    rows("UPDATE after_hours_domain_events SET due_at = now()")
-    rows("UPDATE after_hours_sessions SET schedule_due_at = now()")
+def original_of(photo_id: UUID, user_id: str = "local-entitled") -> str:
+    """The key of the file that a phone sends."""
+    return f"uploads/{user_id}/{photo_id}"
+
+
+def keys_of(photo_id: UUID, user_id: str = "local-entitled") -> set[str]:
+    """The keys of a finished photo and of its thumbnail."""
+    return {f"after-hours-photos/{user_id}/{photo_id}{end}" for end in (".jpg", "_thumb.jpg")}
+
+
+def schedules_of(session: Session) -> dict[str, str]:
+    """Name → expression of the schedules that a session should have: the first whole second that is not early."""
+    end = session.expires_at
+    end = end.replace(microsecond=0) + timedelta(seconds=end.microsecond > 0)
+    return {
+        f"expire-{session.id}": f"at({end:%Y-%m-%dT%H:%M:%S})",
+        f"warn-{session.id}": f"at({end - timedelta(minutes=5):%Y-%m-%dT%H:%M:%S})",
+    }
+
+
+class _Down(storage.Bucket):
+    """A bucket of which no call comes back."""
+
+    def get(self, *_: Any, **__: Any) -> Any:
+        raise StorageUnavailable("down")
+
+    put = delete = get

@@ -1,0 +1,102 @@
+"""What is to be deleted in the stores goes, at once or with the sweep, whatever is silent, refused or overtaken."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from after_hours import aws, deletions, storage, uploads
+from after_hours.errors import StorageUnavailable
+
+from tests.support.environment import R2_BUCKET
+from tests.support.phone import Phone
+from tests.support.world import World, keys_of
+
+ID = "local-entitled"
+
+pytestmark = pytest.mark.usefixtures("profile", "empty_stores")
+
+
+def test_a_removal_written_anew_is_not_taken_for_done(world: World) -> None:
+    world.rows("INSERT INTO after_hours_removals VALUES ('r2', 'k', now() - interval '1 minute')")
+    with world.connection() as database:
+        read = database.fetch_all("SELECT store, key, due_at FROM after_hours_removals")
+        # It is made again meanwhile, by somebody who must remove it.
+        world.rows("UPDATE after_hours_removals SET due_at = now()")
+        deletions.carry_out(database, read)
+    assert world.counts("after_hours_removals") == [1]
+
+
+def test_a_removal_about_to_be_carried_out_is_not_overtaken(phone: Phone, world: World) -> None:
+    photo_id = phone.send()
+    for key in keys_of(photo_id):
+        world.rows("INSERT INTO after_hours_removals VALUES ('r2', %s, now())", key)  # a sweep may have read these
+    with pytest.raises(uploads.UploadInProgress):
+        world.arrive(photo_id)
+    world.sweep()
+    assert world.arrive(photo_id) == "ready"
+    assert world.photos() == keys_of(photo_id)
+
+
+def test_what_cannot_be_removed_does_not_keep_others_from_going(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.put_photo("good", b"x")
+    world.rows(
+        "INSERT INTO after_hours_removals"
+        " SELECT 'r2', 'bad' || n, now() - interval '1 hour' FROM generate_series(1, 200) n"
+    )
+    world.rows("INSERT INTO after_hours_removals VALUES ('r2', 'good', now())")
+    delete = storage.Bucket.delete
+
+    def refuse(bucket: storage.Bucket, key: str) -> None:
+        if key.startswith("bad"):
+            raise StorageUnavailable("AccessDenied")
+        delete(bucket, key)
+
+    monkeypatch.setattr(storage.Bucket, "delete", refuse)
+    world.sweep()
+    assert world.photos() == set()
+    assert world.rows("SELECT count(*), min(due_at) > now() FROM after_hours_removals") == [(200, True)]
+
+
+def test_a_silent_store_takes_a_call_seconds_and_does_not_keep_the_other_store_waiting(
+    phone: Phone, world: World, monkeypatch: Any
+) -> None:
+    tried = []
+    delete = storage.Bucket.delete
+
+    def silent(bucket: storage.Bucket, key: str) -> None:
+        if bucket.name == R2_BUCKET:
+            tried.append(key)
+            time.sleep(0.02)
+            raise StorageUnavailable("ReadTimeoutError")
+        delete(bucket, key)
+
+    world.arrive(phone.send())
+    phone.send()
+    world.rows(
+        "INSERT INTO after_hours_removals"
+        " SELECT 'r2', 'old' || n, now() - interval '1 hour' FROM generate_series(1, 50) n"
+    )
+    monkeypatch.setattr(aws, "_SILENCE_SECONDS", 0.01)
+    monkeypatch.setattr(storage.Bucket, "delete", silent)
+    phone.leave()
+    assert len(tried) == 2  # the photo and its thumbnail, at the same time
+    assert world.originals() == set()
+    world.put_original("left", b"x")
+    world.rows("INSERT INTO after_hours_removals VALUES ('uploads', 'left')")
+    world.sweep()
+    assert 2 < len(tried) <= 2 + 8  # no more than at a time
+    assert world.originals() == set()
+
+
+@pytest.mark.parametrize("leave", [Phone.delete_photo, Phone.leave])
+def test_what_is_done_is_answered_as_done_when_the_database_goes_afterwards(
+    phone: Phone, world: World, monkeypatch: pytest.MonkeyPatch, leave: Callable[[Phone], None]
+) -> None:
+    world.arrive(phone.send())
+    with monkeypatch.context() as patch:
+        patch.setattr(deletions, "_FORGET", "SELECT pg_terminate_backend(pg_backend_pid())")
+        leave(phone)
+    world.rows("UPDATE after_hours_removals SET due_at = now() - interval '1 minute'")
+    world.sweep()
+    assert world.counts("after_hours_removals") == [0]

@@ -1,0 +1,111 @@
+"""Extending: extensions add up, end within six hours, and one that is repeated after a lost answer counts once."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from after_hours import sessions
+from after_hours.database import Database
+
+from tests.support.phone import Phone, refused
+from tests.support.world import World, schedules_of
+
+pytestmark = pytest.mark.usefixtures("profile")
+
+
+def test_extending_answers_with_what_was_added_and_moves_the_schedules(phone: Phone, world: World) -> None:
+    phone.start(duration=15)
+    session = phone.extend(60)
+    assert (session.extended_by_minutes, session.duration_minutes) == (60, 75)
+    assert world.schedules() == schedules_of(session)
+
+
+@pytest.mark.slow
+def test_twenty_parallel_extensions_add_up(phone: Phone, world: World) -> None:
+    def extend(database: Database) -> None:
+        sessions.extend(database, "local-entitled", sessions.ExtendSession.model_validate({"additionalMinutes": 15}))
+
+    before = phone.start()
+    world.at_once(*[extend] * 20)
+    after = phone.session()
+    assert after
+    assert after.expires_at - before.expires_at == timedelta(minutes=300)
+    assert after.duration_minutes == 330
+
+
+def test_extending_recreates_a_warning_that_already_fired(phone: Phone, world: World) -> None:
+    session = phone.start()
+    world.pass_time(minutes=26)
+    assert world.fire("warning", session.id) == "warned"
+    world.delete_schedule(f"warn-{session.id}")
+    extended = phone.extend()
+    assert world.schedules() == schedules_of(extended)
+    assert world.fire("warning", session.id) == "rescheduled"
+    world.pass_time(minutes=15)
+    assert world.fire("warning", session.id) == "warned"
+
+
+def test_no_session_ends_more_than_six_hours_from_now(phone: Phone) -> None:
+    session = phone.start(duration=60)
+    for _ in range(5):
+        extended = phone.extend(60)
+    with refused("409 SESSION_TOO_LONG") as refusal:
+        phone.extend()
+    assert refusal.value.session.expires_at == extended.expires_at == session.expires_at + timedelta(hours=5)
+
+
+def test_an_extension_repeated_after_a_lost_answer_extends_once(phone: Phone) -> None:
+    seen = phone.start().expires_at.isoformat()
+    extended = phone.extend(expiresAt=seen)
+    with refused("409 SESSION_CHANGED") as refusal:
+        phone.extend(expiresAt=seen)
+    assert refusal.value.session.expires_at == extended.expires_at
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda end: end.isoformat(),
+        lambda end: end.isoformat(timespec="milliseconds"),
+        lambda end: end.astimezone(timezone(timedelta(hours=5, minutes=30))).isoformat(),
+        lambda end: end.astimezone(timezone(-timedelta(hours=11))).isoformat(timespec="milliseconds"),
+        lambda end: end.astimezone(timezone(timedelta(hours=23, minutes=59))).isoformat(),
+        lambda _: None,
+    ],
+)
+def test_the_end_that_was_seen_may_be_written_in_any_offset_to_the_millisecond(
+    phone: Phone, written: Callable[[datetime], str | None]
+) -> None:
+    session = phone.start()
+    phone.extend(expiresAt=written(session.expires_at))
+
+
+@pytest.mark.parametrize("by", [timedelta(milliseconds=2), timedelta(days=-1), timedelta(hours=1)])
+def test_another_end_than_was_seen_changes_nothing(phone: Phone, by: timedelta) -> None:
+    session = phone.start()
+    with refused("409 SESSION_CHANGED") as refusal:
+        phone.extend(expiresAt=(session.expires_at + by).isoformat())
+    assert refusal.value.session.expires_at == session.expires_at
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        "2026-11-24T18:00:00",
+        "soon",
+        1795557600,
+        1.5,
+        True,
+        [],
+        "2026-11-24",
+        "",
+        "9999-12-31T23:59:59-23:59",
+        "0001-01-01T00:00:00+23:59",
+    ],
+)
+def test_an_end_that_is_no_time_with_an_offset_is_refused(phone: Phone, seen: Any) -> None:
+    phone.start()
+    with refused("400 VALIDATION_ERROR") as refusal:
+        phone.extend(expiresAt=seen)
+    assert refusal.value.fields == ["expiresAt"]

@@ -1,0 +1,63 @@
+"""Addresses and forms are signed as boto3 would sign them: stable for an hour, and without a client."""
+
+from datetime import datetime
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from after_hours import storage
+from after_hours.storage import Store
+
+from tests.support.environment import UPLOAD_BUCKET
+from tests.support.phone import Phone
+from tests.support.world import World
+
+ID = "local-entitled"
+
+pytestmark = pytest.mark.usefixtures("profile", "empty_stores")
+
+
+def test_forms_are_signed_for_the_bucket_s_own_region(environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    storage.bucket.cache_clear()
+    post = storage.bucket(Store.UPLOADS).sign_post("k", max_bytes=1, type_prefix="image/", seconds=1)
+    assert post.url == f"https://{UPLOAD_BUCKET}.s3.eu-west-1.amazonaws.com/"
+
+
+def test_an_address_stays_the_same_for_an_hour_and_is_good_for_two_more(
+    environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def address(now: int) -> str:
+        monkeypatch.setattr("after_hours.storage.time.time", lambda: now)
+        return storage.photo_address("k.jpg")
+
+    start = 1_795_557_600
+    assert start % 3600 == 0
+    assert address(start) == address(start + 3599)
+    assert address(start + 3600) != address(start)
+    query = parse_qs(urlsplit(address(start + 3599)).query)
+    signed = datetime.strptime(query["X-Amz-Date"][0], "%Y%m%dT%H%M%S%z").timestamp()
+    assert signed + int(query["X-Amz-Expires"][0]) >= start + 3599 + 2 * 3600
+
+
+@pytest.mark.parametrize("key", ["after-hours-photos/a/b.jpg", "after-hours-photos/google|1 é+%/b_thumb.jpg"])
+def test_addresses_are_those_that_boto3_would_sign(
+    environment: None, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    now = 1_795_557_600
+    monkeypatch.setattr("after_hours.storage.time.time", lambda: now)
+    moment = datetime.fromtimestamp(now, tz=datetime.fromisoformat("2026-01-01T00:00:00Z").tzinfo)
+    for module in ("botocore.auth", "botocore.signers"):
+        monkeypatch.setattr(f"{module}.get_current_datetime", lambda: moment.replace(tzinfo=None), raising=False)
+    bucket = storage.bucket(Store.R2)
+    theirs = bucket.client.generate_presigned_url(
+        "get_object", Params={"Bucket": bucket.name, "Key": key}, ExpiresIn=storage.URL_LIFETIME_SECONDS
+    )
+    assert storage.photo_address(key) == theirs
+
+
+def test_showing_a_photo_makes_no_client(phone: Phone, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.arrive(phone.send())
+    monkeypatch.setattr("boto3.client", lambda *_, **__: pytest.fail("a client"))
+    storage.bucket.cache_clear()
+    assert phone.profile().photo_url

@@ -1,0 +1,297 @@
+"""An upload's way: asked for, sent, made or rejected; what comes twice, at once, too late or not at all."""
+
+import json
+from base64 import b64decode
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import pytest
+from after_hours import storage, uploads
+from after_hours.database import Database
+from after_hours.errors import StorageUnavailable, TooManyUploads
+from after_hours.images import pipeline
+from after_hours.storage import Store
+
+from pictures.files import corners, encoded
+from pictures.hostile import hostile
+from tests.support.environment import UNREACHABLE, UPLOAD_BUCKET
+from tests.support.phone import JPEG, Phone, refused
+from tests.support.world import World, keys_of, original_of
+
+ID = "local-entitled"
+
+pytestmark = pytest.mark.usefixtures("profile", "empty_stores")
+
+
+def test_the_form_is_for_one_key_some_bytes_and_ten_minutes(phone: Phone, world: World) -> None:
+    form = phone.request_upload()
+    assert form.max_bytes == 10 * 1024 * 1024
+    assert form.fields["key"] == f"uploads/{ID}/{form.photo_id}"
+    [(requested_at,)] = world.rows("SELECT requested_at FROM after_hours_photo_uploads")
+    assert form.expires_at - requested_at == timedelta(minutes=10)
+    policy = json.loads(b64decode(form.fields["policy"]))
+    assert ["content-length-range", 1, form.max_bytes] in policy["conditions"]
+    assert ["starts-with", "$Content-Type", "image/"] in policy["conditions"]
+    assert {"key": form.fields["key"]} in policy["conditions"]
+    assert {"bucket": UPLOAD_BUCKET} in policy["conditions"]
+
+
+def test_ten_uploads_an_hour_then_429_until_the_first_is_an_hour_old(phone: Phone, world: World) -> None:
+    phone.request_upload()
+    world.pass_time(minutes=50)
+    for _ in range(9):
+        phone.request_upload()
+    for _ in range(2):
+        with refused("429 TOO_MANY_UPLOADS") as refusal:
+            phone.request_upload()
+        assert 590 <= refusal.value.retry_after <= 600
+    world.pass_time(minutes=10)
+    phone.request_upload()
+
+
+@pytest.mark.slow
+def test_thirty_phones_asking_at_once_get_ten_forms(world: World) -> None:
+    def ask(database: Database) -> bool:
+        try:
+            uploads.request(database, ID)
+        except TooManyUploads:
+            return False
+        return True
+
+    storage.bucket(Store.UPLOADS)
+    assert sum(world.at_once(*[ask] * 30)) == 10
+    assert world.counts("after_hours_photo_uploads") == [10]
+
+
+def test_storage_out_of_reach_when_a_form_is_signed_is_no_matter(phone: Phone, monkeypatch: Any) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", UNREACHABLE)
+    storage.bucket.cache_clear()
+    phone.request_upload()
+
+
+def test_while_it_is_made_its_status_says_so(phone: Phone, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    photo_id = phone.send()
+    process = pipeline.process
+    seen = []
+
+    def watched(data: bytes) -> pipeline.Processed:
+        seen.append(phone.photo().status)
+        return process(data)
+
+    monkeypatch.setattr(pipeline, "process", watched)
+    world.arrive(photo_id)
+    assert seen == ["processing"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", hostile())
+def test_a_bad_file_is_rejected_leaves_nothing_and_the_photo_before_it_stays(
+    phone: Phone, world: World, name: str
+) -> None:
+    content, reason = hostile()[name]
+    before = phone.send()
+    world.arrive(before)
+    bad = phone.send(content)
+    assert world.arrive(bad, len(content)) == "rejected"
+    status = phone.photo()
+    assert (status.photo_id, status.status, status.reason) == (bad, "rejected", reason)
+    assert phone.shown() == before
+    assert world.originals() == set()
+    assert world.photos() == keys_of(before)
+    assert world.counts("after_hours_removals") == [0]
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "image/jpg",
+        "image/JPEG",
+        "image/jpeg; charset=utf-8",
+        "image/*",
+        "image/pjpeg",
+        "image/heic-sequence",
+        "image/png",
+        "image/gif",
+        "image/",
+        "image/\u00e9".encode().decode("latin-1"),
+    ],
+)
+def test_what_the_sender_calls_a_file_counts_for_nothing(phone: Phone, world: World, label: str) -> None:
+    assert world.arrive(phone.send(content_type=label)) == "ready"
+    assert world.arrive(phone.send(encoded(corners(), "GIF"), content_type=label)) == "rejected"
+    assert phone.photo().reason == "UNSUPPORTED_TYPE"
+
+
+def test_what_is_too_large_is_not_even_read(phone: Phone, world: World, monkeypatch: Any) -> None:
+    monkeypatch.setattr(storage.Bucket, "get", lambda *_: pytest.fail("read"))
+    assert world.arrive(phone.send(), uploads.MAX_BYTES + 1) == "rejected"
+    assert phone.photo().reason == "TOO_LARGE"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        f"uploads/{ID}/11111111-2222-3333-4444-555555555555",
+        "uploads/local-other/{photo_id}",
+        f"uploads/{ID}/{{photo_id}}/more",
+        f"uploads/{ID}/UPPER-CASE",
+        "uploads/",
+        "elsewhere/x",
+        f"uploads/{ID}/11111111222233334444555555555555",
+        "uploads/somebody else+1/é.jpg",
+    ],
+)
+def test_an_object_nobody_asked_for_is_deleted_and_counted(
+    phone: Phone, world: World, key: str, output: Callable[[], str]
+) -> None:
+    photo_id = phone.send()
+    key = key.replace("{photo_id}", str(photo_id))
+    world.put_original(key, JPEG)
+    assert world.announce(key) == "unknown"
+    assert world.originals() == {original_of(photo_id)}
+    assert '"UnknownObjects":[1.0]' in output()
+
+
+@pytest.mark.parametrize("stuck", ["pending", "processing"])
+def test_what_is_stuck_for_15_minutes_has_failed_with_a_reason(phone: Phone, world: World, stuck: str) -> None:
+    phone.request_upload()
+    world.rows("UPDATE after_hours_photo_uploads SET status = %s", stuck)
+    world.pass_time(minutes=14)
+    assert world.sweep()["uploadsFailed"] == 0
+    world.pass_time(minutes=1)
+    assert world.sweep()["uploadsFailed"] == 1
+    expected = {"pending": "UPLOAD_TIMED_OUT", "processing": "PROCESSING_FAILED"}[stuck]
+    assert (phone.photo().status, phone.photo().reason) == ("failed", expected)
+    assert world.sweep()["uploadsFailed"] == 0
+
+
+def test_an_event_that_comes_again_changes_nothing(phone: Phone, world: World) -> None:
+    photo_id = phone.send()
+    world.arrive(photo_id)
+    before = phone.photo()
+    assert world.arrive(photo_id) == "duplicate"
+    assert phone.photo() == before
+    assert world.photos() == keys_of(photo_id)
+    assert world.counts("after_hours_removals") == [0]
+
+
+def test_a_form_used_twice_does_not_change_the_photo(phone: Phone, world: World) -> None:
+    photo_id = phone.send()
+    world.arrive(photo_id)
+    world.put_original(original_of(photo_id), b"other")
+    assert world.arrive(photo_id) == "duplicate"
+    assert phone.photo().status == "ready"
+    assert world.originals() == set()
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_two_uploads_the_newest_request_wins_whichever_finishes_first(
+    phone: Phone, world: World, order: tuple[int, int]
+) -> None:
+    ids = [phone.send(), phone.send()]
+    outcomes = [world.arrive(ids[i]) for i in order]
+    assert outcomes == {(0, 1): ["ready", "ready"], (1, 0): ["ready", "superseded"]}[order]
+    assert phone.shown() == phone.photo().photo_id == ids[1]
+    assert world.photos() == keys_of(ids[1])
+    assert world.originals() == set()
+
+
+def process(photo_id: UUID, database: Database) -> str:
+    try:
+        return uploads.process(database, original_of(photo_id), 1000)
+    except uploads.UploadInProgress:
+        return "busy"
+
+
+@pytest.mark.slow
+def test_many_events_of_two_uploads_at_once_leave_the_newest_and_nothing_else(phone: Phone, world: World) -> None:
+    for store in Store:
+        storage.bucket(store)
+    for _ in range(4):
+        ids = [phone.send(), phone.send()]
+
+        outcomes = world.at_once(*[partial(process, photo_id) for photo_id in ids * 4])
+        assert outcomes.count("ready") + outcomes.count("superseded") == 2  # each is made once
+        for photo_id in ids:
+            assert world.arrive(photo_id) == "duplicate"
+        assert phone.shown() == phone.photo().photo_id == ids[1]
+        assert world.photos() == keys_of(ids[1])
+        assert world.originals() == set()
+        assert world.counts("after_hours_removals") == [0]
+
+
+def test_r2_down_then_failed_then_redriven(phone: Phone, world: World) -> None:
+    photo_id = phone.send()
+    with world.r2_down():
+        for _ in range(3):
+            with pytest.raises(StorageUnavailable):
+                world.arrive(photo_id)
+        world.pass_time(minutes=15)
+        assert world.sweep()["uploadsFailed"] == 1
+    assert phone.photo().reason == "PROCESSING_FAILED"
+    assert world.originals() == {original_of(photo_id)}
+    world.pass_time(minutes=1)
+    world.sweep()
+    assert world.arrive(photo_id) == "ready"
+    assert phone.shown() == photo_id
+    assert world.originals() == set()
+    assert world.photos() == keys_of(photo_id)
+    assert world.counts("after_hours_removals") == [0]
+
+
+@pytest.mark.parametrize("retried", [True, False])
+def test_a_crash_after_r2_but_before_the_transaction(
+    phone: Phone, world: World, monkeypatch: pytest.MonkeyPatch, *, retried: bool
+) -> None:
+    photo_id = phone.send()
+    with monkeypatch.context() as patch:
+        patch.setattr(uploads, "_settle", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            world.arrive(photo_id)
+    assert world.photos() == keys_of(photo_id)
+    if retried:
+        assert world.arrive(photo_id) == "ready"
+        world.pass_time(days=1)
+        world.sweep()
+        assert phone.shown() == photo_id
+        assert world.photos() == keys_of(photo_id)
+    else:
+        world.pass_time(minutes=15)
+        world.sweep()
+        assert phone.photo().status == "failed"
+        assert world.photos() == set()
+        world.pass_time(days=1)
+        world.sweep()
+    assert world.originals() == set()
+    assert world.counts("after_hours_removals") == [0]
+
+
+def test_what_somebody_else_is_processing_is_left_alone_for_as_long_as_that_may_take(
+    phone: Phone, world: World
+) -> None:
+    photo_id = phone.send()
+    world.rows(
+        "UPDATE after_hours_photo_uploads SET status = 'processing', leased_until = now() + interval '60 seconds'"
+    )
+    with pytest.raises(uploads.UploadInProgress):
+        world.arrive(photo_id)
+    world.rows("UPDATE after_hours_photo_uploads SET leased_until = now()")  # it was killed
+    assert world.arrive(photo_id) == "ready"
+    assert phone.shown() == photo_id
+
+
+def test_an_original_that_is_gone_has_failed(phone: Phone, world: World) -> None:
+    assert world.arrive(phone.request_upload().photo_id) == "missing"
+    assert (phone.photo().status, phone.photo().reason) == ("failed", "PROCESSING_FAILED")
+
+
+def test_old_uploads_are_forgotten_but_for_the_newest(phone: Phone, world: World) -> None:
+    phone.request_upload()
+    newest = phone.request_upload().photo_id
+    assert world.sweep()["uploadsForgotten"] == 0
+    world.pass_time(days=1, minutes=1)
+    assert world.sweep()["uploadsForgotten"] == 1
+    assert phone.photo().photo_id == newest
