@@ -1,6 +1,7 @@
 """Files that mean harm."""
 
 import struct
+from functools import cache
 
 from PIL import Image
 
@@ -46,6 +47,7 @@ def _behind_ftyp(heic: bytes, content: bytes) -> bytes:
 type Hostile = dict[str, tuple[bytes, str]]
 
 
+@cache
 def hostile() -> Hostile:
     """Files that must not become photos: by name, the bytes and the reason of the rejection."""
     return _of_other_types() | _jpegs() | _pngs() | _webps() | _heics()

@@ -10,18 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.handlers import Answer
-from tests.support.phone import Phone
+from tests.support.phone import START, VALID_BODIES, Phone
 from tests.support.world import World
 
-# A valid body for each endpoint that takes one.
-VALID: dict[str, dict[str, Any]] = {
-    "create_profile": {"description": "x"},
-    "update_profile": {"description": "x"},
-    "start_session": {"duration": 30, "latitude": 52.5, "longitude": 13.4},
-    "extend_session": {"additionalMinutes": 15},
-    "create_preferences": {"minAge": 20},
-    "update_preferences": {"minAge": 20},
-}
 TABLES = ("after_hours_profiles", "after_hours_sessions", "device_fingerprints", "after_hours_preferences")
 
 NOT_OBJECTS = {
@@ -57,7 +48,7 @@ def snapshot(world: World) -> Callable[[], list[Any]]:
     return lambda: [world.rows(f"SELECT * FROM {table} ORDER BY 1") for table in TABLES]
 
 
-@pytest.fixture(params=VALID)
+@pytest.fixture(params=VALID_BODIES)
 def function(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -77,7 +68,7 @@ def test_no_body_at_all_is_refused(phone: Phone, function: str) -> None:
 def test_another_content_type_is_refused(phone: Phone, snapshot: Any, function: str, content_type: str) -> None:
     before = snapshot()
     headers = {"content-type": content_type}
-    assert_invalid(phone.call(function, body=VALID[function], extra_headers=headers), "content-type")
+    assert_invalid(phone.call(function, body=VALID_BODIES[function], extra_headers=headers), "content-type")
     assert snapshot() == before
 
 
@@ -87,14 +78,14 @@ def test_a_base64_flagged_body_that_hides_no_object_is_refused(phone: Phone, fun
 
 
 def test_a_base64_flagged_body_is_read(phone: Phone) -> None:
-    body = base64.b64encode(json.dumps(VALID["create_profile"]).encode()).decode()
+    body = base64.b64encode(json.dumps(VALID_BODIES["create_profile"]).encode()).decode()
     assert phone.call("create_profile", body=body, isBase64Encoded=True).status == 201
 
 
 @pytest.mark.parametrize("name", ["unknown", "userId", "user_id", "", "\0", "\ud800", "a" * 100_000])
 def test_an_unknown_field_is_refused_by_name(phone: Phone, snapshot: Any, function: str, name: str) -> None:
     before = snapshot()
-    answer = phone.call(function, body=VALID[function] | {name: 1})
+    answer = phone.call(function, body=VALID_BODIES[function] | {name: 1})
     assert_invalid(answer, name if name in {"unknown", "userId", "user_id"} else None)
     assert len(json.dumps(answer.body)) < 10_000
     assert snapshot() == before
@@ -116,7 +107,7 @@ WRONG_MINUTES = ["30", 30.5, 30.0, True, [30], [], {}, None, 14, 0, -15, 31, 10*
 )
 def test_only_15_30_and_60_are_minutes(phone: Phone, snapshot: Any, function: str, field: str, value: Any) -> None:
     before = snapshot()
-    assert_invalid(phone.call(function, body=VALID[function] | {field: value}), field)
+    assert_invalid(phone.call(function, body=VALID_BODIES[function] | {field: value}), field)
     assert snapshot() == before
 
 
@@ -141,7 +132,7 @@ WRONG_DEGREES = [
 @pytest.mark.parametrize("field", ["latitude", "longitude"])
 def test_only_degrees_in_range_are_a_place(phone: Phone, snapshot: Any, field: str, value: str) -> None:
     before = snapshot()
-    body = json.dumps(VALID["start_session"] | {field: "VALUE"}).replace('"VALUE"', value)
+    body = json.dumps(START | {field: "VALUE"}).replace('"VALUE"', value)
     assert_invalid(
         phone.call("start_session", body=body), field if value not in {"NaN", "Infinity", "-Infinity"} else "body"
     )
@@ -151,22 +142,20 @@ def test_only_degrees_in_range_are_a_place(phone: Phone, snapshot: Any, field: s
 @pytest.mark.usefixtures("profile")
 @pytest.mark.parametrize("missing", ["duration", "latitude", "longitude"])
 def test_a_start_needs_all_three(phone: Phone, missing: str) -> None:
-    body = {name: value for name, value in VALID["start_session"].items() if name != missing}
+    body = {name: value for name, value in START.items() if name != missing}
     assert_invalid(phone.call("start_session", body=body), missing)
 
 
 @pytest.mark.usefixtures("profile")
 @pytest.mark.parametrize(("latitude", "longitude"), [(0, 0), (0.0, -0.0), (90.1, 0), (0, 180.1)])
 def test_null_island_and_beyond_are_no_place(phone: Phone, latitude: float, longitude: float) -> None:
-    assert_invalid(
-        phone.call("start_session", body=VALID["start_session"] | {"latitude": latitude, "longitude": longitude})
-    )
+    assert_invalid(phone.call("start_session", body=START | {"latitude": latitude, "longitude": longitude}))
 
 
 @pytest.mark.usefixtures("profile")
 @pytest.mark.parametrize(("latitude", "longitude"), [(90, 180), (-90, -180), (0, 1), (1, 0), (0.00001, 0)])
 def test_the_ends_of_the_earth_are_places(phone: Phone, latitude: float, longitude: float) -> None:
-    body = VALID["start_session"] | {"latitude": latitude, "longitude": longitude}
+    body = START | {"latitude": latitude, "longitude": longitude}
     assert phone.call("start_session", body=body).status == 201
 
 
@@ -203,7 +192,7 @@ def test_a_description_is_text_that_can_be_stored(phone: Phone, snapshot: Any, f
 )
 def test_a_device_is_described_by_short_texts(phone: Phone, snapshot: Any, device: Any, field: str) -> None:
     before = snapshot()
-    assert_invalid(phone.call("start_session", body=VALID["start_session"] | {"deviceFingerprint": device}), field)
+    assert_invalid(phone.call("start_session", body=START | {"deviceFingerprint": device}), field)
     assert snapshot() == before
 
 
@@ -222,7 +211,7 @@ json_values = st.recursive(
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_arbitrary_json_never_gives_a_server_error(phone: Phone, function: str, data: st.DataObject) -> None:
-    fields = st.sampled_from([*VALID[function], "deviceFingerprint"])
+    fields = st.sampled_from([*VALID_BODIES[function], "deviceFingerprint"])
     body = data.draw(json_values | st.dictionaries(fields, json_values, max_size=5))
     answer = phone.call(function, body=json.dumps(body))
     assert answer.status < 500, body

@@ -14,17 +14,8 @@ from after_hours.database import Database, connect
 from after_hours.errors import DatabaseUnavailable, InternalError, Misconfigured, OutcomeUnknown
 
 from infra.endpoints import ENDPOINTS
-from tests.support.phone import Phone, refused
+from tests.support.phone import VALID_BODIES, Phone, refused
 from tests.support.world import World
-
-GOOD_BODIES = {
-    "create_profile": {},
-    "update_profile": {"description": "x"},
-    "start_session": {"duration": 15, "latitude": 1, "longitude": 1},
-    "extend_session": {"additionalMinutes": 15},
-    "create_preferences": {},
-    "update_preferences": {"minAge": 20},
-}
 
 
 @pytest.fixture
@@ -50,22 +41,17 @@ def test_without_the_database_503_and_with_it_again_at_once(
 ) -> None:
     phone.session()
     elsewhere = config.DatabaseSecret.model_validate(world.database.secret | {"port": 9})
-    before = world.rows(
-        "SELECT (SELECT count(*) FROM after_hours_profiles), (SELECT count(*) FROM after_hours_sessions)"
-    )
+    before = world.counts("after_hours_profiles", "after_hours_sessions")
     with monkeypatch.context() as patch:
         patch.setattr(config.database_secret, "read", lambda **_: elsewhere)
         database.shared.cache_clear()
-        answer = phone.call(endpoint.function, body=GOOD_BODIES.get(endpoint.function))
+        answer = phone.call(endpoint.function, body=VALID_BODIES.get(endpoint.function))
         assert answer.status == 503
         assert answer.body["code"] in {"ACCESS_CHECK_FAILED", "SERVICE_UNAVAILABLE"}
         assert answer.headers["retry-after"] == "5"
         warm = database.shared()
     monkeypatch.setattr(warm, "_secret", config.database_secret.read)  # the server is back where it was
-    assert (
-        world.rows("SELECT (SELECT count(*) FROM after_hours_profiles), (SELECT count(*) FROM after_hours_sessions)")
-        == before
-    )
+    assert world.counts("after_hours_profiles", "after_hours_sessions") == before
     phone.session()
     assert database.shared() is warm
 
@@ -159,7 +145,7 @@ def test_every_endpoint_takes_at_most_three_statements(
     if endpoint.function in {"get_photo", "delete_photo"}:
         world.rows("INSERT INTO after_hours_photo_uploads (user_id) VALUES ('local-entitled')")
     before = len(statements())
-    answer = phone.call(endpoint.function, body=GOOD_BODIES.get(endpoint.function))
+    answer = phone.call(endpoint.function, body=VALID_BODIES.get(endpoint.function))
     assert answer.status in {200, 201, 204}
     assert 1 <= len(statements()) - before <= 3
 

@@ -294,6 +294,7 @@ def remembered_draws(monkeypatch: pytest.MonkeyPatch) -> None:
 
 class TestAttackers:
     @pytest.mark.usefixtures("remembered_draws")
+    @pytest.mark.slow
     def test_attacker_with_1000_sessions_of_gps_noise_stays_far_off(self) -> None:
         homes = int(os.environ.get("ATTACKED_HOMES", "30"))
         rng = random.Random(20)
