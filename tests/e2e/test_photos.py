@@ -7,8 +7,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import boto3
 import psycopg2
@@ -16,7 +14,6 @@ import pytest
 from after_hours.images.pipeline import process
 from PIL import Image
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
-from urllib3 import encode_multipart_formdata
 
 from local import aws, photo
 from local.place import REPOSITORY
@@ -24,6 +21,7 @@ from local.stack import Stack
 from pictures.files import GPS_BYTES, corners, display_p3, encoded, exif, xmp
 from pictures.photograph import photograph
 from tests.support.deployed import Caller, NewMember
+from tests.support.forms import post
 from tests.support.waiting import until
 
 JPEG = encoded(photograph(2016, 1512), exif=exif(6), comment=GPS_BYTES, xmp=xmp(), icc_profile=display_p3())
@@ -44,19 +42,6 @@ def ask(member: Caller) -> dict[str, Any]:
     return upload
 
 
-def post(upload: dict[str, Any], content: bytes, **changes: str) -> int:
-    """Send the form as a phone does; the status that S3 answers."""
-    fields: dict[str, Any] = {**upload["fields"], **changes, "file": ("photo", content, "application/octet-stream")}
-    body, content_type = encode_multipart_formdata(fields)
-    request = Request(upload["url"], data=body, headers={"content-type": content_type})
-    try:
-        with urlopen(request) as answer:
-            status: int = answer.status
-            return status
-    except HTTPError as refusal:
-        return refusal.code
-
-
 def status(member: Caller) -> dict[str, Any]:
     answer: dict[str, Any] = member.call("GET", "/profile/photo").body["photo"]
     return answer
@@ -73,7 +58,7 @@ def settled(member: Caller, photo_id: str) -> dict[str, Any]:
 def sent(member: Caller, content: bytes = JPEG, **changes: str) -> dict[str, Any]:
     """Ask, send, and wait; what became of it."""
     upload = ask(member)
-    assert post(upload, content, **changes) in {200, 204}
+    assert post(upload["url"], upload["fields"], content, **changes) in {200, 204}
     return settled(member, upload["photoId"])
 
 
@@ -168,19 +153,19 @@ def test_a_banned_photo_is_rejected_however_it_was_changed_and_the_one_before_it
 
 def test_s3_itself_refuses_what_the_form_does_not_allow(member: Caller, stack: Stack) -> None:
     upload = ask(member)
-    assert post(upload, b"") == 400
-    assert post(upload, bytes(upload["maxBytes"] + 1)) == 400
-    assert post(upload, JPEG, key=f"uploads/somebody-else/{upload['photoId']}") == 403
-    assert post(upload, JPEG, **{"Content-Type": "text/html"}) == 403
+    assert post(upload["url"], upload["fields"], b"") == 400
+    assert post(upload["url"], upload["fields"], bytes(upload["maxBytes"] + 1)) == 400
+    assert post(upload["url"], upload["fields"], JPEG, key=f"uploads/somebody-else/{upload['photoId']}") == 403
+    assert post(upload["url"], upload["fields"], JPEG, **{"Content-Type": "text/html"}) == 403
     assert nothing_left(stack, member)
     assert status(member)["status"] == "pending"
 
 
 def test_the_newest_request_wins(member: Caller, stack: Stack) -> None:
     first, second = ask(member), ask(member)
-    post(second, JPEG)
+    post(second["url"], second["fields"], JPEG)
     settled(member, second["photoId"])
-    post(first, JPEG)
+    post(first["url"], first["fields"], JPEG)
     until(lambda: not keys(stack, stack.upload_bucket, member))
     assert second["photoId"] in status(member)["photoUrl"]
     until(lambda: len(keys(stack, stack.r2_bucket, member)) == 2)
@@ -207,7 +192,7 @@ def test_r2_down_then_a_dead_letter_then_redriven_and_ready(member: Caller, stac
 
     with r2_down(stack):
         upload = ask(member)
-        post(upload, JPEG)
+        post(upload["url"], upload["fields"], JPEG)
         until(dead_letters)
         assert status(member)["status"] == "processing"
         with psycopg2.connect(stack.database_url) as connection, connection.cursor() as cursor:
