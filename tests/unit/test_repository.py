@@ -1,5 +1,6 @@
 """What surrounds the code agrees with it: the lock, the commands, and what CI runs."""
 
+import ast
 import re
 import subprocess
 from pathlib import Path
@@ -44,3 +45,29 @@ def test_ci_runs_the_commands_that_people_run_with_actions_that_cannot_change() 
     used = re.findall(r"uses: (\S+)", workflow)
     assert used
     assert all(re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40}", action) for action in used)
+
+
+def syntax_of(*folders: str) -> dict[Path, ast.Module]:
+    return {path: ast.parse(path.read_text()) for folder in folders for path in Path(folder).rglob("*.py")}
+
+
+def test_what_tests_share_is_in_support_and_no_test_imports_another() -> None:
+    imported = {
+        (path, node.module)
+        for path, module in syntax_of("tests", "pictures", "benchmarks").items()
+        for node in ast.walk(module)
+        if isinstance(node, ast.ImportFrom) and node.module
+    }
+    from_tests = {(path, module) for path, module in imported if module.partition(".")[0] == "tests"}
+    assert from_tests
+    assert {(path, module) for path, module in from_tests if not module.startswith("tests.support")} == set()
+    assert {path for path, _ in from_tests if path.parts[0] != "tests"} == set()
+    assert {path for path, module in imported if module.startswith("benchmarks") and path.parts[0] == "tests"} == set()
+
+
+def test_files_and_functions_of_the_tests_are_short() -> None:
+    for path, module in syntax_of("tests", "pictures", "benchmarks").items():
+        assert len(path.read_text().splitlines()) <= 400, path
+        for node in ast.walk(module):
+            if isinstance(node, ast.FunctionDef):
+                assert (node.end_lineno or 0) - node.lineno < 50, f"{path}: {node.name}"
