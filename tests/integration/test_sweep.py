@@ -50,13 +50,22 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[schedules.Change]:
     """The calls to a scheduler that refuses a time beyond the year 3000."""
     calls: list[schedules.Change] = []
 
-    def carry_out(change: schedules.Change, **_: bool) -> None:
+    def carry_out(change: schedules.Change) -> None:
         calls.append(change)
         if (change.at or "") > "3000":
             raise SchedulerUnavailable("ValidationException")
 
-    monkeypatch.setattr(schedules, "_carry_out", carry_out)
+    monkeypatch.setattr(schedules, "carry_out", carry_out)
     return calls
+
+
+@pytest.fixture
+def asked(environment: None) -> list[str]:
+    """The operations that the client has asked of the scheduler, one for each call that it made."""
+    operations: list[str] = []
+    events = schedules._client().meta.events
+    events.register("before-call.scheduler", lambda model, **_: operations.append(model.name))
+    return operations
 
 
 @pytest.mark.usefixtures("profile")
@@ -100,6 +109,26 @@ def test_schedules_that_are_right_cost_the_sweep_no_call(
     world.leases_run_out()
     world.sweep()
     assert made == []
+
+
+def test_schedules_that_were_never_made_cost_one_call_each(world: World, asked: list[str]) -> None:
+    world.rows(MEMBERS, 3, "1 hour")
+    world.leases_run_out()
+    assert world.sweep()["schedulesRepaired"] == 3
+    assert asked == ["CreateSchedule"] * 6
+    assert len(world.schedules()) == 6
+
+
+@pytest.mark.usefixtures("profile")
+def test_schedules_that_were_made_and_not_recorded_are_moved(phone: Phone, world: World, asked: list[str]) -> None:
+    phone.start()
+    world.rows("UPDATE after_hours_sessions SET expires_at = expires_at + interval '15 minutes', scheduled_for = NULL")
+    world.leases_run_out()
+    asked.clear()
+    assert world.sweep()["schedulesRepaired"] == 1
+    assert sorted(asked) == ["CreateSchedule", "CreateSchedule", "UpdateSchedule", "UpdateSchedule"]
+    [(expiry,)] = world.rows("SELECT after_hours_schedule_time(expires_at) FROM after_hours_sessions")
+    assert f"at({expiry})" in world.schedules().values()
 
 
 def test_a_schedule_with_an_absurd_time_keeps_no_other_waiting(world: World, made: list[schedules.Change]) -> None:

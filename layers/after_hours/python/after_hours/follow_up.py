@@ -31,34 +31,33 @@ _RECORD = """
 
 def after_start(database: Database, started: Row) -> None:
     """Schedule and tell of a new session. The row has `id`, `expires_at`, `expiry`, `warning` and `events`."""
-    changes = schedules.making(str(started["id"]), Times(started["expiry"], started["warning"]))
-    _follow(database, started, started["events"], schedules.create, changes, scheduled_for=started["expires_at"])
+    changes = schedules.making(str(started["id"]), Times(started["expiry"], started["warning"]), new=True)
+    _follow(database, started, started["events"], changes, scheduled_for=started["expires_at"])
 
 
 def after_extension(database: Database, extended: Row) -> None:
     """Move the schedules of a session and tell of it. The row has `id`, `expires_at`, `expiry`, `warning`, `event`."""
-    changes = schedules.making(str(extended["id"]), Times(extended["expiry"], extended["warning"]))
-    _follow(database, extended, [extended["event"]], schedules.upsert, changes, scheduled_for=extended["expires_at"])
+    changes = schedules.making(str(extended["id"]), Times(extended["expiry"], extended["warning"]), new=False)
+    _follow(database, extended, [extended["event"]], changes, scheduled_for=extended["expires_at"])
 
 
 def after_end(database: Database, ended: Row) -> None:
     """Delete the schedules of a session and tell of its end. The row has `id`, `scheduled_for` and `event`."""
     changes = schedules.deleting(str(ended["id"])) if ended["scheduled_for"] else []
-    _follow(database, ended, [ended["event"]], schedules.upsert, changes, scheduled_for=None)
+    _follow(database, ended, [ended["event"]], changes, scheduled_for=None)
 
 
 def _follow(
     database: Database,
     session: Row,
     events: Sequence[Event],
-    carry_out: Callable[[Change], None],
     changes: Sequence[Change],
     *,
     scheduled_for: datetime | None,
 ) -> None:
     """Make all calls in parallel, and record in one statement which of them succeeded."""
     send: Callable[[], Any] = partial(domain_events.send, events)
-    calls: list[Callable[[], Any]] = [send, *(partial(carry_out, change) for change in changes)]
+    calls: list[Callable[[], Any]] = [send, *(partial(schedules.carry_out, change) for change in changes)]
     outcomes = dict(aws.in_parallel(lambda call: call(), calls, deadline=math.inf))
     sent = outcomes.pop(send, ())
     faults = [fault for fault in outcomes.values() if isinstance(fault, ServiceUnavailable)]

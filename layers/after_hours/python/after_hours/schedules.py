@@ -58,11 +58,12 @@ class Times(NamedTuple):
 
 
 class Change(NamedTuple):
-    """One call to the scheduler: a schedule to make or move or, without a time, to delete."""
+    """A schedule to make or move or, without a time, to delete. A wrong guess whether it is `new` costs a call more."""
 
     session_id: str
     kind: Kind
     at: str | None
+    new: bool = False
 
 
 # The schedules of a session are wrong unless they are for its end while it is open, and for no end when it has ended.
@@ -80,6 +81,7 @@ _CLAIM_WRONG = """
     RETURNING
         s.id::text,
         CASE WHEN s.ended_at IS NULL THEN s.expires_at END::text AS wanted_for,
+        s.scheduled_for IS NULL AS new,
         s.scheduled_for > now() AS ahead,
         after_hours_schedule_time(s.expires_at) AS expiry,
         CASE WHEN s.expires_at > now() + interval '5 minutes' THEN
@@ -107,10 +109,10 @@ def name(kind: Kind, session_id: UUID | str) -> str:
     return f"{_PREFIXES[kind]}{session_id}"
 
 
-def making(session_id: str, times: Times) -> list[Change]:
-    """Return the changes that make the schedules of a session, or move them."""
-    changes = [Change(session_id, Kind.EXPIRY, times.expiry)]
-    return [*changes, Change(session_id, Kind.WARNING, times.warning)] if times.warning else changes
+def making(session_id: str, times: Times, *, new: bool) -> list[Change]:
+    """Return the changes that make the schedules of a session, or move them if they are most likely there."""
+    changes = [Change(session_id, Kind.EXPIRY, times.expiry, new)]
+    return [*changes, Change(session_id, Kind.WARNING, times.warning, new)] if times.warning else changes
 
 
 def deleting(session_id: str) -> list[Change]:
@@ -118,14 +120,22 @@ def deleting(session_id: str) -> list[Change]:
     return [Change(session_id, kind, None) for kind in Kind]
 
 
-def create(change: Change) -> None:
-    """Carry out a change that most likely makes a new schedule. Raises `SchedulerUnavailable`."""
-    _carry_out(change, new=True)
-
-
-def upsert(change: Change) -> None:
-    """Carry out a change that most likely moves a schedule, or deletes it. Raises `SchedulerUnavailable`."""
-    _carry_out(change, new=False)
+def carry_out(change: Change) -> None:
+    """Make, move or delete a schedule, whether or not it is there. Raises `SchedulerUnavailable`."""
+    client = _client()
+    schedule = name(change.kind, change.session_id)
+    with translate_errors(SchedulerUnavailable):
+        if change.at is None:
+            with suppress(client.exceptions.ResourceNotFoundException):
+                client.delete_schedule(Name=schedule, GroupName=config.settings().schedule_group)
+            return
+        request = _request(change, schedule, change.at)
+        try:
+            client.create_schedule(**request) if change.new else client.update_schedule(**request)
+        except client.exceptions.ConflictException:
+            client.update_schedule(**request)
+        except client.exceptions.ResourceNotFoundException:
+            client.create_schedule(**request)
 
 
 def repair(database: Database, deadline: float) -> int:
@@ -134,7 +144,7 @@ def repair(database: Database, deadline: float) -> int:
     while time.monotonic() < deadline and (wrong := database.fetch_all(_CLAIM_WRONG)):
         needed = {row["id"]: _needed(row) for row in wrong}
         changes = [change for each in needed.values() for change in each]
-        outcomes = aws.in_parallel(upsert, changes, deadline=deadline)
+        outcomes = aws.in_parallel(carry_out, changes, deadline=deadline)
         faults = {change.session_id: fault for change, fault in outcomes if isinstance(fault, ServiceUnavailable)}
         tried = {change for change, _ in outcomes}
         right = [row for row in wrong if row["id"] not in faults and tried.issuperset(needed[row["id"]])]
@@ -155,25 +165,8 @@ def repair(database: Database, deadline: float) -> int:
 def _needed(row: Row) -> Sequence[Change]:
     """Return the changes that repair a session's schedules. Those whose time has passed have deleted themselves."""
     if row["wanted_for"]:
-        return making(row["id"], Times(row["expiry"], row["warning"]))
+        return making(row["id"], Times(row["expiry"], row["warning"]), new=row["new"])
     return deleting(row["id"]) if row["ahead"] else ()
-
-
-def _carry_out(change: Change, *, new: bool) -> None:
-    client = _client()
-    schedule = name(change.kind, change.session_id)
-    with translate_errors(SchedulerUnavailable):
-        if change.at is None:
-            with suppress(client.exceptions.ResourceNotFoundException):
-                client.delete_schedule(Name=schedule, GroupName=config.settings().schedule_group)
-            return
-        request = _request(change, schedule, change.at)
-        try:
-            client.create_schedule(**request) if new else client.update_schedule(**request)
-        except client.exceptions.ConflictException:
-            client.update_schedule(**request)
-        except client.exceptions.ResourceNotFoundException:
-            client.create_schedule(**request)
 
 
 def _request(change: Change, schedule: str, at: str) -> "CreateScheduleInputTypeDef":

@@ -350,5 +350,6 @@ def _reschedule(database: Database, session_id: UUID, kind: Kind) -> Literal["re
     live = database.find_one(_LIVE_BY_ID, {"id": session_id})
     if live is None or live[kind] is None:
         return "ignored"
-    schedules.create(Change(str(session_id), kind, live[kind]))  # the schedule that fired has deleted itself
+    # The schedule that fired has deleted itself.
+    schedules.carry_out(Change(str(session_id), kind, live[kind], new=True))
     return "rescheduled"
