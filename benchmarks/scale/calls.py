@@ -130,5 +130,5 @@ def _settings() -> None:
     keys = config.AppSecret.model_validate({"jwtSecret": "j" * 32, "locationKey": "l" * 32, "r2": r2})
     config.app_secret.read = lambda **_: keys  # type: ignore[method-assign]
     domain_events.send = lambda events: [event["id"] for event in events]
-    schedules._carry_out = lambda *_, **__: None  # noqa: SLF001
+    schedules.carry_out = lambda *_: None
     deletions.carry_out = lambda *_: None

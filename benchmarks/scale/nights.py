@@ -45,11 +45,13 @@ def measure(database: postgres.Database, connection: Connection, numbers: tuple[
             with connection, connection.cursor() as cursor:
                 cursor.execute(prepare)
             population.analyze(connection)
-            yield {"night": night, "number": number, **_sweeps(database, moved=number > _SLEEPS_UP_TO)}
+            clock = "moved" if number > _SLEEPS_UP_TO else "real"
+            schedules = "missing" if night == "schedules missing" else "there"
+            yield {"night": night, "number": number, **_sweeps(database, clock, schedules)}
 
 
-def _sweeps(database: postgres.Database, *, moved: bool) -> dict[str, Any]:
-    arguments = [json.dumps(database.secret), "moved" if moved else "real"]
+def _sweeps(database: postgres.Database, clock: str, schedules: str) -> dict[str, Any]:
+    arguments = [json.dumps(database.secret), clock, schedules]
     ran = subprocess.run(
         [sys.executable, "-m", "benchmarks.scale.sweeps", *arguments],
         env=os.environ | {"PYTHONPATH": "layers/after_hours/python:."},

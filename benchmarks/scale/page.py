@@ -22,15 +22,12 @@ What a bad night takes, and what members pay beside many ended sessions. `make b
 
 So many things are due at once, and the real `sweep` runs minute after minute until nothing is left, in a process of
 512 MB, with the bus and the scheduler at 20 ms a call. Above 10,000 a call moves the clock on instead of sleeping. As
-many sessions are live as things are due.
-
-One thing is flattered here: making a schedule that is missing takes two calls (an update that finds none, then a
-create), and the stub counts one. With two, 100,000 missing schedules took 108 sweeps, the longest 11.9 s, at 73 MB.
+many sessions are live as things are due. The last sweep of a night is the one that finds nothing more to do.
 
 ![Seconds of the longest sweep](scale.svg)
 
-| night | due | sweeps | ended or done by the first | longest sweep, s | peak memory, MB | events published | twice |
-|---|---|---|---|---|---|---|---|
+| night | due | sweeps | done by the first | longest, s | peak memory, MB | calls outside | events published | twice |
+|---|---|---|---|---|---|---|---|---|
 """
 
 _CALLS = """
@@ -49,9 +46,14 @@ def sentence(night: dict[str, Any]) -> str:
         return f"{night['night']}, {night['number']:,}: died ({night['died']})"
     longest = max(sweep["seconds"] for sweep in night["sweeps"])
     return (
-        f"{night['night']}, {night['number']:,}: {len(night['sweeps'])} sweeps, the longest {longest:.1f} s,"
+        f"{night['night']}, {night['number']:,}: {_number_of_sweeps(night)} sweeps, the longest {longest:.1f} s,"
         f" {night['peakMb']} MB"
     )
+
+
+def _number_of_sweeps(night: dict[str, Any]) -> str:
+    left = ", ".join(f"{number:,} {what}" for what, number in night["left"].items())
+    return f"{len(night['sweeps'])}" + (f" (given up with {left} left)" if left else "")
 
 
 def text(results: dict[str, Any]) -> str:
@@ -69,13 +71,14 @@ def text(results: dict[str, Any]) -> str:
 
 def _row(night: dict[str, Any]) -> str:
     if "died" in night:
-        return f"| {night['night']} | {night['number']:,} | died | | | | | |"
+        return f"| {night['night']} | {night['number']:,} | died | | | | | | |"
     first = {what: n for what, n in night["sweeps"][0]["outcome"].items() if isinstance(n, int)}
     longest = max(sweep["seconds"] for sweep in night["sweeps"])
     done = ", ".join(f"{what} {number:,}" for what, number in first.items()) or "nothing"
+    calls = sum(sweep["busCalls"] + sweep["schedulerCalls"] for sweep in night["sweeps"])
     return (
-        f"| {night['night']} | {night['number']:,} | {len(night['sweeps'])} | {done} | {longest} | {night['peakMb']} |"
-        f" {night['published']:,} | {night['published'] - night['once']} |"
+        f"| {night['night']} | {night['number']:,} | {_number_of_sweeps(night)} | {done} | {longest} |"
+        f" {night['peakMb']} | {calls:,} | {night['published']:,} | {night['published'] - night['once']} |"
     )
 
 

@@ -1,6 +1,7 @@
-"""Sweeps of one database until nothing is left, in a process as small as the function. Arguments: database, clock.
+"""Sweeps of one database until nothing is left, in a process as small as the function.
 
-Bus and scheduler take 20 ms a call. With the clock `moved` a call moves the clock on instead of sleeping, so that a
+Arguments: the database; the clock; whether the schedules are `there` or `missing`. A call to the bus or the scheduler
+takes 20 ms. With the clock `moved` a call moves the clock on instead of sleeping, so that a
 night of hours is measured in minutes; calls run eight at a time, so each moves it by an eighth.
 """
 
@@ -17,12 +18,14 @@ from threading import Lock
 from typing import Any
 
 import psycopg2
-from after_hours import config, domain_events, schedules
+from after_hours import backlog, config, database
+
+from benchmarks.scale import far_side
 
 MEMORY_BYTES = 512 * 1024 * 1024
 CALL_SECONDS = 0.020
 CALLS_AT_A_TIME = 8
-MOST_SWEEPS = 60
+MOST_SWEEPS = 100  # twice what the longest night measured, 200,000 calls to the scheduler, takes
 
 # As if the minute to the next sweep had passed.
 _A_MINUTE_LATER = """
@@ -39,33 +42,38 @@ class Context:
 
 
 def main() -> None:
-    secret, clock = json.loads(sys.argv[1]), sys.argv[2]
+    secret, clock, schedules = json.loads(sys.argv[1]), *sys.argv[2:]
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     os.environ |= dict.fromkeys(map(str.upper, config.Settings.model_fields), "benchmark")
     config.database_secret.read = lambda **_: config.DatabaseSecret.model_validate(secret)  # type: ignore[method-assign]
     take_a_moment = _moved_clock() if clock == "moved" else lambda: time.sleep(CALL_SECONDS)
-    published: list[str] = []
-    _stub(take_a_moment, published)
+    scheduler = far_side.Scheduler(take_a_moment, are_there=schedules == "there")
+    bus = far_side.Bus(take_a_moment)
+    far_side.install(scheduler, bus)
     connection = psycopg2.connect(
         **{name: value for name, value in secret.items() if name != "username"}, user=secret["username"]
     )
     connection.autocommit = True
     sweeps: list[dict[str, Any]] = []
     handler = runpy.run_path(str(Path(__file__).parents[2] / "functions" / "sweep" / "handler.py"))["handler"]
-    while len(sweeps) < MOST_SWEEPS:
-        began, before = time.monotonic(), len(published)
-        outcome = handler({}, Context())
+    left: dict[str, int] = {}
+    for _ in range(MOST_SWEEPS):
+        began, before = time.monotonic(), (len(bus.published), bus.calls, scheduler.calls)
+        outcome = {what: number for what, number in handler({}, Context()).items() if number}
         sweeps.append(
             {
                 "seconds": round(time.monotonic() - began, 2),
-                "published": len(published) - before,
-                "outcome": {what: number for what, number in outcome.items() if number},
+                "published": len(bus.published) - before[0],
+                "busCalls": bus.calls - before[1],
+                "schedulerCalls": scheduler.calls - before[2],
+                "outcome": outcome,
             }
         )
         with connection.cursor() as cursor:
             cursor.execute(_A_MINUTE_LATER)
-        print(json.dumps(sweeps[-1]), file=sys.stderr, flush=True)
-        if not sweeps[-1]["outcome"]:
+        left = backlog.report(database.shared())
+        print(f"sweep {len(sweeps)}: {sweeps[-1]['seconds']} s, left {left}", file=sys.stderr, flush=True)
+        if not outcome:
             break
     # Not getrusage's maximum, which begins with that of the process that started this one.
     [peak_kb] = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
@@ -74,8 +82,9 @@ def main() -> None:
             {
                 "sweeps": sweeps,
                 "peakMb": round(int(peak_kb) / 1024),
-                "published": len(published),
-                "once": len(set(published)),
+                "published": len(bus.published),
+                "once": len(set(bus.published)),
+                "left": left,
             }
         )
     )
@@ -90,17 +99,6 @@ def _moved_clock() -> Callable[[], None]:
             moved[0] += CALL_SECONDS / CALLS_AT_A_TIME
 
     return call
-
-
-def _stub(take_a_moment: Callable[[], None], published: list[str]) -> None:
-    class Bus:
-        def put_events(self, *, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803 (AWS's word)
-            take_a_moment()
-            published.extend(json.loads(entry["Detail"])["eventId"] for entry in Entries)
-            return {"Entries": [{"EventId": "1"}] * len(Entries)}
-
-    domain_events._client = Bus  # type: ignore[assignment]  # noqa: SLF001
-    schedules._carry_out = lambda *_, **__: take_a_moment()  # noqa: SLF001
 
 
 if __name__ == "__main__":
