@@ -21,6 +21,7 @@ INDEXES = {
         after_hours_sessions (schedule_due_at)
         WHERE scheduled_for IS DISTINCT FROM CASE WHEN ended_at IS NULL THEN expires_at END
     """,
+    "after_hours_sessions_refused": "after_hours_sessions (schedule_attempts) WHERE schedule_attempts > 0",
     "after_hours_sessions_placed": """
         after_hours_sessions (id)
         WHERE num_nonnulls(latitude, longitude) > 0
