@@ -4,6 +4,7 @@ python -m benchmarks.scale [--most 100000] [--sessions 1000000] [--publish]
 """
 
 import argparse
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,9 +29,10 @@ def main() -> None:
     began = time.monotonic()
 
     def tell(what: str) -> None:
+        results["loads"].append(round(os.getloadavg()[0], 1))
         print(f"[{time.monotonic() - began:4.0f} s] {what}", flush=True)
 
-    results: dict[str, Any] = {"nights": [], "calls": {}}
+    results: dict[str, Any] = {"cores": os.cpu_count(), "loads": [], "nights": [], "calls": {}}
     with _database() as database:
         connection = database.connect()
         numbers = tuple(number for number in nights.NUMBERS if number <= options.most)
@@ -40,12 +42,13 @@ def main() -> None:
             tell(f"{done} of {total} nights: {page.sentence(night)}")
         with connection, connection.cursor() as cursor:
             cursor.execute(f"{nights.EMPTY}; {population.MATCHES}")
-        for first, sessions in ((100, FEW), (200, options.sessions)):
+        for first, sessions in ((100, FEW), (300, options.sessions)):
             tell(f"filling the tables with {sessions:,} ended sessions…")
             _fill(connection, sessions)
-            results["calls"][str(sessions)] = {
-                name: asdict(cost) for name, cost in calls.measure(database, connection, first).items()
-            }
+            costs = results["calls"][str(sessions)] = {}
+            for done, (name, cost) in enumerate(calls.measure(database, first), 1):
+                costs[name] = asdict(cost)
+                tell(f"{done} of {calls.number_of_calls()} calls beside {sessions:,}: {page.cost(name, cost)}")
         connection.close()
     text = page.text(results)
     print(text)

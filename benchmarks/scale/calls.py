@@ -1,134 +1,177 @@
-"""What a member's call and a duty with nothing to do cost, beside few and beside many ended sessions."""
+"""What an endpoint's handler costs, and a duty of the sweep with something to do, beside few or many ended sessions.
 
+Everything but AWS is real: the event, the token, the access check, the statements. AWS answers at once.
+"""
+
+import json
 import os
+import runpy
 import statistics
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field
 from functools import partial
-from uuid import uuid4
+from http import HTTPStatus
+from itertools import count
+from pathlib import Path
+from typing import Any
 
-from after_hours import (
-    backlog,
-    config,
-    deletions,
-    domain_events,
-    leaving,
-    photos,
-    preferences,
-    profiles,
-    retention,
-    safety_net,
-    schedules,
-    sessions,
-    uploads,
-)
+import psycopg2.extras
+from after_hours import aws, backlog, config, database, storage
 from after_hours.database import Database
+from after_hours.observability import logger
 from after_hours.storage import Store
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
-from local import postgres
-from local.members import Member, remove
+from benchmarks.scale import duties, far_side
+from infra.endpoints import ENDPOINTS
+from local import members, plans, postgres
+from local.samples import samples
+from tests.handlers import REPOSITORY, Context, load
+from tests.statements import STATEMENTS
 
-ROUNDS = 15
-GROWING = (
+ROUNDS = 40
+DUE_AT_ONCE = 3
+GROWING = {
     "after_hours_sessions", "after_hours_profiles", "after_hours_preferences", "after_hours_photo_uploads",
     "device_fingerprints", "after_hours_matches", "users", "profiles", "user_subscriptions",
+}  # fmt: skip
+
+# In this order each call of a member finds what it needs.
+_LIFE = (
+    "get_profile", "update_profile", "get_preferences", "update_preferences",
+    "get_photo", "request_photo_upload", "delete_photo",
+    "start_session", "get_session", "extend_session", "end_session",
+    "delete_profile", "create_profile", "create_preferences",
 )  # fmt: skip
-_SCANS = "SELECT coalesce(sum(seq_scan), 0)::int FROM pg_stat_user_tables WHERE relname = ANY(%s)"
-START = sessions.StartSession.model_validate({"duration": 30, "latitude": 52.52, "longitude": 13.40})
-EXTEND = sessions.ExtendSession.model_validate({"additionalMinutes": 15})
+_JWT_SECRET = "j" * 32
+_DELETE_ACCOUNT = "DELETE FROM users WHERE id = %(user_id)s"
+_NAMES = {text: name for name, text in STATEMENTS.items()} | {_DELETE_ACCOUNT: "the main app's DELETE FROM users"}
 
 
 @dataclass(frozen=True)
 class Cost:
-    """The median of some rounds, and how many tables that grow were read from one end to the other meanwhile."""
+    """Some rounds, and from one more, before them, how each statement read each table."""
 
-    milliseconds: float
-    sequential_scans: int
-
-
-def _soon() -> float:
-    return time.monotonic() + 60
+    milliseconds: float  # the median
+    fastest_milliseconds: float
+    plans: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    sequential_scans: list[str] = field(default_factory=list)  # of tables that grow
 
 
-MEMBER_CALLS: dict[str, Callable[[Database, str], object]] = {
-    "GET /profile": profiles.read,
-    "PATCH /profile": lambda database, who: profiles.update(
-        database, who, profiles.UpdateProfile.model_validate({"description": "x"})
-    ),
-    "GET /preferences": preferences.read,
-    "PATCH /preferences": lambda database, who: preferences.update(
-        database, who, preferences.UpdatePreferences.model_validate({"minAge": 20})
-    ),
-    "GET /profile/photo": photos.read,
-    "POST /profile/photo": uploads.request,
-    "DELETE /profile/photo": photos.delete,
-    "POST /session/start": lambda database, who: sessions.start(database, who, START),
-    "GET /session": sessions.current,
-    "POST /session/extend": lambda database, who: sessions.extend(database, who, EXTEND),
-    "POST /session/end": sessions.end,
-    "DELETE /profile": leaving.leave,
-    "POST /profile": lambda database, who: profiles.create(database, who, profiles.CreateProfile()),
-    "POST /preferences": lambda database, who: preferences.create(database, who, preferences.CreatePreferences()),
-}
-DUTIES: dict[str, Callable[[Database], object]] = {
-    "expired": lambda database: safety_net.expire_overdue(database, _soon()),
-    "lapsed": lambda database: safety_net.end_lapsed(database, _soon()),
-    "warned": lambda database: safety_net.warn_due(database, _soon()),
-    "placesErased": lambda database: safety_net.erase_places(database, _soon()),
-    "eventsPublished": lambda database: domain_events.publish_due(database, _soon()),
-    "schedulesRepaired": lambda database: schedules.repair(database, _soon()),
-    "uploadsFailed": lambda database: uploads.fail_stuck(database, _soon()),
-    "photosDeleted": lambda database: deletions.carry_out_due(database, _soon(), store=Store.R2),
-    "uploadsForgotten": lambda database: retention.forget_uploads(database, _soon()),
-    "departedForgotten": lambda database: retention.forget_departed(database, _soon()),
-    "sessionsForgotten": lambda database: retention.forget_sessions(database, _soon()),
-    "backlog": backlog.report,
-}
+class Call:
+    """Something to measure: `prepare` is called before each time, and not measured."""
 
+    def __init__(self, name: str, make: Callable[[], object], prepare: Callable[[], None] = lambda: None) -> None:
+        self.name, self.make, self.prepare = name, make, prepare
 
-def measure(server: postgres.Database, connection: Connection, first: int) -> dict[str, Cost]:
-    """Return what each call costs, made by members from the number `first` on; nothing outside takes any time."""
-    _settings()
-    database = Database(lambda **_: config.DatabaseSecret.model_validate(server.secret))
-    costs = {
-        name: _cost(connection, [partial(call, database, f"member-{n}") for n in range(first, first + ROUNDS)])
-        for name, call in MEMBER_CALLS.items()
-    }
-    gone = [Member(f"member-{n}", "A", 30, "Female", "Straight") for n in range(first + 50, first + 50 + ROUNDS)]
-    costs["the main app deletes an account"] = _cost(
-        connection, [partial(remove, connection, member) for member in gone]
-    )
-    costs |= {f"duty {name}": _cost(connection, [partial(duty, database)] * ROUNDS) for name, duty in DUTIES.items()}
-    database.close()
-    return costs
-
-
-def _cost(connection: Connection, calls: list[Callable[[], object]]) -> Cost:
-    before, spent = _scans(connection), []
-    for call in calls:
+    def milliseconds(self) -> float:
+        self.prepare()
         began = time.perf_counter()
-        call()
-        spent.append((time.perf_counter() - began) * 1000)
-    return Cost(round(statistics.median(spent), 2), _scans(connection) - before)
+        self.make()
+        return (time.perf_counter() - began) * 1000
 
 
-def _scans(connection: Connection) -> int:
-    time.sleep(1.1)  # a backend tells its counts once a second at most
-    with connection, connection.cursor() as cursor:
-        cursor.execute(_SCANS, (list(GROWING),))
-        [(scans,)] = cursor.fetchall()
-    return int(scans)
+def measure(server: postgres.Database, first: int) -> Iterator[tuple[str, Cost]]:
+    """Yield the cost of each call; members from the number `first` on make them, two hundred at most."""
+    _deploy(server)
+    connection = server.connect()
+    connection.autocommit = True
+    psycopg2.extras.register_uuid(conn_or_curs=connection)  # type: ignore[no-untyped-call]
+    for call in [*_endpoints(first), _account_deletion(first + 50), *_duties(connection, first + 100)]:
+        call.prepare()
+        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+            logger.registered_handler.stream = nowhere  # type: ignore[attr-defined]
+            with _explaining(connection) as sent:
+                call.make()
+            spent = [call.milliseconds() for _ in range(ROUNDS)]
+        scans = {table for execution in sent.values() for table in execution.sequential_scans()}
+        read = {name: execution.reads() for name, execution in sent.items()}
+        yield call.name, Cost(round(statistics.median(spent), 2), round(min(spent), 2), read, sorted(scans & GROWING))
+    connection.close()
 
 
-def _settings() -> None:
+def number_of_calls() -> int:
+    return len(ENDPOINTS) + 1 + len(duties.OF_LIVE_SESSIONS) + len(duties.OF_OTHER_THINGS) + 1
+
+
+def _endpoints(first: int) -> Iterator[Call]:
+    for endpoint in sorted(ENDPOINTS, key=lambda endpoint: _LIFE.index(endpoint.function)):
+        requests = _requests(endpoint.function, first)
+        yield Call(f"{endpoint.method} {endpoint.path}", partial(_answer, endpoint.function, requests))
+
+
+def _requests(function: str, first: int) -> Iterator[dict[str, Any]]:
+    """Yield the sample request of one member after the other."""
+    for number in count(first):
+        yield samples()[function]["valid"].event(members.token(f"member-{number}", _JWT_SECRET))
+
+
+def _answer(function: str, requests: Iterator[dict[str, Any]]) -> None:
+    answer = load(function)(next(requests), Context(function))
+    if answer["statusCode"] >= HTTPStatus.BAD_REQUEST:
+        raise RuntimeError(f"{function}: {answer}")
+
+
+def _account_deletion(first: int) -> Call:
+    numbers = count(first)
+
+    def delete() -> None:
+        database.shared().execute(_DELETE_ACCOUNT, {"user_id": f"member-{next(numbers)}"})
+
+    return Call("the main app deletes an account", delete)
+
+
+def _duties(connection: Connection, first: int) -> Iterator[Call]:
+    sweep = runpy.run_path(str(REPOSITORY / "functions" / "sweep" / "handler.py"))
+    for position, duty in enumerate(sweep["DUTIES"]):
+        numbers = range(first + position * DUE_AT_ONCE, first + (position + 1) * DUE_AT_ONCE)
+        due = {"members": [f"member-{number}" for number in numbers]}
+        prepare = partial(_run, connection, duties.statements(duty.name), due)
+        yield Call(f"duty {duty.name}", partial(_do, duty), prepare)
+    yield Call("what is left", lambda: backlog.report(database.shared()))
+
+
+def _do(duty: Any) -> None:  # noqa: ANN401 (the handler's Duty)
+    if not duty.do(database.shared(), time.monotonic() + 60):
+        raise RuntimeError(f"{duty.name} found nothing to do")
+
+
+@contextmanager
+def _explaining(connection: Connection) -> Iterator[dict[str, plans.Execution]]:
+    """Explain each statement that is sent meanwhile, on a connection of its own, just before it is sent."""
+    sent: dict[str, plans.Execution] = {}
+    run = Database._run  # noqa: SLF001
+
+    def explaining(self: Database, statement: str, parameters: Any, read: Any) -> Any:  # noqa: ANN401
+        if (name := _NAMES[statement]) not in sent:
+            sent[name] = plans.execution(connection, statement, parameters)
+        return run(self, statement, parameters, read)
+
+    Database._run = explaining  # type: ignore[method-assign]  # noqa: SLF001
+    try:
+        yield sent
+    finally:
+        Database._run = run  # type: ignore[method-assign]  # noqa: SLF001
+
+
+def _run(connection: Connection, statements: tuple[str, ...], parameters: dict[str, Any]) -> None:
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement, parameters)
+
+
+def _deploy(server: postgres.Database) -> None:
+    """Be a function of the deployed system, whose AWS answers at once."""
     os.environ |= dict.fromkeys(map(str.upper, config.Settings.model_fields), "benchmark")
     os.environ |= {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1"}
     os.environ |= {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
-    r2 = {"endpointUrl": "http://r2.example", "bucket": "b", "accessKeyId": "a", "secretAccessKey": str(uuid4())}
-    keys = config.AppSecret.model_validate({"jwtSecret": "j" * 32, "locationKey": "l" * 32, "r2": r2})
-    config.app_secret.read = lambda **_: keys  # type: ignore[method-assign]
-    domain_events.send = lambda events: [event["id"] for event in events]
-    schedules.carry_out = lambda *_: None
-    deletions.carry_out = lambda *_: None
+    os.environ |= {"DATABASE_SECRET_ARN": "database", "APP_SECRET_ARN": "app"}
+    r2 = {"endpointUrl": "http://r2.example", "bucket": "b", "accessKeyId": "a", "secretAccessKey": "b"}
+    app = {"jwtSecret": _JWT_SECRET, "locationKey": "l" * 32, "r2": r2}
+    secrets = {"database": json.dumps(server.secret), "app": json.dumps(app)}
+    aws.secret = lambda arn, **_: secrets[arn]
+    far_side.install(far_side.Scheduler(lambda: None, are_there=True), far_side.Bus(lambda: None))
+    for store in Store:
+        storage.bucket(store).client.delete_object = lambda **_: None  # type: ignore[method-assign,assignment]

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from tempfile import TemporaryFile
 from typing import Any
 
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
@@ -52,14 +53,22 @@ def measure(database: postgres.Database, connection: Connection, numbers: tuple[
 
 def _sweeps(database: postgres.Database, clock: str, schedules: str) -> dict[str, Any]:
     arguments = [json.dumps(database.secret), clock, schedules]
-    ran = subprocess.run(
-        [sys.executable, "-m", "benchmarks.scale.sweeps", *arguments],
-        env=os.environ | {"PYTHONPATH": "layers/after_hours/python:."},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if ran.returncode:
-        return {"died": ran.stderr.splitlines()[-1] if ran.stderr else ran.returncode}
-    result: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    last = ""
+    with (
+        TemporaryFile(mode="w+") as output,
+        subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.scale.sweeps", *arguments],
+            env=os.environ | {"PYTHONPATH": "layers/after_hours/python:."},
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        for line in process.stderr or ():
+            last = line.strip()
+            print(f"         {last}", flush=True)
+        if process.wait():
+            return {"died": last or process.returncode}
+        output.seek(0)
+        result: dict[str, Any] = json.loads(output.readlines()[-1])
     return result
