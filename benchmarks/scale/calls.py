@@ -27,9 +27,10 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 from benchmarks.scale import duties, far_side
 from infra.endpoints import ENDPOINTS
 from local import members, plans, postgres
+from local.place import REPOSITORY
 from local.samples import samples
-from tests.handlers import REPOSITORY, Context, load
-from tests.statements import STATEMENTS
+from tests.support.handlers import Context, load
+from tests.support.statements import STATEMENTS
 
 ROUNDS = 40
 DUE_AT_ONCE = 3

@@ -4,7 +4,7 @@ import runpy
 
 from benchmarks.scale import calls, duties
 from infra.endpoints import ENDPOINTS
-from tests.handlers import REPOSITORY
+from local.place import REPOSITORY
 
 
 def test_every_endpoint_is_measured() -> None:
