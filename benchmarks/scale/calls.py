@@ -5,8 +5,8 @@ Everything but AWS is real: the event, the token, the access check, the statemen
 
 import json
 import os
-import runpy
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -25,12 +25,10 @@ from after_hours.storage import Store
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
 from benchmarks.scale import duties, far_side
+from benchmarks.scale.functions import Context, load
 from infra.endpoints import ENDPOINTS
 from local import members, plans, postgres
-from local.place import REPOSITORY
 from local.samples import samples
-from tests.support.handlers import Context, load
-from tests.support.statements import STATEMENTS
 
 ROUNDS = 40
 DUE_AT_ONCE = 3
@@ -48,7 +46,6 @@ _LIFE = (
 )  # fmt: skip
 _JWT_SECRET = "j" * 32
 _DELETE_ACCOUNT = "DELETE FROM users WHERE id = %(user_id)s"
-_NAMES = {text: name for name, text in STATEMENTS.items()} | {_DELETE_ACCOUNT: "the main app's DELETE FROM users"}
 
 
 @dataclass(frozen=True)
@@ -99,8 +96,9 @@ def number_of_calls() -> int:
 
 def _endpoints(first: int) -> Iterator[Call]:
     for endpoint in sorted(ENDPOINTS, key=lambda endpoint: _LIFE.index(endpoint.function)):
+        handler = partial(load(endpoint.function)["handler"], context=Context(endpoint.function))
         requests = _requests(endpoint.function, first)
-        yield Call(f"{endpoint.method} {endpoint.path}", partial(_answer, endpoint.function, requests))
+        yield Call(f"{endpoint.method} {endpoint.path}", partial(_answer, handler, requests))
 
 
 def _requests(function: str, first: int) -> Iterator[dict[str, Any]]:
@@ -109,10 +107,10 @@ def _requests(function: str, first: int) -> Iterator[dict[str, Any]]:
         yield samples()[function]["valid"].event(members.token(f"member-{number}", _JWT_SECRET))
 
 
-def _answer(function: str, requests: Iterator[dict[str, Any]]) -> None:
-    answer = load(function)(next(requests), Context(function))
+def _answer(handler: Callable[[dict[str, Any]], dict[str, Any]], requests: Iterator[dict[str, Any]]) -> None:
+    answer = handler(next(requests))
     if answer["statusCode"] >= HTTPStatus.BAD_REQUEST:
-        raise RuntimeError(f"{function}: {answer}")
+        raise RuntimeError(answer["body"])
 
 
 def _account_deletion(first: int) -> Call:
@@ -125,8 +123,7 @@ def _account_deletion(first: int) -> Call:
 
 
 def _duties(connection: Connection, first: int) -> Iterator[Call]:
-    sweep = runpy.run_path(str(REPOSITORY / "functions" / "sweep" / "handler.py"))
-    for position, duty in enumerate(sweep["DUTIES"]):
+    for position, duty in enumerate(load("sweep")["DUTIES"]):
         numbers = range(first + position * DUE_AT_ONCE, first + (position + 1) * DUE_AT_ONCE)
         due = {"members": [f"member-{number}" for number in numbers]}
         prepare = partial(_run, connection, duties.statements(duty.name), due)
@@ -146,7 +143,7 @@ def _explaining(connection: Connection) -> Iterator[dict[str, plans.Execution]]:
     run = Database._run  # noqa: SLF001
 
     def explaining(self: Database, statement: str, parameters: Any, read: Any) -> Any:  # noqa: ANN401
-        if (name := _NAMES[statement]) not in sent:
+        if (name := _name(statement)) not in sent:
             sent[name] = plans.execution(connection, statement, parameters)
         return run(self, statement, parameters, read)
 
@@ -155,6 +152,18 @@ def _explaining(connection: Connection) -> Iterator[dict[str, plans.Execution]]:
         yield sent
     finally:
         Database._run = run  # type: ignore[method-assign]  # noqa: SLF001
+
+
+def _name(statement: str) -> str:
+    """Return the module and the constant of a statement of the package."""
+    names = (
+        f"{module.removeprefix('after_hours.')}.{name}"
+        for module in sys.modules
+        if module.startswith("after_hours.")
+        for name, value in vars(sys.modules[module]).items()
+        if value is statement
+    )
+    return next(names, "the main app's DELETE FROM users")
 
 
 def _run(connection: Connection, statements: tuple[str, ...], parameters: dict[str, Any]) -> None:

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import resource
-import runpy
 import sys
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ import psycopg2
 from after_hours import backlog, config, database
 
 from benchmarks.scale import far_side
+from benchmarks.scale.functions import Context, load
 
 MEMORY_BYTES = 512 * 1024 * 1024
 CALL_SECONDS = 0.020
@@ -33,12 +33,6 @@ _A_MINUTE_LATER = """
     UPDATE after_hours_sessions SET schedule_due_at = schedule_due_at - interval '1 minute'
     WHERE scheduled_for IS DISTINCT FROM CASE WHEN ended_at IS NULL THEN expires_at END
 """
-
-
-class Context:
-    function_name = "sweep"
-    memory_limit_in_mb = 512
-    invoked_function_arn = aws_request_id = "benchmark"
 
 
 def main() -> None:
@@ -55,11 +49,11 @@ def main() -> None:
     )
     connection.autocommit = True
     sweeps: list[dict[str, Any]] = []
-    handler = runpy.run_path(str(Path(__file__).parents[2] / "functions" / "sweep" / "handler.py"))["handler"]
+    handler = load("sweep")["handler"]
     left: dict[str, int] = {}
     for _ in range(MOST_SWEEPS):
         began, before = time.monotonic(), (len(bus.published), bus.calls, scheduler.calls)
-        outcome = {what: number for what, number in handler({}, Context()).items() if number}
+        outcome = {what: number for what, number in handler({}, Context("sweep")).items() if number}
         sweeps.append(
             {
                 "seconds": round(time.monotonic() - began, 2),
