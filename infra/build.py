@@ -11,17 +11,21 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
+
+from infra import root_certificates
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILDS = ROOT / ".build"
 
 LAYER_MOUNT = "/opt"
 FUNCTION_MOUNT = "/var/task"
+
+ROOT_CERTIFICATES = "after_hours/root-certificates"  # below `python/` of the layer; after_hours.database reads it
 
 _PYTHON_VERSION = (3, 13)
 _BUILDS_KEPT = 3
@@ -63,6 +67,7 @@ class Build:
 def layer(name: str, target: Platform) -> Build:
     """Build `layers/<name>`: its `python/` folder together with its requirements, as Lambda expects a layer to be."""
     source = ROOT / "layers" / name
+    roots = root_certificates.files() if name == "after_hours" else {}
     return _build(
         f"layer-{name}",
         sources={"python": source / "python"},
@@ -70,6 +75,7 @@ def layer(name: str, target: Platform) -> Build:
         installed_in="python",
         mount=LAYER_MOUNT,
         target=target,
+        files={f"python/{ROOT_CERTIFICATES}/{file}": content for file, content in roots.items()},
     )
 
 
@@ -87,9 +93,17 @@ def function(name: str, target: Platform, *, folders: Iterable[str] = ()) -> Bui
 
 
 def _build(
-    name: str, *, sources: dict[str, Path], requirements: Path, installed_in: str, mount: str, target: Platform
+    name: str,
+    *,
+    sources: dict[str, Path],
+    requirements: Path,
+    installed_in: str,
+    mount: str,
+    target: Platform,
+    files: Mapping[str, bytes] | None = None,
 ) -> Build:
-    """Assemble our `sources` (destination → folder) and third-party `requirements`, where there are any."""
+    """Assemble our `sources` (destination → folder), `files` (destination → content) and third-party `requirements`."""
+    files = files or {}
     packages = _packages(name, requirements, f"{mount}/{installed_in}", target) if requirements.exists() else None
 
     def assemble(folder: Path) -> None:
@@ -98,12 +112,16 @@ def _build(
                 copy = folder / destination / file
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source / file, copy)
+        for destination, content in files.items():
+            (folder / destination).parent.mkdir(parents=True, exist_ok=True)
+            (folder / destination).write_bytes(content)
         _compile(folder, mount)
         _make_readable(folder)
         if packages:  # links, not copies: nothing writes to a finished build
             shutil.copytree(packages.folder, folder / installed_in, copy_function=os.link, dirs_exist_ok=True)
 
     parts = [packages.digest.encode()] if packages else []
+    parts += [part for destination, content in files.items() for part in (destination.encode(), content)]
     for destination, source in sources.items():
         for file in _files(source):
             parts += [f"{destination}/{file.as_posix()}".encode(), (source / file).read_bytes()]

@@ -7,6 +7,15 @@ from dataclasses import dataclass
 from enum import Enum
 
 PREFIX = "/api/after-hours"
+DATABASE = "DATABASE_SECRET_ARN"  # the variable that tells every function where the database's secret is
+
+
+class Secret(Enum):
+    """A secret of ours, by the variable that tells a function where it is. Every endpoint reads the JWT key."""
+
+    JWT = "JWT_SECRET_ARN"
+    LOCATION = "LOCATION_SECRET_ARN"
+    R2 = "R2_SECRET_ARN"
 
 
 class Right(Enum):
@@ -27,25 +36,33 @@ class Endpoint:
     path: str
     function: str
     may: tuple[Right, ...] = ()
+    reads: tuple[Secret, ...] = ()
 
 
 ENDPOINTS = (
     Endpoint("POST", "/profile", "create_profile"),
-    Endpoint("GET", "/profile", "get_profile"),
-    Endpoint("PATCH", "/profile", "update_profile"),
+    Endpoint("GET", "/profile", "get_profile", reads=(Secret.R2,)),
+    Endpoint("PATCH", "/profile", "update_profile", reads=(Secret.R2,)),
     Endpoint(
         "DELETE",
         "/profile",
         "delete_profile",
         may=(Right.DELETE_SCHEDULES, Right.PUBLISH, Right.DELETE_UPLOADS),
+        reads=(Secret.R2,),
     ),
     Endpoint("POST", "/profile/photo", "request_photo_upload", may=(Right.SIGN_UPLOADS,)),
-    Endpoint("GET", "/profile/photo", "get_photo"),
-    Endpoint("DELETE", "/profile/photo", "delete_photo", may=(Right.DELETE_UPLOADS,)),
+    Endpoint("GET", "/profile/photo", "get_photo", reads=(Secret.R2,)),
+    Endpoint("DELETE", "/profile/photo", "delete_photo", may=(Right.DELETE_UPLOADS,), reads=(Secret.R2,)),
     Endpoint("POST", "/preferences", "create_preferences"),
     Endpoint("GET", "/preferences", "get_preferences"),
     Endpoint("PATCH", "/preferences", "update_preferences"),
-    Endpoint("POST", "/session/start", "start_session", may=(Right.MOVE_SCHEDULES, Right.PUBLISH)),
+    Endpoint(
+        "POST",
+        "/session/start",
+        "start_session",
+        may=(Right.MOVE_SCHEDULES, Right.PUBLISH),
+        reads=(Secret.LOCATION,),
+    ),
     Endpoint("POST", "/session/end", "end_session", may=(Right.DELETE_SCHEDULES, Right.PUBLISH)),
     Endpoint("POST", "/session/extend", "extend_session", may=(Right.MOVE_SCHEDULES, Right.PUBLISH)),
     Endpoint("GET", "/session", "get_session"),

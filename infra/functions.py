@@ -30,6 +30,7 @@ class Functions(Construct):
     """Makes functions that share a layer and an environment, and gives each of them its own role.
 
     A role begins with the right to write to the function's own log group and to read the secrets that it is given.
+    Which of them is where stands in the function's environment, and in no other's.
     """
 
     def __init__(
@@ -38,7 +39,6 @@ class Functions(Construct):
         *,
         target: build.Platform,
         environment: Mapping[str, str],
-        secrets: Iterable[secretsmanager.ISecret],
     ) -> None:
         super().__init__(scope, "Functions")
         Validations.of(self).acknowledge(
@@ -51,15 +51,14 @@ class Functions(Construct):
             lambda_.Architecture.ARM_64 if target.architecture == "arm64" else lambda_.Architecture.X86_64
         )
         self._environment = dict(environment)
-        self._secrets = list(secrets)
         self._layers: dict[str, lambda_.LayerVersion] = {}
 
     def make(
         self,
         name: str,
         *,
+        secrets: Mapping[str, secretsmanager.ISecret],
         timeout: Duration = _TIMEOUT,
-        secrets: Iterable[secretsmanager.ISecret] | None = None,
         folders: Iterable[str] = (),
         layers: Iterable[str] = (),
         memory_mb: int = _MEMORY_MB,
@@ -67,8 +66,8 @@ class Functions(Construct):
     ) -> lambda_.Function:
         """Make the function of `functions/<name>`.
 
-        `secrets` replaces those that a function reads otherwise; `folders` of the repository are copied into its asset;
-        `layers` come on top of the one that every function has.
+        `secrets` are those that it reads, by the variable that tells it where each is; `folders` of the repository are
+        copied into its asset; `layers` come on top of the one that every function has.
         """
         scope = Construct(self, name)
         deployed_name = function_name(self, name)
@@ -82,10 +81,10 @@ class Functions(Construct):
         # A role of our own: the CDK's would come with a managed policy that may write to every log group.
         role = iam.Role(scope, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         log_group.grant_write(role)
-        for secret in self._secrets if secrets is None else secrets:
-            role.add_to_policy(
-                iam.PolicyStatement(actions=["secretsmanager:GetSecretValue"], resources=[secret.secret_arn])
-            )
+        arns = {variable: secret.secret_arn for variable, secret in secrets.items()}
+        role.add_to_policy(
+            iam.PolicyStatement(actions=["secretsmanager:GetSecretValue"], resources=list(arns.values()))
+        )
         return lambda_.Function(
             scope,
             "Function",
@@ -95,7 +94,7 @@ class Functions(Construct):
             handler="handler.handler",
             code=_code(build.function(name, self._target, folders=folders)),
             layers=[self._layer(layer) for layer in ("after_hours", *layers)],
-            environment=self._environment,
+            environment=self._environment | arns,
             memory_size=memory_mb,
             reserved_concurrent_executions=reserved_concurrency,
             timeout=timeout,

@@ -1,5 +1,6 @@
 """Where photos arrive, and the function that makes them clean and small on their way to Cloudflare R2."""
 
+from collections.abc import Mapping
 from typing import cast
 
 from aws_cdk import Acknowledgment, ArnFormat, Duration, RemovalPolicy, Stack, Validations
@@ -7,6 +8,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from infra.dead_letters import dead_letter_queue
@@ -74,12 +76,20 @@ class Uploads(Construct):
 class Photos(Construct):
     """The upload bucket, process_photo, and its dead letters."""
 
-    def __init__(self, scope: Construct, *, functions: Functions, uploads: Uploads) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        *,
+        functions: Functions,
+        uploads: Uploads,
+        secrets: Mapping[str, secretsmanager.ISecret],
+    ) -> None:
         super().__init__(scope, "Photos")
         stack = Stack.of(self)
         self.dead_letters = dead_letter_queue(self)
         self.process = functions.make(
             "process_photo",
+            secrets=secrets,
             timeout=_TIMEOUT,
             memory_mb=_MEMORY_MB,
             layers=["imaging"],

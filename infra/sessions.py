@@ -1,5 +1,6 @@
 """How a session ends by itself: one-shot schedules that invoke expire_session, and a sweep every minute behind them."""
 
+from collections.abc import Mapping
 from typing import cast
 
 from aws_cdk import Acknowledgment, ArnFormat, Duration, RemovalPolicy, Stack, Validations
@@ -13,13 +14,15 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from infra.dead_letters import dead_letter_queue
+from infra.endpoints import Secret
 from infra.functions import Functions, function_name
+from infra.secrets import Secrets
 
 _EXPIRE = "expire_session"
 _SWEEP = "sweep"
 
 _EVENT_AGE = Duration.minutes(5)  # by then the sweep has done what the event was for
-_BACKGROUND_TIMEOUT = Duration.seconds(29)
+_BACKGROUND_TIMEOUT = Duration.seconds(60)  # nobody waits, and a database that was paused takes 30 to answer
 
 
 class Scheduling(Construct):
@@ -109,10 +112,11 @@ class Sessions(Construct):
         *,
         functions: Functions,
         scheduling: Scheduling,
-        database_secret: secretsmanager.ISecret,
+        database: Mapping[str, secretsmanager.ISecret],
+        secrets: Secrets,
     ) -> None:
         super().__init__(scope, "Sessions")
-        self.expire = functions.make(_EXPIRE, timeout=_BACKGROUND_TIMEOUT, secrets=[database_secret])
+        self.expire = functions.make(_EXPIRE, timeout=_BACKGROUND_TIMEOUT, secrets=database)
         scheduling.allow_putting(self.expire)  # a session extended meanwhile gets its schedule back
         # A schedule's dead letters are the events that never reached the function; these are the ones that it failed.
         self.expire.configure_async_invoke(
@@ -121,7 +125,9 @@ class Sessions(Construct):
             on_failure=destinations.SqsDestination(scheduling.dead_letters),
         )
 
-        self.sweep = functions.make(_SWEEP, timeout=_BACKGROUND_TIMEOUT)
+        self.sweep = functions.make(
+            _SWEEP, timeout=_BACKGROUND_TIMEOUT, secrets={**database, **secrets.of([Secret.R2])}
+        )
         scheduling.allow_putting(self.sweep)
         scheduling.allow_deleting(self.sweep)
         # The sweep of the next minute is the retry of one that failed, so neither repeats nor dead letters of its own.

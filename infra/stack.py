@@ -6,12 +6,12 @@ from constructs import Construct
 from infra import build
 from infra.alarms import Alarms
 from infra.api import Api
-from infra.database import database_secret, migrate_before
+from infra.database import Database
 from infra.domain_events import DomainEvents
-from infra.endpoints import ENDPOINTS, Right
+from infra.endpoints import ENDPOINTS, Right, Secret
 from infra.functions import METRICS_NAMESPACE, SERVICE, Functions, function_name
 from infra.photos import Photos, Uploads
-from infra.secrets import app_secret
+from infra.secrets import Secrets
 from infra.sessions import Scheduling, Sessions
 
 
@@ -20,8 +20,8 @@ class AfterHours(Stack):
 
     def __init__(self, scope: Construct, name: str) -> None:
         super().__init__(scope, name, description="After Hours: timed sessions of verified members")
-        database = database_secret(self)
-        app = app_secret(self)
+        database = Database(self)
+        secrets = Secrets(self)
         scheduling = Scheduling(self)
         uploads = Uploads(self)
         domain_events = DomainEvents(self)
@@ -29,8 +29,6 @@ class AfterHours(Stack):
             self,
             target=build.HOST if self.node.try_get_context("stage") == "local" else build.AWS,
             environment={
-                "DATABASE_SECRET_ARN": database.secret_arn,
-                "APP_SECRET_ARN": app.secret_arn,
                 "POWERTOOLS_SERVICE_NAME": SERVICE,
                 "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
                 "POWERTOOLS_LOG_LEVEL": "INFO",
@@ -38,12 +36,20 @@ class AfterHours(Stack):
                 **uploads.environment(),
                 **domain_events.environment(),
             },
-            secrets=[database, app],
         )
 
-        endpoints = {endpoint.function: functions.make(endpoint.function) for endpoint in ENDPOINTS}
-        sessions = Sessions(self, functions=functions, scheduling=scheduling, database_secret=database)
-        photos = Photos(self, functions=functions, uploads=uploads)
+        endpoints = {
+            endpoint.function: functions.make(
+                endpoint.function, secrets={**database.serving, **secrets.of([Secret.JWT, *endpoint.reads])}
+            )
+            for endpoint in ENDPOINTS
+        }
+        sessions = Sessions(
+            self, functions=functions, scheduling=scheduling, database=database.serving, secrets=secrets
+        )
+        photos = Photos(
+            self, functions=functions, uploads=uploads, secrets={**database.serving, **secrets.of([Secret.R2])}
+        )
         api = Api(self, functions=endpoints)
 
         grant = {
@@ -61,7 +67,7 @@ class AfterHours(Stack):
         for function in jobs:
             domain_events.allow_publishing(function)
 
-        migrate_before(*endpoints.values(), *jobs, sessions, photos, api, functions=functions, secret=database)
+        database.migrate_before(*endpoints.values(), *jobs, sessions, photos, api, functions=functions)
         Alarms(
             self,
             session_dead_letters=scheduling.dead_letters,
@@ -72,7 +78,9 @@ class AfterHours(Stack):
 
         CfnOutput(self, "ApiUrl", value=api.http.api_endpoint)
         CfnOutput(self, "ApiId", value=api.http.api_id)
-        CfnOutput(self, "AppSecretArn", value=app.secret_arn)
+        CfnOutput(self, "JwtSecretArn", value=secrets[Secret.JWT].secret_arn)
+        CfnOutput(self, "LocationSecretArn", value=secrets[Secret.LOCATION].secret_arn)
+        CfnOutput(self, "R2SecretArn", value=secrets[Secret.R2].secret_arn)
         CfnOutput(self, "ScheduleGroup", value=scheduling.group_name)
         CfnOutput(self, "EventBus", value=domain_events.bus.event_bus_name)
         CfnOutput(self, "UploadBucket", value=uploads.bucket_name)

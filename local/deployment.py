@@ -5,6 +5,7 @@ import os
 import secrets
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import boto3
@@ -22,18 +23,19 @@ _STEP_SECONDS = 600
 _QUIET = ("--no-notices", "--no-color", "--ci")
 
 
-def put_database_secret(access: aws.Access, database: Database) -> str:
-    """Put the secret that a deployment is pointed to; its ARN."""
-    secret = boto3.client("secretsmanager", **access).create_secret(
-        Name="after-hours-database", SecretString=json.dumps(database.secret)
-    )
+def put_database_secret(access: aws.Access, name: str, database: Database) -> str:
+    """Put a secret that a deployment is pointed to; its ARN."""
+    secret = boto3.client("secretsmanager", **access).create_secret(Name=name, SecretString=json.dumps(database.secret))
     return str(secret["ARN"])
 
 
 def deploy(
-    place: Place, processes: Processes, endpoint_url: str, database_secret_arn: str, tell: Tell
+    place: Place, processes: Processes, endpoint_url: str, options: Mapping[str, str], tell: Tell
 ) -> dict[str, str]:
-    """Bootstrap, synthesize and deploy; the stack's outputs. Problem with what `cdk` said when a step fails."""
+    """Bootstrap, synthesize with these context options and deploy; the stack's outputs.
+
+    Raises `Problem` with what `cdk` said when a step fails.
+    """
     environment = _environment(place, endpoint_url)
     assembly = place.root / "cdk.out"
     outputs = place.root / "outputs.json"
@@ -47,7 +49,7 @@ def deploy(
 
     tell("building and synthesizing the CDK app, and bootstrapping the local AWS…")
     # Side by side: neither needs the other, and bootstrapping is mostly waiting.
-    context = ("-c", "stage=local", "-c", f"databaseSecretArn={database_secret_arn}")
+    context = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
     synth = cdk("synth", "--quiet", "--output", assembly, *context)
     # Where there is no cdk.json: bootstrapping would synthesize the app as well, only to look for environments in it.
     bootstrap = cdk("bootstrap", f"aws://{aws.ACCOUNT}/{aws.REGION}", folder=place.root)
@@ -63,7 +65,7 @@ def deploy(
 
 
 def create_r2_bucket(access: aws.Access) -> dict[str, str]:
-    """Create the bucket that stands for Cloudflare R2, which speaks S3, too; what the app secret says of it."""
+    """Create the bucket that stands for Cloudflare R2, which speaks S3, too; what the secret says of it."""
     boto3.client("s3", **access).create_bucket(Bucket=_R2_BUCKET)
     return {
         "endpointUrl": access["endpoint_url"],
@@ -74,13 +76,13 @@ def create_r2_bucket(access: aws.Access) -> dict[str, str]:
     }
 
 
-def complete_app_secret(access: aws.Access, arn: str, r2: dict[str, str]) -> str:
-    """Add what the deployment cannot make up to the app secret, as ops do after their first one; the JWT secret."""
+def complete_secrets(access: aws.Access, outputs: Mapping[str, str], r2: dict[str, str]) -> str:
+    """Put what the deployment cannot make up into its secrets, as ops do after their first one; the JWT secret."""
     client = boto3.client("secretsmanager", **access)
-    secret = json.loads(client.get_secret_value(SecretId=arn)["SecretString"])
-    secret |= {"jwtSecret": secrets.token_urlsafe(48), "r2": r2}
-    client.put_secret_value(SecretId=arn, SecretString=json.dumps(secret))
-    return str(secret["jwtSecret"])
+    jwt_secret = secrets.token_urlsafe(48)
+    client.put_secret_value(SecretId=outputs["JwtSecretArn"], SecretString=json.dumps({"jwtSecret": jwt_secret}))
+    client.put_secret_value(SecretId=outputs["R2SecretArn"], SecretString=json.dumps(r2))
+    return jwt_secret
 
 
 def functions(access: aws.Access, prefix: str) -> dict[str, str]:

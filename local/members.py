@@ -2,12 +2,13 @@
 
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import jwt
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
-_HOST_TABLES = Path(__file__).with_name("host_tables.sql")
+from local.place import REPOSITORY
+
+_HOST_TABLES = REPOSITORY / "migrations" / "host_tables.sql"
 _TOKEN_SECONDS = 24 * 60 * 60
 
 

@@ -8,7 +8,8 @@ import signal
 import stat
 import subprocess
 import warnings
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -25,6 +26,7 @@ with warnings.catch_warnings(action="ignore"):  # that a folder is not set which
 
 _BINARIES = POSTGRES_VERSIONS[18]
 _ROLE = _DATABASE = "after_hours"
+_SERVING_ROLE = "after_hours_app"
 # PostgreSQL refuses to run as root. As its package does, root starts it as this user.
 _SYSTEM_USER = "pgserver"
 _PASS = stat.S_IXGRP | stat.S_IXOTH  # it is started with root's group
@@ -106,6 +108,19 @@ def start(place: Place, processes: Processes, *, durable: bool = True) -> Databa
     database = Database(port, password)
     _create_database(database)
     return database
+
+
+def serving(database: Database) -> Database:
+    """Make the role that the functions connect as, with a new password, as ops do; migrations give it its rights.
+
+    Returns the database as that role sees it.
+    """
+    password = secrets.token_urlsafe(24)
+    with closing(database.connect()) as connection, connection, connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (_SERVING_ROLE,))
+        verb = "ALTER" if cursor.fetchone() else "CREATE"
+        cursor.execute(f"{verb} ROLE {_SERVING_ROLE} LOGIN PASSWORD %s", (password,))
+    return replace(database, username=_SERVING_ROLE, password=password)
 
 
 def _initialize(folder: Path, user: str | None) -> None:

@@ -49,11 +49,16 @@ def _bring_up(place: Place, processes: Processes, tell: Tell) -> Stack:
     tell("starting the local AWS…")
     endpoint_url = aws.start(place, processes)
     access = aws.access(endpoint_url)
-    database_secret_arn = deployment.put_database_secret(access, database)
-
-    outputs = deployment.deploy(place, processes, endpoint_url, database_secret_arn, tell)
+    options = {
+        "stage": "local",
+        "databaseSecretArn": deployment.put_database_secret(access, "after-hours-database-owner", database),
+        "appDatabaseSecretArn": deployment.put_database_secret(
+            access, "after-hours-database", postgres.serving(database)
+        ),
+    }
+    outputs = deployment.deploy(place, processes, endpoint_url, options, tell)
     r2 = deployment.create_r2_bucket(access)
-    jwt_secret = deployment.complete_app_secret(access, outputs["AppSecretArn"], r2)
+    jwt_secret = deployment.complete_secrets(access, outputs, r2)
     stack = Stack(
         api_url=f"{endpoint_url}/_aws/execute-api/{outputs['ApiId']}/api/after-hours",
         aws_endpoint_url=endpoint_url,

@@ -15,6 +15,9 @@ from sqlalchemy import Connection as AlchemyConnection
 from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
+from migrations import serving_role
+from migrations.failure import MigrationFailed
+
 # The table is our own: the main app may keep its revisions in alembic's default table of the same database.
 VERSION_TABLE = "after_hours_alembic_version"
 _DEPLOYMENT_LOCK = 0xAF7E4
@@ -22,18 +25,21 @@ _LOCK_POLL_SECONDS = 0.5
 
 # These are settings of the session, not of a transaction, since some revisions leave theirs. A deployment that waits
 # for a lock makes all of the main app's reads wait behind it, so it gives up soon, and fails.
-_SETTINGS = "SET statement_timeout = 0; SET lock_timeout = '20s'"
+_SETTINGS = "SET statement_timeout = 0; SET lock_timeout = '20s'; SET TimeZone = 'UTC'"
+_HOST_TABLES = Path(__file__).with_name("host_tables.sql")
 
 
-class MigrationFailed(Exception):
-    """PostgreSQL refused a revision. The message names the error, the table and the constraint, and quotes no row.
-
-    PostgreSQL's own message may quote a whole row: a place, a text. CloudFormation shows ours to whoever deploys.
-    """
-
-
-def upgrade(connect: Callable[[], Connection], revision: str = "head") -> str | None:
+def upgrade(
+    connect: Callable[[], Connection],
+    revision: str = "head",
+    *,
+    app_role: str | None = None,
+    host_tables: bool = False,
+) -> str | None:
     """Bring the database that `connect` opens to `revision` and return the revision it then has.
+
+    `app_role` is the role that the functions connect as; without one they connect as the role that migrates.
+    `host_tables` makes the main app's tables where they are missing, for a database that no main app has.
 
     A database with a revision that this code does not know is of a later release: a rollback deploys this code onto it,
     and nothing is changed. Raises `MigrationFailed`; the revision that failed has then changed nothing, those before it
@@ -53,8 +59,13 @@ def upgrade(connect: Callable[[], Connection], revision: str = "head") -> str | 
             if current not in {None, *_known(config)}:
                 logger.warning("the database is of a later release; nothing is migrated", revision=current)
                 return current
+            if host_tables:
+                connection.exec_driver_sql(_HOST_TABLES.read_text())
+                connection.commit()
             config.attributes["connection"] = connection
             command.upgrade(config, revision)
+            if app_role:
+                serving_role.let_serve(connection, app_role)
             return _revision(connection)
     except (DBAPIError, psycopg2.Error) as error:
         failure = _named(error)

@@ -15,7 +15,7 @@ from functools import partial
 from http import HTTPStatus
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import psycopg2.extras
 from after_hours import aws, backlog, config, database, storage
@@ -174,14 +174,19 @@ def _run(connection: Connection, statements: tuple[str, ...], parameters: dict[s
 
 def _deploy(server: postgres.Database) -> None:
     """Be a function of the deployed system, whose AWS answers at once."""
-    os.environ |= dict.fromkeys(map(str.upper, config.Settings.model_fields), "benchmark")
+    os.environ |= dict.fromkeys(get_args(config.Setting.__value__), "benchmark")
     os.environ |= {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1"}
     os.environ |= {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
-    os.environ |= {"DATABASE_SECRET_ARN": "database", "APP_SECRET_ARN": "app"}
-    r2 = {"endpointUrl": "http://r2.example", "bucket": "b", "accessKeyId": "a", "secretAccessKey": "b"}
-    app = {"jwtSecret": _JWT_SECRET, "locationKey": "l" * 32, "r2": r2}
-    secrets = {"database": json.dumps(server.secret), "app": json.dumps(app)}
-    aws.secret = lambda arn, **_: secrets[arn]
+    secrets = {
+        "DATABASE_SECRET_ARN": server.secret,
+        "JWT_SECRET_ARN": {"jwtSecret": _JWT_SECRET},
+        "LOCATION_SECRET_ARN": {"locationKey": "l" * 32},
+        "R2_SECRET_ARN": {
+            "endpointUrl": "http://r2.example", "bucket": "b", "accessKeyId": "a", "secretAccessKey": "b",
+        },
+    }  # fmt: skip
+    os.environ |= {name: name for name in secrets}
+    aws.secret = lambda arn, **_: json.dumps(secrets[arn])
     far_side.install(far_side.Scheduler(lambda: None, are_there=True), far_side.Bus(lambda: None))
     for store in Store:
         storage.bucket(store).client.delete_object = lambda **_: None  # type: ignore[method-assign,assignment]

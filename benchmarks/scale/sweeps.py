@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, get_args
 
 import psycopg2
 from after_hours import backlog, config, database
@@ -38,7 +38,7 @@ _A_MINUTE_LATER = """
 def main() -> None:
     secret, clock, schedules = json.loads(sys.argv[1]), *sys.argv[2:]
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
-    os.environ |= dict.fromkeys(map(str.upper, config.Settings.model_fields), "benchmark")
+    os.environ |= dict.fromkeys(get_args(config.Setting.__value__), "benchmark")
     config.database_secret.read = lambda **_: config.DatabaseSecret.model_validate(secret)  # type: ignore[method-assign]
     take_a_moment = _moved_clock() if clock == "moved" else lambda: time.sleep(CALL_SECONDS)
     scheduler = far_side.Scheduler(take_a_moment, are_there=schedules == "there")

@@ -1,7 +1,7 @@
 from typing import Any
 
 from after_hours import config, jobs
-from after_hours.database import Database, connect
+from after_hours.database import MIGRATION, Database, open_connection
 
 from migrations.upgrade import upgrade
 
@@ -9,4 +9,9 @@ from migrations.upgrade import upgrade
 @jobs.job
 def handler(event: dict[str, Any], database: Database) -> dict[str, object]:  # noqa: ARG001 (it needs a connection of its own)
     """Bring the database to the newest revision. Every deployment invokes it, before new code takes traffic."""
-    return {"revision": upgrade(lambda: connect(config.database_secret.read(), patience_seconds=None))}
+    revision = upgrade(
+        lambda: open_connection(config.database_access, MIGRATION),
+        app_role=config.optional("DATABASE_APP_ROLE"),
+        host_tables=config.optional("DATABASE_HOST_TABLES") == "create",
+    )
+    return {"revision": revision}

@@ -5,10 +5,12 @@ from typing import Any, NamedTuple
 
 from after_hours import backlog, deletions, domain_events, jobs, retention, safety_net, schedules, uploads
 from after_hours.database import Database
+from after_hours.errors import DatabaseUnreachable
 from after_hours.observability import logger, stack
 from after_hours.storage import Store
 
-SECONDS = 20  # of the 29 that the function has: a call that began in time may still wait for an answer
+# Of the 60 that the function has: connecting may take 30, and a call that began in time may still wait for an answer.
+SECONDS = 20
 
 
 class Duty(NamedTuple):
@@ -44,6 +46,7 @@ class SweepIncomplete(Exception):
 @jobs.job
 def handler(event: dict[str, Any], database: Database) -> dict[str, object]:  # noqa: ARG001 (a clock's event says nothing)
     """Invoked every minute. Each duty has its turn, whatever becomes of the others."""
+    database.open()
     outcomes: dict[str, object] = {}
     failed = []
     end = time.monotonic() + SECONDS
@@ -52,6 +55,8 @@ def handler(event: dict[str, Any], database: Database) -> dict[str, object]:  # 
         share = duty.share / sum(each.share for each in DUTIES[position:])
         try:
             outcomes[duty.name] = duty.do(database, began + (end - began) * share)
+        except DatabaseUnreachable:
+            raise  # no other duty could be done, and each would wait as long
         except Exception as error:  # noqa: BLE001 (a duty that fails must not keep the others from their turn)
             logger.error("duty failed", duty=duty.name, error=type(error).__name__, stack=stack(error))
             failed.append(duty.name)

@@ -27,6 +27,13 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
 
 
 @pytest.fixture(scope="session")
+def two_roles(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
+    """The same, for a database where another role serves than the one that owns the tables."""
+    serving = DATABASE_SECRET_ARN.replace("postgres-a1B2c3", "serving-Z9y8X7")
+    return _synthesize(tmp_path_factory.mktemp("two_roles"), appDatabaseSecretArn=serving)
+
+
+@pytest.fixture(scope="session")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
     """What `cdk deploy -c stage=local` puts on this machine."""
     return _synthesize(tmp_path_factory.mktemp("local"), stage="local")

@@ -1,13 +1,16 @@
 """What is handed to Lambda: complete, trimmed, compiled, and for the right processor."""
 
 import json
+import ssl
 import struct
 import subprocess
 import sys
 from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path
+from typing import Any
 
 import pytest
+from after_hours import database
 
 from infra import build
 from tests.support.synthesized import Synthesized
@@ -180,3 +183,23 @@ def test_old_builds_are_forgotten(project: Path) -> None:
         newest = build.function("greet", build.HOST)
     assert newest.folder in set(build.BUILDS.iterdir())
     assert len(list(build.BUILDS.iterdir())) == 3
+
+
+def _known(file: Path) -> set[str]:
+    """The authorities that OpenSSL reads from a file of the layer."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(file)
+    subjects: list[Any] = [root["subject"] for root in context.get_ca_certs()]
+    return {value for subject in subjects for part in subject for name, value in part if name == "commonName"}
+
+
+def test_the_layer_knows_who_certifies_rds_its_proxy_and_other_hosts(
+    aws: Synthesized, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = aws.layers["after_hours"] / "python" / "after_hours"
+    monkeypatch.setattr(database, "_ROOT_CERTIFICATES", package / database._ROOT_CERTIFICATES.name)
+    cluster = _known(database._authorities("vlvt.cluster-c1a2b3.eu-west-1.rds.amazonaws.com"))
+    assert {"Amazon RDS eu-west-1 Root CA RSA2048 G1", "Amazon Root CA 1"} <= cluster
+    assert database._authorities("vlvt.proxy-c1a2b3.ap-southeast-4.rds.amazonaws.com").exists()
+    assert len(cluster) < 10
+    assert {"ISRG Root X1", "Amazon Root CA 1"} <= _known(database._authorities("db.example.com"))

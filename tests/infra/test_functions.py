@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.endpoints import ENDPOINTS, Right
+from infra.endpoints import ENDPOINTS, Right, Secret
 from tests.support.synthesized import Synthesized
 
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
@@ -28,6 +28,12 @@ RIGHTS = {endpoint.function: BASE.union(*(ACTIONS[right] for right in endpoint.m
     "sweep": BASE | PUTTING | DELETING | PUBLISHING | REMOVING,
     "migrate_database": BASE,
 }
+READS: dict[str, tuple[Secret, ...]] = {endpoint.function: (Secret.JWT, *endpoint.reads) for endpoint in ENDPOINTS} | {
+    "process_photo": (Secret.R2,),
+    "expire_session": (),
+    "sweep": (Secret.R2,),
+    "migrate_database": (),
+}
 ARN = "arn:<AWS::Partition>:{}:<AWS::Region>:<AWS::AccountId>:{}"
 
 each_function = pytest.mark.parametrize("name", RIGHTS)
@@ -48,9 +54,9 @@ def test_runs_on_arm_with_python_3_13_and_its_layers(aws: Synthesized, name: str
 
 
 @each_function
-def test_gets_the_whole_environment_and_no_endpoint(aws: Synthesized, name: str) -> None:
+def test_gets_the_whole_environment_and_no_endpoint_and_only_its_own_secrets(aws: Synthesized, name: str) -> None:
     assert set(aws.functions[name]["Properties"]["Environment"]["Variables"]) == {
-        "DATABASE_SECRET_ARN", "APP_SECRET_ARN",
+        "DATABASE_SECRET_ARN", *(secret.value for secret in READS[name]),
         "SCHEDULE_GROUP", "SCHEDULER_ROLE_ARN", "EXPIRE_FUNCTION_ARN", "SCHEDULE_DEAD_LETTER_ARN",
         "EVENT_BUS", "UPLOAD_BUCKET",
         "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL",
@@ -68,7 +74,7 @@ def test_writes_json_to_a_log_group_that_forgets(aws: Synthesized, name: str) ->
 
 @each_function
 def test_ends_before_the_api_gives_up_waiting(aws: Synthesized, name: str) -> None:
-    nobody_waits = {"migrate_database": 600, "process_photo": 60}
+    nobody_waits = {"migrate_database": 600, "process_photo": 60, "expire_session": 60, "sweep": 60}
     assert aws.functions[name]["Properties"]["Timeout"] <= nobody_waits.get(name, 29)
 
 
@@ -102,17 +108,24 @@ def test_only_schedules_and_uploads_are_granted_by_pattern(aws: Synthesized) -> 
     }
 
 
-def test_functions_read_the_two_secrets_and_those_without_need_only_the_database_s(aws: Synthesized) -> None:
-    [app_secret] = aws.resources("AWS::SecretsManager::Secret")
-    for name in RIGHTS:
-        [read] = [
-            statement["Resource"]
-            for statement in aws.statements(aws.role_of(name))
-            if "secretsmanager:GetSecretValue" in statement["Action"]
-        ]
-        database, *others = read
-        assert database.endswith("secret:vlvt/postgres-a1B2c3")
-        assert others == ([] if name in {"migrate_database", "expire_session"} else [f"<{app_secret}>"])
+@each_function
+def test_reads_the_secrets_that_it_needs_and_no_others(aws: Synthesized, name: str) -> None:
+    [read] = [
+        statement["Resource"]
+        for statement in aws.statements(aws.role_of(name))
+        if "secretsmanager:GetSecretValue" in statement["Action"]
+    ]
+    database, *others = read
+    outputs = aws.template["Outputs"]
+    assert database.endswith("secret:vlvt/postgres-a1B2c3")
+    assert others == [f"<{outputs[f'{secret.name.title()}SecretArn']['Value']['Ref']}>" for secret in READS[name]]
+
+
+def test_only_start_session_reads_the_location_key_and_only_who_handles_photos_reads_r2_s() -> None:
+    assert [name for name, secrets in READS.items() if Secret.LOCATION in secrets] == ["start_session"]
+    assert {name for name, secrets in READS.items() if Secret.R2 in secrets} == {
+        "get_profile", "update_profile", "delete_profile", "get_photo", "delete_photo", "process_photo", "sweep",
+    }  # fmt: skip
 
 
 def test_functions_pass_the_scheduler_role_to_the_scheduler_only(aws: Synthesized) -> None:

@@ -36,18 +36,54 @@ def test_the_stage_changes_the_platform_and_nothing_else(aws: Synthesized, local
 
 def test_outputs(aws: Synthesized) -> None:
     assert set(aws.template["Outputs"]) == {
-        "ApiUrl", "ApiId", "AppSecretArn", "ScheduleGroup", "EventBus", "UploadBucket",
+        "ApiUrl", "ApiId", "JwtSecretArn", "LocationSecretArn", "R2SecretArn", "ScheduleGroup", "EventBus",
+        "UploadBucket",
         "SessionDeadLettersUrl", "PhotoDeadLettersUrl", "FunctionNamePrefix",
     }  # fmt: skip
     assert aws.template["Outputs"]["FunctionNamePrefix"]["Value"] == "AfterHours-"
 
 
-def test_the_app_secret_outlives_the_stack(aws: Synthesized) -> None:
-    [secret] = aws.resources("AWS::SecretsManager::Secret").values()
+def test_the_location_key_is_generated_and_outlives_the_stack(aws: Synthesized) -> None:
+    [secret] = [
+        secret
+        for secret in aws.resources("AWS::SecretsManager::Secret").values()
+        if "GenerateSecretString" in secret["Properties"]
+    ]
     assert secret["DeletionPolicy"] == "RetainExceptOnCreate"
     assert secret["UpdateReplacePolicy"] == "Retain"
     assert secret["Properties"]["GenerateSecretString"]["GenerateStringKey"] == "locationKey"
     assert secret["Properties"]["GenerateSecretString"]["PasswordLength"] >= 32
+
+
+def test_what_ops_put_in_is_never_written_over(aws: Synthesized) -> None:
+    """CloudFormation writes a secret's text when it changes in the template: it must say what it has always said."""
+    secrets = aws.resources("AWS::SecretsManager::Secret").values()
+    given = [secret["Properties"] for secret in secrets if "GenerateSecretString" not in secret["Properties"]]
+    assert [secret["SecretString"] for secret in given] == ["{}", "{}"]
+
+
+def _migrates(synthesized: Synthesized) -> dict[str, str]:
+    variables: dict[str, str] = synthesized.functions["migrate_database"]["Properties"]["Environment"]["Variables"]
+    return {name: value for name, value in variables.items() if name.startswith("DATABASE_")}
+
+
+def test_a_second_role_serves_where_one_is_given(aws: Synthesized, two_roles: Synthesized) -> None:
+    owner, served = (
+        synthesized.functions["get_session"]["Properties"]["Environment"]["Variables"]["DATABASE_SECRET_ARN"]
+        for synthesized in (aws, two_roles)
+    )
+    assert served != owner
+    assert _migrates(two_roles) == {"DATABASE_SECRET_ARN": owner, "DATABASE_APP_ROLE": "after_hours_app"}
+    assert _migrates(aws) == {"DATABASE_SECRET_ARN": owner}
+
+
+def _warnings(synthesized: Synthesized) -> list[str]:
+    return [str(entry.data) for entry in synthesized.stack.node.metadata if entry.type == "aws:cdk:warning"]
+
+
+def test_one_role_for_all_is_warned_of(aws: Synthesized, two_roles: Synthesized) -> None:
+    assert any("One role owns the tables and serves" in warning for warning in _warnings(aws))
+    assert _warnings(two_roles) == []
 
 
 def test_migrations_run_before_any_function_or_route_is_touched(aws: Synthesized) -> None:

@@ -75,8 +75,14 @@ def migrated(server: postgres.Database) -> postgres.Database:
     connection = server.connect()
     members.create_host_tables(connection)
     connection.close()
-    upgrade(server.connect)
+    upgrade(server.connect, app_role=postgres.serving(server).username)
     return server
+
+
+@pytest.fixture(scope="session")
+def serving(migrated: postgres.Database) -> postgres.Database:
+    """The same database, as the role that the functions connect as."""
+    return postgres.serving(migrated)
 
 
 @pytest.fixture(scope="session")
@@ -101,10 +107,15 @@ def client(aws_url: str) -> Callable[[str], Any]:
 
 
 @pytest.fixture(scope="session")
-def deployed(migrated: postgres.Database, aws_url: str, client: Callable[[str], Any]) -> dict[str, str]:
+def deployed(serving: postgres.Database, aws_url: str, client: Callable[[str], Any]) -> dict[str, str]:
     """What the deployment makes: secrets, buckets, bus and schedule group. Returns the functions' environment."""
     r2 = {"endpointUrl": aws_url, "bucket": R2_BUCKET, "accessKeyId": "c", "secretAccessKey": "d"}
-    app = {"jwtSecret": JWT_SECRET, "locationKey": LOCATION_KEY, "r2": r2}
+    contents = {
+        "database": serving.secret,
+        "jwt": {"jwtSecret": JWT_SECRET},
+        "location": {"locationKey": LOCATION_KEY},
+        "r2": r2,
+    }
     for bucket in (R2_BUCKET, UPLOAD_BUCKET):
         client("s3").create_bucket(Bucket=bucket)
     client("events").create_event_bus(Name=SETTINGS["EVENT_BUS"])
@@ -113,7 +124,7 @@ def deployed(migrated: postgres.Database, aws_url: str, client: Callable[[str], 
         f"{name.upper()}_SECRET_ARN": client("secretsmanager").create_secret(Name=name, SecretString=json.dumps(value))[
             "ARN"
         ]
-        for name, value in {"database": migrated.secret, "app": app}.items()
+        for name, value in contents.items()
     }
     return SETTINGS | arns | {"AWS_ENDPOINT_URL": aws_url}
 
@@ -151,13 +162,13 @@ def own_connection(migrated: postgres.Database) -> Iterator[Connection]:
 
 @pytest.fixture
 def world(
-    migrated: postgres.Database,
+    serving: postgres.Database,
     own_connection: Connection,
     s3: S3Client,
     scheduler: EventBridgeSchedulerClient,
     environment: None,
 ) -> World:
-    world = World(migrated, own_connection, s3, scheduler)
+    world = World(serving, own_connection, s3, scheduler)
     world.begin_anew()
     return world
 
@@ -232,9 +243,12 @@ def host(new_database: Callable[[str], postgres.Database]) -> postgres.Database:
 
 
 @pytest.fixture
-def served(phone: Phone, host: postgres.Database, monkeypatch: pytest.MonkeyPatch) -> postgres.Database:
+def served(
+    phone: Phone, host: postgres.Database, serving: postgres.Database, monkeypatch: pytest.MonkeyPatch
+) -> postgres.Database:
     """The host's database, as the one that the functions use."""
-    monkeypatch.setattr(config.database_secret, "_value", config.DatabaseSecret.model_validate(host.secret))
+    secret = serving.secret | {"dbname": host.dbname}
+    monkeypatch.setattr(config.database_secret, "_value", config.DatabaseSecret.model_validate(secret))
     monkeypatch.setattr(config.database_secret, "_read_again_at", time.monotonic() + 600)
     return host
 

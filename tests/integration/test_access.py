@@ -4,7 +4,7 @@ import base64
 import json
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import jwt
 import pytest
@@ -183,7 +183,7 @@ def test_when_the_check_cannot_run_nobody_gets_through(world: World, endpoint: A
 
 
 def test_without_the_secrets_nobody_gets_through(world: World, endpoint: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    config.app_secret._value = None
+    config.jwt_secret._value = None
     monkeypatch.setenv("AWS_ENDPOINT_URL", UNREACHABLE)
     answer = call_with(endpoint, f"Bearer {signed()}", body={})
     assert (answer.status, answer.body["code"]) == (503, "SERVICE_UNAVAILABLE")
@@ -192,8 +192,26 @@ def test_without_the_secrets_nobody_gets_through(world: World, endpoint: Any, mo
 def test_a_missing_setting_is_named_in_the_log_and_nobody_gets_through(
     world: World, monkeypatch: pytest.MonkeyPatch, output: Callable[[], str]
 ) -> None:
-    config.settings.cache_clear()
-    monkeypatch.delenv("SCHEDULE_GROUP")
+    monkeypatch.delenv("DATABASE_SECRET_ARN")
     event = http_event(token=signed())
     assert send("get_session", event).status == 503
-    assert "SCHEDULE_GROUP" in output()
+    assert "DATABASE_SECRET_ARN" in output()
+
+
+def test_a_function_needs_only_what_it_uses(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in get_args(config.Setting.__value__):
+        if name not in {"AWS_REGION", "DATABASE_SECRET_ARN", "JWT_SECRET_ARN"}:
+            monkeypatch.delenv(name)
+    assert send("get_session", http_event(token=signed())).status == 200
+
+
+def test_while_the_key_is_replaced_tokens_of_both_are_taken(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    event = http_event(token=signed())
+    both = config.JwtSecret.model_validate({"jwtSecret": "n" * 32, "previousJwtSecret": JWT_SECRET})
+    newest = config.JwtSecret.model_validate({"jwtSecret": "n" * 32})
+    monkeypatch.setattr(config.jwt_secret, "read", lambda **_: both)
+    assert send("get_session", event).status == 200
+    assert send("get_session", http_event(token=signed("n" * 32))).status == 200
+    assert send("get_session", http_event(token=signed("o" * 32))).status == 401
+    monkeypatch.setattr(config.jwt_secret, "read", lambda **_: newest)
+    assert send("get_session", event).status == 401

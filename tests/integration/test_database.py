@@ -4,13 +4,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import psutil
 import pytest
 from after_hours import aws, config, database
-from after_hours.database import Database, connect
+from after_hours.database import Database, Timeouts
 from after_hours.errors import DatabaseUnavailable, InternalError, Misconfigured, OutcomeUnknown
 
 from infra.endpoints import ENDPOINTS
@@ -68,14 +67,13 @@ def test_a_new_password_is_read_when_the_old_one_is_refused(world: World) -> Non
     assert reads == [False, True]
 
 
-def test_a_statement_that_takes_too_long_is_given_up(connection: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "STATEMENT_TIMEOUT_MILLISECONDS", 50)
+def test_a_statement_that_takes_too_long_is_given_up(connection: Database) -> None:
     with pytest.raises(DatabaseUnavailable, match="57014"):
-        connection.fetch_one("SELECT pg_sleep(5)", {})
+        connection.fetch_one("SELECT set_config('statement_timeout', '50ms', true); SELECT pg_sleep(5)")
 
 
 def test_a_server_that_says_nothing_is_given_up(connection: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "connect", partial(connect, patience_seconds=1))
+    monkeypatch.setattr(connection, "_timeouts", Timeouts(connect_seconds=5, silence_seconds=1))
     backend = psutil.Process(connection.fetch_one("SELECT pg_backend_pid() AS pid")["pid"])
     backend.suspend()
     try:
@@ -104,8 +102,8 @@ def test_statements_take_and_give_uuids_in_a_process_with_nothing_else_in_it(wor
 def test_after_a_failover_a_read_only_connection_is_given_up(connection: Database) -> None:
     connection.execute("SET default_transaction_read_only = on", {})
     with pytest.raises(DatabaseUnavailable):
-        connection.execute("UPDATE users SET provider = provider", {})
-    connection.execute("UPDATE users SET provider = provider", {})
+        connection.execute("UPDATE after_hours_profiles SET photo_url = photo_url", {})
+    connection.execute("UPDATE after_hours_profiles SET photo_url = photo_url", {})
 
 
 def test_an_error_never_quotes_the_row(connection: Database) -> None:
@@ -116,17 +114,19 @@ def test_an_error_never_quotes_the_row(connection: Database) -> None:
 
 
 @pytest.mark.parametrize("host", ["db.example.com", "10.0.0.1"])
-def test_off_this_machine_tls_is_required(world: World, host: str) -> None:
+def test_off_this_machine_the_certificate_is_verified(world: World, host: str) -> None:
     with pytest.raises(ValueError, match="sslmode"):
         config.DatabaseSecret.model_validate(world.database.secret | {"host": host})
     without_mode = {name: value for name, value in world.database.secret.items() if name != "sslmode"}
-    assert config.DatabaseSecret.model_validate(without_mode | {"host": host}).sslmode == "require"
+    assert config.DatabaseSecret.model_validate(without_mode | {"host": host}).sslmode == "verify-full"
+    with pytest.raises(ValueError, match="sslmode"):
+        config.DatabaseSecret.model_validate(world.database.secret | {"host": host, "sslmode": "require"})
 
 
 def test_a_secret_that_lacks_something_is_named(environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aws, "secret", lambda *_, **__: '{"locationKey": "too short"}')
-    with pytest.raises(Misconfigured, match=r"AppSecret.*jwtSecret: Field required; locationKey"):
-        config.app_secret.read(fresh=True)
+    monkeypatch.setattr(aws, "secret", lambda *_, **__: '{"previousJwtSecret": "too short"}')
+    with pytest.raises(Misconfigured, match=r"JwtSecret.*jwtSecret: Field required; previousJwtSecret"):
+        config.jwt_secret.read(fresh=True)
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.function)

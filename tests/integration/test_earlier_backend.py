@@ -11,7 +11,7 @@ from after_hours import profiles
 
 from local import postgres
 from migrations.upgrade import upgrade
-from tests.support.earlier_backend import EARLIER_ROWS, EARLIER_TABLES, logged_repairs, run, structure
+from tests.support.earlier_backend import EARLIER_ROWS, EARLIER_TABLES, logged_repairs, migrate, run, structure
 from tests.support.phone import Phone
 
 TABLES = ("after_hours_profiles", "after_hours_preferences", "after_hours_sessions", "device_fingerprints")
@@ -72,7 +72,7 @@ def use_every_endpoint(phone: Phone) -> None:
 
 def test_a_migrated_database_serves_every_endpoint(phone: Phone, served: postgres.Database) -> None:
     run(served, EARLIER_TABLES + BROKEN_ROWS)
-    upgrade(served.connect)
+    migrate(served)
     assert (phone.profile().description or "").startswith('{"aaa')
     assert phone.preferences().min_age == 25
     use_every_endpoint(phone)
@@ -150,7 +150,7 @@ def test_odd_tables_serve_every_endpoint(
     phone: Phone, served: postgres.Database, passed: str | None, difference: str
 ) -> None:
     make(served, passed, ODD_TABLES[difference])
-    upgrade(served.connect)
+    migrate(served)
     phone.create_profile()
     phone.create_preferences()
     use_every_endpoint(phone)
@@ -168,7 +168,7 @@ def test_missing_columns_are_added(
     phone: Phone, served: postgres.Database, new_structure: list[tuple[Any, ...]]
 ) -> None:
     run(served, EARLIER_TABLES + EARLIER_ROWS + MISSING)
-    upgrade(served.connect)
+    migrate(served)
     assert structure(served) == new_structure
     run(
         served,

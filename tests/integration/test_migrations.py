@@ -9,10 +9,12 @@ from dataclasses import replace
 
 import psycopg2
 import pytest
+from after_hours import config
 
 from local import postgres
-from migrations.upgrade import MigrationFailed, upgrade
-from tests.support.earlier_backend import EARLIER_TABLES, run
+from migrations.failure import MigrationFailed
+from migrations.upgrade import upgrade
+from tests.support.earlier_backend import EARLIER_TABLES, migrate, run
 from tests.support.phone import Phone
 from tests.support.world import World
 
@@ -52,10 +54,12 @@ def test_the_role_need_not_own_tables_of_the_main_app(host: postgres.Database) -
 
 
 def test_a_failure_names_the_rule_and_never_the_row(
-    world: World, served: postgres.Database, output: Callable[[], str]
+    world: World, served: postgres.Database, output: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    owner = config.DatabaseSecret.model_validate(served.secret)
+    monkeypatch.setattr(config.database_secret, "read", lambda **_: owner)
     run(served, EARLIER_TABLES)
-    upgrade(served.connect, "0002")
+    migrate(served, "0002")
     run(
         served,
         """
@@ -113,7 +117,7 @@ def test_the_database_itself_refuses_a_second_open_session(host: postgres.Databa
 @pytest.mark.parametrize("rule", ["UNIQUE (user_id, device_id)", "UNIQUE (device_id)", "UNIQUE (user_id)"])
 def test_a_device_that_may_be_stored_once(phone: Phone, served: postgres.Database, rule: str) -> None:
     run(served, EARLIER_TABLES + f"ALTER TABLE device_fingerprints ADD {rule}")
-    upgrade(served.connect)
+    migrate(served)
     phone.create_profile()
     for _ in range(2):
         phone.start(deviceFingerprint={"deviceId": "d"})
@@ -122,7 +126,7 @@ def test_a_device_that_may_be_stored_once(phone: Phone, served: postgres.Databas
 
 
 def test_the_main_app_deletes_accounts_from_any_search_path(phone: Phone, served: postgres.Database) -> None:
-    upgrade(served.connect)
+    migrate(served)
     phone.create_profile()
     run(served, "UPDATE after_hours_profiles SET photo_url = 'k.jpg'")
     run(served, "SET search_path = ''; DELETE FROM public.users WHERE id = 'local-entitled'")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from local import postgres
+from migrations.upgrade import upgrade
 
 EARLIER_TABLES = """
 CREATE TABLE after_hours_profiles (
@@ -66,6 +67,11 @@ def run(database: postgres.Database, statement: str) -> list[dict[str, Any]]:
         names = [column.name for column in cursor.description or []]
     connection.close()
     return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def migrate(database: postgres.Database, revision: str = "head") -> None:
+    """Migrate as the owner, for the role that serves."""
+    upgrade(database.connect, revision, app_role="after_hours_app")
 
 
 def logged_repairs(output: Callable[[], str]) -> dict[str, int]:

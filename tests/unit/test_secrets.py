@@ -6,8 +6,7 @@ import pytest
 from after_hours import aws, config
 from after_hours.errors import Misconfigured, SecretRefused, SecretsUnavailable
 
-GOOD = {"jwtSecret": "j" * 32, "locationKey": "l" * 32}
-R2 = {"endpointUrl": "http://r2", "bucket": "b", "accessKeyId": "a", "secretAccessKey": "s"}
+GOOD = {"jwtSecret": "j" * 32}
 
 
 class World:
@@ -16,7 +15,7 @@ class World:
     def __init__(self) -> None:
         self.now = 1_000.0
         self.reads = 0
-        self.answer: str | Exception = json.dumps(GOOD | {"r2": R2})
+        self.answer: str | Exception = json.dumps(GOOD)
 
     def secret(self, *_: object, **__: object) -> str:
         self.reads += 1
@@ -34,9 +33,10 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 @pytest.fixture
-def secret(monkeypatch: pytest.MonkeyPatch) -> config.Secret[config.AppSecret]:
-    monkeypatch.setattr(config, "settings", lambda: type("Settings", (), {"aws_region": "eu-west-1"}))
-    return config.Secret(config.AppSecret, lambda: "arn")
+def secret(monkeypatch: pytest.MonkeyPatch) -> config.Secret[config.JwtSecret]:
+    monkeypatch.setenv("JWT_SECRET_ARN", "arn")
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    return config.Secret(config.JwtSecret, "JWT_SECRET_ARN")
 
 
 @pytest.fixture
@@ -46,20 +46,20 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return metrics
 
 
-def test_a_secret_is_read_once_in_five_minutes(world: World, secret: config.Secret[config.AppSecret]) -> None:
+def test_a_secret_is_read_once_in_five_minutes(world: World, secret: config.Secret[config.JwtSecret]) -> None:
     for _ in range(3):
         secret.read()
     world.now += 299
     secret.read()
     assert world.reads == 1
-    world.answer = json.dumps(GOOD | {"jwtSecret": "n" * 32, "r2": R2})
+    world.answer = json.dumps(GOOD | {"jwtSecret": "n" * 32})
     world.now += 2
     assert secret.read().jwt_secret == "n" * 32
     assert world.reads == 2
 
 
 def test_while_secrets_manager_is_silent_the_value_is_used_on_and_counted(
-    world: World, secret: config.Secret[config.AppSecret], counted: list[str]
+    world: World, secret: config.Secret[config.JwtSecret], counted: list[str]
 ) -> None:
     good = secret.read()
     world.answer = SecretsUnavailable("silent")
@@ -72,7 +72,7 @@ def test_while_secrets_manager_is_silent_the_value_is_used_on_and_counted(
     assert world.reads == 101  # nobody waits for it again at once
 
 
-def test_a_value_that_was_never_read_cannot_be_used_on(world: World, secret: config.Secret[config.AppSecret]) -> None:
+def test_a_value_that_was_never_read_cannot_be_used_on(world: World, secret: config.Secret[config.JwtSecret]) -> None:
     world.answer = SecretsUnavailable("silent")
     with pytest.raises(SecretsUnavailable):
         secret.read()
@@ -82,7 +82,7 @@ def test_a_value_that_was_never_read_cannot_be_used_on(world: World, secret: con
     ("answer", "fault"), [(SecretRefused("AccessDenied"), SecretRefused), ('{"jwtSecret": "short"}', Misconfigured)]
 )
 def test_a_refused_secret_is_used_for_an_hour_at_most(
-    world: World, secret: config.Secret[config.AppSecret], answer: str | Exception, fault: type[Exception]
+    world: World, secret: config.Secret[config.JwtSecret], answer: str | Exception, fault: type[Exception]
 ) -> None:
     secret.read()
     world.answer = answer
@@ -99,7 +99,7 @@ def test_a_refused_secret_is_used_for_an_hour_at_most(
         secret.read()
 
 
-def test_a_refusal_that_passes_is_forgotten(world: World, secret: config.Secret[config.AppSecret]) -> None:
+def test_a_refusal_that_passes_is_forgotten(world: World, secret: config.Secret[config.JwtSecret]) -> None:
     good = world.answer
     secret.read()
     for _ in range(3):
@@ -113,10 +113,10 @@ def test_a_refusal_that_passes_is_forgotten(world: World, secret: config.Secret[
 
 
 def test_after_a_refused_connection_the_secret_is_read_afresh(
-    world: World, secret: config.Secret[config.AppSecret]
+    world: World, secret: config.Secret[config.JwtSecret]
 ) -> None:
     secret.read()
-    world.answer = json.dumps(GOOD | {"jwtSecret": "n" * 32, "r2": R2})
+    world.answer = json.dumps(GOOD | {"jwtSecret": "n" * 32})
     assert secret.read(fresh=True).jwt_secret == "n" * 32
     world.answer = SecretsUnavailable("silent")
     assert secret.read(fresh=True).jwt_secret == "n" * 32

@@ -27,7 +27,7 @@ def require(database: Database, user_id: str) -> None:
     `AccessCheckFailed` when the question cannot be answered.
     """
     try:
-        entitlements = database.find_one(_ENTITLEMENTS, {"user_id": user_id})
+        entitlements = database.find_one(_ENTITLEMENTS, {"user_id": user_id}, only_reads=True)
     except (ServiceUnavailable, InternalError) as error:
         raise AccessCheckFailed(str(error)) from error
     for entitlement, denial in _REQUIREMENTS:

@@ -124,9 +124,8 @@ def endpoint(*, body: type[BaseModel] | None = None, entitled: bool = True) -> C
 
 
 def _serve(event: Event, work: Work[Any], body: type[BaseModel] | None, *, entitled: bool) -> Response:
-    config.settings()
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    user_id = auth.authenticate(headers, config.app_secret.read().jwt_secret)
+    user_id = auth.authenticate(headers, config.jwt_secret.read().keys)
     logger.append_keys(user_id=user_id)
     shared = database.shared()
     if entitled:

@@ -1,6 +1,7 @@
 """Who is calling: the main app's JSON Web Token (RFC 7519), HS256 and nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jwt
 from jwt.types import Options
@@ -20,20 +21,29 @@ _OPTIONS: Options = {
 }
 
 
-def authenticate(headers: Mapping[str, str], secret: str) -> str:
+def authenticate(headers: Mapping[str, str], keys: Sequence[str]) -> str:
     """Return the caller's user id from `Authorization: Bearer <token>`.
 
-    The token must be signed with `secret` by HS256 and carry `exp` (in the future) and `userId`. Raises `Unauthorized`
-    for anything else: an expired token too, because the app refreshes its token on a 401.
+    The token must be signed with one of `keys` by HS256 and carry `exp` (in the future) and `userId`. Raises
+    `Unauthorized` for anything else: an expired token too, because the app refreshes its token on a 401.
     """
     scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise Unauthorized("no bearer token")
     try:
-        claims = jwt.decode(token.strip(), secret, algorithms=["HS256"], options=_OPTIONS)
+        user_id = _claims(token.strip(), keys)["userId"]
     except (jwt.InvalidTokenError, ValueError, OverflowError, RecursionError) as error:
         raise Unauthorized(type(error).__name__) from None
-    user_id = claims["userId"]
     if not isinstance(user_id, str) or not 0 < len(user_id) <= MAX_USER_ID or not user_id.isprintable():
         raise Unauthorized("userId is not a user id")
     return user_id
+
+
+def _claims(token: str, keys: Sequence[str]) -> dict[str, Any]:
+    key, *others = keys
+    try:
+        return jwt.decode(token, key, algorithms=["HS256"], options=_OPTIONS)
+    except jwt.InvalidSignatureError:
+        if not others:
+            raise
+        return _claims(token, others)

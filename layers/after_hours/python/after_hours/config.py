@@ -1,14 +1,14 @@
-"""The settings of a function, read from its environment, and the two secrets they point to.
+"""What the deployment tells a function: settings in its environment, and the secrets that they point to.
 
-Nobody else reads the environment. Both are checked before use, and what is missing is named.
+Nobody else reads the environment. Each is checked when it is first used, so that a function needs only what it uses,
+and what is missing is named.
 """
 
 import os
 import time
-from collections.abc import Callable
-from functools import cache
+from functools import cached_property
 from ipaddress import ip_address
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
@@ -22,28 +22,50 @@ SECRET_RETRY_SECONDS = 60
 SECRET_REFUSED_SECONDS = 3600
 MIN_KEY_BYTES = 32  # RFC 7518, section 3.2: a key for HS256 has at least the size of the hash, 256 bits
 
+type Setting = Literal[
+    "AWS_REGION",
+    "DATABASE_SECRET_ARN",
+    "JWT_SECRET_ARN",
+    "LOCATION_SECRET_ARN",
+    "R2_SECRET_ARN",
+    "SCHEDULE_GROUP",
+    "SCHEDULER_ROLE_ARN",
+    "EXPIRE_FUNCTION_ARN",
+    "SCHEDULE_DEAD_LETTER_ARN",
+    "EVENT_BUS",
+    "UPLOAD_BUCKET",
+]
+type OptionalSetting = Literal[
+    "DATABASE_HOST",
+    "DATABASE_PORT",
+    "DATABASE_NAME",
+    "DATABASE_IAM_USER",  # who we are where a token of IAM is the password, and there is no secret
+    "DATABASE_APP_ROLE",  # for migrate_database: the role that serves, where the owner does not
+    "DATABASE_HOST_TABLES",  # for migrate_database: `create`, where no main app has made them
+]
+
 _Name = Annotated[str, StringConstraints(min_length=1)]
 _Key = Annotated[str, StringConstraints(min_length=MIN_KEY_BYTES)]
 
 
-class Settings(BaseModel):
-    """What the deployment tells a function. The names in the environment are these, in capitals."""
+def setting(name: Setting) -> str:
+    """Return a setting that its function cannot do without. Raises `Misconfigured`, naming it."""
+    if value := os.environ.get(name):
+        return value
+    raise Misconfigured(f"{name} is not set in the environment")
 
-    model_config = ConfigDict(frozen=True, alias_generator=str.upper)
 
-    aws_region: _Name
-    database_secret_arn: _Name
-    app_secret_arn: _Name
-    schedule_group: _Name
-    scheduler_role_arn: _Name
-    expire_function_arn: _Name
-    schedule_dead_letter_arn: _Name
-    event_bus: _Name
-    upload_bucket: _Name
+def optional(name: OptionalSetting) -> str | None:
+    """Return a setting; None when it is absent or empty."""
+    return os.environ.get(name) or None
 
 
 class DatabaseSecret(BaseModel):
-    """Where PostgreSQL is. The names are those Secrets Manager itself uses for a database secret."""
+    """Where PostgreSQL is, and who we are there. The names are those Secrets Manager itself uses for a database secret.
+
+    Host, port and name are the environment's where that has them: a secret that RDS makes holds none of them, and a
+    stack may have put a proxy in front of what a secret names.
+    """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
@@ -52,13 +74,48 @@ class DatabaseSecret(BaseModel):
     username: _Name
     password: Annotated[str, Field(repr=False)]
     dbname: _Name
-    sslmode: Literal["disable", "require", "verify-ca", "verify-full"] = "require"
+    sslmode: Literal["disable", "verify-ca", "verify-full"] = "verify-full"
+    sslrootcert: _Name | None = None  # PEM: the authorities to trust instead of those that the layer has
+
+    @model_validator(mode="before")
+    @classmethod
+    def _address_of_the_environment(cls, secret: Any) -> Any:  # noqa: ANN401 (whatever the secret is)
+        if not isinstance(secret, dict):
+            return secret
+        address = {
+            "host": optional("DATABASE_HOST"),
+            "port": optional("DATABASE_PORT"),
+            "dbname": optional("DATABASE_NAME"),
+        }
+        return secret | {name: value for name, value in address.items() if value}
 
     @model_validator(mode="after")
     def _encrypted_off_this_machine(self) -> "DatabaseSecret":
         if self.sslmode == "disable" and not _is_loopback(self.host):
             raise ValueError("sslmode may be 'disable' for a loopback host only")
         return self
+
+
+class JwtSecret(BaseModel):
+    """The main app's signing key and, while phones still hold tokens that it signed, the one before."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, hide_input_in_errors=True)
+
+    jwt_secret: Annotated[_Key, Field(repr=False)]
+    previous_jwt_secret: Annotated[_Key | None, Field(repr=False)] = None
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """The keys that a token may be signed with, the newest first."""
+        return (self.jwt_secret, *([self.previous_jwt_secret] if self.previous_jwt_secret else []))
+
+
+class LocationSecret(BaseModel):
+    """The key of `location.fuzz`."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, hide_input_in_errors=True)
+
+    location_key: Annotated[_Key, Field(repr=False)]
 
 
 class R2Secret(BaseModel):
@@ -73,27 +130,11 @@ class R2Secret(BaseModel):
     secret_access_key: Annotated[_Name, Field(repr=False)]
 
 
-class AppSecret(BaseModel):
-    """The keys of the application."""
-
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, hide_input_in_errors=True)
-
-    jwt_secret: Annotated[_Key, Field(repr=False)]
-    location_key: Annotated[_Key, Field(repr=False)]
-    r2: R2Secret
-
-
 def _is_loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-@cache
-def settings() -> Settings:
-    """Return the settings of this function. Raises `Misconfigured`, naming what is missing or empty."""
-    return _checked(Settings, os.environ, "environment")
 
 
 class Secret[Model: BaseModel]:
@@ -103,9 +144,9 @@ class Secret[Model: BaseModel]:
     that is refused, or has become something else, is used so for an hour at most: a key that was revoked must die.
     """
 
-    def __init__(self, model: type[Model], arn: Callable[[], str]) -> None:
+    def __init__(self, model: type[Model], arn: Setting) -> None:
         self._model = model
-        self._arn = arn
+        self._arn: Setting = arn
         self.forget()
 
     def forget(self) -> None:
@@ -120,7 +161,7 @@ class Secret[Model: BaseModel]:
         if self._value is not None and now < self._read_again_at and not fresh:
             return self._value
         try:
-            text = aws.secret(self._arn(), region=settings().aws_region)
+            text = aws.secret(setting(self._arn), region=setting("AWS_REGION"))
             self._value = _checked(self._model, text, f"{self._model.__name__} in Secrets Manager")
         except ServiceUnavailable as fault:
             return self._held(fault, now)
@@ -140,8 +181,23 @@ class Secret[Model: BaseModel]:
         return self._value
 
 
-database_secret = Secret(DatabaseSecret, lambda: settings().database_secret_arn)
-app_secret = Secret(AppSecret, lambda: settings().app_secret_arn)
+database_secret = Secret(DatabaseSecret, "DATABASE_SECRET_ARN")
+jwt_secret = Secret(JwtSecret, "JWT_SECRET_ARN")
+location_secret = Secret(LocationSecret, "LOCATION_SECRET_ARN")
+r2_secret = Secret(R2Secret, "R2_SECRET_ARN")
+
+
+def database_access(*, fresh: bool = False) -> DatabaseSecret:
+    """Return where PostgreSQL is and who we are there: as the secret says, or by a token of IAM, signed now.
+
+    A token lets connect for 15 minutes, so it is asked for anew for each connection. Raises what `Secret.read` raises.
+    """
+    user = optional("DATABASE_IAM_USER")
+    if user is None:
+        return database_secret.read(fresh=fresh)
+    unsigned = _checked(DatabaseSecret, {"username": user, "password": ""}, "environment")
+    token = aws.database_token(unsigned.host, unsigned.port, user, region=setting("AWS_REGION"))
+    return unsigned.model_copy(update={"password": token})
 
 
 def _checked[Model: BaseModel](model: type[Model], values: object, source: str) -> Model:

@@ -5,10 +5,14 @@ costs one round trip for the access check and one, seldom two, for its work.
 """
 
 import math
+import re
 import select
 import time
 from collections.abc import Callable, Mapping
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import psycopg2
@@ -17,19 +21,41 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 (psycopg2
 from psycopg2.extras import RealDictCursor, register_uuid
 
 from after_hours import config
-from after_hours.errors import DatabaseUnavailable, InternalError, OutcomeUnknown
+from after_hours.errors import DatabaseUnavailable, DatabaseUnreachable, InternalError, OutcomeUnknown
 
 type Row = dict[str, Any]
 type Parameters = Mapping[str, object] | None
+type Access = Callable[..., config.DatabaseSecret]  # takes `fresh`: whether what was read before may not do
 
-CONNECT_TIMEOUT_SECONDS = 2
-STATEMENT_TIMEOUT_MILLISECONDS = 5_000
-SILENCE_TIMEOUT_SECONDS = 6.0  # by then a server that is well has given up the statement
-RECONNECT_PAUSE_SECONDS = 0.1
+IDLE_SECONDS = 60  # networks forget connections that are idle; the quickest take minutes
+
+_FIRST_PAUSE_SECONDS = 0.1
+_LONGEST_PAUSE_SECONDS = 5.0
+_ROOT_CERTIFICATES = Path(__file__).with_name("root-certificates")  # infra/build.py makes it
+_OF_RDS = re.compile(r"\.([a-z0-9-]+)\.rds\.amazonaws\.com$")
 
 _READ_ONLY = "25006"  # still connected to what was the writer before a failover
 # Classes of errors that a server or a pooler sends when it goes away: what became of the statement is not certain.
 _GOING_AWAY = ("08", "57P")
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """How long a function waits for PostgreSQL.
+
+    `connect_seconds` is for one attempt to connect: the server's answer, TLS and the login. Attempts are repeated for
+    `retry_seconds`, and a second one is always made. `silence_seconds` is for the answer to a statement, after which
+    the server, if it were well, would have given it up by its own statement_timeout; None waits for ever.
+    """
+
+    connect_seconds: float
+    silence_seconds: float | None
+    retry_seconds: float = 0
+
+
+ENDPOINT = Timeouts(connect_seconds=2, silence_seconds=6)  # a member waits
+JOB = Timeouts(connect_seconds=15, silence_seconds=10)  # an Aurora that was paused takes 15 to 30 s to resume
+MIGRATION = Timeouts(connect_seconds=30, silence_seconds=None, retry_seconds=30)
 
 
 class Database:
@@ -37,24 +63,40 @@ class Database:
 
     A method raises `DatabaseUnavailable` when the server cannot be reached or refuses, and then nothing was changed;
     `OutcomeUnknown` when the statement was sent and no answer came; `InternalError` when the statement is at fault. The
-    first two drop the connection, so that the next call opens a new one. A statement is never sent twice: what is tried
-    again, once, is opening the connection, before anything was sent.
+    first two drop the connection, so that the next call opens a new one. A statement is sent once, unless it is said
+    that it only reads: then it is sent again, once and on a new connection, when a kept one gave no answer.
 
     A statement may be preceded by others in the same text (a lock, say): they share one round trip and one transaction.
     """
 
-    def __init__(self, secret: Callable[..., config.DatabaseSecret]) -> None:
+    def __init__(self, secret: Access, timeouts: Timeouts = ENDPOINT) -> None:
         """`secret(fresh=…)` gives the server's address and password; fresh after a refused connection."""
         self._secret = secret
-        self._connection: Connection | None = None
+        self._timeouts = timeouts
+        self._connection: _TimedConnection | None = None
+        self._used_at = 0.0
+
+    def open(self) -> None:
+        """Open the connection now, if there is none, rather than with the next statement."""
+        self._usable_connection()
 
     def execute(self, statement: str, parameters: Parameters = None) -> int:
         """Run a statement for its effect. Returns the number of rows that it changed."""
         return self._run(statement, parameters, lambda cursor: cursor.rowcount)
 
-    def find_one(self, statement: str, parameters: Parameters = None) -> Row | None:
-        """Run a statement that has one row or none, and return it."""
-        return self._run(statement, parameters, lambda cursor: dict(row) if (row := cursor.fetchone()) else None)
+    def find_one(self, statement: str, parameters: Parameters = None, *, only_reads: bool = False) -> Row | None:
+        """Run a statement that has one row or none, and return it. One that `only_reads` may be sent twice."""
+
+        def read(cursor: RealDictCursor) -> Row | None:
+            return dict(row) if (row := cursor.fetchone()) else None
+
+        kept = self._connection is not None
+        try:
+            return self._run(statement, parameters, read)
+        except OutcomeUnknown:
+            if not (only_reads and kept):
+                raise
+        return self._run(statement, parameters, read)
 
     def fetch_one(self, statement: str, parameters: Parameters = None) -> Row:
         """Run a statement that always has a row, and return it."""
@@ -67,37 +109,46 @@ class Database:
         """Run a statement that bounds its rows itself (by a LIMIT, say), and return them, each a `Row`."""
         return self._run(statement, parameters, lambda cursor: [dict(row) for row in cursor.fetchall()])
 
-    def _run[Result](self, statement: str, parameters: Parameters, read: Callable[[RealDictCursor], Result]) -> Result:
-        connection = self._usable_connection()
-        try:
-            with connection.cursor(cursor_factory=RealDictCursor) as cursor:
-                cursor.execute(statement, parameters)
-                return read(cursor)
-        except psycopg2.Error as error:
-            raise self._translated(error) from None
-
     def close(self) -> None:
         """Close the connection, if there is one. The next statement opens a new one."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
+    def _run[Result](self, statement: str, parameters: Parameters, read: Callable[[RealDictCursor], Result]) -> Result:
+        connection = self._usable_connection()
+        try:
+            with connection.cursor(cursor_factory=RealDictCursor) as cursor:
+                cursor.execute(statement, parameters)
+                self._used_at = time.time()
+                return read(cursor)
+        except psycopg2.Error as error:
+            raise self._translated(error) from None
+
     def _usable_connection(self) -> Connection:
-        if self._connection is not None and _is_broken(self._connection):
+        if self._connection is not None and (_is_broken(self._connection) or self._was_forgotten(self._connection)):
             self.close()
         if self._connection is None:
-            self._connection = self._connect()
+            self._connection = open_connection(self._secret, self._timeouts)
+            self._used_at = time.time()
         return self._connection
 
-    def _connect(self) -> Connection:
+    def _was_forgotten(self, connection: "_TimedConnection") -> bool:
+        """Ask a connection that was idle for a minute whether it still is one, as briefly as a new one is waited for.
+
+        A network that forgot it tells nobody: what is sent would get no answer, and what became of a change would be
+        unknown. By the clock on the wall, since the other may stand still while Lambda freezes a function.
+        """
+        if time.time() - self._used_at < IDLE_SECONDS:
+            return False
+        connection.timeout_seconds = self._timeouts.connect_seconds
         try:
-            return connect(self._secret())
-        except psycopg2.OperationalError:
-            time.sleep(RECONNECT_PAUSE_SECONDS)
-        try:
-            return connect(self._secret(fresh=True))
-        except psycopg2.OperationalError:
-            raise DatabaseUnavailable("PostgreSQL refuses the connection or cannot be reached") from None
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+        except psycopg2.Error:
+            return True
+        connection.timeout_seconds = self._timeouts.silence_seconds
+        return False
 
     def _translated(self, error: psycopg2.Error) -> Exception:
         """Name the error without its message, which may quote the row: where someone is, what they wrote."""
@@ -109,43 +160,74 @@ class Database:
         return InternalError(f"PostgreSQL refused a statement: {type(error).__name__} {error.pgcode}")
 
 
-class _Patient(Connection):
-    """A connection that waits for its server only so long."""
+class _TimedConnection(Connection):
+    """A connection that waits for its server only so long, from its very beginning."""
 
-    patience_seconds: float | None = SILENCE_TIMEOUT_SECONDS
+    def __init__(self, dsn: str, *, timeout_seconds: float | None) -> None:
+        self.timeout_seconds = timeout_seconds
+        super().__init__(dsn)  # connects
 
 
-def connect(secret: config.DatabaseSecret, *, patience_seconds: float | None = SILENCE_TIMEOUT_SECONDS) -> Connection:
+def open_connection(access: Access, timeouts: Timeouts) -> _TimedConnection:
+    """Open a connection, trying again with a fresh password what is refused. Raises `DatabaseUnreachable`."""
+    give_up_at = time.monotonic() + timeouts.retry_seconds
+    fresh, pause = False, _FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            return connect(access(fresh=fresh), timeouts)
+        except psycopg2.OperationalError as error:
+            if fresh and time.monotonic() >= give_up_at:
+                reason = " ".join(str(error).split())  # of an address and a role; there is no row yet to be quoted
+                raise DatabaseUnreachable(f"PostgreSQL refuses or cannot be reached: {reason}") from None
+        time.sleep(pause)
+        fresh, pause = True, min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+
+def connect(access: config.DatabaseSecret, timeouts: Timeouts) -> _TimedConnection:
     """Open a connection that commits each statement by itself. Raises psycopg2.OperationalError.
 
-    It raises that as well when the server says nothing for `patience_seconds`; None waits for ever.
+    It raises that as well when the server says nothing for `timeouts.silence_seconds`. Nothing is set for the
+    connection, neither at its start nor later: RDS Proxy refuses the one, and for the other ties the connection to one
+    of the database's. What must hold for each connection is set for the role (migrations/serving_role.py).
     """
     # A server that is frozen, or a proxy with no connection to lend, still acknowledges every packet: neither TCP nor
     # the server's own statement_timeout ends that wait. psycopg2 leaves waiting to this, whatever the connection.
     extensions.set_wait_callback(_wait)
-    connection: _Patient = psycopg2.connect(
-        host=secret.host,
-        port=secret.port,
-        user=secret.username,
-        password=secret.password,
-        dbname=secret.dbname,
-        sslmode=secret.sslmode,
+    connection: _TimedConnection = psycopg2.connect(
+        host=access.host,
+        port=access.port,
+        user=access.username,
+        password=access.password,
+        dbname=access.dbname,
+        sslmode=access.sslmode,
+        sslrootcert=_file_of(access.sslrootcert) if access.sslrootcert else str(_authorities(access.host)),
         application_name="after-hours",
         client_encoding="UTF8",
-        options=f"-c statement_timeout={STATEMENT_TIMEOUT_MILLISECONDS} -c TimeZone=UTC",
-        connection_factory=_Patient,
+        connection_factory=partial(_TimedConnection, timeout_seconds=timeouts.connect_seconds),
     )
-    connection.patience_seconds = patience_seconds
+    connection.timeout_seconds = timeouts.silence_seconds
     connection.autocommit = True
     register_uuid(conn_or_curs=connection)  # type: ignore[no-untyped-call]
     return connection
 
 
+def _authorities(host: str) -> Path:
+    """Return the file of those who may certify a host: RDS's own in the region that its name tells, else the public."""
+    region = _OF_RDS.search(host)
+    return _ROOT_CERTIFICATES / (f"{region[1]}.pem" if region else "public.pem")
+
+
+@cache
+def _file_of(certificates: str) -> str:
+    """Write them to a file, since libpq reads them from nothing else. It lasts as long as the function is warm."""
+    with NamedTemporaryFile("w", suffix=".pem", delete=False) as file:
+        file.write(certificates)
+    return file.name
+
+
 def _wait(connection: Connection) -> None:
-    patience = getattr(connection, "patience_seconds", None)
-    if patience is not None and connection.status == extensions.STATUS_SETUP:
-        patience = CONNECT_TIMEOUT_SECONDS
-    deadline = time.monotonic() + (math.inf if patience is None else patience)
+    timeout = getattr(connection, "timeout_seconds", None)
+    deadline = math.inf if timeout is None else time.monotonic() + timeout
     while (state := connection.poll()) != extensions.POLL_OK:
         left = deadline - time.monotonic()
         reading, writing = ([connection], []) if state == extensions.POLL_READ else ([], [connection])
@@ -166,6 +248,6 @@ def _is_broken(connection: Connection) -> bool:
 
 
 @cache
-def shared() -> Database:
+def shared(timeouts: Timeouts = ENDPOINT) -> Database:
     """Return the one database of this warm function. Nothing is opened before its first statement."""
-    return Database(config.database_secret.read)
+    return Database(config.database_access, timeouts)

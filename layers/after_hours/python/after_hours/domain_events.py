@@ -107,7 +107,7 @@ def _put(events: Sequence[Event]) -> list[str]:
         answer = _client().put_events(
             Entries=[
                 {
-                    "EventBusName": config.settings().event_bus,
+                    "EventBusName": config.setting("EVENT_BUS"),
                     "Source": SOURCE,
                     "DetailType": event["type"],
                     "Detail": json.dumps(

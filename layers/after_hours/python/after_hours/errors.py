@@ -128,6 +128,10 @@ class ServiceUnavailable(ApiError):
 class DatabaseUnavailable(ServiceUnavailable): ...
 
 
+class DatabaseUnreachable(DatabaseUnavailable):
+    """No connection could be opened."""
+
+
 class OutcomeUnknown(ServiceUnavailable):
     """The database had the statement and gave no answer: the change may have been made.
 

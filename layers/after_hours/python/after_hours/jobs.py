@@ -1,11 +1,11 @@
-"""The factory of every function that is not an endpoint: settings checked, events read, logs and metrics written."""
+"""The factory of every function that is not an endpoint: events read, logs and metrics written."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from after_hours import config, database
+from after_hours import database
 from after_hours.database import Database
 from after_hours.observability import count, logger, metrics
 
@@ -22,9 +22,8 @@ def job(work: Callable[[dict[str, Any], Database], Mapping[str, object]]) -> Job
     @metrics.log_metrics
     @logger.inject_lambda_context(clear_state=True)
     def handler(event: dict[str, Any], context: LambdaContext) -> Mapping[str, object]:  # noqa: ARG001 (Lambda's)
-        config.settings()
         try:
-            outcome = work(event, database.shared())
+            outcome = work(event, database.shared(database.JOB))
         except Exception:
             count("JobsFailed")
             raise

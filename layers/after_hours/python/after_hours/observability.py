@@ -1,7 +1,7 @@
 """The one logger and the one set of metrics. Log keys never hold tokens, coordinates, texts or device ids."""
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from aws_lambda_powertools.logging import Logger
@@ -17,6 +17,12 @@ metrics = Metrics(namespace="AfterHours", service=SERVICE)
 
 def count(name: str, value: int = 1) -> None:
     metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+
+
+def measure_seconds(name: str, values: Iterable[float]) -> None:
+    """Add each value to the distribution of a metric, so that its percentiles are of single things."""
+    for value in values:
+        metrics.add_metric(name=name, unit=MetricUnit.Seconds, value=value)
 
 
 @contextmanager

@@ -12,8 +12,10 @@ from after_hours.batches import repeat
 from after_hours.database import Database
 
 # The sessions are locked before the statement looks who references them. A transaction that wants to reference one
-# waits for the lock, and then finds that the session is gone, or was kept.
+# waits for the lock, and then finds that the session is gone, or was kept. The statement may take longer than the five
+# seconds that the role has, since nobody waits: the look reads the whole of a table that has no index for it.
 _FORGET_SESSIONS = """
+    SELECT set_config('statement_timeout', '9s', true);
     WITH old AS MATERIALIZED (
         SELECT id FROM after_hours_sessions
         WHERE ended_at IS NOT NULL AND coalesce(last_referenced_at, ended_at) < now() - interval '90 days'
@@ -40,6 +42,7 @@ _FORGET_SESSIONS = """
 # A member who has come back has a profile, and the ordinary 90 days apply to the sessions that are left. A departure is
 # over when none of the member's sessions is left to delete; until then it is looked at again every ten minutes.
 _FORGET_DEPARTED = """
+    SELECT set_config('statement_timeout', '9s', true);
     WITH departed AS MATERIALIZED (
         SELECT user_id FROM after_hours_departures WHERE forget_at <= now() ORDER BY forget_at LIMIT 20
         FOR UPDATE SKIP LOCKED

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 from after_hours.batches import repeat
 from after_hours.database import Database
-from after_hours.observability import count
+from after_hours.observability import count, measure_seconds
 
 _EXPIRE_OVERDUE = """
     WITH overdue AS (
@@ -21,9 +21,11 @@ _EXPIRE_OVERDUE = """
             ended_at = expires_at, latitude = NULL, longitude = NULL, fuzzed_latitude = NULL, fuzzed_longitude = NULL,
             scheduled_for = NULL
         WHERE s.id = ANY(ARRAY(SELECT id FROM overdue))
-        RETURNING after_hours_tell_ended(s.user_id, s.id, s.ended_at, 'expired', interval '0') AS event
+        RETURNING
+            extract(epoch FROM now() - s.expires_at)::float AS lag,
+            after_hours_tell_ended(s.user_id, s.id, s.ended_at, 'expired', interval '0') AS event
     )
-    SELECT count(event) AS sessions FROM ended
+    SELECT count(event) AS sessions, coalesce(array_agg(lag), ARRAY[]::float[]) AS lags FROM ended
 """
 
 # What entitles a member is in the main app's tables, and nothing tells us when that changes: so all live sessions are
@@ -89,7 +91,13 @@ _ERASE_PLACES = """
 
 def expire_overdue(database: Database, deadline: float) -> int:
     """End every session whose end has passed, with its planned end. Returns how many there were."""
-    expired = repeat(lambda: int(database.fetch_one(_EXPIRE_OVERDUE)["sessions"]), deadline)
+
+    def expire() -> int:
+        ended = database.fetch_one(_EXPIRE_OVERDUE)
+        measure_seconds("ExpiryLagSeconds", ended["lags"])
+        return int(ended["sessions"])
+
+    expired = repeat(expire, deadline)
     count("SessionsExpired", expired)
     return expired
 

@@ -127,7 +127,7 @@ def carry_out(change: Change) -> None:
     with translate_errors(SchedulerUnavailable):
         if change.at is None:
             with suppress(client.exceptions.ResourceNotFoundException):
-                client.delete_schedule(Name=schedule, GroupName=config.settings().schedule_group)
+                client.delete_schedule(Name=schedule, GroupName=config.setting("SCHEDULE_GROUP"))
             return
         request = _request(change, schedule, change.at)
         try:
@@ -170,18 +170,17 @@ def _needed(row: Row) -> Sequence[Change]:
 
 
 def _request(change: Change, schedule: str, at: str) -> "CreateScheduleInputTypeDef":
-    settings = config.settings()
     event = ScheduledEvent(kind=change.kind, session_id=UUID(change.session_id))
     target: TargetTypeDef = {
-        "Arn": settings.expire_function_arn,
-        "RoleArn": settings.scheduler_role_arn,
+        "Arn": config.setting("EXPIRE_FUNCTION_ARN"),
+        "RoleArn": config.setting("SCHEDULER_ROLE_ARN"),
         "Input": event.model_dump_json(by_alias=True),
-        "DeadLetterConfig": {"Arn": settings.schedule_dead_letter_arn},
+        "DeadLetterConfig": {"Arn": config.setting("SCHEDULE_DEAD_LETTER_ARN")},
         "RetryPolicy": {"MaximumEventAgeInSeconds": _MAX_EVENT_AGE_SECONDS, "MaximumRetryAttempts": _DELIVERY_RETRIES},
     }
     return {
         "Name": schedule,
-        "GroupName": settings.schedule_group,
+        "GroupName": config.setting("SCHEDULE_GROUP"),
         "ScheduleExpression": f"at({at})",
         "ScheduleExpressionTimezone": "UTC",
         "FlexibleTimeWindow": {"Mode": "OFF"},

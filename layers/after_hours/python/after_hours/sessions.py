@@ -34,7 +34,7 @@ from after_hours.errors import (
     SessionTooLong,
     TooManyStarts,
 )
-from after_hours.observability import count
+from after_hours.observability import count, measure_seconds
 from after_hours.schedules import Change, Kind
 from after_hours.schema import RequestModel, ResponseModel, Text
 
@@ -238,7 +238,9 @@ _EXPIRE = """
         ended_at = expires_at, latitude = NULL, longitude = NULL, fuzzed_latitude = NULL, fuzzed_longitude = NULL,
         scheduled_for = NULL
     WHERE id = %(id)s AND ended_at IS NULL AND expires_at <= now()
-    RETURNING after_hours_tell_ended(user_id, id, ended_at, 'expired', interval '30 seconds') AS event
+    RETURNING
+        extract(epoch FROM now() - expires_at)::float AS lag,
+        after_hours_tell_ended(user_id, id, ended_at, 'expired', interval '30 seconds') AS event
 """
 
 # `warned_for` is the end that the member was warned of: an extended session has another end, and is warned again.
@@ -266,7 +268,7 @@ def start(database: Database, user_id: str, new: StartSession) -> Session:
     `SessionAlreadyActive` with the live session, or `TooManyStarts` after twelve in an hour.
     """
     seen = location.fuzz(
-        new.latitude, new.longitude, user_id=user_id, key=config.app_secret.read().location_key.encode()
+        new.latitude, new.longitude, user_id=user_id, key=config.location_secret.read().location_key.encode()
     )
     device = new.device_fingerprint or DeviceFingerprint()
     row = database.fetch_one(
@@ -332,6 +334,7 @@ def expire(database: Database, session_id: UUID) -> Literal["expired", "reschedu
     """
     if expired := database.find_one(_EXPIRE, {"id": session_id}):
         count("SessionsExpired")
+        measure_seconds("ExpiryLagSeconds", [expired["lag"]])
         domain_events.publish(database, [expired["event"]])
         return "expired"
     return _reschedule(database, session_id, Kind.EXPIRY)

@@ -100,8 +100,8 @@ def bucket(store: Store) -> Bucket:
     if store is Store.UPLOADS:
         # A form for a bucket's global address would be redirected outside us-east-1, which phones do not follow.
         regional = Config(s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"})
-        return Bucket(config.settings().upload_bucket, boto3.client("s3", config=options.merge(regional)))
-    r2 = config.app_secret.read().r2
+        return Bucket(config.setting("UPLOAD_BUCKET"), boto3.client("s3", config=options.merge(regional)))
+    r2 = config.r2_secret.read()
     client = boto3.client(
         "s3",
         endpoint_url=r2.endpoint_url,
@@ -122,7 +122,7 @@ def photo_address(key: str) -> str:
     from botocore.awsrequest import AWSRequest  # noqa: PLC0415 (only who shows a photo pays for it)
     from botocore.credentials import Credentials  # noqa: PLC0415
 
-    r2 = config.app_secret.read().r2
+    r2 = config.r2_secret.read()
     now = int(time.time())
     window = datetime.fromtimestamp(now - now % URL_WINDOW_SECONDS, UTC)
     request = AWSRequest(method="GET", url=f"{r2.endpoint_url.rstrip('/')}/{r2.bucket}/{quote(key)}")

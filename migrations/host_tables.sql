@@ -1,5 +1,5 @@
 -- A minimal copy of the VLVT tables that this backend reads, as they stand in the app's own database.
--- Made only here and in tests; a deployment finds them in place.
+-- Made by local/, by tests, and in a cluster of our own (DATABASE_HOST_TABLES=create); else the main app has made them.
 CREATE TABLE IF NOT EXISTS users (
     id                     VARCHAR(255) PRIMARY KEY,
     provider               VARCHAR(50) NOT NULL,

@@ -1,0 +1,167 @@
+"""The role that serves may do what the functions do, and nothing else; what nobody may give it is named."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+import psycopg2
+import pytest
+from after_hours import config
+
+from local import members, postgres
+from migrations import serving_role
+from migrations.failure import MigrationFailed
+from migrations.upgrade import upgrade
+from tests.support.world import World
+
+type Run = Callable[..., list[tuple[Any, ...]]]
+
+ROLE = "serving_test"
+OWNER = "owning_test"
+
+
+@pytest.fixture
+def host(new_database: Callable[[str], postgres.Database]) -> postgres.Database:
+    database = new_database("roles")
+    with closing(database.connect()) as connection:
+        members.create_host_tables(connection)
+    return database
+
+
+@pytest.fixture
+def run(host: postgres.Database) -> Iterator[Run]:
+    with closing(host.connect()) as connection:
+        connection.autocommit = True
+
+        def run(statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+            with connection.cursor() as cursor:
+                cursor.execute(statement, parameters)
+                return cursor.fetchall() if cursor.description else []
+
+        drop(run)
+        yield run
+        drop(run)
+
+
+def drop(run: Run) -> None:
+    for role in (ROLE, OWNER, "rds_iam"):
+        if run("SELECT 1 FROM pg_roles WHERE rolname = %s", role):
+            run(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+
+
+def test_the_role_is_made_with_what_holds_for_its_connections(host: postgres.Database, run: Run) -> None:
+    upgrade(host.connect, app_role=ROLE)
+    assert run("SELECT rolcanlogin, rolsuper, rolcreaterole, rolconfig FROM pg_roles WHERE rolname = %s", ROLE) == [
+        (True, False, False, ["statement_timeout=5s", "TimeZone=UTC"])
+    ]
+
+
+def test_with_rds_it_logs_in_by_iam_and_one_that_was_there_as_it_did(host: postgres.Database, run: Run) -> None:
+    run("CREATE ROLE rds_iam")
+    upgrade(host.connect, app_role=ROLE)
+    assert run("SELECT pg_has_role(%s, 'rds_iam', 'MEMBER')", ROLE) == [(True,)]
+    run(f"REVOKE rds_iam FROM {ROLE}")
+    upgrade(host.connect, app_role=ROLE)
+    assert run("SELECT pg_has_role(%s, 'rds_iam', 'MEMBER')", ROLE) == [(False,)]
+
+
+def test_every_table_and_view_that_the_revisions_make_is_served(host: postgres.Database, run: Run) -> None:
+    made = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = ANY (%s)"
+    before = {name for (name,) in run(made, ["r"])}
+    upgrade(host.connect)
+    tables = {name for (name,) in run(made, ["r"])} - before - {"after_hours_alembic_version"}
+    assert tables == set(serving_role.OWN_TABLES)
+    assert {name for (name,) in run(made, ["v"])} == set(serving_role.OWN_VIEWS)
+
+
+def test_it_may_do_what_it_must_and_nothing_else(host: postgres.Database, run: Run) -> None:
+    run("CREATE TABLE after_hours_matches (id INT)")
+    upgrade(host.connect, app_role=ROLE)
+    granted = run(
+        "SELECT relname, string_agg(left(privilege, 1), '' ORDER BY privilege)"
+        " FROM pg_class, unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) AS privilege"
+        " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v')"
+        " AND has_table_privilege(%s, pg_class.oid, privilege) GROUP BY 1",
+        ROLE,
+    )
+    dml = dict.fromkeys(serving_role.OWN_TABLES, "DISU")
+    assert dict(granted) == dml | dict.fromkeys((*serving_role.OWN_VIEWS, *serving_role.HOST_TABLES), "S")
+    assert run("SELECT has_schema_privilege(%s, 'public', 'CREATE')", ROLE) == [(False,)]
+
+
+def test_functions_that_nobody_may_run_by_default_are_granted(host: postgres.Database, run: Run) -> None:
+    run("ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC")
+    try:
+        upgrade(host.connect, app_role=ROLE)
+    finally:
+        run("ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO PUBLIC")
+    assert run("SELECT has_function_privilege(%s, 'after_hours_entitlements(text)', 'EXECUTE')", ROLE) == [(True,)]
+
+
+def test_a_second_time_nothing_is_sent(host: postgres.Database, run: Run) -> None:
+    upgrade(host.connect, app_role=ROLE)
+    before = (
+        run("SELECT xmin, * FROM pg_authid WHERE rolname = %s", ROLE),
+        run("SELECT xmin FROM pg_class ORDER BY oid"),
+    )
+    upgrade(host.connect, app_role=ROLE)
+    after = run("SELECT xmin, * FROM pg_authid WHERE rolname = %s", ROLE), run("SELECT xmin FROM pg_class ORDER BY oid")
+    assert before == after
+
+
+def test_where_one_role_owns_and_serves_nothing_of_it_is_changed(host: postgres.Database, run: Run) -> None:
+    upgrade(host.connect, app_role=host.username)
+    assert run("SELECT rolconfig FROM pg_roles WHERE rolname = %s", host.username) == [(None,)]
+
+
+def owned_by_another(host: postgres.Database, run: Run) -> postgres.Database:
+    """The database as a role without rights over others sees it."""
+    run(f"CREATE ROLE {OWNER} LOGIN PASSWORD 'owner'; GRANT ALL ON SCHEMA public TO {OWNER}")
+    run(f"GRANT SELECT, REFERENCES ON users, profiles, user_subscriptions, banned_photo_hashes TO {OWNER}")
+    return replace(host, username=OWNER, password="owner")
+
+
+def test_what_the_owner_may_not_give_is_named_as_commands(host: postgres.Database, run: Run) -> None:
+    owner = owned_by_another(host, run)
+    with pytest.raises(MigrationFailed, match=f"CREATE ROLE {ROLE} LOGIN$"):
+        upgrade(owner.connect, app_role=ROLE)
+    run(f"CREATE ROLE {ROLE} LOGIN")
+    with pytest.raises(MigrationFailed) as failure:
+        upgrade(owner.connect, app_role=ROLE)
+    commands = str(failure.value).partition("runs: ")[2]
+    assert f"ALTER ROLE {ROLE} SET statement_timeout = '5s'" in commands
+    assert f"GRANT SELECT ON users TO {ROLE}" in commands
+    assert "after_hours_sessions" not in commands
+    run(commands)
+    upgrade(owner.connect, app_role=ROLE)
+
+
+def test_the_function_makes_role_and_host_tables_as_its_environment_says(
+    new_database: Callable[[str], postgres.Database], run: Run, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = new_database("own_cluster")
+    owner = config.DatabaseSecret.model_validate(empty.secret)
+    monkeypatch.setattr(config.database_secret, "read", lambda **_: owner)
+    monkeypatch.setenv("DATABASE_APP_ROLE", ROLE)
+    monkeypatch.setenv("DATABASE_HOST_TABLES", "create")
+    world.run("migrate_database")
+    with closing(empty.connect()) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(f"SET ROLE {ROLE}; SELECT count(*) FROM users")
+        assert cursor.fetchone() == (0,)
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            cursor.execute("DELETE FROM users")
+    with closing(empty.connect()) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(f"DROP OWNED BY {ROLE} CASCADE")
+
+
+def test_the_migration_itself_has_no_statement_timeout_and_reads_times_as_utc(
+    host: postgres.Database, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(f"CREATE ROLE {OWNER} LOGIN SUPERUSER PASSWORD 'owner'")
+    run(f"ALTER ROLE {OWNER} SET statement_timeout = '1min'; ALTER ROLE {OWNER} SET TimeZone = 'Asia/Kolkata'")
+    seen = []
+    ask = "SELECT current_setting('statement_timeout'), current_setting('TimeZone')"
+    monkeypatch.setattr(serving_role, "let_serve", lambda on, _: seen.append(on.exec_driver_sql(ask).one()))
+    upgrade(replace(host, username=OWNER, password="owner").connect, app_role=ROLE)
+    assert [tuple(row) for row in seen] == [("0", "UTC")]
