@@ -1,0 +1,90 @@
+"""The release before this one works on the schema of this one: what a rollback deploys, and what serves meanwhile.
+
+`ops/previous-release.txt` names it by its commit; its package is taken from git.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local import postgres
+from local.place import REPOSITORY
+from tests.support import previous_release
+from tests.support.environment import JWT_SECRET, LOCATION_KEY, R2_BUCKET
+from tests.support.world import World
+
+COMMIT = (REPOSITORY / "ops" / "previous-release.txt").read_text().strip()
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the previous release."""
+    known = subprocess.run(
+        ["git", "cat-file", "-e", f"{COMMIT}^{{commit}}"], cwd=REPOSITORY, capture_output=True, check=False
+    )
+    if known.returncode:
+        pytest.skip(f"the previous release {COMMIT} is not in this clone, which is shallow: git fetch --unshallow")
+    folder = tmp_path_factory.mktemp("release")
+    archive = subprocess.run(
+        ["git", "archive", COMMIT, "layers", "functions", "migrations"], cwd=REPOSITORY, capture_output=True, check=True
+    )
+    subprocess.run(["tar", "-x"], cwd=folder, input=archive.stdout, check=True)
+    return folder
+
+
+@pytest.fixture
+def call(release: Path, environment: None, client: Callable[[str], Any], aws_url: str) -> Callable[..., dict[str, Any]]:
+    """Call functions of the release one after the other, as the entitled member; what each made of it."""
+    r2 = {"endpointUrl": aws_url, "bucket": R2_BUCKET, "accessKeyId": "c", "secretAccessKey": "d"}
+    secrets = client("secretsmanager")
+    # One secret for everything, as it was up to this release.
+    name, text = "app", json.dumps({"jwtSecret": JWT_SECRET, "locationKey": LOCATION_KEY, "r2": r2})
+    if any(secret["Name"] == name for secret in secrets.list_secrets()["SecretList"]):
+        secrets.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+    app = secrets.create_secret(Name=name, SecretString=text)["ARN"]
+
+    def run(*functions: str, **variables: str) -> dict[str, Any]:
+        path = os.pathsep.join([str(release / "layers" / "after_hours" / "python"), str(release)])
+        result = subprocess.run(
+            [sys.executable, previous_release.__file__, str(release), *functions],
+            env=os.environ | {"PYTHONPATH": path, "APP_SECRET_ARN": app, "JWT_SECRET": JWT_SECRET} | variables,
+            capture_output=True, text=True, check=False, cwd=release,
+        )  # fmt: skip
+        assert result.returncode == 0, result.stderr
+        lines = [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
+        return {function: line[function] for line in lines for function in functions if function in line}
+
+    return run
+
+
+def test_it_serves_an_evening_from_joining_to_leaving(call: Callable[..., dict[str, Any]], world: World) -> None:
+    said = call(
+        "create_profile", "get_profile", "update_profile", "create_preferences", "get_preferences",
+        "update_preferences", "request_photo_upload", "process_photo", "get_photo", "start_session", "get_session",
+        "extend_session", "expire_session", "end_session", "sweep", "delete_photo", "delete_profile",
+    )  # fmt: skip
+    assert said.pop("process_photo")["outcomes"] == ["ready"]
+    assert said.pop("expire_session")["outcome"] == "rescheduled"
+    assert said.pop("sweep")["left"] == {}
+    created = {"create_profile", "create_preferences", "request_photo_upload", "start_session"}
+    gone = {"delete_photo", "delete_profile"}
+    assert said == {function: 201 if function in created else 204 if function in gone else 200 for function in said}
+    assert len(said) == 14
+    assert world.counts("after_hours_profiles", "device_fingerprints", "after_hours_domain_events") == [0, 0, 0]
+
+
+def test_its_migrations_leave_the_newer_schema_as_it_is(
+    call: Callable[..., dict[str, Any]], world: World, migrated: postgres.Database, client: Callable[[str], Any]
+) -> None:
+    """A rollback deploys it, and runs them: a revision that they do not know is no failure."""
+    [(newest,)] = world.rows("SELECT version_num FROM after_hours_alembic_version")
+    owner = client("secretsmanager").create_secret(Name="owner", SecretString=json.dumps(migrated.secret))["ARN"]
+    said = call("migrate_database", DATABASE_SECRET_ARN=owner)
+    client("secretsmanager").delete_secret(SecretId=owner, ForceDeleteWithoutRecovery=True)
+    assert said == {"migrate_database": {"revision": newest}}
