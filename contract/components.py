@@ -57,17 +57,27 @@ class _Schemas(GenerateJsonSchema):
 
     def model_schema(self, schema: core_schema.ModelSchema) -> Json:
         json_schema = super().model_schema(schema)
-        model, properties = schema["cls"], json_schema["properties"]
+        properties = json_schema["properties"]
         del json_schema["title"]
-        if self.mode == "serialization":  # an answer has all its members, always
-            json_schema |= {"required": list(properties), "additionalProperties": False}
-        elif issubclass(model, Patch):  # what is absent stays
-            json_schema |= {"minProperties": 1}
-        else:
-            return json_schema
         for schema_of_field in properties.values():
+            # Generated clients would send it as if the member had chosen it, and TypeScript demands what has one.
             schema_of_field.pop("default", None)
+        if self.mode == "serialization":  # an answer has all its members, always
+            return json_schema | {"required": list(properties), "additionalProperties": False}
+        if issubclass(schema["cls"], Patch):  # what is absent stays
+            return json_schema | {"minProperties": 1}
+        for optional in properties.keys() - json_schema.get("required", []):
+            properties[optional] = _or_null(properties[optional])
         return json_schema
+
+
+def _or_null(schema: Json) -> Json:
+    alternatives = schema.get("anyOf", [schema])
+    if {"type": "null"} in alternatives or "null" in schema.get("type", ()):
+        return schema
+    described = {"description": schema["description"]} if "description" in schema else {}
+    bare = {key: value for key, value in schema.items() if key != "description"}
+    return {"anyOf": [bare, {"type": "null"}], **described}
 
 
 class Components:

@@ -30,8 +30,10 @@ ABOUT = """\
 After Hours is the timed mode of VLVT: a verified, paying, consenting member makes a separate profile and goes live for
 15, 30 or 60 minutes.
 
-**Calling.** Send the main app's token with every call. JSON in camelCase both ways. Types are strict (`"30"` and `30.0`
-are not 30), and unknown fields are refused. Times are UTC, ISO 8601, ending in `Z`.
+**Calling.** Send the main app's token with every call. JSON in camelCase both ways. Types are strict (`"30"` is
+not 30), but a number is a number: `30.0` is 30. Unknown fields are refused. In a POST, null is the same as absent, but
+for `sexualOrientation`, of which null means none. In a PATCH, null clears what can be cleared; elsewhere it is refused.
+Times are UTC, ISO 8601, ending in `Z`.
 
 **Errors.** `error` is a sentence for the member, `code` is for the app to decide by. On 401 get a new token and call
 again. On 403 `code` is the first requirement that the member does not meet: Premium, then verification, then consent.

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from contract import document as contract_document
@@ -58,22 +59,27 @@ def _requests(document: Json, method: str) -> Iterator[Json]:
             yield resolved(document, body["content"]["application/json"]["schema"])
 
 
-def test_a_change_requires_no_field_states_no_default_and_is_not_empty(document: Json) -> None:
+def test_a_change_requires_no_field_and_is_not_empty(document: Json) -> None:
     changes = list(_requests(document, "patch"))
     assert changes
     for schema in changes:
         assert "required" not in schema
         assert schema["minProperties"] == 1
-        assert not [field for field in schema["properties"].values() if "default" in field]
 
 
-def test_defaults_are_stated_where_absent_means_the_default(document: Json) -> None:
+def test_defaults_are_said_in_words(document: Json) -> None:
+    assert '"default":' not in json.dumps(document), "clients would send it; TypeScript would demand the field"
     fields = document["components"]["schemas"]["CreatePreferences"]["properties"]
-    assert {name: field["default"] for name, field in fields.items() if "default" in field} == {
-        "maxDistanceKm": 10,
-        "minAge": 18,
-        "maxAge": 99,
-    }
+    for name, default in {"maxDistanceKm": 10, "minAge": 18, "maxAge": 99}.items():
+        assert f"When absent on creation: {default}." in fields[name]["description"]
+
+
+def test_an_optional_field_of_a_post_may_be_null_and_a_required_one_may_not(document: Json) -> None:
+    nested = document["components"]["schemas"]["DeviceFingerprint"]
+    for schema in (*_requests(document, "post"), nested):
+        for name, field in schema["properties"].items():
+            nullable = Draft202012Validator(field | {"components": document["components"]}).is_valid(None)
+            assert nullable == (name not in schema.get("required", ())), name
 
 
 def test_every_object_is_closed_and_answers_always_have_all_members(document: Json) -> None:

@@ -4,18 +4,18 @@ Smart defaults are taken from the main profile once, on creation. Ages are check
 statement that stores: two phones that each send one bound can never leave a crossed pair.
 """
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from after_hours.database import Database, Row
 from after_hours.errors import InvalidRequest, PreferencesExist, PreferencesNotFound
-from after_hours.schema import Patch, RequestModel, ResponseModel, without_default
+from after_hours.schema import Patch, RequestModel, ResponseModel, Whole
 
 SeekingGender = Literal["Any", "Male", "Female", "Non-binary"]
 Orientation = Literal["Straight", "Gay", "Bisexual", "Pansexual", "Queer", "Other"]
-DistanceKm = Annotated[int, Field(ge=1, le=200)]
-Age = Annotated[int, Field(ge=18, le=99)]
+DistanceKm = Annotated[int, Field(ge=1, le=200), Whole]
+Age = Annotated[int, Field(ge=18, le=99), Whole]
 
 # Whom a member seeks, by the main profile's gender and sexual preference. Every other pair, and a missing one: Any.
 SEEKS: dict[tuple[str, str], SeekingGender] = {
@@ -31,19 +31,19 @@ _CROSSED = "The lowest age must not be above the highest"
 class CreatePreferences(RequestModel):
     """No field is required; what is not sent comes from the main profile, or is the default stated here."""
 
+    null_is_a_choice: ClassVar = frozenset({"sexual_orientation"})
+
     seeking_gender: SeekingGender = Field(
         default="Any",
         description="Whom the member seeks. When absent on creation: whom the main profile's gender and preference "
         "seek, else Any.",
-        json_schema_extra=without_default,
     )
-    max_distance_km: DistanceKm = 10
-    min_age: Age = 18
-    max_age: Age = 99
+    max_distance_km: DistanceKm = Field(default=10, description="Kilometres. When absent on creation: 10.")
+    min_age: Age = Field(default=18, description="Years; not above `maxAge`. When absent on creation: 18.")
+    max_age: Age = Field(default=99, description="Years; not below `minAge`. When absent on creation: 99.")
     sexual_orientation: Orientation | None = Field(
         default=None,
         description="The member's own; null for none. When absent on creation: the main profile's.",
-        json_schema_extra=without_default,
     )
 
     @field_validator("max_age")

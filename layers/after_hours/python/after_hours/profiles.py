@@ -20,7 +20,7 @@ def _description(text: str) -> str | None:
     return trimmed or None
 
 
-type Description = Annotated[Text, AfterValidator(_description)] | None
+Description = Annotated[Text, AfterValidator(_description)] | None
 
 
 class CreateProfile(RequestModel):

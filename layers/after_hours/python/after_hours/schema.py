@@ -1,8 +1,9 @@
 """What JSON models share: camelCase names, strict types, and text that PostgreSQL can hold."""
 
-from typing import Annotated, Any, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -10,13 +11,12 @@ MAX_REPORTED_ERRORS = 50  # a body of a million unknown fields must not make an 
 MAX_FIELD_NAME = 100
 
 
-def without_default(schema: dict[str, Any]) -> None:
-    """Say no default in the API's description, where what is absent is not filled with the model's default."""
-    schema.pop("default", None)
-
-
 class RequestModel(BaseModel):
-    """A request body. Types are strict (`"30"`, `30.0` and `true` are not 30) and unknown fields are refused."""
+    """A request body. Types are strict (`"30"` and `true` are not 30) and unknown fields are refused.
+
+    Null is the same as absent: generated clients write the fields that were not set as null. `null_is_a_choice` names
+    the fields of which null says something that absence does not.
+    """
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -26,10 +26,19 @@ class RequestModel(BaseModel):
         hide_input_in_errors=True,
         validate_default=False,
     )
+    null_is_a_choice: ClassVar[frozenset[str]] = frozenset()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, content: object) -> object:
+        if issubclass(cls, Patch) or not isinstance(content, Mapping):
+            return content
+        absent = {field.alias for name, field in cls.model_fields.items() if name not in cls.null_is_a_choice}
+        return {name: value for name, value in content.items() if value is not None or name not in absent}
 
 
 class Patch(RequestModel):
-    """A change: what is absent stays, what is null is cleared. At least one field is sent."""
+    """A change: what is absent stays, what is null is cleared, where it can be. At least one field is sent."""
 
     @model_validator(mode="after")
     def _not_empty(self) -> Self:
@@ -42,6 +51,15 @@ class ResponseModel(BaseModel):
     """A part of an answer, filled from a row: columns by their names, members in camelCase, times as UTC with `Z`."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, frozen=True, hide_input_in_errors=True)
+
+
+def _whole(number: object) -> object:
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+# JSON knows one kind of number: `30.0` and `3e1` are 30, and Dart writes a double so. What is not whole, infinity too,
+# is left to be refused.
+Whole = BeforeValidator(_whole)
 
 
 def _storable(text: str) -> str:

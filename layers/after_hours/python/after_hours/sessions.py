@@ -36,7 +36,7 @@ from after_hours.errors import (
 )
 from after_hours.observability import count, measure_seconds
 from after_hours.schedules import Change, Kind
-from after_hours.schema import RequestModel, ResponseModel, Text
+from after_hours.schema import RequestModel, ResponseModel, Text, Whole
 
 ALLOWED_MINUTES = (15, 30, 60)
 
@@ -47,7 +47,9 @@ def _allowed_minutes(minutes: int) -> int:
     return minutes
 
 
-Minutes = Annotated[int, AfterValidator(_allowed_minutes), Field(json_schema_extra={"enum": list(ALLOWED_MINUTES)})]
+Minutes = Annotated[
+    int, AfterValidator(_allowed_minutes), Field(json_schema_extra={"enum": list(ALLOWED_MINUTES)}), Whole
+]
 Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False, repr=False)]
 Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False, repr=False)]
 
