@@ -61,11 +61,13 @@ test-fast: $(PYTHON_READY) ## Run the tests of a minute: no deployment, no synth
 redrive: $(PYTHON_READY) ## ops: Send back what a dead-letter queue holds: make redrive QUEUE=<its url>
 	@$(RUN) ops.redrive "$(QUEUE)"
 
-lint: $(PYTHON_READY) ## Check format, style, types and new migrations; changes nothing
+lint: $(PYTHON_READY) $(NODE_READY) ## Check format, style, types, the API's description and new migrations; changes nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	@PYTHONPATH=$(LAYER) $(RUN) ops.check_migrations
+	@REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true node_modules/.bin/redocly lint docs/openapi.json
+	@node_modules/.bin/spectral lint --fail-severity=hint docs/openapi.json
 
 coverage: $(EVERYTHING) ## Run the tests that need no deployed stack, and hold branch coverage to its floor
 	$(BIN)/coverage run -m pytest tests/unit tests/integration tests/infra
@@ -78,7 +80,8 @@ format: $(PYTHON_READY) ## Format, and correct what can be corrected
 bench: $(EVERYTHING) ## Measure what the design promises: make bench [PART=cold_start|photos|scale]
 	@PYTHONPATH=$(LAYER) $(RUN) benchmarks $(PART)
 
-openapi: $(PYTHON_READY) ## Write docs/openapi.json anew
+openapi: $(PYTHON_READY) ## Write docs/openapi.json anew, with examples from real answers
+	@$(RUN) pytest --quiet --no-header --write-examples tests/integration/test_contract.py -k every_documented_answer
 	@PYTHONPATH=$(LAYER) $(RUN) contract
 
 compatible: $(PYTHON_READY) ## Refuse a docs/openapi.json that breaks apps: make compatible [BASE=origin/main]
@@ -107,7 +110,7 @@ $(PYTHON_READY): $(PYTHON_LOCK)
 	@touch $@
 
 $(NODE_READY): package.json package-lock.json $(PYTHON_READY)
-	@echo "Installing the CDK command line into node_modules…"
+	@echo "Installing the CDK command line, and what reads the API's description, into node_modules…"
 	@$(BIN)/npm ci --silent --no-audit --no-fund
 	@touch $@
 

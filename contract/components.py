@@ -1,7 +1,11 @@
-"""The parts of the description that operations refer to: schemas of models, and answers that are errors."""
+"""The parts of the description that operations refer to: schemas of models, and answers that are errors.
+
+Schemas of answers are open, so that a field added later breaks no strict client. Tests hold every answer to a closed
+copy (`closed`), so that nothing slips out.
+"""
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from after_hours import errors, sessions
 from after_hours.errors import ApiError
@@ -23,27 +27,69 @@ class FieldError(ResponseModel):
     message: Annotated[str, Field(description="What is wrong with it.")]
 
 
+class GatewayError(ResponseModel):
+    """API Gateway's own words: no function was asked, or none answered."""
+
+    message: Annotated[str, Field(description="For developers.")]
+
+
+class _Gateway(NamedTuple):
+    message: str
+    meaning: str
+
+
+# What API Gateway answers by itself.
+_GATEWAY: Mapping[int, _Gateway] = {
+    404: _Gateway("Not Found", "no such path or method: the address is wrong, or the app newer than this deployment"),
+    413: _Gateway("Request Entity Too Large", "the body is larger than 10 MB"),
+    429: _Gateway("Too Many Requests", "more calls than are taken from all members together; wait some seconds"),
+    500: _Gateway("Internal Server Error", "the function ended without an answer"),
+    503: _Gateway("Service Unavailable", "no function was free, or none answered in time; wait some seconds"),
+}
+
+
 # What error bodies have beside `success`, `error` and `code`.
 _DETAILS: Mapping[type[ApiError], Mapping[str, Any]] = {
-    errors.InvalidRequest: {"errors": Annotated[list[FieldError], Field(min_length=1, max_length=MAX_REPORTED_ERRORS)]},
-    errors.PremiumRequired: {"upgrade": Literal[True]},
-    errors.VerificationRequired: {"requiresVerification": Literal[True]},
-    errors.ConsentRequired: {"requiresConsent": Literal[True]},
+    errors.InvalidRequest: {
+        "errors": Annotated[
+            list[FieldError],
+            Field(min_length=1, max_length=MAX_REPORTED_ERRORS, description="One for each bad field."),
+        ]
+    },
+    errors.PremiumRequired: {"upgrade": Annotated[Literal[True], Field(description="Offer Premium.")]},
+    errors.VerificationRequired: {
+        "requiresVerification": Annotated[Literal[True], Field(description="Offer to verify the identity.")]
+    },
+    errors.ConsentRequired: {
+        "requiresConsent": Annotated[Literal[True], Field(description="Ask for consent to the terms.")]
+    },
     errors.SessionAlreadyActive: {"session": sessions.Session},
     errors.SessionChanged: {"session": sessions.Session},
     errors.SessionTooLong: {"session": sessions.Session},
 }
 
-_RETRY_AFTER = {
-    "Retry-After": {"description": "Seconds to wait.", "required": True, "schema": {"type": "integer", "minimum": 1}}
+# Errors that are answered to many operations together, and the name of their union.
+_UNIONS: Mapping[frozenset[type[ApiError]], str] = {
+    frozenset(errors.AccessDenied.__subclasses__()): "AccessDenied",
+    frozenset({errors.AccessCheckFailed, errors.ServiceUnavailable}): "ReadUnavailable",
+    frozenset({errors.AccessCheckFailed, errors.ServiceUnavailable, errors.OutcomeUnknown}): "ChangeUnavailable",
+    frozenset({errors.ServiceUnavailable, errors.OutcomeUnknown}): "LeavingUnavailable",
 }
+
+_SECONDS = {"type": "integer", "minimum": 1}
 _HEADERS: Mapping[int, Json] = {
-    401: {"WWW-Authenticate": {"required": True, "schema": {"const": "Bearer"}}},
-    429: _RETRY_AFTER,
+    401: {
+        "WWW-Authenticate": {
+            "description": "How to authenticate.",
+            "required": True,
+            "schema": {"type": "string", "const": "Bearer"},
+        }
+    },
+    429: {"Retry-After": {"description": "Seconds to wait. Not sent by API Gateway.", "schema": _SECONDS}},
     503: {
         "Retry-After": {
-            "description": "Seconds to wait. Not sent with `OUTCOME_UNKNOWN`.",
-            "schema": {"type": "integer", "minimum": 1},
+            "description": "Seconds to wait. Not sent with `OUTCOME_UNKNOWN`, nor by API Gateway.",
+            "schema": _SECONDS,
         }
     },
 }
@@ -63,7 +109,7 @@ class _Schemas(GenerateJsonSchema):
             # Generated clients would send it as if the member had chosen it, and TypeScript demands what has one.
             schema_of_field.pop("default", None)
         if self.mode == "serialization":  # an answer has all its members, always
-            return json_schema | {"required": list(properties), "additionalProperties": False}
+            return json_schema | {"required": list(properties)}
         if issubclass(schema["cls"], Patch):  # what is absent stays
             return json_schema | {"minProperties": 1}
         for optional in properties.keys() - json_schema.get("required", []):
@@ -83,9 +129,11 @@ def _or_null(schema: Json) -> Json:
 class Components:
     """What operations refer to, collected while they are described."""
 
-    def __init__(self) -> None:
+    def __init__(self, examples: Json) -> None:
+        """`examples` are bodies of errors by their code."""
         self.schemas: Json = {}
         self.responses: Json = {}
+        self._examples = examples
 
     def schema(self, kind: Any, mode: JsonSchemaMode) -> Json:  # noqa: ANN401 (any annotation)
         """Return the schema of a type; models become references."""
@@ -105,35 +153,56 @@ class Components:
         inlined: Json = _inlined(json_schemas["", mode], aliases)
         return inlined
 
+    def success(self, members: Mapping[str, Any]) -> Json:
+        """Return the schema of a success with these members; one that is a single model is named after it."""
+        schema = answer({name: self.schema(kind, "serialization") for name, kind in members.items()}, success=True)
+        match list(members.values()):
+            case [type() as model] if issubclass(model, ResponseModel):
+                return self.named(f"{model.__name__}Answer", schema)
+        return schema
+
+    def named(self, name: str, schema: Json) -> Json:
+        """Keep a schema under a name, and return the reference to it."""
+        if self.schemas.setdefault(name, schema) != schema:
+            raise ValueError(f"two schemas of the API are called {name}")
+        return {"$ref": f"#/components/schemas/{name}"}
+
     def errors(self, status: int, possible: Iterable[type[ApiError]]) -> Json:
-        """Return a reference to the answer that is any of these errors."""
+        """Return a reference to the answer that is any of these errors, or API Gateway's own."""
         by_code = {error.code: error for error in possible}
-        schemas = {code: self._error(error) for code, error in by_code.items()}
-        if len(schemas) == 1:
-            [schema] = schemas.values()
-        else:
-            mapping = {code: reference["$ref"] for code, reference in schemas.items()}
-            schema = {
-                "oneOf": list(schemas.values()),
-                "discriminator": {"propertyName": "code", "mapping": mapping},
-            }
-        name = "Or".join(map(_name, by_code.values()))
+        gateway = _GATEWAY.get(status)
+        names = [*map(_name, by_code), *([f"Gateway{status}"] if gateway else [])]
+        name = _UNIONS.get(frozenset(by_code.values()), "Or".join(names))
+        says = [f"`{error.code}`: {error.message}" for error in by_code.values()]
+        examples = {code: {"value": self._examples[code]} for code in by_code if code in self._examples}
+        if gateway:
+            says.append(f"API Gateway's own: {gateway.meaning}.")
+            examples["GATEWAY"] = {"value": {"message": gateway.message}}
         self.responses[name] = {
-            "description": " ".join(f"`{error.code}`: {error.message}" for error in by_code.values()),
-            **({"headers": _HEADERS[status]} if status in _HEADERS else {}),
-            "content": {"application/json": {"schema": schema}},
+            "description": " ".join(says),
+            **({"headers": _HEADERS[status]} if status in _HEADERS and by_code else {}),
+            "content": {"application/json": {"schema": self._union(name, by_code, gateway), "examples": examples}},
         }
         return {"$ref": f"#/components/responses/{name}"}
 
+    def _union(self, name: str, by_code: Mapping[str, type[ApiError]], gateway: _Gateway | None) -> Json:
+        errors = {code: self._error(error) for code, error in by_code.items()}
+        alternatives = [*errors.values(), *([self.schema(GatewayError, "serialization")] if gateway else [])]
+        if len(alternatives) == 1:
+            return alternatives[0]
+        union: Json = {"oneOf": alternatives}
+        if not gateway:  # whose own words have no code
+            mapping = {code: reference["$ref"] for code, reference in errors.items()}
+            union["discriminator"] = {"propertyName": "code", "mapping": mapping}
+        return self.named(name, union)
+
     def _error(self, error: type[ApiError]) -> Json:
-        name = _name(error)
-        self.schemas[name] = answer(
-            success=False,
-            error={"type": "string", "examples": [error.message]},
-            code={"type": "string", "const": error.code},
-            **{member: self.schema(kind, "serialization") for member, kind in _DETAILS.get(error, {}).items()},
-        )
-        return {"$ref": f"#/components/schemas/{name}"}
+        members: Json = {
+            "error": {"type": "string", "description": "A sentence for the member.", "examples": [error.message]},
+            "code": {"type": "string", "const": error.code, "description": "What the app decides by."},
+        }
+        details = {name: self.schema(kind, "serialization") for name, kind in _DETAILS.get(error, {}).items()}
+        return self.named(_name(error.code), answer(members | details, success=False))
 
 
 def _inlined(part: Any, aliases: Mapping[str, Json]) -> Any:  # noqa: ANN401 (JSON)
@@ -148,16 +217,24 @@ def _inlined(part: Any, aliases: Mapping[str, Json]) -> Any:  # noqa: ANN401 (JS
     return part
 
 
-def answer(*, success: bool, **members: Json) -> Json:
-    properties = {"success": {"type": "boolean", "const": success}, **members}
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-def _name(error: type[ApiError]) -> str:
+def _name(code: str) -> str:
     """Name an error after its code, the word that app developers know."""
-    return to_pascal(error.code.lower())
+    return to_pascal(code.lower())
+
+
+def answer(members: Json, *, success: bool) -> Json:
+    said = "Always true: what was asked for is done." if success else "Always false: `code` says why."
+    properties = {"success": {"type": "boolean", "const": success, "description": said}, **members}
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def closed(part: Any) -> Any:  # noqa: ANN401 (JSON)
+    """Return a copy of a description, or a part of one, in which no object has a field that is not described."""
+    match part:
+        case {"type": "object", "properties": dict()}:
+            return {"additionalProperties": False} | {key: closed(value) for key, value in part.items()}
+        case dict():
+            return {key: closed(value) for key, value in part.items()}
+        case list():
+            return [closed(value) for value in part]
+    return part

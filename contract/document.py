@@ -1,7 +1,8 @@
 """The API's description for app developers, made from the code that serves it.
 
 Routes come from infra/endpoints.py, request bodies and who may call from the handlers, schemas from the models, errors
-from their classes, and the rest from `OPERATIONS`. tests/integration/test_contract.py compares it with real answers.
+from their classes, and the rest from `OPERATIONS`. tests/integration/test_contract.py compares it with real answers,
+and writes the examples.
 """
 
 import json
@@ -17,12 +18,13 @@ from after_hours.api import LambdaHandler
 from after_hours.errors import ApiError
 from pydantic.alias_generators import to_camel
 
-from contract.components import Components, answer
-from contract.operations import OPERATIONS
+from contract.components import Components
+from contract.operations import OPERATIONS, TAGS, Operation
 from infra.endpoints import ENDPOINTS, PREFIX, Endpoint
 
 REPOSITORY = Path(__file__).parent.parent
 FILE = REPOSITORY / "docs" / "openapi.json"
+EXAMPLES = Path(__file__).with_name("examples.json")
 
 type Json = dict[str, Any]
 
@@ -35,13 +37,16 @@ not 30), but a number is a number: `30.0` is 30. Unknown fields are refused. In 
 for `sexualOrientation`, of which null means none. In a PATCH, null clears what can be cleared; elsewhere it is refused.
 Times are UTC, ISO 8601, ending in `Z`.
 
+**Answers.** More fields may come with a later version: leave alone what you do not know, and decide by the status
+where you do not know a `code`. All examples are real answers.
+
 **Errors.** `error` is a sentence for the member, `code` is for the app to decide by. On 401 get a new token and call
 again. On 403 `code` is the first requirement that the member does not meet: Premium, then verification, then consent.
 On 429 and 503 wait `Retry-After` seconds and call again; but 503 `OUTCOME_UNKNOWN` means that the change may have been
 made: read what is there before you try again.
 
-**No `success` in the answer?** Then it is API Gateway's own, `{"message": …}`: 429 or 503 when it is too busy, 404 for
-a path or method that does not exist.
+**No `success` in the answer?** Then it is API Gateway's own, `{"message": …}`: 429, 500 or 503 when it or a function
+could not do its work, 413 for a body of more than 10 MB, 404 for a path or method that does not exist.
 """
 
 
@@ -54,20 +59,27 @@ def document() -> Json:
     if difference := OPERATIONS.keys() ^ {endpoint.function for endpoint in ENDPOINTS}:
         names = ", ".join(sorted(difference))
         raise OutdatedTableError(f"OPERATIONS in contract/operations.py and infra/endpoints.py disagree on: {names}")
-    components = Components()
+    if unknown := {_tag(endpoint) for endpoint in ENDPOINTS} - TAGS.keys():
+        raise OutdatedTableError(f"TAGS in contract/operations.py does not know: {', '.join(sorted(unknown))}")
+    examples = json.loads(EXAMPLES.read_text()) if EXAMPLES.exists() else {}
+    components = Components(examples.get("errors", {}))
     paths: Json = {}
     for endpoint in ENDPOINTS:
-        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, components)
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(
+            endpoint, components, examples.get("successes", {}).get(endpoint.function, {})
+        )
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "After Hours",
             "version": tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"],
             "description": ABOUT,
+            "contact": {"name": "The developers of this repository"},
+            "license": {"name": "For VLVT's own apps only", "identifier": "LicenseRef-VLVT"},
         },
         "servers": [{"url": PREFIX, "description": "At the address that the deployment prints as ApiUrl."}],
         "security": [{"token": []}],
-        "tags": [{"name": tag} for tag in dict.fromkeys(map(_tag, ENDPOINTS))],
+        "tags": [{"name": tag, "description": said} for tag, said in TAGS.items()],
         "paths": paths,
         "components": {
             "securitySchemes": {
@@ -89,7 +101,7 @@ def text(description: Json) -> str:
     return json.dumps(description, indent=2, ensure_ascii=False) + "\n"
 
 
-def _operation(endpoint: Endpoint, components: Components) -> Json:
+def _operation(endpoint: Endpoint, components: Components, examples: Json) -> Json:
     operation = OPERATIONS[endpoint.function]
     handler: LambdaHandler = runpy.run_path(str(REPOSITORY / "functions" / endpoint.function / "handler.py"))["handler"]
     described: Json = {
@@ -104,18 +116,43 @@ def _operation(endpoint: Endpoint, components: Components) -> Json:
             "required": True,
             "content": {"application/json": {"schema": schema, "example": _sample_body(endpoint.function)}},
         }
-    success: Json = {"description": HTTPStatus(operation.status).phrase}
-    if operation.members:
-        members = {name: components.schema(kind, "serialization") for name, kind in operation.members.items()}
-        success["content"] = {"application/json": {"schema": answer(success=True, **members)}}
-    possible: dict[int, list[type[ApiError]]] = {}
+    possible: dict[int, list[type[ApiError]]] = {status: [] for status in _gateway_answers(handler)}
     for error in (*_common_errors(endpoint, handler), *operation.errors):
         possible.setdefault(error.status, []).append(error)
     described["responses"] = {
-        str(operation.status): success,
+        str(operation.status): _success(operation, components, examples),
         **{str(status): components.errors(status, possible[status]) for status in sorted(possible)},
     }
     return {name: value for name, value in described.items() if value}
+
+
+def _success(operation: Operation, components: Components, examples: Json) -> Json:
+    success: Json = {"description": HTTPStatus(operation.status).phrase}
+    if operation.members:
+        schema = components.success(operation.members)
+    elif operation.alternatives:
+        alternatives = [
+            components.named(name, components.success(members)) for name, members in operation.alternatives.items()
+        ]
+        schema = components.named("Or".join(operation.alternatives), {"oneOf": alternatives})
+    else:
+        schema = None
+    if schema:
+        named = {name: {"value": body} for name, body in examples.items()}
+        success["content"] = {"application/json": {"schema": schema, **({"examples": named} if named else {})}}
+    links = {
+        to_camel(function): {"operationId": to_camel(function), "description": OPERATIONS[function].summary}
+        for function in operation.then
+    }
+    return success | ({"links": links} if links else {})
+
+
+def _gateway_answers(handler: LambdaHandler) -> Iterator[int]:
+    """Yield the statuses that API Gateway answers by itself and no function does."""
+    yield HTTPStatus.NOT_FOUND
+    if handler.body:
+        yield HTTPStatus.CONTENT_TOO_LARGE
+    yield HTTPStatus.TOO_MANY_REQUESTS
 
 
 def _common_errors(endpoint: Endpoint, handler: LambdaHandler) -> Iterator[type[ApiError]]:

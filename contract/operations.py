@@ -6,22 +6,33 @@ bodies and who may call are the handlers'; what a field means is said in the mod
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from after_hours import errors, photos, preferences, profiles, sessions, uploads
 from after_hours.errors import ApiError
+from pydantic import Field
 
 
 @dataclass(frozen=True)
 class Operation:
-    """What an endpoint does, its success, and the errors that are its own."""
+    """What an endpoint does, its success, the errors that are its own, and what may be called then."""
 
     summary: str
     description: str
     status: int
     members: Mapping[str, Any] = field(default_factory=dict)  # beside `success`, with their types; none: no body
     errors: Sequence[type[ApiError]] = ()
+    alternatives: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # instead of members, by their name
+    then: Sequence[str] = ()  # functions
 
+
+_ACTIVE = Field(description="Whether the member is live.")
+
+TAGS: Mapping[str, str] = {  # by the first word of the path
+    "profile": "The member's After Hours profile and its photo: made on joining, gone without a trace on leaving.",
+    "preferences": "Whom the member seeks in After Hours.",
+    "session": "Going live: one session at a time, which ends by itself.",
+}
 
 OPERATIONS: Mapping[str, Operation] = {
     "create_profile": Operation(
@@ -30,10 +41,11 @@ OPERATIONS: Mapping[str, Operation] = {
         201,
         {"profile": profiles.Profile},
         [errors.ProfileExists],
+        then=["request_photo_upload", "create_preferences", "start_session", "get_profile", "update_profile"],
     ),
     "get_profile": Operation(
         "Read the member's profile",
-        "",
+        "With the addresses of the photo that is shown, as long as they are valid: read it again when they are over.",
         200,
         {"profile": profiles.Profile},
         [errors.ProfileNotFound],
@@ -61,10 +73,12 @@ OPERATIONS: Mapping[str, Operation] = {
         201,
         {"upload": uploads.UploadForm},
         [errors.ProfileNotFound, errors.TooManyUploads],
+        then=["get_photo", "delete_photo"],
     ),
     "get_photo": Operation(
         "Read what became of the newest upload, and the photo that is shown",
-        "",
+        "After an upload read it every two seconds until `status` is neither `pending` nor `processing`, which takes "
+        "some seconds; after half a minute every ten seconds will do.",
         200,
         {"photo": photos.Photo},
         [errors.ProfileNotFound],
@@ -81,10 +95,11 @@ OPERATIONS: Mapping[str, Operation] = {
         201,
         {"preferences": preferences.Preferences},
         [errors.PreferencesExist],
+        then=["get_preferences", "update_preferences"],
     ),
     "get_preferences": Operation(
         "Read the member's preferences",
-        "",
+        "They are After Hours' own; the main app's are not touched.",
         200,
         {"preferences": preferences.Preferences},
         [errors.PreferencesNotFound],
@@ -105,6 +120,7 @@ OPERATIONS: Mapping[str, Operation] = {
         201,
         {"session": sessions.Session},
         [errors.ProfileRequired, errors.SessionAlreadyActive, errors.TooManyStarts],
+        then=["get_session", "extend_session", "end_session"],
     ),
     "end_session": Operation(
         "End the live session now",
@@ -112,6 +128,7 @@ OPERATIONS: Mapping[str, Operation] = {
         200,
         {"session": sessions.EndedSession},
         [errors.NoActiveSession],
+        then=["get_session", "start_session", "delete_profile"],
     ),
     "extend_session": Operation(
         "Give the live session more time",
@@ -122,11 +139,22 @@ OPERATIONS: Mapping[str, Operation] = {
         200,
         {"session": sessions.ExtendedSession},
         [errors.NoActiveSession, errors.SessionChanged, errors.SessionTooLong],
+        then=["get_session", "end_session"],
     ),
     "get_session": Operation(
         "Read the live session, if there is one",
-        "When the member is not live, `active` is false and `session` is null. That is no error.",
+        "When the member is not live, `active` is false and `session` is null. That is no error.\n\n"
+        "There is no need to poll. Read it when the app is opened or comes back to the front, count down from "
+        "`remainingSeconds` on the phone, and read again when the count is over: then the session has ended, or was "
+        "extended on another phone. Read it after every 503 `OUTCOME_UNKNOWN`, too.",
         200,
-        {"active": bool, "session": sessions.Session | None},
+        alternatives={
+            "Live": {"active": Annotated[Literal[True], _ACTIVE], "session": sessions.Session},
+            "NotLive": {
+                "active": Annotated[Literal[False], _ACTIVE],
+                "session": Annotated[None, Field(description="There is none.")],
+            },
+        },
+        then=["extend_session", "end_session"],
     ),
 }

@@ -15,5 +15,9 @@ class FoldersTogether(LoadScopeScheduling):  # type: ignore[misc]  # nothing say
         return next((folder for folder in _TOGETHER if nodeid.startswith(folder)), nodeid)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-examples", action="store_true", help="Write contract/examples.json anew (make openapi)")
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FoldersTogether:
     return FoldersTogether(config, log)

@@ -80,6 +80,7 @@ def test_an_endpoint_is_added_in_five_places(scratch: Path) -> None:
 
     changed = [line[3:] for line in git(scratch, "status", "--porcelain").splitlines()]
     assert sorted(changed) == [
+        "contract/examples.json",
         "contract/operations.py",
         "docs/openapi.json",
         "events/get_access/",

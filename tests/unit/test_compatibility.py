@@ -51,6 +51,12 @@ BREAKING: dict[str, Callable[[Json], object]] = {
     "GET /session 200 may now have null for session.expiresAt": (
         lambda document: _session(document)["properties"]["expiresAt"].update(type=["string", "null"])
     ),
+    "GET /session 200 no longer has active (False)": (
+        lambda document: document["components"]["schemas"]["LiveOrNotLive"]["oneOf"].pop()
+    ),
+    "GET /session 403 no longer has code ('CONSENT_REQUIRED')": (
+        lambda document: document["components"]["schemas"]["AccessDenied"]["oneOf"].pop()
+    ),
     "POST /session/start no longer takes duration (60)": (
         lambda document: _start(document)["properties"]["duration"]["enum"].remove(60)
     ),

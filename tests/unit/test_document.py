@@ -10,6 +10,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from contract import document as contract_document
 from contract.compatibility import incompatibilities, resolved
+from contract.components import closed
 from infra.endpoints import ENDPOINTS, Endpoint
 
 Json = dict[str, Any]
@@ -39,6 +40,12 @@ def test_every_route_is_one_operation_and_there_is_no_other(document: Json) -> N
 def test_an_endpoint_without_a_row_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contract_document, "ENDPOINTS", (*ENDPOINTS, Endpoint("GET", "/new", "get_new")))
     with pytest.raises(contract_document.OutdatedTableError, match="get_new"):
+        contract_document.document()
+
+
+def test_a_tag_that_is_not_described_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contract_document, "TAGS", {})
+    with pytest.raises(contract_document.OutdatedTableError, match="session"):
         contract_document.document()
 
 
@@ -82,16 +89,95 @@ def test_an_optional_field_of_a_post_may_be_null_and_a_required_one_may_not(docu
             assert nullable == (name not in schema.get("required", ())), name
 
 
-def test_every_object_is_closed_and_answers_always_have_all_members(document: Json) -> None:
-    schemas = document["components"]["schemas"]
-    objects = {name: schema for name, schema in schemas.items() if schema.get("type") == "object"}
+def _objects(document: Json) -> Iterator[tuple[str, Json]]:
+    for name, schema in document["components"]["schemas"].items():
+        if schema.get("type") == "object":
+            yield name, schema
+
+
+def test_requests_are_closed_and_answers_open_with_all_their_members(document: Json) -> None:
     requests = {id(schema) for method in ("post", "patch") for schema in _requests(document, method)}
-    assert all(schema["additionalProperties"] is False for schema in objects.values())
-    assert all(
-        schema["required"] == list(schema["properties"])
-        for name, schema in objects.items()
-        if id(schema) not in requests and name != "DeviceFingerprint"
-    )
+    for name, schema in _objects(document):
+        if id(schema) in requests or name == "DeviceFingerprint":
+            assert schema["additionalProperties"] is False
+        else:
+            assert "additionalProperties" not in schema, "a field added later would break a strict client"
+            assert schema["required"] == list(schema["properties"])
+
+
+def test_a_closed_copy_takes_no_field_that_is_not_described(document: Json) -> None:
+    answer = {"success": True, "active": False, "session": None}
+    for description, takes in ((document, True), (closed(document), False)):
+        schema = description["components"]["schemas"]["LiveOrNotLive"] | {"components": description["components"]}
+        assert Draft202012Validator(schema).is_valid(answer)
+        assert Draft202012Validator(schema).is_valid(answer | {"new": 1}) is takes
+        assert not Draft202012Validator(schema).is_valid(answer | {"active": True})
+
+
+def test_every_field_says_what_it_is(document: Json) -> None:
+    silent = [
+        f"{name}.{member}"
+        for name, schema in _objects(document)
+        for member, described in schema["properties"].items()
+        if "description" not in described and "$ref" not in described
+    ]
+    assert silent == []
+
+
+def _answers(document: Json) -> Iterator[tuple[str, str, Json]]:
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            for status, answer in operation["responses"].items():
+                yield operation["operationId"], status, resolved(document, answer)
+
+
+def test_every_answer_with_a_body_has_examples_that_are_as_described(document: Json) -> None:
+    strict = closed(document)
+    for operation, status, answer in _answers(strict):
+        if status == "204":
+            continue
+        content = answer["content"]["application/json"]
+        assert content["examples"], f"{operation} {status}: run `make openapi`"
+        for example in content["examples"].values():
+            Draft202012Validator(content["schema"] | {"components": strict["components"]}).validate(example["value"])
+        schema = resolved(strict, content["schema"])
+        codes = {resolved(strict, one)["properties"].get("code", {}).get("const") for one in schema.get("oneOf", ())}
+        assert codes - {None} <= content["examples"].keys()
+
+
+def test_no_example_is_of_something_else(document: Json) -> None:
+    examples = json.loads(contract_document.EXAMPLES.read_text())
+    shown = json.dumps(document)
+    assert examples["successes"].keys() <= {endpoint.function for endpoint in ENDPOINTS}
+    assert not [code for code in examples["errors"] if f'"{code}": {{"value"' not in shown]
+
+
+def test_what_api_gateway_answers_by_itself_is_described(document: Json) -> None:
+    for operation, status, answer in _answers(document):
+        own = status in {"404", "413", "429", "500", "503"}
+        assert ("GATEWAY" in answer.get("content", {}).get("application/json", {}).get("examples", {})) == own
+        assert operation
+    statuses = {method: {*operation["responses"]} for method, operation in document["paths"]["/session/extend"].items()}
+    assert statuses["post"] >= {"404", "413", "429", "500", "503"}
+
+
+def test_no_union_is_without_a_name(document: Json) -> None:
+    for _, status, answer in _answers(document):
+        if status != "204":
+            assert "oneOf" not in answer["content"]["application/json"]["schema"]
+
+
+def test_links_lead_from_joining_to_leaving(document: Json) -> None:
+    links = {
+        operation: {link["operationId"] for link in answer["links"].values()}
+        for operation, _, answer in _answers(document)
+        if "links" in answer
+    }
+    found, new = set[str](), {"createProfile"}
+    while new:
+        found |= new
+        new = {target for operation in new for target in links.get(operation, ())} - found
+    assert {"requestPhotoUpload", "getPhoto", "startSession", "extendSession", "endSession", "deleteProfile"} <= found
 
 
 def test_leaving_needs_no_entitlement(document: Json) -> None:

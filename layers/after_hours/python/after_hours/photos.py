@@ -29,12 +29,15 @@ ThumbnailUrl = Annotated[str | None, Field(description="The same photo, small. V
 class Photo(ResponseModel):
     """The newest upload, and the photo that is shown meanwhile: an older one, unless `status` is `ready`."""
 
-    photo_id: UUID | None
-    status: Status
+    photo_id: UUID | None = Field(description="Of the newest upload; null when there is none.")
+    status: Status = Field(
+        description="Of the newest upload: `none` was asked for; `pending`, the file has not come; `processing`; "
+        "`ready`, it is shown; `rejected` for what is in the file; `failed`, try again."
+    )
     reason: Reason | Failure | None = Field(description="Why the status is rejected or failed.")
     photo_url: PhotoUrl
     thumbnail_url: ThumbnailUrl
-    requested_at: datetime | None
+    requested_at: datetime | None = Field(description="When the newest upload was asked for.")
 
 
 _READ = """

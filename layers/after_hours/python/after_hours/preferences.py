@@ -59,11 +59,13 @@ class UpdatePreferences(CreatePreferences, Patch):
 
 
 class Preferences(ResponseModel):
-    seeking_gender: SeekingGender
-    max_distance_km: int
-    min_age: int
-    max_age: int
-    sexual_orientation: Orientation | None
+    """Whom the member seeks, and the member's own orientation."""
+
+    seeking_gender: SeekingGender = Field(description="Whom the member seeks.")
+    max_distance_km: int = Field(description="Kilometres.")
+    min_age: int = Field(description="Years.")
+    max_age: int = Field(description="Years.")
+    sexual_orientation: Orientation | None = Field(description="The member's own; null for none.")
 
 
 _READ = """

@@ -20,13 +20,17 @@ def _description(text: str) -> str | None:
     return trimmed or None
 
 
-Description = Annotated[Text, AfterValidator(_description)] | None
+Description = (
+    Annotated[Text, AfterValidator(_description), Field(json_schema_extra={"maxLength": MAX_DESCRIPTION})] | None
+)
 
 
 class CreateProfile(RequestModel):
     """`description` is trimmed; null and text of only white space mean none."""
 
-    description: Description = Field(default=None, description=f"At most {MAX_DESCRIPTION} characters after trimming.")
+    description: Description = Field(
+        default=None, description=f"For others to read. At most {MAX_DESCRIPTION} characters after trimming."
+    )
 
 
 class UpdateProfile(CreateProfile, Patch):
@@ -34,15 +38,17 @@ class UpdateProfile(CreateProfile, Patch):
 
 
 class Profile(ResponseModel):
-    user_id: str
+    """What others see of the member, and how the newest photo fares."""
+
+    user_id: str = Field(description="As in the main app.")
     name: str | None = Field(description="From the main profile, as it is now.")
     age: int | None = Field(description="From the main profile, as it is now.")
-    description: str | None
+    description: str | None = Field(description="The member's own text; null for none.")
     photo_url: photos.PhotoUrl
     thumbnail_url: photos.ThumbnailUrl
     photo_status: photos.Status = Field(description="Of the newest upload.")
-    created_at: datetime
-    updated_at: datetime
+    created_at: datetime = Field(description="When the member joined After Hours.")
+    updated_at: datetime = Field(description="When the text or the photo last changed.")
 
 
 _READ = """

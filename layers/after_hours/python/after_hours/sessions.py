@@ -16,6 +16,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BeforeValidator,
+    ConfigDict,
     Field,
     StringConstraints,
     ValidationError,
@@ -55,17 +56,29 @@ Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False, repr=Fa
 
 
 class DeviceFingerprint(RequestModel):
-    device_id: Annotated[Text, StringConstraints(max_length=255)] | None = Field(default=None, repr=False)
-    device_model: Annotated[Text, StringConstraints(max_length=100)] | None = Field(default=None, repr=False)
-    platform: Annotated[Text, StringConstraints(max_length=20)] | None = Field(default=None, repr=False)
+    """What a phone says about itself."""
+
+    device_id: Annotated[Text, StringConstraints(max_length=255)] | None = Field(
+        default=None, repr=False, description="The phone's own identifier."
+    )
+    device_model: Annotated[Text, StringConstraints(max_length=100)] | None = Field(
+        default=None, repr=False, description="Such as `Pixel 9`."
+    )
+    platform: Annotated[Text, StringConstraints(max_length=20)] | None = Field(
+        default=None, repr=False, description="Such as `android`."
+    )
 
 
 class StartSession(RequestModel):
     """`latitude` and `longitude` in degrees (WGS 84), captured once; never 0, 0, which a broken sensor reports."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"not": {"properties": {"latitude": {"const": 0}, "longitude": {"const": 0}}}}
+    )
+
     duration: Minutes = Field(description="Minutes.")
-    latitude: Latitude
-    longitude: Longitude
+    latitude: Latitude = Field(description="Degrees north. Never stored, never shown.")
+    longitude: Longitude = Field(description="Degrees east. Never stored, never shown.")
     device_fingerprint: DeviceFingerprint | None = Field(
         default=None, description="What the phone says about itself; every part may be left out."
     )
@@ -103,8 +116,10 @@ class ExtendSession(RequestModel):
 
 
 class Session(ResponseModel):
-    id: UUID
-    started_at: datetime
+    """A time in which the member is live."""
+
+    id: UUID = Field(description="As domain events name it.")
+    started_at: datetime = Field(description="When the member went live.")
     expires_at: datetime = Field(description="The planned end.")
     duration_minutes: int = Field(description="From the start to the planned end, extensions included.")
     remaining_seconds: int = Field(
@@ -126,10 +141,14 @@ class Session(ResponseModel):
 
 
 class EndedSession(Session):
-    ended_at: datetime
+    """A session that is over."""
+
+    ended_at: datetime = Field(description="Not after `expiresAt`.")
 
 
 class ExtendedSession(Session):
+    """A session with a later end than before."""
+
     extended_by_minutes: int = Field(description="By this call.")
 
 

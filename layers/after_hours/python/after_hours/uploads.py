@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
+from pydantic import Field
+
 from after_hours import deletions, domain_events, storage
 from after_hours.batches import repeat
 from after_hours.database import Database, Row
@@ -33,11 +35,11 @@ type Outcome = Literal["ready", "rejected", "superseded", "duplicate", "missing"
 class UploadForm(ResponseModel):
     """A form to post to `url`: the `fields`, then the file. `Content-Type` may be changed to another image type."""
 
-    photo_id: UUID
-    url: str
-    fields: dict[str, str]
-    max_bytes: int
-    expires_at: datetime
+    photo_id: UUID = Field(description="Of this upload, as reading the photo tells it.")
+    url: str = Field(description="Where to post the form.")
+    fields: dict[str, str] = Field(description="Form fields by their names, to be sent before the file, all of them.")
+    max_bytes: int = Field(description="The longest file that is taken.")
+    expires_at: datetime = Field(description="When the form is no longer taken.")
 
 
 class UploadInProgress(Exception):

@@ -1,0 +1,78 @@
+"""Examples of every answer, taken from real ones: what differs from run to run is put in the place of one value."""
+
+import json
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from contract.document import EXAMPLES
+
+type Json = Any
+
+BEGINNING = datetime(2026, 1, 9, 21, tzinfo=UTC)
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+SIGNED = {"policy", "x-amz-signature", "x-amz-date", "x-amz-credential", "x-amz-security-token"}
+
+
+@dataclass
+class Examples:
+    """By function and name those of successes, by code those of errors; the first of each is taken."""
+
+    successes: dict[str, dict[str, Json]] = field(default_factory=dict)
+    errors: dict[str, Json] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls) -> "Examples":
+        return cls(**json.loads(EXAMPLES.read_text()))
+
+    def save(self) -> None:
+        by_name = {kind: dict(sorted(examples.items())) for kind, examples in vars(self).items()}
+        EXAMPLES.write_text(json.dumps(by_name, indent=2, ensure_ascii=False) + "\n")
+
+    def add(self, function: str, body: Json) -> None:
+        """Take the body of an answer of a function, if there is none yet."""
+        if body["success"]:
+            self.successes.setdefault(function, {}).setdefault(_name(body), stable(body))
+        else:
+            self.errors.setdefault(body["code"], stable(body))
+
+
+def _name(body: Json) -> str:
+    match body:
+        case {"active": active}:
+            return "live" if active else "notLive"
+        case {"photo": {"status": status}}:
+            return str(status)
+    return "success"
+
+
+def stable(body: Json) -> Json:
+    """Return a body as it would be had no time passed, with the same ids, addresses and signatures each time."""
+    times = [datetime.fromisoformat(found[0]) for found in TIME.finditer(json.dumps(body))]
+    first = min(times, default=BEGINNING)
+
+    def told(time: str) -> str:
+        minutes = round((datetime.fromisoformat(time) - first) / timedelta(minutes=1))
+        return f"{BEGINNING + timedelta(minutes=minutes):%Y-%m-%dT%H:%M:%SZ}"
+
+    def walk(part: Json, name: str = "") -> Json:
+        match part:
+            case dict():
+                return {key: walk(value, key) for key, value in part.items()}
+            case list():
+                return [walk(value) for value in part]
+            case int() if name == "remainingSeconds":
+                return -(-part // 60) * 60
+            case str():
+                return "…" if name in SIGNED else told(part) if TIME.fullmatch(part) else _text(part)
+        return part
+
+    return walk(body)
+
+
+def _text(text: str) -> str:
+    text = UUID.sub("0b9f6c1e-7c5d-4d6f-9a51-6f2f4c1e8a90", text)
+    text = re.sub(r"^http://[^/]+", "https://storage.example.com", text)
+    return re.sub(r"\?X-Amz-.*", "?X-Amz-Signature=…", text)
