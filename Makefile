@@ -26,7 +26,7 @@ BASE ?= origin/main
 # What `make synth` shows the templates for, when nothing else is said.
 DATABASE_SECRET_ARN ?= arn:aws:secretsmanager:eu-west-1:123456789012:secret:example-a1B2c3
 
-.PHONY: help setup run test test-fast demo invoke redrive lint format bench openapi compatible synth coverage lock clean
+.PHONY: help setup run test test-fast demo invoke redrive lint format bench openapi dart compatible synth coverage lock clean
 
 # A target's help begins with who uses it; developers, when it says nothing.
 help: ## newcomer: Show this list
@@ -83,6 +83,9 @@ bench: $(EVERYTHING) ## Measure what the design promises: make bench [PART=cold_
 openapi: $(PYTHON_READY) ## Write docs/openapi.json anew, with examples from real answers
 	@$(RUN) pytest --quiet --no-header --write-examples tests/integration/test_contract.py -k every_documented_answer
 	@PYTHONPATH=$(LAYER) $(RUN) contract
+
+dart: $(PYTHON_READY) ## Write a Dart client of the API: make dart [INTO=.build/dart]; Java is needed
+	@PYTHONPATH=$(LAYER) $(RUN) contract.dart "$(or $(INTO),.build/dart)"
 
 compatible: $(PYTHON_READY) ## Refuse a docs/openapi.json that breaks apps: make compatible [BASE=origin/main]
 	@PYTHONPATH=$(LAYER) $(RUN) contract --against "$(BASE)"

@@ -1,0 +1,119 @@
+"""The whole story, from joining to leaving, through the client that openapi-python-client generates."""
+
+import base64
+import os
+import sys
+import time
+
+import httpx
+from after_hours_client import AuthenticatedClient
+from after_hours_client.api.preferences import create_preferences, update_preferences
+from after_hours_client.api.profile import create_profile, delete_profile, get_photo, get_profile, request_photo_upload
+from after_hours_client.api.session import end_session, extend_session, get_session, start_session
+from after_hours_client.models import (
+    CreatePreferences,
+    CreateProfile,
+    EndedSessionAnswer,
+    ExtendedSessionAnswer,
+    ExtendSession,
+    ExtendSessionAdditionalMinutes,
+    Live,
+    NotLive,
+    PhotoAnswer,
+    PreferencesAnswer,
+    PremiumRequired,
+    Profile,
+    ProfileAnswer,
+    ProfileNotFound,
+    ProfileRequired,
+    SessionAlreadyActive,
+    SessionAnswer,
+    SessionChanged,
+    StartSession,
+    StartSessionDuration,
+    Unauthorized,
+    UpdatePreferences,
+    UploadForm,
+    UploadFormAnswer,
+    ValidationError,
+)
+
+_START = StartSession(duration=StartSessionDuration(15), latitude=40.7411, longitude=-73.9897)
+_PHOTO_SECONDS = 300
+
+
+def expect[Kind](answer: object, kind: type[Kind]) -> Kind:
+    """Return an answer as what it should be."""
+    if not isinstance(answer, kind):
+        sys.exit(f"{kind.__name__} was expected, not {answer}")
+    return answer
+
+
+def client(token: str) -> AuthenticatedClient:
+    return AuthenticatedClient(
+        os.environ["API_URL"], token, raise_on_unexpected_status=True, timeout=httpx.Timeout(300)
+    )
+
+
+def join(member: AuthenticatedClient) -> None:
+    expect(start_session.sync(client=member, body=_START), ProfileRequired)
+    new = expect(create_profile.sync(client=member, body=CreateProfile(description=None)), ProfileAnswer)
+    assert new.profile.photo_status == "none"
+    created = expect(
+        create_preferences.sync(client=member, body=CreatePreferences(max_distance_km=None)), PreferencesAnswer
+    )
+    assert created.preferences.max_distance_km == 10
+    update = UpdatePreferences(max_distance_km=25, sexual_orientation=None)
+    changed = expect(update_preferences.sync(client=member, body=update), PreferencesAnswer).preferences
+    assert (changed.max_distance_km, changed.sexual_orientation) == (25, None)
+    crossed = expect(
+        update_preferences.sync(client=member, body=UpdatePreferences(min_age=99, max_age=18)), ValidationError
+    )
+    assert [error.field for error in crossed.errors] == ["maxAge"]
+
+
+def show(member: AuthenticatedClient, photo: bytes) -> Profile:
+    upload: UploadForm = expect(request_photo_upload.sync(client=member), UploadFormAnswer).upload
+    fields = upload.fields.to_dict() | {"Content-Type": "image/jpeg"}
+    httpx.post(upload.url, data=fields, files={"file": photo}, timeout=300).raise_for_status()
+    deadline = time.monotonic() + _PHOTO_SECONDS
+    while True:
+        shown = expect(get_photo.sync(client=member), PhotoAnswer).photo
+        if shown.status not in {"pending", "processing"}:
+            break
+        assert time.monotonic() < deadline, shown
+        time.sleep(0.5)
+    assert (shown.photo_id, shown.status, shown.reason) == (upload.photo_id, "ready", None)
+    assert shown.photo_url
+    assert httpx.get(shown.photo_url).content.startswith(b"\xff\xd8")
+    return expect(get_profile.sync(client=member), ProfileAnswer).profile
+
+
+def go_live(member: AuthenticatedClient) -> None:
+    expect(get_session.sync(client=member), NotLive)
+    session = expect(start_session.sync(client=member, body=_START), SessionAnswer).session
+    assert expect(get_session.sync(client=member), Live).session.id == session.id
+    assert expect(start_session.sync(client=member, body=_START), SessionAlreadyActive).session.id == session.id
+    more = ExtendSession(additional_minutes=ExtendSessionAdditionalMinutes(30), expires_at=session.expires_at)
+    extended = expect(extend_session.sync(client=member, body=more), ExtendedSessionAnswer).session
+    assert (extended.extended_by_minutes, extended.duration_minutes) == (30, 45)
+    assert expect(extend_session.sync(client=member, body=more), SessionChanged).session.duration_minutes == 45
+    ended = expect(end_session.sync(client=member), EndedSessionAnswer).session
+    assert ended.ended_at <= extended.expires_at
+    expect(get_session.sync(client=member), NotLive)
+
+
+def main() -> None:
+    member = client(os.environ["TOKEN"])
+    expect(get_session.sync(client=client("no token")), Unauthorized)
+    expect(get_session.sync(client=client(os.environ["TOKEN_NO_PREMIUM"])), PremiumRequired)
+    join(member)
+    assert show(member, base64.b64decode(os.environ["PHOTO"])).photo_status == "ready"
+    go_live(member)
+    assert delete_profile.sync_detailed(client=member).status_code == 204
+    expect(get_profile.sync(client=member), ProfileNotFound)
+    sys.stdout.write("The story is told.\n")
+
+
+if __name__ == "__main__":
+    main()
