@@ -26,7 +26,7 @@ BASE ?= origin/main
 # What `make synth` shows the templates for, when nothing else is said.
 DATABASE_SECRET_ARN ?= arn:aws:secretsmanager:eu-west-1:123456789012:secret:example-a1B2c3
 
-.PHONY: help setup run test test-fast demo invoke redrive lint format bench openapi dart compatible synth coverage lock clean
+.PHONY: help setup run test test-fast fuzz demo invoke redrive lint format bench openapi dart compatible synth coverage lock clean
 
 # A target's help begins with who uses it; developers, when it says nothing.
 help: ## newcomer: Show this list
@@ -57,6 +57,9 @@ test: $(EVERYTHING) ## Run every test
 
 test-fast: $(PYTHON_READY) ## Run the tests of a minute: no deployment, no synthesis, no pictures, no races
 	$(RUN) pytest -n $(CORES) -m "not slow" --ignore-glob='*/test_images*.py' tests/unit tests/integration
+
+fuzz: $(PYTHON_READY) ## Play new stories that follow docs/openapi.json: make fuzz [STORIES=500]
+	$(RUN) pytest --quiet --fuzz-stories="$(or $(STORIES),500)" tests/integration/test_fuzz.py
 
 redrive: $(PYTHON_READY) ## ops: Send back what a dead-letter queue holds: make redrive QUEUE=<its url>
 	@$(RUN) ops.redrive "$(QUEUE)"

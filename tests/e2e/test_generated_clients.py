@@ -13,7 +13,7 @@ from contract.document import FILE
 from local.place import NODE_FOLDER, REPOSITORY
 from local.stack import Stack
 from pictures.files import corners, encoded
-from tests.e2e.conftest import NewMember
+from tests.support.deployed import NewMember
 
 STORIES = Path(__file__).parent / "clients"
 TOOLS = Path(sys.executable).parent
