@@ -7,7 +7,7 @@ import resource
 import subprocess
 import sys
 
-from local.place import REPOSITORY
+from local.workspace import REPOSITORY
 
 ROUNDS = 5
 # PyJWT takes `cryptography` where it is installed, as it is here by a development tool and not in the layer.

@@ -6,8 +6,8 @@ from typing import TypedDict
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from local.place import NODE_FOLDER, REPOSITORY, Place
 from local.processes import Processes
+from local.workspace import NODE_FOLDER, REPOSITORY, Workspace
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
@@ -62,26 +62,26 @@ def command_line_environment(endpoint_url: str) -> dict[str, str]:
     )
 
 
-def start(place: Place, processes: Processes) -> str:
+def start(workspace: Workspace, processes: Processes) -> str:
     """Start MiniStack and wait until it answers; its URL."""
     port = processes.start_server(
         "ministack",
         lambda _port: [_MINISTACK, "-m", "ministack"],
-        environment=lambda port: _environment(place, port),
+        environment=lambda port: _environment(workspace, port),
         is_ready=_answers,
         stop_signal=signal.SIGKILL,  # all that it holds is in memory; asked to end, it would take 12 s over it
     )
     return _url(port)
 
 
-def _environment(place: Place, port: int) -> dict[str, str]:
+def _environment(workspace: Workspace, port: int) -> dict[str, str]:
     """All that MiniStack sees, and with it every function it runs: its workers inherit this."""
     return {
         "PATH": os.pathsep.join([str(NODE_FOLDER), os.defpath]),  # the CDK's helper functions are written for Node.js
         "LANG": "C.UTF-8",
         "TZ": "UTC",
-        "HOME": str(place.temporary),
-        "TMPDIR": str(place.temporary),
+        "HOME": str(workspace.temporary),
+        "TMPDIR": str(workspace.temporary),
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
         "MINISTACK_REGION": REGION,

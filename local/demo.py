@@ -16,10 +16,10 @@ import boto3
 
 from local import aws, members, photo
 from local.members import Member
-from local.place import Problem, command_line
 from local.processes import end_on_any_interruption
-from local.progress import Tell, clock
+from local.progress import Progress, clock
 from local.stack import Answer, Stack
+from local.workspace import CommandError, command_line
 
 _HERE = {"latitude": 40.7411, "longitude": -73.9897}
 _REFUSALS = {
@@ -40,16 +40,16 @@ _ATTEMPTS = 3
 class Demo:
     """One showing, with a member of its own who is gone afterwards: the seeded members stay as they were."""
 
-    def __init__(self, stack: Stack, tell: Tell) -> None:
+    def __init__(self, stack: Stack, progress: Progress) -> None:
         self._stack = stack
-        self._tell = tell
+        self._progress = progress
         self._robin = Member(f"demo-{uuid4()}", "Robin", 27, "Female", "Straight")
         self._token = stack.token(self._robin.id)
         self._scheduler = boto3.client("scheduler", **stack.aws)
         self._logs = boto3.client("logs", **stack.aws)
 
     def play(self) -> None:
-        """Play all of it. Raises Problem at the first thing that is not as promised."""
+        """Play all of it. Raises CommandError at the first thing that is not as promised."""
         with closing(self._stack.connect()) as connection:
             members.save(connection, self._robin)
         try:
@@ -65,51 +65,51 @@ class Demo:
                 members.remove(connection, self._robin)
 
     def _who_gets_in(self) -> None:
-        self._tell("Robin, 27, subscribed, verified and consenting, opens After Hours.")
+        self._progress("Robin, 27, subscribed, verified and consenting, opens After Hours.")
         _expect_answer(self._stack.call("GET", "/session"), 401, "UNAUTHORIZED")
-        self._tell("  without a token: 401")
+        self._progress("  without a token: 401")
         for name, (reason, code) in _REFUSALS.items():
             member = members.SEEDED[name]
             _expect_answer(self._stack.call("GET", "/session", token=self._stack.users[name].token), 403, code)
-            self._tell(f"  {member.name}, who {reason}: 403 {code}")
+            self._progress(f"  {member.name}, who {reason}: 403 {code}")
         body = _expect_answer(self._call("GET", "/session"), 200)
         _expect(body["active"] is False, "Robin is not live yet")
-        self._tell("  Robin: 200, and not live yet")
+        self._progress("  Robin: 200, and not live yet")
 
     def _a_profile(self) -> None:
         _expect_answer(self._call("POST", "/session/start", {"duration": 15, **_HERE}), 400, "PROFILE_REQUIRED")
-        self._tell("Going live needs a profile: 400 PROFILE_REQUIRED")
+        self._progress("Going live needs a profile: 400 PROFILE_REQUIRED")
         profile = _expect_answer(self._call("POST", "/profile", {"description": "One demo, then home"}), 201)["profile"]
         _expect((profile["name"], profile["age"]) == ("Robin", 27), "name and age come from the main profile")
-        self._tell(f"Robin writes one: 201, “{profile['description']}”, as {profile['name']}, {profile['age']}")
+        self._progress(f"Robin writes one: 201, “{profile['description']}”, as {profile['name']}, {profile['age']}")
         preferences = _expect_answer(self._call("POST", "/preferences", {"maxAge": 35}), 201)["preferences"]
         _expect(preferences["seekingGender"] == "Male", "what is not said comes from the main profile")
-        self._tell(f"  and says whom to show: up to 35, and from the main profile {preferences['seekingGender']}")
+        self._progress(f"  and says whom to show: up to 35, and from the main profile {preferences['seekingGender']}")
         crossed = self._call("PATCH", "/preferences", {"minAge": 36})
         _expect_answer(crossed, 400, "VALIDATION_ERROR")
-        self._tell(f"  from 36 on, then? 400 VALIDATION_ERROR: {crossed.body['errors'][0]['message']}")
+        self._progress(f"  from 36 on, then? 400 VALIDATION_ERROR: {crossed.body['errors'][0]['message']}")
 
     def _a_photo(self) -> None:
         taken = photo.described(photo.take())
         _expect(taken["GPS"] and not taken["upright"], "the photo lies on its side and tells where it was taken")
-        self._tell(f"Robin takes a photo. The phone stores it lying on its side, and notes the place: {taken}")
+        self._progress(f"Robin takes a photo. The phone stores it lying on its side, and notes the place: {taken}")
         upload = _expect_answer(self._call("POST", "/profile/photo"), 201)["upload"]
         with NamedTemporaryFile(suffix=".jpg") as file:
             file.write(photo.take())
             file.flush()
             form = photo.form(upload, Path(file.name))
             subprocess.run(["curl", "-sS", "-K", "-"], input=form, text=True, check=True)
-        self._tell("  sent straight to S3, with curl and the form that POST /profile/photo signed")
+        self._progress("  sent straight to S3, with curl and the form that POST /profile/photo signed")
         shown = _wait_for("the photo is made within five minutes", 300, self._settled_photo)
         _expect(shown["status"] == "ready", f"the photo is ready; it is {shown['status']} {shown['reason']}")
         for name, size in (("photoUrl", (900, 1200)), ("thumbnailUrl", (200, 200))):
             made = photo.described(photo.fetch(shown[name]))
             clean = {"upright": True, "EXIF": 0, "GPS": 0, "other metadata": []}
             _expect({**clean, "size": size}.items() <= made.items(), f"{name} is upright, small and clean: {made}")
-            self._tell(f"  {name}: {made}")
+            self._progress(f"  {name}: {made}")
         replaced = _expect_answer(self._call("GET", "/profile"), 200)["profile"]
         _expect(replaced["photoUrl"] == shown["photoUrl"], "the address stays the same, so that a phone can cache it")
-        self._tell("  upright, small, and nothing of where it was taken")
+        self._progress("  upright, small, and nothing of where it was taken")
 
     def _settled_photo(self) -> dict[str, Any] | None:
         now: dict[str, Any] = _expect_answer(self._call("GET", "/profile/photo"), 200)["photo"]
@@ -119,25 +119,25 @@ class Demo:
         session = self._start()
         live = _expect_answer(self._call("GET", "/session"), 200)
         _expect(live["active"] and live["session"]["id"] == session["id"], "the session is live")
-        self._tell(f"  live: {live['session']['remainingSeconds']} seconds left")
+        self._progress(f"  live: {live['session']['remainingSeconds']} seconds left")
         extended = _expect_answer(self._call("POST", "/session/extend", {"additionalMinutes": 30}), 200)["session"]
         gained = datetime.fromisoformat(extended["expiresAt"]) - datetime.fromisoformat(session["expiresAt"])
         _expect(gained == timedelta(minutes=30), "extending by 30 minutes adds 30 minutes")
-        self._tell(f"  extended by {extended['extendedByMinutes']} minutes, until {_time(extended['expiresAt'])}")
+        self._progress(f"  extended by {extended['extendedByMinutes']} minutes, until {_time(extended['expiresAt'])}")
         second = self._call("POST", "/session/start", {"duration": 60, **_HERE})
         body = _expect_answer(second, 409, "SESSION_ALREADY_ACTIVE")
         _expect(body["session"]["id"] == session["id"], "the refusal of a second start names the live session")
-        self._tell("  a second start: 409 SESSION_ALREADY_ACTIVE, with the live session")
+        self._progress("  a second start: 409 SESSION_ALREADY_ACTIVE, with the live session")
         ended = _expect_answer(self._call("POST", "/session/end"), 200)["session"]
         _expect(ended["id"] == session["id"], "the session ended is the one started")
-        self._tell(f"  ended by Robin at {_time(ended['endedAt'])}")
+        self._progress(f"  ended by Robin at {_time(ended['endedAt'])}")
 
     def _an_expiry(self) -> None:
         for _ in range(_ATTEMPTS):
             if self._ended_by_its_schedule():
                 return
-            self._tell("  the sweep came first this time, and is meant to: once more, with a new session")
-        raise Problem(f"Not as promised: in {_ATTEMPTS} sessions, none was ended by its schedule")
+            self._progress("  the sweep came first this time, and is meant to: once more, with a new session")
+        raise CommandError(f"Not as promised: in {_ATTEMPTS} sessions, none was ended by its schedule")
 
     def _ended_by_its_schedule(self) -> bool:
         """Let a session run out; whether its schedule ended it (True) or the sweep did (False)."""
@@ -146,19 +146,19 @@ class Demo:
         expression = self._scheduler.get_schedule(GroupName=self._stack.schedule_group, Name=schedule)[
             "ScheduleExpression"
         ]
-        self._tell(f"  EventBridge Scheduler holds {schedule}: {expression}")
+        self._progress(f"  EventBridge Scheduler holds {schedule}: {expression}")
 
         expires_at = self._moment_for_the_schedule()
         self._bring_near(session["id"], schedule, expires_at)
-        self._tell(
+        self._progress(
             f"  as if time had passed, its end is brought near: {_time(expires_at)}. Nobody touches it from here on."
         )
         while (left := (expires_at - datetime.now(UTC)).total_seconds()) > 0:
-            self._tell(f"    … {left:2.0f} seconds left")
+            self._progress(f"    … {left:2.0f} seconds left")
             time.sleep(min(left, 5))
         body = _expect_answer(self._call("GET", "/session"), 200)
         _expect(body["active"] is False, "the session is over at the second it says")
-        self._tell("  time is up: GET /session says it is over, even before anything has closed it")
+        self._progress("  time is up: GET /session says it is over, even before anything has closed it")
 
         waited = _wait_for("the session is closed within five minutes", 300, lambda: self._ended_at(session["id"]))
         _expect(waited == expires_at, "the session ended when it was due")
@@ -168,30 +168,30 @@ class Demo:
             time.sleep(0.5)
         if outcome != "expired":
             return False
-        self._tell("  closed by the schedule: the log of expire_session says")
-        self._tell(f"    {json.dumps({'kind': 'expiry', 'sessionId': session['id'], 'outcome': outcome})}")
+        self._progress("  closed by the schedule: the log of expire_session says")
+        self._progress(f"    {json.dumps({'kind': 'expiry', 'sessionId': session['id'], 'outcome': outcome})}")
         _wait_for("the schedule has deleted itself", 120, lambda: not self._exists(schedule))
-        self._tell("  and the schedule has deleted itself")
+        self._progress("  and the schedule has deleted itself")
         return True
 
     def _leaving(self) -> None:
         session = self._start()
         addresses = _expect_answer(self._call("GET", "/profile"), 200)["profile"]
         _expect_answer(self._call("DELETE", "/profile"), 204)
-        self._tell("Robin leaves, live as they are: 204")
+        self._progress("Robin leaves, live as they are: 204")
         _expect_answer(self._call("GET", "/profile"), 404, "PROFILE_NOT_FOUND")
         _expect_answer(self._call("GET", "/preferences"), 404, "PREFERENCES_NOT_FOUND")
         _expect(_expect_answer(self._call("GET", "/session"), 200)["active"] is False, "the session is over")
         _expect(not self._exists(f"expire-{session['id']}"), "no schedule is left")
         for name in ("photoUrl", "thumbnailUrl"):
             _expect(photo.is_gone(addresses[name]), f"{name} leads nowhere any more")
-        self._tell("  no profile, no preferences, no session, no schedule, and the photo's addresses lead nowhere")
+        self._progress("  no profile, no preferences, no session, no schedule, and the photo's addresses lead nowhere")
 
     def _start(self) -> dict[str, Any]:
         session: dict[str, Any] = _expect_answer(self._call("POST", "/session/start", {"duration": 15, **_HERE}), 201)[
             "session"
         ]
-        self._tell(f"Robin goes live for {session['durationMinutes']} minutes, until {_time(session['expiresAt'])}")
+        self._progress(f"Robin goes live for {session['durationMinutes']} minutes, until {_time(session['expiresAt'])}")
         return session
 
     def _moment_for_the_schedule(self) -> datetime:
@@ -261,7 +261,7 @@ class Demo:
 
 def _expect(holds: object, promise: str) -> None:
     if not holds:
-        raise Problem(f"Not as promised: {promise}")
+        raise CommandError(f"Not as promised: {promise}")
 
 
 def _expect_answer(answer: Answer, status: int, code: str | None = None) -> Any:  # noqa: ANN401 (any JSON)
@@ -289,18 +289,18 @@ def _time(moment: str | datetime) -> str:
 
 
 def main() -> int:
-    place = command_line(__doc__).parse_args().place
+    workspace = command_line(__doc__).parse_args().workspace
     end_on_any_interruption()
     aws.forget_own_account()
-    tell = clock()
+    progress = clock()
     try:
-        Demo(Stack.load(place), tell).play()
-    except Problem as problem:
-        print(problem, file=sys.stderr)
+        Demo(Stack.load(workspace), progress).play()
+    except CommandError as error:
+        print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 1
-    tell("All as promised.")
+    progress("All as promised.")
     return 0
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import boto3
 
 from local import aws
-from local.place import NODE_FOLDER, REPOSITORY, Place
 from local.postgres import Database
 from local.processes import Process, Processes
-from local.progress import Tell
+from local.progress import Progress
+from local.workspace import NODE_FOLDER, REPOSITORY, Workspace
 
 STACK = "AfterHours"
 _R2_BUCKET = "vlvt-photos"
@@ -30,15 +30,15 @@ def put_database_secret(access: aws.Access, name: str, database: Database) -> st
 
 
 def deploy(
-    place: Place, processes: Processes, endpoint_url: str, options: Mapping[str, str], tell: Tell
+    workspace: Workspace, processes: Processes, endpoint_url: str, options: Mapping[str, str], progress: Progress
 ) -> dict[str, str]:
     """Bootstrap, synthesize with these context options and deploy; the stack's outputs.
 
-    Raises `Problem` with what `cdk` said when a step fails.
+    Raises CommandError with what `cdk` said when a step fails.
     """
-    environment = _environment(place, endpoint_url)
-    assembly = place.root / "cdk.out"
-    outputs = place.root / "outputs.json"
+    environment = _environment(workspace, endpoint_url)
+    assembly = workspace.root / "cdk.out"
+    outputs = workspace.root / "outputs.json"
 
     def cdk(command: str, *arguments: str | Path, folder: Path = REPOSITORY) -> Process:
         line = [_CDK, command, *_QUIET, *arguments]
@@ -47,16 +47,16 @@ def deploy(
             f"cdk-{command}", line, environment=environment, folder=folder, stop_signal=signal.SIGKILL
         )
 
-    tell("building and synthesizing the CDK app, and bootstrapping the local AWS…")
+    progress("building and synthesizing the CDK app, and bootstrapping the local AWS…")
     # Side by side: neither needs the other, and bootstrapping is mostly waiting.
     context = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
     synth = cdk("synth", "--quiet", "--output", assembly, *context)
     # Where there is no cdk.json: bootstrapping would synthesize the app as well, only to look for environments in it.
-    bootstrap = cdk("bootstrap", f"aws://{aws.ACCOUNT}/{aws.REGION}", folder=place.root)
+    bootstrap = cdk("bootstrap", f"aws://{aws.ACCOUNT}/{aws.REGION}", folder=workspace.root)
     processes.finish(synth, seconds=_STEP_SECONDS)
     processes.finish(bootstrap, seconds=_STEP_SECONDS)
 
-    tell("deploying…")
+    progress("deploying…")
     unattended = ("--require-approval", "never", "--method", "direct", "--progress", "events")
     deployment = cdk("deploy", STACK, "--app", assembly, *unattended, "--outputs-file", outputs)
     processes.finish(deployment, seconds=_STEP_SECONDS)
@@ -93,13 +93,13 @@ def functions(access: aws.Access, prefix: str) -> dict[str, str]:
     return {name: f"{prefix}{name}" for name in sorted(deployed & ours)}
 
 
-def _environment(place: Place, endpoint_url: str) -> dict[str, str]:
+def _environment(workspace: Workspace, endpoint_url: str) -> dict[str, str]:
     environment = aws.command_line_environment(endpoint_url)
     return environment | {
         "PATH": os.pathsep.join(
             [str(NODE_FOLDER), str(Path(sys.executable).parent), environment.get("PATH", os.defpath)]
         ),
-        "CDK_HOME": str(place.root / "cdk-home"),
+        "CDK_HOME": str(workspace.root / "cdk-home"),
         "CDK_DISABLE_CLI_TELEMETRY": "true",
         "CDK_DISABLE_VERSION_CHECK": "true",
     }

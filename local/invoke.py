@@ -7,18 +7,20 @@ import sys
 import boto3
 
 from local import aws
-from local.place import Problem, command_line
 from local.samples import Sample, samples
 from local.stack import Stack
+from local.workspace import CommandError, command_line
 
 
 def sample(function: str, event: str) -> Sample:
-    """Return a sample event. Raises `Problem`, naming the choices, when there is none."""
+    """Return a sample event. Raises `CommandError`, naming the choices, when there is none."""
     choices = samples()
     if function not in choices:
-        raise Problem(f"There is no function {function!r}. Say FUNCTION= one of: {', '.join(sorted(choices))}")
+        raise CommandError(f"There is no function {function!r}. Say FUNCTION= one of: {', '.join(sorted(choices))}")
     if event not in choices[function]:
-        raise Problem(f"{function} has no sample {event!r}. Say EVENT= one of: {', '.join(sorted(choices[function]))}")
+        raise CommandError(
+            f"{function} has no sample {event!r}. Say EVENT= one of: {', '.join(sorted(choices[function]))}"
+        )
     return choices[function][event]
 
 
@@ -49,9 +51,9 @@ def main() -> int:
     aws.forget_own_account()
     try:
         sample(arguments.function, arguments.event)
-        return 0 if invoke(Stack.load(arguments.place), arguments.function, arguments.event) else 1
-    except Problem as problem:
-        print(problem, file=sys.stderr)
+        return 0 if invoke(Stack.load(arguments.workspace), arguments.function, arguments.event) else 1
+    except CommandError as error:
+        print(error, file=sys.stderr)
         return 1
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import jwt
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
-from local.place import REPOSITORY
+from local.workspace import REPOSITORY
 
 _HOST_TABLES = REPOSITORY / "migrations" / "host_tables.sql"
 _TOKEN_SECONDS = 24 * 60 * 60

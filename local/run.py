@@ -8,46 +8,46 @@ from pathlib import Path
 from shlex import quote
 
 from local import aws, deployment, members, postgres
-from local.place import REPOSITORY, Place, Problem, command_line
 from local.processes import Processes, end_on_any_interruption, interruptions_held_back
-from local.progress import Tell, clock
+from local.progress import Progress, clock
 from local.stack import Stack, User
+from local.workspace import REPOSITORY, CommandError, Workspace, command_line
 
 
 @contextmanager
-def running_system(place: Place, tell: Tell) -> Iterator[Stack]:
-    """Bring up a whole system in this place, and end all of it on the way out, however that is.
+def running_system(workspace: Workspace, progress: Progress) -> Iterator[Stack]:
+    """Bring up a whole system in this workspace, and end all of it on the way out, however that is.
 
-    Raises Problem when one is running there already or when this one cannot start.
+    Raises CommandError when one is running there already or when this one cannot start.
     """
-    with place.occupied():
-        processes = Processes(place)
+    with workspace.occupied():
+        processes = Processes(workspace)
         if leftovers := processes.end_all():
-            tell(f"ended what an earlier run left behind: {', '.join(leftovers)}")
+            progress(f"ended what an earlier run left behind: {', '.join(leftovers)}")
         try:
-            yield _bring_up(place, processes, tell)
+            yield _bring_up(workspace, processes, progress)
         finally:
             with interruptions_held_back():
-                tell("stopping…")
-                place.stack_file.unlink(missing_ok=True)
+                progress("stopping…")
+                workspace.stack_file.unlink(missing_ok=True)
                 processes.end_all()
-                place.empty(place.temporary)
-                tell("stopped")
+                workspace.empty(workspace.temporary)
+                progress("stopped")
 
 
-def _bring_up(place: Place, processes: Processes, tell: Tell) -> Stack:
-    place.stack_file.unlink(missing_ok=True)
-    place.empty(place.temporary, place.logs)
+def _bring_up(workspace: Workspace, processes: Processes, progress: Progress) -> Stack:
+    workspace.stack_file.unlink(missing_ok=True)
+    workspace.empty(workspace.temporary, workspace.logs)
 
-    tell("starting PostgreSQL and seeding its members…")
-    database = postgres.start(place, processes)
+    progress("starting PostgreSQL and seeding its members…")
+    database = postgres.start(workspace, processes)
     with closing(database.connect()) as connection:
         members.create_host_tables(connection)
         members.save(connection, *members.SEEDED.values())
         members.forget_photos(connection)
 
-    tell("starting the local AWS…")
-    endpoint_url = aws.start(place, processes)
+    progress("starting the local AWS…")
+    endpoint_url = aws.start(workspace, processes)
     access = aws.access(endpoint_url)
     options = {
         "stage": "local",
@@ -56,7 +56,7 @@ def _bring_up(place: Place, processes: Processes, tell: Tell) -> Stack:
             access, "after-hours-database", postgres.serving(database)
         ),
     }
-    outputs = deployment.deploy(place, processes, endpoint_url, options, tell)
+    outputs = deployment.deploy(workspace, processes, endpoint_url, options, progress)
     r2 = deployment.create_r2_bucket(access)
     jwt_secret = deployment.complete_secrets(access, outputs, r2)
     stack = Stack(
@@ -76,12 +76,12 @@ def _bring_up(place: Place, processes: Processes, tell: Tell) -> Stack:
             for name, member in members.SEEDED.items()
         },
     )
-    stack.save(place)
+    stack.save(workspace)
     return stack
 
 
 def calls(stack: Stack, photo: Path) -> dict[str, str]:
-    """What the invitation offers to paste: lines for the shell by what they do, each making sense after the one before.
+    """What `welcome_text` offers to paste: shell lines by what they do, each making sense after the one before.
 
     They work as they stand, in the repository's folder. `photo` is the file that the member's photo is made in.
     """
@@ -110,7 +110,7 @@ def _curl(stack: Stack, method: str, path: str, body: dict[str, object] | None =
     return " ".join(quote(word) for word in words)
 
 
-def invitation(stack: Stack, place: Place) -> str:
+def welcome_text(stack: Stack, workspace: Workspace) -> str:
     """What a newcomer needs to play with the running system."""
     exports = [f"export API={quote(stack.api_url)}"] + [
         f"export TOKEN_{_shell_name(name)}={quote(user.token)}" for name, user in stack.users.items()
@@ -120,7 +120,7 @@ def invitation(stack: Stack, place: Place) -> str:
             f"After Hours is running at {stack.api_url}",
             "Members and where to reach them, for your shell:\n\n" + "\n".join(exports),
             f"Paste these one after the other, in {REPOSITORY}:",
-            *(f"# {title}\n{line}" for title, line in calls(stack, place.photo).items()),
+            *(f"# {title}\n{line}" for title, line in calls(stack, workspace.photo).items()),
             "In another terminal: make demo (the whole story), make invoke FUNCTION=start_session (a sample event)",
             "All addresses: .local/stack.json · logs: .local/logs · Ctrl-C stops everything",
         ]
@@ -132,20 +132,20 @@ def _shell_name(name: str) -> str:
 
 
 def main() -> int:
-    place = command_line(__doc__).parse_args().place
+    workspace = command_line(__doc__).parse_args().workspace
     end_on_any_interruption()
     aws.forget_own_account()
-    tell = clock()
+    progress = clock()
     try:
-        with running_system(place, tell) as stack:
-            tell("ready")
-            print(f"\n{invitation(stack, place)}\n", flush=True)
-            processes = Processes(place)
+        with running_system(workspace, progress) as stack:
+            progress("ready")
+            print(f"\n{welcome_text(stack, workspace)}\n", flush=True)
+            processes = Processes(workspace)
             processes.watch()
     except KeyboardInterrupt:
         return 0
-    except Problem as problem:
-        print(problem, file=sys.stderr)
+    except CommandError as error:
+        print(error, file=sys.stderr)
         return 1
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 EVENTS = Path(__file__).resolve().parent.parent / "events"
-TOKEN = "SAMPLE_TOKEN"  # noqa: S105 (the samples hold this in a token's place, for a token is good for a day only)
+TOKEN = "SAMPLE_TOKEN"  # noqa: S105 (the samples hold this in place of a token, for a token is good for a day only)
 
 _EXPECTED = "expected.json"
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from local import aws, members
-from local.place import Place, Problem, replace_file
+from local.workspace import CommandError, Workspace, replace_file
 
 # More than any answer takes, a dozen cold starts at once on a slow machine included.
 _ANSWER_SECONDS = 300
@@ -51,18 +51,18 @@ class Stack(BaseModel):
     users: dict[str, User]
 
     @classmethod
-    def load(cls, place: Place) -> "Stack":
-        """The system running in this place; Problem when there is none."""
+    def load(cls, workspace: Workspace) -> "Stack":
+        """The system running in this workspace; CommandError when there is none."""
         # A killed system leaves its file behind, but not its lock.
-        if not place.is_occupied():
-            raise Problem("No system is running here. Start one with: make run")
+        if not workspace.is_occupied():
+            raise CommandError("No system is running here. Start one with: make run")
         try:
-            return cls.model_validate_json(place.stack_file.read_text())
+            return cls.model_validate_json(workspace.stack_file.read_text())
         except FileNotFoundError:
-            raise Problem("The system is not up yet. Try again when `make run` says it is ready.") from None
+            raise CommandError("The system is not up yet. Try again when `make run` says it is ready.") from None
 
-    def save(self, place: Place) -> None:
-        replace_file(place.stack_file, self.model_dump_json(by_alias=True, indent=2) + "\n")
+    def save(self, workspace: Workspace) -> None:
+        replace_file(workspace.stack_file, self.model_dump_json(by_alias=True, indent=2) + "\n")
 
     @property
     def aws(self) -> aws.Access:

@@ -15,9 +15,9 @@ from typing import Any
 
 from benchmarks.scale import calls, nights, page
 from local import members, population, postgres
-from local.place import Place
 from local.population import Members
 from local.processes import Processes
+from local.workspace import Workspace
 from migrations.upgrade import upgrade
 
 FEW = 10_000
@@ -76,10 +76,10 @@ def _fill(connection: Any, sessions: int) -> None:  # noqa: ANN401 (psycopg2's)
 @contextmanager
 def _database() -> Iterator[postgres.Database]:
     with TemporaryDirectory(prefix="after-hours-") as folder:
-        place = Place(Path(folder).resolve())
-        processes = Processes(place)
+        workspace = Workspace(Path(folder).resolve())
+        processes = Processes(workspace)
         try:
-            database = postgres.start(place, processes, durable=False)
+            database = postgres.start(workspace, processes, durable=False)
             connection = database.connect()
             members.create_host_tables(connection)
             connection.close()

@@ -4,7 +4,7 @@ import runpy
 from dataclasses import dataclass
 from typing import Any
 
-from local.place import REPOSITORY
+from local.workspace import REPOSITORY
 
 
 @dataclass(frozen=True)

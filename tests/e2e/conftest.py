@@ -1,4 +1,4 @@
-"""The deployed stack as a fixture: the same code as `make run`, in a place of its own beside any running one."""
+"""The deployed stack as a fixture: the same code as `make run`, in a workspace of its own beside any running one."""
 
 import shutil
 from collections.abc import Iterator
@@ -7,44 +7,44 @@ import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
 from local import aws
-from local.place import DEFAULT_PLACE, Place
 from local.processes import Processes
-from local.progress import Tell, clock
+from local.progress import Progress, clock
 from local.run import running_system
 from local.stack import Stack
+from local.workspace import DEFAULT_WORKSPACE, Workspace
 from tests.support.deployed import NewMember, connected, new_members
-from tests.support.places import processes_of
+from tests.support.workspaces import processes_of
 
 
 @pytest.fixture(scope="session")
-def tell(pytestconfig: pytest.Config) -> Tell:
+def progress(pytestconfig: pytest.Config) -> Progress:
     """Progress on the terminal, past pytest's capture: a deployment takes a while."""
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
     print_in_time = clock()
 
-    def tell(text: str) -> None:
+    def progress(text: str) -> None:
         with capture.global_and_fixture_disabled():
             print_in_time(text)
 
-    return tell
+    return progress
 
 
 @pytest.fixture(scope="session")
-def place() -> Place:
-    return Place(DEFAULT_PLACE.root / "test")
+def workspace() -> Workspace:
+    return Workspace(DEFAULT_WORKSPACE.root / "test")
 
 
 @pytest.fixture(scope="session")
-def stack(place: Place, tell: Tell) -> Iterator[Stack]:
+def stack(workspace: Workspace, progress: Progress) -> Iterator[Stack]:
     """A whole system on an empty database; at the end nothing of it may be left running."""
     aws.forget_own_account()
-    with place.occupied():
-        Processes(place).end_all()
-        shutil.rmtree(place.postgres, ignore_errors=True)
-        shutil.rmtree(place.logs, ignore_errors=True)
-    with running_system(place, tell) as system:
+    with workspace.occupied():
+        Processes(workspace).end_all()
+        shutil.rmtree(workspace.postgres, ignore_errors=True)
+        shutil.rmtree(workspace.logs, ignore_errors=True)
+    with running_system(workspace, progress) as system:
         yield system
-    assert processes_of(place) == []
+    assert processes_of(workspace) == []
 
 
 @pytest.fixture

@@ -10,23 +10,23 @@ import jwt
 import psutil
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
-from local.place import REPOSITORY, Place
-from local.run import calls, invitation
+from local.run import calls, welcome_text
 from local.stack import Stack
+from local.workspace import REPOSITORY, Workspace
 from tests.support.deployed import NewMember
-from tests.support.places import processes_of
+from tests.support.workspaces import processes_of
 
 
-def test_stack_file_is_complete(stack: Stack, place: Place) -> None:
-    written = json.loads(place.stack_file.read_text())
+def test_stack_file_is_complete(stack: Stack, workspace: Workspace) -> None:
+    written = json.loads(workspace.stack_file.read_text())
     assert set(written) >= {
         "apiUrl", "awsEndpointUrl", "databaseUrl", "jwtSecret", "uploadBucket", "r2Bucket", "r2EndpointUrl",
         "scheduleGroup", "eventBus", "functions", "users",
     }  # fmt: skip
     assert written["apiUrl"].endswith("/api/after-hours")
     assert set(written["users"]) == {"entitled", "other", "noPremium", "unverified", "noConsent"}
-    assert Stack.load(place) == stack
-    assert place.stack_file.stat().st_mode & 0o077 == 0
+    assert Stack.load(workspace) == stack
+    assert workspace.stack_file.stat().st_mode & 0o077 == 0
 
 
 def test_stack_file_names_every_function_as_deployed(stack: Stack) -> None:
@@ -55,11 +55,11 @@ def test_database_demands_the_password(stack: Stack, connection: Connection) -> 
         assert cursor.fetchall() == [("scram-sha-256",)]
 
 
-def test_everything_listens_on_loopback_only(stack: Stack, place: Place, new_member: NewMember) -> None:
+def test_everything_listens_on_loopback_only(stack: Stack, workspace: Workspace, new_member: NewMember) -> None:
     new_member().call("GET", "/session")  # so that there is a worker, too
     listening = {
         (process.name(), socket.laddr.ip)
-        for process in processes_of(place)
+        for process in processes_of(workspace)
         for socket in process.net_connections("inet")
         if socket.status == psutil.CONN_LISTEN
     }
@@ -67,9 +67,9 @@ def test_everything_listens_on_loopback_only(stack: Stack, place: Place, new_mem
     assert {address for _, address in listening} == {"127.0.0.1"}
 
 
-def test_the_printed_lines_work_as_they_stand_again_and_again(stack: Stack, place: Place) -> None:
-    lines = calls(stack, place.photo)
-    assert all(line in invitation(stack, place) for line in lines.values())
+def test_the_printed_lines_work_as_they_stand_again_and_again(stack: Stack, workspace: Workspace) -> None:
+    lines = calls(stack, workspace.photo)
+    assert all(line in welcome_text(stack, workspace) for line in lines.values())
     for _ in range(2):
         said = [
             subprocess.run(["bash", "-c", line], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
@@ -86,32 +86,32 @@ def test_the_printed_lines_work_as_they_stand_again_and_again(stack: Stack, plac
         assert left.strip() == ""
 
 
-def test_exported_tokens_work_as_printed(stack: Stack, place: Place) -> None:
-    exports = [line for line in invitation(stack, place).splitlines() if line.startswith("export ")]
+def test_exported_tokens_work_as_printed(stack: Stack, workspace: Workspace) -> None:
+    exports = [line for line in welcome_text(stack, workspace).splitlines() if line.startswith("export ")]
     call = 'curl -sS -H "Authorization: Bearer $TOKEN_NO_CONSENT" "$API/session"'
     answer = subprocess.run(["bash", "-c", "\n".join([*exports, call])], capture_output=True, check=True)
     assert json.loads(answer.stdout)["code"] == "CONSENT_REQUIRED"
 
 
-def test_demo_passes_and_leaves_no_trace(stack: Stack, place: Place, connection: Connection) -> None:
+def test_demo_passes_and_leaves_no_trace(stack: Stack, workspace: Workspace, connection: Connection) -> None:
     before = _everything(connection)
     demo = subprocess.run(
-        [sys.executable, "-m", "local.demo", "--place", place.root], cwd=REPOSITORY, capture_output=True, text=True,
-        check=False,
+        [sys.executable, "-m", "local.demo", "--workspace", workspace.root], cwd=REPOSITORY, capture_output=True,
+        text=True, check=False,
     )  # fmt: skip
     assert (demo.returncode, demo.stderr) == (0, "")
     assert demo.stdout.splitlines()[-1].endswith("All as promised.")
     assert _everything(connection) == before
 
 
-def test_second_system_in_the_same_place_is_refused(stack: Stack, place: Place) -> None:
+def test_second_system_in_the_same_workspace_is_refused(stack: Stack, workspace: Workspace) -> None:
     second = subprocess.run(
-        [sys.executable, "-m", "local.run", "--place", place.root], cwd=REPOSITORY, capture_output=True, text=True,
-        check=False,
+        [sys.executable, "-m", "local.run", "--workspace", workspace.root], cwd=REPOSITORY, capture_output=True,
+        text=True, check=False,
     )  # fmt: skip
     assert second.returncode == 1
     assert "already running" in second.stderr
-    assert Stack.load(place) == stack
+    assert Stack.load(workspace) == stack
 
 
 def _everything(connection: Connection) -> dict[str, list[tuple[object, ...]]]:

@@ -16,8 +16,8 @@ from PIL import Image
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
 from local import aws, photo
-from local.place import REPOSITORY
 from local.stack import Stack
+from local.workspace import REPOSITORY
 from pictures.files import GPS_BYTES, corners, display_p3, encoded, exif, xmp
 from pictures.photograph import photograph
 from tests.support.deployed import Caller, NewMember

@@ -13,8 +13,8 @@ import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
 from infra.endpoints import ENDPOINTS
-from local.place import Place
 from local.stack import Answer, Stack
+from local.workspace import Workspace
 from tests.support.deployed import Caller, NewMember, connected, new_members
 from tests.support.waiting import until
 
@@ -142,7 +142,7 @@ def test_odd_bodies_pass_through_the_gateway_as_400(member: Caller) -> None:
         assert (answer.status, answer.body["code"]) == (400, "VALIDATION_ERROR")
 
 
-def test_no_log_of_functions_or_database_holds_a_secret(member: Caller, stack: Stack, place: Place) -> None:
+def test_no_log_of_functions_or_database_holds_a_secret(member: Caller, stack: Stack, workspace: Workspace) -> None:
     member.call("PATCH", "/profile", {"description": "a text for one night"})
     member.call("POST", "/session/start", START | {"deviceFingerprint": {"deviceId": "device-4711"}})
     member.call("POST", "/session/start", START | {"duration": "15"})
@@ -155,7 +155,7 @@ def test_no_log_of_functions_or_database_holds_a_secret(member: Caller, stack: S
         for event in page["events"]
     )
     assert member.id in written
-    written += (place.logs / "postgresql.log").read_text()
+    written += (workspace.logs / "postgresql.log").read_text()
     for secret in (member.token, "52.52", "13.40", "a text for one night", "device-4711", stack.jwt_secret):
         assert secret not in written
 

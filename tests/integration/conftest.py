@@ -20,8 +20,8 @@ from types_boto3_s3 import S3Client
 from types_boto3_scheduler import EventBridgeSchedulerClient
 
 from local import members, postgres
-from local.place import Place
 from local.processes import Processes
+from local.workspace import Workspace
 from migrations.upgrade import upgrade
 from tests.support.earlier_backend import structure
 from tests.support.environment import (
@@ -33,21 +33,21 @@ from tests.support.environment import (
     start_cold,
 )
 from tests.support.phone import Phone
-from tests.support.places import temporary_place
+from tests.support.workspaces import temporary_workspace
 from tests.support.world import World
 
 
 @pytest.fixture(scope="session")
-def place() -> Iterator[Place]:
-    with temporary_place() as place:
-        yield place
+def workspace() -> Iterator[Workspace]:
+    with temporary_workspace() as workspace:
+        yield workspace
 
 
 @pytest.fixture(scope="session")
-def server(place: Place) -> Iterator[postgres.Database]:
-    processes = Processes(place)
+def server(workspace: Workspace) -> Iterator[postgres.Database]:
+    processes = Processes(workspace)
     try:
-        yield postgres.start(place, processes, durable=False)
+        yield postgres.start(workspace, processes, durable=False)
     finally:
         processes.end_all()
 
@@ -198,14 +198,14 @@ def empty_stores(world: World) -> None:
 
 
 @pytest.fixture
-def statements(migrated: postgres.Database, place: Place) -> Iterator[Callable[[], list[str]]]:
+def statements(migrated: postgres.Database, workspace: Workspace) -> Iterator[Callable[[], list[str]]]:
     """What the functions sent to the server since this fixture was set up, from the server's own log."""
     connection = migrated.connect()
     connection.autocommit = True
     with connection.cursor() as cursor:
         cursor.execute(f"ALTER DATABASE \"{migrated.dbname}\" SET log_statement = 'all'")
         cursor.execute("SELECT pg_reload_conf()")
-    log = place.logs / "postgresql.log"
+    log = workspace.logs / "postgresql.log"
     start = log.stat().st_size
 
     def read() -> list[str]:

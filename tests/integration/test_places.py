@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from local.place import Place
+from local.workspace import Workspace
 from tests.support.phone import Phone
 from tests.support.world import World
 
@@ -38,18 +38,20 @@ def content(path: Path) -> bytes:
 
 
 @pytest.mark.slow
-def test_the_exact_place_is_in_no_file_of_the_database(phone: Phone, world: World, profile: None, place: Place) -> None:
+def test_the_exact_place_is_in_no_file_of_the_database(
+    phone: Phone, world: World, profile: None, workspace: Workspace
+) -> None:
     phone.start(latitude=LATITUDE, longitude=LONGITUDE)
     [(fuzzed,)] = world.rows("SELECT fuzzed_latitude::text FROM after_hours_sessions")
     phone.end()
     phone.start(latitude=LATITUDE, longitude=LONGITUDE)
     world.rows("CHECKPOINT")
     # The same look finds what is there, so that finding nothing means something.
-    assert len(files_with(place.postgres, numeric(fuzzed))) >= 2  # the table and the WAL
+    assert len(files_with(workspace.postgres, numeric(fuzzed))) >= 2  # the table and the WAL
     for exact in (LATITUDE, LONGITUDE):
         text = f"{exact:.8f}"
         needles = (text.encode(), numeric(text), struct.pack("<d", exact), struct.pack(">d", exact))
-        assert files_with(place.postgres, *needles) == []
+        assert files_with(workspace.postgres, *needles) == []
 
 
 def test_an_end_that_keeps_a_place_is_refused(phone: Phone, world: World, profile: None) -> None:

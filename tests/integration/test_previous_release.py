@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from local import postgres
-from local.place import REPOSITORY
+from local.workspace import REPOSITORY
 from tests.support import previous_release
 from tests.support.environment import JWT_SECRET, LOCATION_KEY, R2_BUCKET
 from tests.support.world import World

@@ -9,7 +9,7 @@ import pytest
 from after_hours.database import Database
 from after_hours.errors import DatabaseUnavailable, InternalError
 
-from local.place import Place
+from local.workspace import Workspace
 from tests.support.world import World
 
 LATITUDE, TEXT, DEVICE = 52.5200637, "a text for the server alone", "device-0815"
@@ -21,8 +21,8 @@ SESSION = {"user_id": "local-entitled", "latitude": LATITUDE, "longitude": 13.4}
 
 
 @pytest.fixture
-def log(place: Place) -> Callable[[], str]:
-    path = place.logs / "postgresql.log"
+def log(workspace: Workspace) -> Callable[[], str]:
+    path = workspace.logs / "postgresql.log"
     start = path.stat().st_size
 
     def read() -> str:

@@ -13,7 +13,7 @@ from after_hours import aws, domain_events, safety_net, schedules
 from after_hours.database import Database
 from after_hours.errors import SchedulerUnavailable
 
-from local.place import REPOSITORY
+from local.workspace import REPOSITORY
 from tests.support.phone import Phone
 from tests.support.world import World
 

@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from local.place import REPOSITORY, Place
-from tests.support.places import processes_of, temporary_place
+from local.workspace import REPOSITORY, Workspace
 from tests.support.waiting import until
+from tests.support.workspaces import processes_of, temporary_workspace
 
 
 @pytest.fixture
-def elsewhere() -> Iterator[Place]:
-    with temporary_place() as place:
-        yield place
+def elsewhere() -> Iterator[Workspace]:
+    with temporary_workspace() as workspace:
+        yield workspace
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_interrupted_start_leaves_no_process(elsewhere: Place, number: signal.Signals) -> None:
+def test_interrupted_start_leaves_no_process(elsewhere: Workspace, number: signal.Signals) -> None:
     with _starting(elsewhere) as run:
         until(lambda: "cdk-synth" in _names(elsewhere))
         run.send_signal(number)
@@ -34,7 +34,7 @@ def test_interrupted_start_leaves_no_process(elsewhere: Place, number: signal.Si
     assert list(elsewhere.temporary.iterdir()) == []
 
 
-def test_start_after_a_crash_ends_what_was_left_behind(elsewhere: Place) -> None:
+def test_start_after_a_crash_ends_what_was_left_behind(elsewhere: Workspace) -> None:
     with _starting(elsewhere) as run:
         until(lambda: "ministack" in _names(elsewhere))
         run.kill()
@@ -50,7 +50,7 @@ def test_start_after_a_crash_ends_what_was_left_behind(elsewhere: Place) -> None
     until(lambda: not processes_of(elsewhere))
 
 
-def test_reused_pid_is_not_ours(elsewhere: Place) -> None:
+def test_reused_pid_is_not_ours(elsewhere: Workspace) -> None:
     """After a reboot the recorded pid may be anybody's."""
     bystander = {"name": "ministack", "pid": os.getpid(), "birth": 1.0, "stop_signal": signal.SIGKILL}
     elsewhere.processes_file.write_text(json.dumps([bystander]))
@@ -65,7 +65,7 @@ def test_nothing_runs_and_it_says_so(tmp_path: Path) -> None:
     for module in ("local.demo", "local.invoke"):
         arguments = ["start_session"] if module == "local.invoke" else []
         answer = subprocess.run(
-            [sys.executable, "-m", module, "--place", tmp_path, *arguments], cwd=REPOSITORY, capture_output=True,
+            [sys.executable, "-m", module, "--workspace", tmp_path, *arguments], cwd=REPOSITORY, capture_output=True,
             text=True, check=False,
         )  # fmt: skip
         assert answer.returncode == 1
@@ -73,9 +73,9 @@ def test_nothing_runs_and_it_says_so(tmp_path: Path) -> None:
 
 
 @contextmanager
-def _starting(place: Place) -> Iterator[subprocess.Popen[str]]:
-    """A `make run` in a place of its own, surely gone at the end."""
-    command = [sys.executable, "-m", "local.run", "--place", str(place.root)]
+def _starting(workspace: Workspace) -> Iterator[subprocess.Popen[str]]:
+    """A `make run` in a workspace of its own, surely gone at the end."""
+    command = [sys.executable, "-m", "local.run", "--workspace", str(workspace.root)]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as run:
         try:
             yield run
@@ -96,8 +96,8 @@ def _said_until(run: subprocess.Popen[str], text: str) -> str:
     return pytest.fail(f"ended without {text!r}: {said}")
 
 
-def _names(place: Place) -> set[str]:
+def _names(workspace: Workspace) -> set[str]:
     try:
-        return {entry["name"] for entry in json.loads(place.processes_file.read_text())}
+        return {entry["name"] for entry in json.loads(workspace.processes_file.read_text())}
     except FileNotFoundError:
         return set()

