@@ -26,7 +26,7 @@ BASE ?= origin/main
 # What `make synth` shows the templates for, when nothing else is said.
 DATABASE_SECRET_ARN ?= arn:aws:secretsmanager:eu-west-1:123456789012:secret:example-a1B2c3
 
-.PHONY: help setup run test test-fast fuzz demo invoke redrive lint format bench openapi dart compatible synth coverage lock clean
+.PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive lint format bench openapi dart compatible synth coverage lock clean
 
 # A target's help begins with who uses it; developers, when it says nothing.
 help: ## newcomer: Show this list
@@ -49,8 +49,14 @@ run: $(EVERYTHING) ## newcomer: Run the whole system on this machine until Ctrl-
 demo: $(PYTHON_READY) ## newcomer: Play the whole story against the running system
 	@$(RUN) local.demo
 
-invoke: $(PYTHON_READY) ## tester: Send a sample event: make invoke FUNCTION=start_session [EVENT=valid]
-	@$(RUN) local.invoke "$(FUNCTION)" $(if $(EVENT),"$(EVENT)")
+invoke: $(PYTHON_READY) ## tester: Send a sample event: make invoke FUNCTION=start_session [EVENT=valid] [JSON=1]
+	@$(RUN) local.invoke "$(FUNCTION)" $(if $(EVENT),"$(EVENT)") $(if $(JSON),--json)
+
+events: $(PYTHON_READY) ## tester: List the sample events: what each needs, and what comes of it
+	@$(RUN) local.events
+
+events-run: $(PYTHON_READY) ## tester: Play all sample events on the running system, each in the state that it needs
+	@$(RUN) local.events --run
 
 test: $(EVERYTHING) ## Run every test
 	$(RUN) pytest -n $(TEST_PROCESSES)

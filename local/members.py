@@ -38,6 +38,9 @@ SEEDED = {
     "unverified": replace(_ENTITLED, id="local-unverified", name="Dana", verified=False),
     "noConsent": replace(_ENTITLED, id="local-no-consent", name="Eli", consenting=False),
 }
+# Whoever sends a sample event sends it as this member, whom nobody else plays: it does nothing to anybody else's data.
+# The events name the id.
+SAMPLE_ID = "local-sample"
 
 
 def create_host_tables(connection: Connection) -> None:

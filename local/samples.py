@@ -33,7 +33,7 @@ class Expected(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    member: Annotated[str, Field(description="The caller, and whose state it is: a key of `local.members.SEEDED`.")] = (
+    member: Annotated[str, Field(description="What the caller is entitled to: a key of `local.members.SEEDED`.")] = (
         "entitled"
     )
     given: tuple[Given, ...]
@@ -49,6 +49,17 @@ class Expected(BaseModel):
         if sum(outcome is not None for outcome in (self.status, self.returns, self.raises)) != 1:
             raise ValueError("name exactly one of status, returns and raises")
         return self
+
+    def __str__(self) -> str:
+        if self.status is not None:
+            return f"{self.status} {self.code or ''}".rstrip()
+        if self.raises is not None:
+            return f"fails with {self.raises}"
+        return f"returns {json.dumps(self.returns)}"
+
+    @property
+    def needs(self) -> str:
+        return ", ".join(part.replace("_", " ") for part in self.given) or "nothing"
 
 
 @dataclass(frozen=True)

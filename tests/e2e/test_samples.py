@@ -1,25 +1,46 @@
-"""Every sample event runs on the deployed function: its own runtime, and what it answers can be written as JSON."""
+"""The sample events on the deployed functions: each does what its name says, and to nobody but their own member."""
 
-import base64
 import json
+import subprocess
+import sys
 
-import boto3
 import pytest
 
-from local.samples import Sample, samples
+from local.events import every_sample, played
+from local.samples import Sample
 from local.stack import Stack
+from local.workspace import REPOSITORY, Workspace
+from tests.support.deployed import NewMember
 
-SAMPLES = [sample for named in samples().values() for sample in named.values()]
+
+@pytest.mark.parametrize("sample", every_sample(), ids=str)
+def test_a_sample_does_what_its_name_says(stack: Stack, sample: Sample) -> None:
+    outcome = played(stack, sample)
+    assert outcome.is_as(sample.expected), f"{outcome}\n{outcome.log}"
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=str)
-def test_a_sample_runs_to_its_end(stack: Stack, sample: Sample) -> None:
-    event = sample.text(stack.users["other"].token)
-    answer = boto3.client("lambda", **stack.aws).invoke(
-        FunctionName=stack.functions[sample.function], Payload=event.encode(), LogType="Tail"
-    )
-    result = json.load(answer["Payload"])
-    log = base64.b64decode(answer["LogResult"]).decode(errors="replace")
-    assert ("FunctionError" in answer) is (sample.expected.raises is not None), log
-    if isinstance(result, dict) and "statusCode" in result:
-        assert result["statusCode"] < 500, log
+def command(workspace: Workspace, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    line = [sys.executable, "-m", *arguments, "--workspace", str(workspace.root)]
+    return subprocess.run(line, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+
+
+def test_invoke_says_what_was_expected_and_fails_when_it_is_not_so(stack: Stack, workspace: Workspace) -> None:
+    done = command(workspace, "local.invoke", "start_session", "null_island")
+    assert done.returncode == 0
+    assert "Expected: 400 VALIDATION_ERROR\nOutcome:  400 VALIDATION_ERROR\n" in done.stdout
+    done = command(workspace, "local.invoke", "start_session", "--json")
+    assert json.loads(done.stdout)["result"]["statusCode"] == 201
+
+
+def test_invoke_touches_nobody_else(stack: Stack, workspace: Workspace, new_member: NewMember) -> None:
+    other = stack.users["entitled"]
+    assert stack.call("POST", "/profile", token=other.token, body={}).status == 201
+    assert command(workspace, "local.invoke", "delete_profile", "nothing_to_leave").returncode == 0
+    assert stack.call("DELETE", "/profile", token=other.token).status == 204
+
+
+def test_a_list_names_every_sample() -> None:
+    listed = subprocess.run(
+        [sys.executable, "-m", "local.events"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert [line.split()[0] for line in listed] == [str(sample) for sample in every_sample()]

@@ -1,7 +1,7 @@
 """What members get is what docs/openapi.json says: of every endpoint each documented answer is seen, and no other."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
@@ -14,10 +14,10 @@ from contract import document as contract_document
 from contract.compatibility import resolved
 from contract.components import closed
 from infra.endpoints import ENDPOINTS, Endpoint
+from local import states
 from local.members import SEEDED
 from local.samples import Given, Sample, samples
-from tests.support import sample_states
-from tests.support.environment import UNREACHABLE, start_cold
+from tests.support.environment import UNREACHABLE, UPLOAD_BUCKET, start_cold
 from tests.support.examples import Examples
 from tests.support.handlers import Answer, invoke, send
 from tests.support.phone import Phone
@@ -83,7 +83,8 @@ def test_formats_are_checked() -> None:
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=str)
 def test_a_sample_gets_a_documented_answer(world: World, document: Json, sample: Sample) -> None:
-    sample_states.prepare(sample.expected.given, world)
+    member = SEEDED[sample.expected.member]
+    states.prepare(sample.expected.given, member.id, rows=world.rows, s3=world.s3, bucket=UPLOAD_BUCKET)
     event = sample.event(Phone(sample.expected.member).token)
     answer = send(sample.function, event)
     check(document, BY_FUNCTION[sample.function], answer)
@@ -132,16 +133,20 @@ def sent(function: str, who: str = "entitled") -> Json:
     return event
 
 
+def prepare(given: Iterable[Given], world: World) -> None:
+    states.prepare(given, Phone().id, rows=world.rows, s3=world.s3, bucket=UPLOAD_BUCKET)
+
+
 def in_every_state(function: str, world: World) -> Iterator[Answer]:
     for who in SEEDED.keys() - {"entitled"}:  # nobody has a profile, and some may not have one
         yield send(function, sent(function, who))
-    sample_states.prepare(samples()[function]["valid"].expected.given, world)
+    prepare(samples()[function]["valid"].expected.given, world)
     for _ in range(OFTEN):
         yield send(function, sent(function))
     if function == "get_photo":
         for sample in ("too_large", "valid"):
             world.rows("DELETE FROM after_hours_photo_uploads")
-            sample_states.prepare([Given.UPLOADED_PHOTO], world)
+            prepare([Given.UPLOADED_PHOTO], world)
             invoke("process_photo", samples()["process_photo"][sample].event(token=""))
             yield send(function, sent(function))
     if function == "start_session":

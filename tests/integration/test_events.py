@@ -1,15 +1,15 @@
 """Each sample event has the outcome that `expected.json` beside it promises, in the state that it names."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from after_hours import config
 
-from local import postgres, samples
+from local import members, postgres, samples, states
 from local.samples import Sample
-from tests.support import sample_states
+from tests.support.environment import JWT_SECRET, UPLOAD_BUCKET
 from tests.support.handlers import send
-from tests.support.phone import Phone
 from tests.support.world import World
 
 ALL = [sample for named in samples.samples().values() for sample in named.values()]
@@ -22,10 +22,16 @@ def test_every_function_has_a_valid_sample() -> None:
     assert functions == {function for function, named in samples.samples().items() if "valid" in named}
 
 
+def prepare(sample: Sample, world: World) -> None:
+    caller = replace(members.SEEDED[sample.expected.member], id=members.SAMPLE_ID)
+    members.save(world.own_connection, caller)
+    states.prepare(sample.expected.given, caller.id, rows=world.rows, s3=world.s3, bucket=UPLOAD_BUCKET)
+
+
 @pytest.mark.parametrize("sample", HTTP, ids=str)
 def test_an_http_sample_gets_its_answer(world: World, sample: Sample) -> None:
-    sample_states.prepare(sample.expected.given, world)
-    answer = send(sample.function, sample.event(Phone(sample.expected.member).token))
+    prepare(sample, world)
+    answer = send(sample.function, sample.event(members.token(members.SAMPLE_ID, JWT_SECRET)))
     assert answer.status == sample.expected.status
     if answer.status != 204:
         assert answer.body.get("code") == sample.expected.code
@@ -36,7 +42,7 @@ def test_an_http_sample_gets_its_answer(world: World, sample: Sample) -> None:
 def test_a_job_sample_has_its_outcome(
     world: World, sample: Sample, migrated: postgres.Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sample_states.prepare(sample.expected.given, world)
+    prepare(sample, world)
     if sample.function == "migrate_database":  # it alone is given the owner's secret
         owner = config.DatabaseSecret.model_validate(migrated.secret)
         monkeypatch.setattr(config.database_secret, "read", lambda **_: owner)

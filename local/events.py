@@ -1,0 +1,71 @@
+"""`make events`: list the sample events, with what each needs and what comes of it.
+
+`make events-run` (`--run`) plays all of them on the running system, each in the state that it needs.
+"""
+
+import sys
+
+from local import aws
+from local.invoke import Outcome, prepare, send
+from local.samples import Given, Sample, samples
+from local.stack import Stack
+from local.workspace import CommandError, command_line
+
+# The sweep comes every minute: it ends an overdue session, too, and deletes photos of earlier runs, whose keys are the
+# same. It does not come in between three times.
+_SWEPT = {Given.OVERDUE_SESSION, Given.UPLOADED_PHOTO}
+_ATTEMPTS = 3
+
+
+def every_sample() -> list[Sample]:
+    return [sample for named in samples().values() for sample in named.values()]
+
+
+def played(stack: Stack, sample: Sample) -> Outcome:
+    """Send the event in the state that it needs. Once more, where the sweep may have changed that state meanwhile."""
+    attempts = 1 if _SWEPT.isdisjoint(sample.expected.given) else _ATTEMPTS
+    for _ in range(attempts):
+        prepare(stack, sample.expected)
+        outcome = send(stack, sample)
+        if outcome.is_as(sample.expected):
+            break
+    return outcome
+
+
+def _list() -> None:
+    width = max(len(str(sample)) for sample in every_sample())
+    for sample in every_sample():
+        print(f"{sample!s:{width}}  {sample.expected!s:<32}  given: {sample.expected.needs}")
+
+
+def _run(stack: Stack) -> int:
+    everything = every_sample()
+    failed = 0
+    for sample in everything:
+        outcome = played(stack, sample)
+        if outcome.is_as(sample.expected):
+            print(f"pass  {sample}: {sample.expected}", flush=True)
+        else:
+            failed += 1
+            print(f"FAIL  {sample}: {outcome}, expected: {sample.expected}\n{outcome.log}", flush=True)
+    print(f"{len(everything) - failed} of {len(everything)} sample events are as expected")
+    return 1 if failed else 0
+
+
+def main() -> int:
+    parser = command_line(__doc__)
+    parser.add_argument("--run", action="store_true", help="play them all on the running system")
+    arguments = parser.parse_args()
+    if not arguments.run:
+        _list()
+        return 0
+    aws.forget_own_account()
+    try:
+        return _run(Stack.load(arguments.workspace))
+    except CommandError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""Bring the database and the upload bucket into the state that a sample event needs."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from local import photo
+from local.samples import Given
+
+_STATEMENTS = {
+    Given.PROFILE: "INSERT INTO after_hours_profiles (user_id, description) VALUES (%s, 'before')",
+    Given.PREFERENCES: "INSERT INTO after_hours_preferences (user_id, min_age, max_age) VALUES (%s, 25, 40)",
+    Given.LIVE_SESSION: (
+        "INSERT INTO after_hours_sessions (user_id, expires_at, fuzzed_latitude, fuzzed_longitude)"
+        " VALUES (%s, now() + interval '30 minutes', 52.5, 13.4)"
+    ),
+    Given.OVERDUE_SESSION: (
+        "INSERT INTO after_hours_sessions (user_id, id, expires_at, fuzzed_latitude, fuzzed_longitude)"
+        " VALUES (%s, '6f1c2f8e-3f0a-4b62-9d1e-0c5b7a1d2e3f', now() - interval '1 minute', 52.5, 13.4)"
+    ),
+    # Its objects may be due to be deleted, since the event was sent before: nobody may make a photo meanwhile.
+    Given.UPLOADED_PHOTO: """
+        WITH upload AS (
+            INSERT INTO after_hours_photo_uploads (user_id, id) VALUES (%s, '0b0a1f3c-52d7-4c0e-9a55-3f6a3a1f9b10')
+            RETURNING user_id, id
+        )
+        DELETE FROM after_hours_removals USING upload
+        WHERE starts_with(split_part(key, '/', 3), upload.id::text) AND split_part(key, '/', 2) = upload.user_id
+    """,
+}
+
+
+def prepare(
+    given: Iterable[Given],
+    user_id: str,
+    *,
+    rows: Callable[[str, str], Any],
+    s3: Any,  # noqa: ANN401 (boto3's)
+    bucket: str,
+) -> None:
+    """Make the parts of the state, for a member of whom After Hours knows nothing yet.
+
+    They are made in the order given, because tables refer to the ones before them. `rows` sends a statement and its one
+    parameter to the database.
+    """
+    for part in given:
+        rows(_STATEMENTS[part], user_id)
+        if part is Given.UPLOADED_PHOTO:
+            _put_unnoticed(s3, bucket, f"uploads/{user_id}/0b0a1f3c-52d7-4c0e-9a55-3f6a3a1f9b10", photo.take())
+
+
+def _put_unnoticed(s3: Any, bucket: str, key: str, content: bytes) -> None:  # noqa: ANN401 (boto3's)
+    """Put an object without an event from S3, which would do what the sample event is to do, and do it first."""
+    notifications = s3.get_bucket_notification_configuration(Bucket=bucket)
+    del notifications["ResponseMetadata"]
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
+    try:
+        s3.put_object(Bucket=bucket, Key=key, Body=content, ContentType="image/jpeg")
+    finally:
+        s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=notifications)
