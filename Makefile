@@ -26,7 +26,7 @@ BASE ?= origin/main
 # What `make synth` shows the templates for, when nothing else is said.
 DATABASE_SECRET_ARN ?= arn:aws:secretsmanager:eu-west-1:123456789012:secret:example-a1B2c3
 
-.PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive lint format bench openapi dart compatible synth coverage lock clean
+.PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive lint format bench openapi dart compatible synth coverage lock clean stop
 
 # A target's help begins with who uses it; developers, when it says nothing.
 help: ## newcomer: Show this list
@@ -43,8 +43,11 @@ help: ## newcomer: Show this list
 
 setup: $(EVERYTHING) ## newcomer: Install everything, below this folder
 
-run: $(EVERYTHING) ## newcomer: Run the whole system on this machine until Ctrl-C
-	@$(RUN) local.run
+run: $(EVERYTHING) ## newcomer: Run the whole system on this machine until Ctrl-C: make run [PORT=4566]
+	@$(RUN) local.run $(if $(PORT),--port "$(PORT)")
+
+stop: $(PYTHON_READY) ## newcomer: End the running system, as Ctrl-C does where it was started
+	@$(RUN) local.stop
 
 demo: $(PYTHON_READY) ## newcomer: Play the whole story against the running system
 	@$(RUN) local.demo

@@ -22,6 +22,8 @@ from infra import root_certificates
 ROOT = Path(__file__).resolve().parent.parent
 BUILDS = ROOT / ".build"
 
+ANNOUNCEMENT = "building "  # each build that is not there yet is announced by a line, for whoever waits
+
 LAYER_MOUNT = "/opt"
 FUNCTION_MOUNT = "/var/task"
 
@@ -172,6 +174,7 @@ def _once(name: str, digest: str, make: Callable[[Path], None]) -> Build:
     """The build of that name and hash, made now if this is the first time that it is asked for."""
     folder = BUILDS / f"{name}-{digest}"
     if not folder.exists():
+        sys.stderr.write(f"{ANNOUNCEMENT}{name}\n")
         BUILDS.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="unfinished-", dir=BUILDS) as scratch:
             unfinished = Path(scratch) / name

@@ -32,11 +32,14 @@ def access(endpoint_url: str) -> Access:
     }
 
 
-def forget_own_account() -> None:
-    """Drop this machine's AWS settings from the environment: whatever goes wrong goes wrong in no real account."""
+def keep_to_this_machine() -> None:
+    """Drop this machine's AWS settings from the environment, and what would lead calls to 127.0.0.1 to a proxy.
+
+    Whatever goes wrong goes wrong in no real account.
+    """
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
-    os.environ.update(_NO_OWN_SETTINGS)
+    os.environ.update(_NO_OWN_SETTINGS | _without_proxy())
 
 
 _NO_OWN_SETTINGS = {
@@ -46,32 +49,41 @@ _NO_OWN_SETTINGS = {
 }
 
 
+def _without_proxy() -> dict[str, str]:
+    """The setting that keeps calls to this machine from any proxy; both spellings, because programs read either."""
+    already = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    hosts = ",".join(filter(None, ["127.0.0.1,localhost", already]))
+    return {"NO_PROXY": hosts, "no_proxy": hosts}
+
+
 def command_line_environment(endpoint_url: str) -> dict[str, str]:
     """The environment in which a command line tool, `cdk` say, sees the local AWS alone."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK_"))}
-    return (
-        inherited
-        | _NO_OWN_SETTINGS
-        | {
-            "AWS_ENDPOINT_URL": endpoint_url,
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-        }
-    )
+    return inherited | _NO_OWN_SETTINGS | _without_proxy() | settings(endpoint_url)
 
 
-def start(workspace: Workspace, processes: Processes) -> str:
+def settings(endpoint_url: str) -> dict[str, str]:
+    """The variables that point whatever speaks to AWS at the local one."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }
+
+
+def start(workspace: Workspace, processes: Processes, port: int) -> str:
     """Start MiniStack and wait until it answers; its URL."""
-    port = processes.start_server(
+    url = f"http://127.0.0.1:{port}"
+    processes.start_server(
         "ministack",
-        lambda _port: [_MINISTACK, "-m", "ministack"],
-        environment=lambda port: _environment(workspace, port),
-        is_ready=_answers,
+        [_MINISTACK, "-m", "ministack"],
+        environment=_environment(workspace, port),
+        is_ready=lambda: _answers(url),
         stop_signal=signal.SIGKILL,  # all that it holds is in memory; asked to end, it would take 12 s over it
     )
-    return _url(port)
+    return url
 
 
 def _environment(workspace: Workspace, port: int) -> dict[str, str]:
@@ -92,13 +104,9 @@ def _environment(workspace: Workspace, port: int) -> dict[str, str]:
     }
 
 
-def _answers(port: int) -> bool:
+def _answers(url: str) -> bool:
     try:
-        urlopen(f"{_url(port)}/_ministack/ready", timeout=5).close()  # noqa: S310 (our own http://127.0.0.1)
+        urlopen(f"{url}/_ministack/ready", timeout=5).close()  # noqa: S310 (our own http://127.0.0.1)
     except (URLError, ConnectionError, TimeoutError):
         return False
     return True
-
-
-def _url(port: int) -> str:
-    return f"http://127.0.0.1:{port}"

@@ -291,7 +291,7 @@ def _time(moment: str | datetime) -> str:
 def main() -> int:
     workspace = command_line(__doc__).parse_args().workspace
     end_on_any_interruption()
-    aws.forget_own_account()
+    aws.keep_to_this_machine()
     progress = clock()
     try:
         Demo(Stack.load(workspace), progress).play()

@@ -2,14 +2,14 @@
 
 import json
 import os
-import secrets
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import boto3
 
+from infra import build
 from local import aws
 from local.postgres import Database
 from local.processes import Process, Processes
@@ -20,6 +20,8 @@ STACK = "AfterHours"
 _R2_BUCKET = "vlvt-photos"
 _CDK = REPOSITORY / "node_modules" / ".bin" / "cdk"
 _STEP_SECONDS = 600
+# MiniStack takes the id of the API, which is a part of its address, from this tag.
+_SAME_ADDRESS = ("--tags", "ms-custom-id=after-hours")
 _QUIET = ("--no-notices", "--no-color", "--ci")
 
 
@@ -53,15 +55,20 @@ def deploy(
     synth = cdk("synth", "--quiet", "--output", assembly, *context)
     # Where there is no cdk.json: bootstrapping would synthesize the app as well, only to look for environments in it.
     bootstrap = cdk("bootstrap", f"aws://{aws.ACCOUNT}/{aws.REGION}", folder=workspace.root)
-    processes.finish(synth, seconds=_STEP_SECONDS)
+    processes.finish(synth, seconds=_STEP_SECONDS, heard=_steps(progress, build.ANNOUNCEMENT))
     processes.finish(bootstrap, seconds=_STEP_SECONDS)
 
-    progress("deploying…")
+    progress("publishing what was built, and deploying…")
     unattended = ("--require-approval", "never", "--method", "direct", "--progress", "events")
-    deployment = cdk("deploy", STACK, "--app", assembly, *unattended, "--outputs-file", outputs)
-    processes.finish(deployment, seconds=_STEP_SECONDS)
+    deployment = cdk("deploy", STACK, "--app", assembly, *unattended, *_SAME_ADDRESS, "--outputs-file", outputs)
+    processes.finish(deployment, seconds=_STEP_SECONDS, heard=_steps(progress, f"{STACK}: creating"))
     result: dict[str, str] = json.loads(outputs.read_text())[STACK]
     return result
+
+
+def _steps(progress: Progress, beginning: str) -> Callable[[str], None]:
+    """Report those lines of a command that begin so, because a command that says nothing for a minute seems to hang."""
+    return lambda line: progress(f"  {line.rstrip('.')}…") if line.startswith(beginning) else None
 
 
 def create_r2_bucket(access: aws.Access) -> dict[str, str]:
@@ -76,13 +83,11 @@ def create_r2_bucket(access: aws.Access) -> dict[str, str]:
     }
 
 
-def complete_secrets(access: aws.Access, outputs: Mapping[str, str], r2: dict[str, str]) -> str:
-    """Put what the deployment cannot make up into its secrets, as ops do after their first one; the JWT secret."""
+def complete_secrets(access: aws.Access, outputs: Mapping[str, str], jwt_secret: str, r2: dict[str, str]) -> None:
+    """Put what the deployment cannot make up into its secrets, as ops do after their first one."""
     client = boto3.client("secretsmanager", **access)
-    jwt_secret = secrets.token_urlsafe(48)
     client.put_secret_value(SecretId=outputs["JwtSecretArn"], SecretString=json.dumps({"jwtSecret": jwt_secret}))
     client.put_secret_value(SecretId=outputs["R2SecretArn"], SecretString=json.dumps(r2))
-    return jwt_secret
 
 
 def functions(access: aws.Access, prefix: str) -> dict[str, str]:

@@ -34,8 +34,10 @@ def played(stack: Stack, sample: Sample) -> Outcome:
 
 def _list() -> None:
     width = max(len(str(sample)) for sample in every_sample())
-    for sample in every_sample():
-        print(f"{sample!s:{width}}  {sample.expected!s:<32}  given: {sample.expected.needs}")
+    lines = [
+        f"{sample!s:{width}}  {sample.expected!s:<33}  given: {sample.expected.needs}" for sample in every_sample()
+    ]
+    print("\n".join(lines))
 
 
 def _run(stack: Stack) -> int:
@@ -59,7 +61,7 @@ def main() -> int:
     if not arguments.run:
         _list()
         return 0
-    aws.forget_own_account()
+    aws.keep_to_this_machine()
     try:
         return _run(Stack.load(arguments.workspace))
     except CommandError as error:

@@ -67,7 +67,7 @@ def sample(function: str, event: str) -> Sample:
 
 def prepare(stack: Stack, expected: Expected) -> None:
     """Make the samples' member anew, in the state that an event needs."""
-    member = replace(members.SEEDED[expected.member], id=members.SAMPLE_ID, name="Sam")
+    member = replace(members.SEEDED[expected.member], id=members.SAMPLE.id, name=members.SAMPLE.name)
     with closing(stack.connect()) as connection:
         members.remove(connection, member)
         members.save(connection, member)
@@ -85,7 +85,7 @@ def send(stack: Stack, sent: Sample) -> Outcome:
     """Invoke the deployed function with the event, whatever the state is."""
     answer = boto3.client("lambda", **stack.aws).invoke(
         FunctionName=stack.functions[sent.function],
-        Payload=sent.text(stack.token(members.SAMPLE_ID)).encode(),
+        Payload=sent.text(stack.token(members.SAMPLE.id)).encode(),
         LogType="Tail",
     )
     log = base64.b64decode(answer.get("LogResult", "")).decode(errors="replace").strip()
@@ -93,7 +93,7 @@ def send(stack: Stack, sent: Sample) -> Outcome:
 
 
 def _print(sent: Sample, outcome: Outcome) -> None:
-    print(f"Sent:     {sent} as {members.SAMPLE_ID}, given: {sent.expected.needs}")
+    print(f"Sent:     {sent} as {members.SAMPLE.id}, given: {sent.expected.needs}")
     print(f"Expected: {sent.expected}")
     print(f"Outcome:  {outcome}" + ("" if outcome.is_as(sent.expected) else ", which is not as expected"))
     print(json.dumps(outcome.body, indent=2, ensure_ascii=False))
@@ -118,7 +118,7 @@ def main() -> int:
     parser.add_argument("event", nargs="?", default="valid")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     arguments = parser.parse_args()
-    aws.forget_own_account()
+    aws.keep_to_this_machine()
     try:
         sent = sample(arguments.function, arguments.event)
         stack = Stack.load(arguments.workspace)

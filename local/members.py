@@ -9,7 +9,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 from local.workspace import REPOSITORY
 
 _HOST_TABLES = REPOSITORY / "migrations" / "host_tables.sql"
-_TOKEN_SECONDS = 24 * 60 * 60
+_TOKEN_SECONDS = 30 * 24 * 60 * 60  # so that a saved collection works on another evening, too
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ SEEDED = {
     "noConsent": replace(_ENTITLED, id="local-no-consent", name="Eli", consenting=False),
 }
 # Whoever sends a sample event sends it as this member, whom nobody else plays: it does nothing to anybody else's data.
-# The events name the id.
-SAMPLE_ID = "local-sample"
+# Some of the events name the id.
+SAMPLE = replace(_ENTITLED, id="local-sample", name="Sam")
 
 
 def create_host_tables(connection: Connection) -> None:

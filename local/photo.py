@@ -17,6 +17,8 @@ from urllib.request import urlopen
 from PIL import Image, ImageDraw
 from PIL.TiffImagePlugin import IFDRational
 
+from local import aws
+
 _UPRIGHT_SIZE = (1512, 2016)
 _SKY, _GROUND = (96, 150, 220), (60, 110, 50)
 _LYING_ON_ITS_SIDE = 6  # EXIF's name for: turn it by 90° clockwise to see it upright
@@ -98,6 +100,7 @@ def _look(photo: dict[str, Any]) -> int:
 
 
 def main(arguments: list[str]) -> int:
+    aws.keep_to_this_machine()
     match arguments:
         case ["take", file]:
             Path(file).write_bytes(take())

@@ -17,6 +17,7 @@ import psutil
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
+from local.ports import free_port
 from local.processes import Processes
 from local.workspace import CommandError, Workspace
 
@@ -80,8 +81,10 @@ class Database:
         )
 
 
-def start(workspace: Workspace, processes: Processes, *, durable: bool = True) -> Database:
+def start(workspace: Workspace, processes: Processes, *, port: int | None = None, durable: bool = True) -> Database:
     """Start PostgreSQL on the data of this workspace, made when there is none; the database exists when this returns.
+
+    Without a port, it takes one that is free.
 
     Not `durable`, it does not wait for the disk, and a crash may ruin the data.
     """
@@ -92,20 +95,16 @@ def start(workspace: Workspace, processes: Processes, *, durable: bool = True) -
     data = workspace.postgres / "data"
     _remove_misleading_lock(data / "postmaster.pid")
     password = (workspace.postgres / "password").read_text()
-
-    def command(port: int) -> list[str | Path]:
-        settings = _SETTINGS | ({} if durable else _WITHOUT_DISK) | {"port": str(port)}
-        return [_BINARIES / "postgres", "-D", data, *(f"--{name}={value}" for name, value in settings.items())]
-
-    port = processes.start_server(
+    database = Database(port or free_port(), password)
+    settings = _SETTINGS | ({} if durable else _WITHOUT_DISK) | {"port": str(database.port)}
+    processes.start_server(
         "postgresql",
-        command,
-        environment=lambda _port: {"PATH": os.defpath, "LANG": "C.UTF-8"},
-        is_ready=lambda port: _answers(Database(port, password)),
+        [_BINARIES / "postgres", "-D", data, *(f"--{name}={value}" for name, value in settings.items())],
+        environment={"PATH": os.defpath, "LANG": "C.UTF-8"},
+        is_ready=lambda: _answers(database),
         user=user,
         stop_signal=signal.SIGINT,  # PostgreSQL's fast shutdown; SIGTERM would wait for every client to leave
     )
-    database = Database(port, password)
     _create_database(database)
     return database
 

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -140,36 +139,40 @@ class Processes:
     def start_server(
         self,
         name: str,
-        command: Callable[[int], Sequence[str | Path]],
+        command: Sequence[str | Path],
         *,
-        environment: Callable[[int], Mapping[str, str]],
-        is_ready: Callable[[int], bool],
+        environment: Mapping[str, str],
+        is_ready: Callable[[], bool],
         user: str | None = None,
         stop_signal: signal.Signals = signal.SIGTERM,
-    ) -> int:
-        """Start a server on a free loopback port and wait until it answers; the port.
+    ) -> None:
+        """Start a server and wait until it answers. Raises CommandError when it does not.
 
-        Tried again a few times: the port may be taken between our look and the server's, and what a crash left behind
-        may need a moment to go.
+        It is tried a few times, because what a crash left behind may need a moment to go.
         """
         for _ in range(_START_ATTEMPTS):
-            port = _free_port()
-            process = self.start(name, command(port), environment=environment(port), user=user, stop_signal=stop_signal)
+            process = self.start(name, command, environment=environment, user=user, stop_signal=stop_signal)
             deadline = time.monotonic() + _READY_SECONDS
             while process.poll() is None and time.monotonic() < deadline:
-                if is_ready(port):
-                    return port
+                if is_ready():
+                    return
                 time.sleep(0.05)
             self.end(process)
             time.sleep(1)
         raise CommandError(f"{name} does not start. The end of {self.log(name)}:\n{self._end_of_log(name)}")
 
-    def finish(self, process: Process, *, seconds: float) -> None:
-        """Wait for a command to do its work; CommandError, with what it said, when it fails or takes longer."""
+    def finish(self, process: Process, *, seconds: float, heard: Callable[[str], None] = lambda _line: None) -> None:
+        """Wait for a command to do its work, and hand each line that it writes to `heard`.
+
+        Raises CommandError, with what it said, when it fails or takes longer.
+        """
         name = next(started.name for started in self._read() if started.pid == process.pid)
         deadline = time.monotonic() + seconds
-        while (code := process.poll()) is None and time.monotonic() < deadline:
-            time.sleep(0.1)
+        with self.log(name).open(errors="replace") as log:
+            while (code := process.poll()) is None and time.monotonic() < deadline:
+                for line in log:
+                    heard(line.rstrip())
+                time.sleep(0.1)
         self.end(process)
         if code != 0:
             reason = f"took longer than {seconds:.0f} s" if code is None else f"failed (exit code {code})"
@@ -211,10 +214,3 @@ class Processes:
 
     def _write(self, record: list[_Started]) -> None:
         replace_file(self._workspace.processes_file, json.dumps([asdict(started) for started in record], indent=2))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

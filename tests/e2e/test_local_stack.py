@@ -1,20 +1,25 @@
 """What a newcomer meets first: what `make run` says is so, and works; it keeps to itself."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 import time
+from shlex import quote
 
 import boto3
 import jwt
 import psutil
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
-from local.run import calls, welcome_text
+from local import welcome
 from local.stack import Stack
 from local.workspace import REPOSITORY, Workspace
 from tests.support.deployed import NewMember
 from tests.support.workspaces import processes_of
+
+UNREACHABLE = "http://127.0.0.1:9"  # the discard port: nobody listens
 
 
 def test_stack_file_is_complete(stack: Stack, workspace: Workspace) -> None:
@@ -67,18 +72,27 @@ def test_everything_listens_on_loopback_only(stack: Stack, workspace: Workspace,
     assert {address for _, address in listening} == {"127.0.0.1"}
 
 
+def pasted(workspace: Workspace, line: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a line in a shell that has sourced the exports. It has a proxy that answers nothing, and an account."""
+    foreign = {"HTTP_PROXY": UNREACHABLE, "http_proxy": UNREACHABLE, "AWS_PROFILE": "mine", "AWS_SESSION_TOKEN": "mine"}
+    return subprocess.run(
+        ["bash", "-c", f"source {quote(str(workspace.exports))}; {line}"],
+        cwd=REPOSITORY, capture_output=True, text=True, check=True, env=os.environ | foreign | variables,
+    )  # fmt: skip
+
+
 def test_the_printed_lines_work_as_they_stand_again_and_again(stack: Stack, workspace: Workspace) -> None:
-    lines = calls(stack, workspace.photo)
-    assert all(line in welcome_text(stack, workspace) for line in lines.values())
+    lines = welcome.calls(workspace.photo)
+    assert all(line in welcome.text(stack, workspace) for line in lines.values())
     for _ in range(2):
-        said = [
-            subprocess.run(["bash", "-c", line], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
-            for line in lines.values()
-        ]
-        profile, taken, sent, seen, preferences, *sessions, left = said
+        pastes = [pasted(workspace, line) for line in lines.values()]
+        assert [paste.stderr.split()[-1] for paste in pastes if paste.stderr] == [
+            "201", "204", "200", "201", "201", "200", "200", "200", "204",
+        ]  # fmt: skip
+        profile, taken, sent, seen, preferences, *sessions, left = [paste.stdout for paste in pastes]
         assert json.loads(profile)["profile"]["userId"] == stack.users["entitled"].id
         assert "'GPS': 4" in taken
-        assert sent == ""
+        assert sent.strip() == ""
         assert "status: ready" in seen
         assert "'upright': True, 'progressive': True, 'EXIF': 0, 'GPS': 0, 'other metadata': []" in seen
         assert json.loads(preferences)["preferences"]["maxDistanceKm"] == 5
@@ -87,10 +101,18 @@ def test_the_printed_lines_work_as_they_stand_again_and_again(stack: Stack, work
 
 
 def test_exported_tokens_work_as_printed(stack: Stack, workspace: Workspace) -> None:
-    exports = [line for line in welcome_text(stack, workspace).splitlines() if line.startswith("export ")]
-    call = 'curl -sS -H "Authorization: Bearer $TOKEN_NO_CONSENT" "$API/session"'
-    answer = subprocess.run(["bash", "-c", "\n".join([*exports, call])], capture_output=True, check=True)
+    answer = pasted(workspace, 'curl -sS -H "Authorization: Bearer $TOKEN_NO_CONSENT" "$API/session"')
     assert json.loads(answer.stdout)["code"] == "CONSENT_REQUIRED"
+    assert workspace.exports.stat().st_mode & 0o077 == 0
+
+
+def test_sample_events_are_files_that_aws_sends(stack: Stack, workspace: Workspace) -> None:
+    """The line of README, for the AWS command line that comes with the local AWS."""
+    [line] = re.findall(r"^(aws lambda invoke .*)$", (REPOSITORY / "README.md").read_text(), re.MULTILINE)
+    line = line.replace(".local/events", quote(str(workspace.events)))
+    command_line = str(REPOSITORY / ".local" / "ministack" / "bin")
+    said = pasted(workspace, line, PATH=f"{command_line}{os.pathsep}{os.environ['PATH']}").stdout
+    assert json.JSONDecoder().raw_decode(said)[0]["statusCode"] == 200
 
 
 def test_demo_passes_and_leaves_no_trace(stack: Stack, workspace: Workspace, connection: Connection) -> None:

@@ -23,7 +23,7 @@ def test_every_function_has_a_valid_sample() -> None:
 
 
 def prepare(sample: Sample, world: World) -> None:
-    caller = replace(members.SEEDED[sample.expected.member], id=members.SAMPLE_ID)
+    caller = replace(members.SEEDED[sample.expected.member], id=members.SAMPLE.id)
     members.save(world.own_connection, caller)
     states.prepare(sample.expected.given, caller.id, rows=world.rows, s3=world.s3, bucket=UPLOAD_BUCKET)
 
@@ -31,7 +31,7 @@ def prepare(sample: Sample, world: World) -> None:
 @pytest.mark.parametrize("sample", HTTP, ids=str)
 def test_an_http_sample_gets_its_answer(world: World, sample: Sample) -> None:
     prepare(sample, world)
-    answer = send(sample.function, sample.event(members.token(members.SAMPLE_ID, JWT_SECRET)))
+    answer = send(sample.function, sample.event(members.token(members.SAMPLE.id, JWT_SECRET)))
     assert answer.status == sample.expected.status
     if answer.status != 204:
         assert answer.body.get("code") == sample.expected.code

@@ -6,12 +6,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import pytest
 
-from local.workspace import REPOSITORY, Workspace
+from local.ports import Ports, free_port
+from local.workspace import REPOSITORY, CommandError, Phase, Workspace
 from tests.support.waiting import until
 from tests.support.workspaces import processes_of, temporary_workspace
 
@@ -72,10 +73,58 @@ def test_nothing_runs_and_it_says_so(tmp_path: Path) -> None:
         assert "make run" in answer.stderr
 
 
+def free_ports_in_a_row() -> int:
+    """The first of three."""
+    while True:
+        ports = Ports.from_first(min(free_port(), 65533))
+        with suppress(CommandError):
+            ports.require_free()
+            return ports.api
+
+
+@pytest.mark.parametrize(
+    ("phase", "sentence"),
+    [(Phase.STARTING, "not up yet"), (Phase.STOPPING, "is stopping"), (None, "No system is running")],
+)
+def test_what_is_said_while_it_starts_and_stops(tmp_path: Path, phase: Phase | None, sentence: str) -> None:
+    workspace = Workspace(tmp_path)
+    with workspace.occupied() if phase else nullcontext():
+        if phase:
+            workspace.note(phase)
+        answer = subprocess.run(
+            [sys.executable, "-m", "local.invoke", "--workspace", tmp_path, "start_session"],
+            cwd=REPOSITORY, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert sentence in answer.stderr
+
+
+def test_make_stop_ends_a_system_as_an_interruption_does(elsewhere: Workspace) -> None:
+    with _starting(elsewhere) as run:
+        until(lambda: "cdk-synth" in _names(elsewhere))
+        stop = [sys.executable, "-m", "local.stop", "--workspace", str(elsewhere.root)]
+        assert subprocess.run(stop, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout == "Stopped.\n"
+        assert run.wait() == 0
+        again = subprocess.run(stop, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    assert again == "Nothing is running here.\n"
+    until(lambda: not processes_of(elsewhere))
+
+
+def test_stopping_does_not_wait_until_everything_is_deleted(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    big = workspace.temporary / "worker"
+    big.mkdir(parents=True)
+    for number in range(2000):
+        (big / str(number)).touch()
+    workspace.empty(workspace.temporary)
+    assert list(workspace.temporary.iterdir()) == []
+    until(lambda: not list(tmp_path.glob("deleted-*")))
+
+
 @contextmanager
 def _starting(workspace: Workspace) -> Iterator[subprocess.Popen[str]]:
     """A `make run` in a workspace of its own, surely gone at the end."""
-    command = [sys.executable, "-m", "local.run", "--workspace", str(workspace.root)]
+    first = str(free_ports_in_a_row())
+    command = [sys.executable, "-m", "local.run", "--workspace", str(workspace.root), "--port", first]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as run:
         try:
             yield run

@@ -1,0 +1,73 @@
+"""The loopback ports of a system: fixed ones, so that a saved address keeps working, or whichever are free."""
+
+import socket
+from dataclasses import dataclass
+from typing import Self
+
+import psutil
+
+from local.workspace import CommandError
+
+DEFAULT = 4566
+_HIGHEST_FIRST = 65533
+_LOWEST_FIRST = 1024  # those below it belong to root
+
+
+@dataclass(frozen=True)
+class Ports:
+    """One port each for the API (the whole local AWS), for PostgreSQL and for the page."""
+
+    api: int
+    postgres: int
+    page: int
+
+    @classmethod
+    def from_first(cls, first: int) -> Self:
+        """The port chosen with `PORT=`, and the two after it. Raises CommandError when there cannot be such ports."""
+        if not _LOWEST_FIRST <= first <= _HIGHEST_FIRST:
+            raise CommandError(f"PORT must be from {_LOWEST_FIRST} to {_HIGHEST_FIRST}; it is {first}.")
+        return cls(first, first + 1, first + 2)
+
+    @classmethod
+    def free(cls) -> Self:
+        return cls(*(free_port() for _ in range(3)))
+
+    def require_free(self) -> None:
+        """Raise CommandError, naming who has it, when a port is taken."""
+        for purpose, port in vars(self).items():
+            if _is_taken(port):
+                raise CommandError(
+                    f"Port {port} (for {_PURPOSES[purpose]}) is taken{_by_whom(port)}."
+                    " Choose three others in a row: make run PORT=4600"
+                )
+
+
+_PURPOSES = {"api": "the API", "postgres": "PostgreSQL", "page": "the page"}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        # As servers do: connections of an earlier run that are still fading away do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+        return False
+
+
+def _by_whom(port: int) -> str:
+    try:
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
+                return f" by {psutil.Process(connection.pid).name()} (process {connection.pid})"
+    except psutil.Error:  # macOS shows other users' connections to root only
+        pass
+    return ""

@@ -1,0 +1,31 @@
+"""`make stop`: end the running system, as Ctrl-C does where it was started."""
+
+import os
+import signal
+import sys
+import time
+
+from local.workspace import command_line
+
+_SECONDS = 120
+
+
+def main() -> int:
+    workspace = command_line(__doc__).parse_args().workspace
+    holder = workspace.holder()
+    if holder is None:
+        print("Nothing is running here.")
+        return 0
+    os.kill(holder.pid, signal.SIGINT)
+    deadline = time.monotonic() + _SECONDS
+    while workspace.is_occupied():
+        if time.monotonic() > deadline:
+            print(f"Process {holder.pid} is not gone after {_SECONDS} s.", file=sys.stderr)
+            return 1
+        time.sleep(0.2)
+    print("Stopped.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""Ports are fixed, and one that is taken is named before anything starts."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.ports import Ports
+from local.workspace import REPOSITORY, CommandError
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        yield server.getsockname()[1]
+
+
+def run(tmp_path: Path, port: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "local.run", "--workspace", tmp_path, "--port", port],
+        cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+
+def test_a_port_that_is_taken_is_named_with_who_has_it(tmp_path: Path, taken: int) -> None:
+    said = run(tmp_path, str(taken - 1))
+    assert (said.returncode, said.stdout) == (1, "")
+    assert f"Port {taken} (for PostgreSQL) is taken by " in said.stderr
+    assert f"(process {os.getpid()})" in said.stderr
+    assert "make run PORT=" in said.stderr
+    assert not (tmp_path / "postgres").exists()
+
+
+@pytest.mark.parametrize("port", ["80", "65534", "many"])
+def test_a_port_that_cannot_be_is_refused_at_once(tmp_path: Path, port: str) -> None:
+    said = run(tmp_path, port)
+    assert said.returncode != 0
+    assert port in said.stderr
+    assert "Traceback" not in said.stderr
+
+
+def test_a_port_that_is_free_again_is_not_taken() -> None:
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):
+            server.accept()[0].close()  # who closes first waits (RFC 9293, TIME-WAIT)
+    Ports(port, port, port).require_free()
+
+
+def test_free_ports_are_free() -> None:
+    Ports.free().require_free()
+
+
+def test_the_three_ports_are_in_a_row() -> None:
+    assert Ports.from_first(4566) == Ports(4566, 4567, 4568)
+    with pytest.raises(CommandError, match="65533"):
+        Ports.from_first(65534)
