@@ -26,7 +26,7 @@ BASE ?= origin/main
 # What `make synth` shows the templates for, when nothing else is said.
 DATABASE_SECRET_ARN ?= arn:aws:secretsmanager:eu-west-1:123456789012:secret:example-a1B2c3
 
-.PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive lint format bench openapi dart compatible synth coverage lock clean stop
+.PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive lint format bench openapi dart compatible synth coverage lock clean stop logs
 
 # A target's help begins with who uses it; developers, when it says nothing.
 help: ## newcomer: Show this list
@@ -45,6 +45,9 @@ setup: $(EVERYTHING) ## newcomer: Install everything, below this folder
 
 run: $(EVERYTHING) ## newcomer: Run the whole system on this machine until Ctrl-C: make run [PORT=4566]
 	@$(RUN) local.run $(if $(PORT),--port "$(PORT)")
+
+logs: $(PYTHON_READY) ## tester: Follow what the functions write: make logs [FUNCTION=start_session]
+	@$(RUN) local.logs $(if $(FUNCTION),"$(FUNCTION)")
 
 stop: $(PYTHON_READY) ## newcomer: End the running system, as Ctrl-C does where it was started
 	@$(RUN) local.stop

@@ -2,9 +2,9 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
-from local import aws, deployment, members, postgres, samples, welcome
+from local import aws, deployment, logs, members, postgres, renewal, samples, welcome
 from local.ports import DEFAULT, Ports
 from local.postgres import Database
 from local.processes import Processes, end_on_any_interruption, interruptions_held_back
@@ -94,6 +94,15 @@ def _complete(workspace: Workspace, endpoint_url: str, database: Database, outpu
     )
 
 
+@contextmanager
+def services(stack: Stack, progress: Progress) -> Iterator[None]:
+    """Run what a person at work has beside the system, each a context manager, until the block ends."""
+    with ExitStack() as running:
+        running.enter_context(renewal.watching(stack, progress))
+        running.enter_context(logs.requests_shown(stack))
+        yield
+
+
 def main() -> int:
     parser = command_line(__doc__)
     parser.add_argument("--port", type=int, default=DEFAULT, help="the port of the API; the next two are taken, too")
@@ -107,7 +116,8 @@ def main() -> int:
         with running_system(workspace, ports, progress) as stack:
             progress("ready")
             print(f"\n{welcome.text(stack, workspace)}\n", flush=True)
-            Processes(workspace).watch()
+            with services(stack, progress):
+                Processes(workspace).watch()
     except KeyboardInterrupt:
         return 0
     except CommandError as error:
