@@ -26,7 +26,7 @@ BASE ?= origin/main
 # What `make synth` shows the templates for, when nothing else is said.
 DATABASE_SECRET_ARN ?= arn:aws:secretsmanager:eu-west-1:123456789012:secret:example-a1B2c3
 
-.PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive lint format bench openapi dart compatible synth coverage lock clean stop logs
+.PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive lint format bench openapi dart compatible synth coverage lock clean stop logs debug psql token reset
 
 # A target's help begins with who uses it; developers, when it says nothing.
 help: ## newcomer: Show this list
@@ -46,8 +46,21 @@ setup: $(EVERYTHING) ## newcomer: Install everything, below this folder
 run: $(EVERYTHING) ## newcomer: Run the whole system on this machine until Ctrl-C: make run [PORT=4566]
 	@$(RUN) local.run $(if $(PORT),--port "$(PORT)")
 
+debug: $(PYTHON_READY) ## developer: Run one handler in this process: make debug FUNCTION=start_session [EVENT=valid]
+	@$(RUN) local.debug "$(FUNCTION)" $(if $(EVENT),"$(EVENT)")
+
 logs: $(PYTHON_READY) ## tester: Follow what the functions write: make logs [FUNCTION=start_session]
 	@$(RUN) local.logs $(if $(FUNCTION),"$(FUNCTION)")
+
+psql: $(PYTHON_READY) ## tester: Open the database of the running system: make psql [SQL="SELECT 1"]
+	@$(RUN) local.psql $(if $(SQL),"$(SQL)")
+
+# USER is also a variable of every shell: only one that is given here counts.
+token: $(PYTHON_READY) ## tester: Print a token, of every stage but prod: make token USER=local-entitled [STAGE=local]
+	@$(RUN) local.token "$(or $(STAGE),local)" $(if $(findstring command,$(origin USER)),"$(USER)")
+
+reset: $(PYTHON_READY) ## tester: Forget all that members did on the local system
+	@$(RUN) local.reset
 
 stop: $(PYTHON_READY) ## newcomer: End the running system, as Ctrl-C does where it was started
 	@$(RUN) local.stop

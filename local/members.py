@@ -76,6 +76,13 @@ def save(connection: Connection, *members: Member) -> None:
             )
 
 
+def begin_anew(connection: Connection) -> None:
+    """Remove all members with all that After Hours holds of them, hourly limits included, and make the seeded ones."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute("DELETE FROM users; DELETE FROM after_hours_departures")
+    save(connection, *SEEDED.values(), SAMPLE)
+
+
 def forget_photos(connection: Connection) -> None:
     """Take photos off profiles of an earlier run: the files were in the memory of its local AWS, and are gone."""
     with connection, connection.cursor() as cursor:

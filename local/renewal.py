@@ -50,7 +50,9 @@ def watching(stack: Stack, progress: Progress) -> Iterator[None]:
 
 
 def _tell(renewal: "Renewal", changed: set[Path], progress: Progress) -> None:
-    names = ", ".join(sorted(str(path.relative_to(REPOSITORY)) for path in changed))
+    # Editors write to files of another name first, which are gone by now.
+    left = {path for path in changed if path.exists()} or changed
+    names = ", ".join(sorted(str(path.relative_to(REPOSITORY)) for path in left))
     began = time.monotonic()
     try:
         renewed = renewal.renew(changed)

@@ -1,0 +1,38 @@
+"""`make reset`: forget all that members did, and make the members of the local system anew, whether it runs or not."""
+
+import shutil
+import sys
+from contextlib import closing
+
+from local import aws, members
+from local.stack import Stack
+from local.workspace import CommandError, Workspace, command_line
+
+
+def reset(workspace: Workspace) -> str:
+    """Begin with an empty After Hours. Return a sentence that says what was done.
+
+    Raises CommandError while the system starts or stops.
+    """
+    if workspace.holder() is None:
+        with workspace.occupied():
+            shutil.rmtree(workspace.postgres, ignore_errors=True)
+        return "The database is gone; the next `make run` makes a new one."
+    with closing(Stack.load(workspace).connect()) as connection:
+        members.begin_anew(connection)
+    return "All members are as after a first start. The sweep deletes what is left of their photos within a minute."
+
+
+def main() -> int:
+    workspace = command_line(__doc__).parse_args().workspace
+    aws.keep_to_this_machine()
+    try:
+        print(reset(workspace))
+    except CommandError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
