@@ -1,8 +1,6 @@
 """CONTRIBUTING.md's recipe adds an endpoint in five places, and the tests that matter for it pass."""
 
-import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-# Not in git, but wanted in the copy: the tools, and what is built already (a build is named after what is in it).
-LINKED = (".venv", ".build", "node_modules", ".local/ministack")
+from tests.support.scratch import LINKED, copy_repository, environment, git
+
 TESTS = (
     ["tests/unit/test_document.py", "tests/unit/test_compatibility.py"],
     ["tests/infra/test_functions.py", "tests/infra/test_api.py", "-k", "get_access or row"],
@@ -20,31 +17,11 @@ TESTS = (
 )
 
 
-def git(folder: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
-    done = subprocess.run(
-        ["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True, env=environment()
-    )
-    return done.stdout
-
-
-def environment() -> dict[str, str]:
-    """Ours, without what a git hook that runs the tests would tell git of this repository."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-
-
 @pytest.fixture
 def scratch(tmp_path: Path) -> Path:
     """A copy of the repository as it stands here, committed."""
     copy = tmp_path / "copy"
-    for name in git(REPOSITORY, "ls-files", "--cached", "--others", "--exclude-standard", "-z").split("\0"):
-        if (source := REPOSITORY / name).is_file():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, copy / name)
-    for name in LINKED:
-        if (REPOSITORY / name).exists():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            (copy / name).symlink_to(REPOSITORY / name)
+    copy_repository(copy)
     git(copy, "init", "--quiet")
     (copy / ".git" / "info" / "exclude").write_text("".join(f"/{name}\n" for name in LINKED))
     git(copy, "add", ".")

@@ -6,15 +6,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 
-from local.ports import Ports, free_port
-from local.workspace import REPOSITORY, CommandError, Phase, Workspace
+from local.workspace import REPOSITORY, Phase, Workspace
 from tests.support.waiting import until
-from tests.support.workspaces import processes_of, temporary_workspace
+from tests.support.workspaces import first_of_three_free_ports, processes_of, temporary_workspace
 
 
 @pytest.fixture
@@ -73,15 +72,6 @@ def test_nothing_runs_and_it_says_so(tmp_path: Path) -> None:
         assert "make run" in answer.stderr
 
 
-def free_ports_in_a_row() -> int:
-    """The first of three."""
-    while True:
-        ports = Ports.from_first(min(free_port(), 65533))
-        with suppress(CommandError):
-            ports.require_free()
-            return ports.api
-
-
 @pytest.mark.parametrize(
     ("phase", "sentence"),
     [(Phase.STARTING, "not up yet"), (Phase.STOPPING, "is stopping"), (None, "No system is running")],
@@ -123,7 +113,7 @@ def test_stopping_does_not_wait_until_everything_is_deleted(tmp_path: Path) -> N
 @contextmanager
 def _starting(workspace: Workspace) -> Iterator[subprocess.Popen[str]]:
     """A `make run` in a workspace of its own, surely gone at the end."""
-    first = str(free_ports_in_a_row())
+    first = str(first_of_three_free_ports())
     command = [sys.executable, "-m", "local.run", "--workspace", str(workspace.root), "--port", first]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as run:
         try:
