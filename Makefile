@@ -89,11 +89,16 @@ fuzz: $(PYTHON_READY) ## Play new stories that follow docs/openapi.json: make fu
 redrive: $(PYTHON_READY) ## ops: Send back what a dead-letter queue holds: make redrive QUEUE=<its url>
 	@$(RUN) ops.redrive "$(QUEUE)"
 
-lint: $(PYTHON_READY) $(NODE_READY) ## Check format, style, types, the API's description and new migrations; changes nothing
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
+lint: $(PYTHON_READY) $(NODE_READY) ## Check format, style, types, new migrations and the API's description; changes nothing
+	@echo "1 of 5: format"
+	@$(BIN)/ruff format --check .
+	@echo "2 of 5: style"
+	@$(BIN)/ruff check .
+	@echo "3 of 5: types (a minute the first time)"
+	@$(BIN)/mypy
+	@echo "4 of 5: new migrations"
 	@PYTHONPATH=$(LAYER) $(RUN) ops.check_migrations
+	@echo "5 of 5: the API's description"
 	@REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true node_modules/.bin/redocly lint docs/openapi.json
 	@node_modules/.bin/spectral lint --fail-severity=hint docs/openapi.json
 

@@ -74,14 +74,14 @@ def settings(endpoint_url: str) -> dict[str, str]:
 
 
 def start(workspace: Workspace, processes: Processes, port: int) -> str:
-    """Start MiniStack and wait until it answers; its URL."""
+    """Start MiniStack and wait until it answers. Return its URL."""
     url = f"http://127.0.0.1:{port}"
     processes.start_server(
         "ministack",
         [_MINISTACK, "-m", "ministack"],
         environment=_environment(workspace, port),
         is_ready=lambda: _answers(url),
-        stop_signal=signal.SIGKILL,  # all that it holds is in memory; asked to end, it would take 12 s over it
+        stop_signal=signal.SIGKILL,  # it holds everything in memory, and would take 12 s to end in order
     )
     return url
 
@@ -89,7 +89,7 @@ def start(workspace: Workspace, processes: Processes, port: int) -> str:
 def _environment(workspace: Workspace, port: int) -> dict[str, str]:
     """All that MiniStack sees, and with it every function it runs: its workers inherit this."""
     return {
-        "PATH": os.pathsep.join([str(NODE_FOLDER), os.defpath]),  # the CDK's helper functions are written for Node.js
+        "PATH": os.pathsep.join([str(NODE_FOLDER), os.defpath]),  # the CDK's helper functions run on Node.js
         "LANG": "C.UTF-8",
         "TZ": "UTC",
         "HOME": str(workspace.temporary),
@@ -98,7 +98,7 @@ def _environment(workspace: Workspace, port: int) -> dict[str, str]:
         "GATEWAY_PORT": str(port),
         "MINISTACK_REGION": REGION,
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
-        # Listeners of its own on fixed ports, which would clash with a second system.
+        # These two listen on fixed ports, which would clash with those of a second system.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
     }

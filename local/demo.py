@@ -29,7 +29,7 @@ _REFUSALS = {
 }
 
 # The local scheduler looks for due schedules every 10 s. The sweep comes every minute and would end an overdue session,
-# too; the demo wants to see the schedule do it, and so picks a moment when that one comes first.
+# too. The demo wants to see the schedule end it, and so picks a moment when the schedule comes first.
 _NOTICE = timedelta(seconds=10)
 _SCHEDULER_NEEDS = timedelta(seconds=20)
 _SWEEP_EVERY = timedelta(minutes=1)
@@ -60,7 +60,7 @@ class Demo:
             self._an_expiry()
             self._leaving()
         finally:
-            self._call("DELETE", "/profile")  # an unfinished showing leaves nothing behind either
+            self._call("DELETE", "/profile")  # so that an unfinished showing leaves nothing behind either
             with closing(self._stack.connect()) as connection:
                 members.remove(connection, self._robin)
 
@@ -140,7 +140,7 @@ class Demo:
         raise CommandError(f"Not as promised: in {_ATTEMPTS} sessions, none was ended by its schedule")
 
     def _ended_by_its_schedule(self) -> bool:
-        """Let a session run out; whether its schedule ended it (True) or the sweep did (False)."""
+        """Let a session run out. Return whether its schedule ended it, and not the sweep."""
         session = self._start()
         schedule = f"expire-{session['id']}"
         expression = self._scheduler.get_schedule(GroupName=self._stack.schedule_group, Name=schedule)[
@@ -162,7 +162,7 @@ class Demo:
 
         waited = _wait_for("the session is closed within five minutes", 300, lambda: self._ended_at(session["id"]))
         _expect(waited == expires_at, "the session ended when it was due")
-        # Where the sweep came first, it has removed the schedule as well, and nothing is logged.
+        # Where the sweep came first, it has removed the schedule as well, and expire_session logs nothing.
         deadline = time.monotonic() + _LOG_NEEDS_SECONDS
         while not (outcome := self._outcome_of_expiry(session["id"])) and time.monotonic() < deadline:
             time.sleep(0.5)
@@ -195,7 +195,7 @@ class Demo:
         return session
 
     def _moment_for_the_schedule(self) -> datetime:
-        """A moment soon, in whole seconds, after which the scheduler comes by before the sweep does."""
+        """Return a moment soon, in whole seconds, after which the scheduler comes by before the sweep does."""
         soon = datetime.now(UTC).replace(microsecond=0) + _NOTICE
         sweeps = self._log_of("sweep", since=datetime.now(UTC) - 2 * _SWEEP_EVERY)
         if not sweeps:
@@ -228,7 +228,7 @@ class Demo:
             return row[0] if row else None
 
     def _outcome_of_expiry(self, session_id: str) -> str | None:
-        """What expire_session logged of this session's expiry."""
+        """Return what expire_session logged of this session's expiry."""
         for _, entry in self._log_of("expire_session", since=datetime.now(UTC) - timedelta(minutes=10)):
             outcome = entry.get("outcome")
             if isinstance(outcome, dict) and (outcome.get("kind"), outcome.get("sessionId")) == ("expiry", session_id):
@@ -236,7 +236,7 @@ class Demo:
         return None
 
     def _log_of(self, function: str, since: datetime) -> list[tuple[datetime, dict[str, Any]]]:
-        """The structured lines in a function's log, with their times."""
+        """Return the structured lines in a function's log, with their times."""
         group = f"/aws/lambda/{self._stack.functions[function]}"
         pages = self._logs.get_paginator("filter_log_events").paginate(
             logGroupName=group, startTime=int(since.timestamp() * 1000)
@@ -265,7 +265,7 @@ def _expect(holds: object, promise: str) -> None:
 
 
 def _expect_answer(answer: Answer, status: int, code: str | None = None) -> Any:  # noqa: ANN401 (any JSON)
-    """The body of an answer that is as it should be."""
+    """Return the body of an answer. Raises CommandError when the answer is not as it should be."""
     said = answer.body.get("code") if isinstance(answer.body, dict) else None
     _expect(
         (answer.status, said) == (status, code),
@@ -275,7 +275,7 @@ def _expect_answer(answer: Answer, status: int, code: str | None = None) -> Any:
 
 
 def _wait_for[T](promise: str, seconds: float, look: Callable[[], T | None]) -> T:
-    """What `look` finds, as soon as it finds something."""
+    """Return what `look` finds, as soon as it finds something. Raises CommandError after so many seconds."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
         _expect(time.monotonic() < deadline, promise)

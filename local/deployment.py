@@ -26,7 +26,7 @@ _QUIET = ("--no-notices", "--no-color", "--ci")
 
 
 def put_database_secret(access: aws.Access, name: str, database: Database) -> str:
-    """Put a secret that a deployment is pointed to; its ARN."""
+    """Put a secret that a deployment is pointed to. Return its ARN."""
     secret = boto3.client("secretsmanager", **access).create_secret(Name=name, SecretString=json.dumps(database.secret))
     return str(secret["ARN"])
 
@@ -34,7 +34,7 @@ def put_database_secret(access: aws.Access, name: str, database: Database) -> st
 def deploy(
     workspace: Workspace, processes: Processes, endpoint_url: str, options: Mapping[str, str], progress: Progress
 ) -> dict[str, str]:
-    """Bootstrap, synthesize with these context options and deploy; the stack's outputs.
+    """Bootstrap, synthesize with these context options and deploy. Return the stack's outputs.
 
     Raises CommandError with what `cdk` said when a step fails.
     """
@@ -44,16 +44,16 @@ def deploy(
 
     def cdk(command: str, *arguments: str | Path, folder: Path = REPOSITORY) -> Process:
         line = [_CDK, command, *_QUIET, *arguments]
-        # Interrupted, it has nothing worth saving: builds appear whole or not at all, and its AWS is about to end, too.
+        # An interrupted `cdk` has nothing worth saving: builds appear whole or not at all, and its AWS ends as well.
         return processes.start(
             f"cdk-{command}", line, environment=environment, folder=folder, stop_signal=signal.SIGKILL
         )
 
     progress("building and synthesizing the CDK app, and bootstrapping the local AWS…")
-    # Side by side: neither needs the other, and bootstrapping is mostly waiting.
+    # They run side by side, because neither needs the other, and bootstrapping is mostly waiting.
     context = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
     synth = cdk("synth", "--quiet", "--output", assembly, *context)
-    # Where there is no cdk.json: bootstrapping would synthesize the app as well, only to look for environments in it.
+    # In a folder without cdk.json, for bootstrapping would synthesize the app only to look for environments in it.
     bootstrap = cdk("bootstrap", f"aws://{aws.ACCOUNT}/{aws.REGION}", folder=workspace.root)
     processes.finish(synth, seconds=_STEP_SECONDS, heard=_steps(progress, build.ANNOUNCEMENT))
     processes.finish(bootstrap, seconds=_STEP_SECONDS)
@@ -72,7 +72,7 @@ def _steps(progress: Progress, beginning: str) -> Callable[[str], None]:
 
 
 def create_r2_bucket(access: aws.Access) -> dict[str, str]:
-    """Create the bucket that stands for Cloudflare R2, which speaks S3, too; what the secret says of it."""
+    """Create the bucket that stands for Cloudflare R2, which speaks S3, too. Return what the secret says of it."""
     boto3.client("s3", **access).create_bucket(Bucket=_R2_BUCKET)
     return {
         "endpointUrl": access["endpoint_url"],
@@ -91,7 +91,7 @@ def complete_secrets(access: aws.Access, outputs: Mapping[str, str], jwt_secret:
 
 
 def functions(access: aws.Access, prefix: str) -> dict[str, str]:
-    """Short name to deployed name of the functions of ours; the CDK's own helpers are left out."""
+    """Return short name → deployed name of our functions; the CDK's own helpers are left out."""
     pages = boto3.client("lambda", **access).get_paginator("list_functions").paginate()
     deployed = {function["FunctionName"].removeprefix(prefix) for page in pages for function in page["Functions"]}
     ours = {handler.parent.name for handler in (REPOSITORY / "functions").glob("*/handler.py")}

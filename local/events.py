@@ -11,8 +11,8 @@ from local.samples import Given, Sample, samples
 from local.stack import Stack
 from local.workspace import CommandError, command_line
 
-# The sweep comes every minute: it ends an overdue session, too, and deletes photos of earlier runs, whose keys are the
-# same. It does not come in between three times.
+# The sweep comes every minute. It ends an overdue session, too, and deletes photos of earlier runs, which have the same
+# keys. It does not come in between three times in a row.
 _SWEPT = {Given.OVERDUE_SESSION, Given.UPLOADED_PHOTO}
 _ATTEMPTS = 3
 

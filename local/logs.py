@@ -20,7 +20,7 @@ from local.workspace import CommandError, command_line
 
 _EVERY_SECONDS = 0.5
 _LATE_MS = 5000  # how much later than it is dated a line may still appear
-# What every line has, and nobody asks for.
+# Every line has these, and hardly anybody asks for them.
 _LEFT_OUT = {
     "cold_start", "correlation_id", "function_arn", "function_memory_size", "function_name", "function_request_id",
     "level", "location", "message", "service", "timestamp",
@@ -101,7 +101,7 @@ def requests_shown(stack: Stack) -> Iterator[None]:
             try:
                 lines = reader.read()
             except (BotoCoreError, ClientError):
-                continue  # whoever watches over the processes will say what is wrong
+                continue  # whoever watches over the processes says what is wrong
             for line in lines:
                 if text := line.request or (str(line) if line.entry.get("level") in {"WARNING", "ERROR"} else None):
                     print(text, flush=True)

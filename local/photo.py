@@ -48,13 +48,13 @@ def take() -> bytes:
 
 
 def form(upload: dict[str, Any], file: Path) -> str:
-    """The configuration with which `curl -K -` posts the file as the signed form asks."""
+    """Return the configuration with which `curl -K -` posts the file as the signed form asks."""
     fields = "\n".join(f"form-string = {json.dumps(f'{name}={value}')}" for name, value in upload["fields"].items())
     return f"url = {json.dumps(upload['url'])}\n{fields}\nform = {json.dumps(f'file=@{file}')}\nfail-with-body\n"
 
 
 def described(jpeg: bytes) -> dict[str, Any]:
-    """What a photo, or a thumbnail, looks like and what it still tells beside the picture."""
+    """Describe what a photo, or a thumbnail, looks like and what metadata it still has."""
     with Image.open(io.BytesIO(jpeg)) as photo:
         photo.load()
         exif = photo.getexif()

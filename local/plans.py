@@ -52,7 +52,7 @@ class Execution:
 def execution(connection: Connection, statement: str, parameters: Mapping[str, object] | None = None) -> Execution:
     """Explain and run a statement on a connection in autocommit mode, and take back whatever it did."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_stat_force_next_flush()")  # what was read before this belongs to nobody here
+        cursor.execute("SELECT pg_stat_force_next_flush()")  # so that what was read before this is not counted
         cursor.execute("BEGIN")
         try:
             plans = [_explained(cursor, part, parameters) for part in filter(str.strip, statement.split(";"))]

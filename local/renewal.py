@@ -21,7 +21,7 @@ from local.stack import Stack
 from local.workspace import REPOSITORY
 
 _WATCHED = ("functions", "layers")
-# What it does, it does when it is deployed: an edit of it wants a database to migrate.
+# Migrations run when the system is deployed: an edit of this function takes effect at the next start.
 _DEPLOYED_ONLY = "migrate_database"
 # An editor writes several files at once; 50 ms after the last one, they are taken together.
 _SETTLED_MS = 50

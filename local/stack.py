@@ -14,7 +14,7 @@ from pydantic.alias_generators import to_camel
 from local import aws, members
 from local.workspace import CommandError, Holder, Phase, Workspace, replace_file
 
-# More than any answer takes, a dozen cold starts at once on a slow machine included.
+# No answer takes so long, not even that of a dozen cold starts at once on a slow machine.
 _ANSWER_SECONDS = 300
 
 
@@ -52,7 +52,7 @@ class Stack(BaseModel):
 
     @classmethod
     def load(cls, workspace: Workspace) -> "Stack":
-        """The system running in this workspace; CommandError when there is none."""
+        """Return the system that runs in this workspace. Raises CommandError when there is none."""
         # A killed system leaves its file behind, but not its lock.
         match workspace.holder():
             case None:

@@ -17,7 +17,7 @@ _STATEMENTS = {
         "INSERT INTO after_hours_sessions (user_id, id, expires_at, fuzzed_latitude, fuzzed_longitude)"
         " VALUES (%s, '6f1c2f8e-3f0a-4b62-9d1e-0c5b7a1d2e3f', now() - interval '1 minute', 52.5, 13.4)"
     ),
-    # Its objects may be due to be deleted, since the event was sent before: nobody may make a photo meanwhile.
+    # Where the event was sent before, its objects may be due to be deleted, and nobody may make a photo meanwhile.
     Given.UPLOADED_PHOTO: """
         WITH upload AS (
             INSERT INTO after_hours_photo_uploads (user_id, id) VALUES (%s, '0b0a1f3c-52d7-4c0e-9a55-3f6a3a1f9b10')

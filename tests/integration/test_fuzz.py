@@ -23,7 +23,8 @@ from contract.components import closed
 from contract.document import document
 from infra.endpoints import ENDPOINTS, Endpoint
 from local.samples import samples
-from tests.support import sample_states
+from local import states
+from tests.support.environment import UPLOAD_BUCKET
 from tests.support.gateway import application
 from tests.support.handlers import load
 from tests.support.phone import Phone
@@ -104,7 +105,7 @@ def test_any_body_is_answered_as_described(
     @given(case=operation.as_strategy(generation_mode=mode))
     def send(case: Any) -> None:
         world.begin_anew()
-        sample_states.prepare(sample.expected.given, world)
+        states.prepare(sample.expected.given, Phone().id, rows=world.rows, s3=world.s3, bucket=UPLOAD_BUCKET)
         case.call_and_validate(additional_checks=[accepted])
 
     send()
