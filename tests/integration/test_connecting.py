@@ -24,7 +24,7 @@ from tests.support.phone import Phone
 from tests.support.pooler import Pooler, pooler
 from tests.support.world import World
 
-SOON = Timeouts(connect_seconds=5, silence_seconds=1)
+SOON = Timeouts(connect_seconds=2, silence_seconds=1)
 
 
 @pytest.fixture(scope="module")
