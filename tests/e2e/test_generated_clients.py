@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from contract.document import FILE
-from local.place import NODE_FOLDER, REPOSITORY
 from local.stack import Stack
+from local.workspace import NODE_FOLDER, REPOSITORY
 from pictures.files import corners, encoded
 from tests.support.deployed import NewMember
 

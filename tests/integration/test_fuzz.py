@@ -22,8 +22,8 @@ from schemathesis.config import (
 from contract.components import closed
 from contract.document import document
 from infra.endpoints import ENDPOINTS, Endpoint
-from local.samples import samples
 from local import states
+from local.samples import samples
 from tests.support.environment import UPLOAD_BUCKET
 from tests.support.gateway import application
 from tests.support.handlers import load
