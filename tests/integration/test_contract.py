@@ -15,7 +15,7 @@ from contract.compatibility import resolved
 from contract.components import closed
 from infra.endpoints import ENDPOINTS, Endpoint
 from local import states
-from local.members import SEEDED
+from local.members import SAMPLE, SEEDED
 from local.samples import Given, Sample, samples
 from tests.support.environment import UNREACHABLE, UPLOAD_BUCKET, start_cold
 from tests.support.examples import Examples
@@ -147,7 +147,8 @@ def in_every_state(function: str, world: World) -> Iterator[Answer]:
         for sample in ("too_large", "valid"):
             world.rows("DELETE FROM after_hours_photo_uploads")
             prepare([Given.UPLOADED_PHOTO], world)
-            invoke("process_photo", samples()["process_photo"][sample].event(token=""))
+            text = samples()["process_photo"][sample].text(token="").replace(SAMPLE.id, Phone().id)
+            invoke("process_photo", json.loads(text))
             yield send(function, sent(function))
     if function == "start_session":
         world.rows(TWELVE_STARTS)
