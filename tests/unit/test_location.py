@@ -5,7 +5,6 @@ The numbers of docs/decisions/fuzzed-location.md come from this file:
 """
 
 import dataclasses
-import functools
 import itertools
 import logging
 import math
@@ -20,6 +19,8 @@ from after_hours import location
 from after_hours.location import Point, fuzz
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
+from attacks.plain import plain_fuzz
 
 log = logging.getLogger(__name__)
 
@@ -152,6 +153,22 @@ class TestPromises:
         assert shown((51.501364, -0.14189), "8c7f1d52") == (51.499, -0.141)
         assert shown((-90.0, 0.0), "8c7f1d52") == (-89.997, -1.915)
 
+    def test_the_plain_way_leads_to_the_same_points(self) -> None:
+        """Everywhere, and within a few discs of the poles and the antimeridian."""
+        rng = random.Random(13)
+        for number in range(4000):
+            latitude, longitude = rng.uniform(-90, 90), rng.uniform(-180, 180)
+            if number % 2:
+                latitude = rng.choice((-1, 1)) * (90 - rng.uniform(0, 0.02))
+            if number % 4 > 1:
+                longitude = rng.choice((-1, 1)) * (180 - rng.uniform(0, 0.02))
+            if number % 5 == 0:
+                latitude, longitude = round(latitude, 3), round(longitude, 3)
+            member, key = f"member {number}", rng.randbytes(rng.choice((1, 32, 64, 65, 200)))
+
+            point, plain = (way(latitude, longitude, user_id=member, key=key) for way in (location.fuzz, plain_fuzz))
+            assert dataclasses.astuple(point) == dataclasses.astuple(plain), (latitude, longitude)
+
     def test_coordinates_stay_out_of_text(self) -> None:
         point = Point(51.501364, -0.14189)
         assert "51" not in f"{point!r} {point}"
@@ -268,6 +285,12 @@ def most_likely(seen: Counter[Metres]) -> Metres:
     )
 
 
+def candidates_in_reach(place: Degrees) -> set[Degrees]:
+    candidates = location._by_rank(*place, user_id="user", key=KEY)
+    points = {(candidate.latitude, candidate.longitude) for candidate in candidates}
+    return {point for point in points if metres_between(place, point) <= location.REACH_METRES}
+
+
 def percentiles(errors: Sequence[float]) -> tuple[float, float, float]:
     """The 1st, the 5th and the median: how close the luckiest attackers come, and how far off the usual one stays."""
     cuts = statistics.quantiles(errors, n=100, method="inclusive")
@@ -285,15 +308,7 @@ def summary(errors: Sequence[float]) -> str:
     )
 
 
-@pytest.fixture
-def remembered_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A home's sessions ask for the same few cells over and over."""
-    monkeypatch.setattr(location, "_draw", functools.lru_cache(maxsize=4096)(location._draw))
-    monkeypatch.setattr(location, "_cells_around", functools.lru_cache(maxsize=4096)(location._cells_around))
-
-
 class TestAttackers:
-    @pytest.mark.usefixtures("remembered_draws")
     @pytest.mark.slow
     def test_attacker_with_1000_sessions_of_gps_noise_stays_far_off(self) -> None:
         homes = int(os.environ.get("ATTACKED_HOMES", "30"))
@@ -349,8 +364,7 @@ class TestAttackers:
             home = rng.uniform(-80, 80), rng.uniform(-179, 179)
             bearing = rng.uniform(0, math.tau)
             known = moved(home, 1000 * math.sin(bearing), 1000 * math.cos(bearing))
-            here = set(location._candidates_in_reach(*home, user_id="user", key=KEY))
-            there = set(location._candidates_in_reach(*known, user_id="user", key=KEY))
+            here, there = (candidates_in_reach(place) for place in (home, known))
             assert 40 < len(here) < 90
             assert not here & there
 

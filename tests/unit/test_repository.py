@@ -54,7 +54,7 @@ def syntax_of(*folders: str) -> dict[Path, ast.Module]:
 def test_what_tests_share_is_in_support_and_no_test_imports_another() -> None:
     imported = {
         (path, node.module)
-        for path, module in syntax_of("tests", "pictures", "benchmarks").items()
+        for path, module in syntax_of("tests", "pictures", "attacks", "benchmarks").items()
         for node in ast.walk(module)
         if isinstance(node, ast.ImportFrom) and node.module
     }
@@ -66,7 +66,7 @@ def test_what_tests_share_is_in_support_and_no_test_imports_another() -> None:
 
 
 def test_files_and_functions_of_the_tests_are_short() -> None:
-    for path, module in syntax_of("tests", "pictures", "benchmarks").items():
+    for path, module in syntax_of("tests", "pictures", "attacks", "benchmarks").items():
         assert len(path.read_text().splitlines()) <= 400, path
         for node in ast.walk(module):
             if isinstance(node, ast.FunctionDef):

@@ -16,11 +16,11 @@ containment of documents" (1997), min-wise hashing. What repeated, freshly drawn
 "Geo-indistinguishability", ACM CCS 2013, and RFC 6772 (geolocation policy), which obscures by landmarks as well.
 """
 
-import hmac
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 EARTH_RADIUS_METRES = 6_371_008.8  # mean radius (IUGG)
 
@@ -28,6 +28,7 @@ EARTH_RADIUS_METRES = 6_371_008.8  # mean radius (IUGG)
 # 495 m here is at most 497.3 m on the ground. Candidates already have 3 decimals: no rounding comes after the check.
 REACH_METRES = 495.0
 _REACH = REACH_METRES / EARTH_RADIUS_METRES  # as an angle, radians
+_SEARCHED = _REACH * 1.000001  # half a millimetre more, so that rounding loses no candidate: the distance decides
 
 # Everything is counted in thousandths of a degree, as integers, so that a candidate is exactly what will be shown.
 _PER_DEGREE = 1000
@@ -51,25 +52,40 @@ def fuzz(latitude: float, longitude: float, *, user_id: str, key: bytes) -> Poin
     `key` can search for the position behind a point, and changing it gives every member a second, independent point:
     keep it secret and keep it for good.
     """
-    _, row, column = min(_candidates_in_reach(latitude, longitude, user_id=user_id, key=key))
-    return Point(latitude=row / _PER_DEGREE, longitude=column / _PER_DEGREE)
+    candidates = _by_rank(latitude, longitude, user_id=user_id, key=key)
+    return next(
+        point for point in candidates if _distance(latitude, longitude, point.latitude, point.longitude) <= _REACH
+    )
 
 
-def _candidates_in_reach(
-    latitude: float, longitude: float, *, user_id: str, key: bytes
-) -> Iterator[tuple[int, int, int]]:
-    """Yield (rank, latitude, longitude) in thousandths of a degree. Never empty: the nearest is within 250 m."""
-    reach_degrees = math.degrees(_REACH)
+def _by_rank(latitude: float, longitude: float, *, user_id: str, key: bytes) -> Iterator[Point]:
+    """Yield a member's candidates that can be in reach, the best-ranked first."""
+    mac, member = _hmac(key), user_id.encode()
+    # Fixed-width numbers first: no two (cell, member) pairs make the same message. The digest begins with the rank.
+    ranked = sorted(
+        (mac(struct.pack(">ii", row, cell) + member), row, cell) for row, cell in _cells_in_reach(latitude, longitude)
+    )
+    for digest, row, cell in ranked:
+        yield _candidate(digest, row, cell)
+
+
+def _cells_in_reach(latitude: float, longitude: float) -> Iterator[tuple[int, int]]:
+    """Yield (row, cell) of each cell whose candidate can be in reach, once, across the antimeridian too.
+
+    Some 70 cells; a few candidates of the outermost may be too far. The nearest candidate is always within 250 m.
+    """
+    reach_degrees = math.degrees(_SEARCHED)
     south = math.ceil((latitude - reach_degrees) * _PER_DEGREE)
     north = math.floor((latitude + reach_degrees) * _PER_DEGREE)
     for row in range(max(south, -_POLE), min(north, _POLE) + 1):
         cells = _cells_around(row)
-        for cell in _cells_near(latitude, longitude, cells=cells):
-            rank, place_in_cell = _draw(key, user_id, row, cell)
-            # In integers: exactly what will be shown, and from -180.000 to 179.999 by construction.
-            column = ((cell << 64) + place_in_cell) * _CIRCLE // (cells << 64) - _CIRCLE // 2
-            if _distance(latitude, longitude, row / _PER_DEGREE, column / _PER_DEGREE) <= _REACH:
-                yield rank, row, column
+        span = _longitudes_in_reach(latitude, row / _PER_DEGREE)
+        # Candidates lie on whole thousandths: the first and the last in reach, counted from the antimeridian.
+        west = math.ceil((longitude - span) * _PER_DEGREE) + _CIRCLE // 2
+        east = math.floor((longitude + span) * _PER_DEGREE) + _CIRCLE // 2
+        first, last = west * cells // _CIRCLE, ((east + 1) * cells - 1) // _CIRCLE
+        for cell in range(first, min(last, first + cells - 1) + 1):
+            yield row, cell % cells
 
 
 def _cells_around(row: int) -> int:
@@ -77,26 +93,39 @@ def _cells_around(row: int) -> int:
     return max(1, round(_CIRCLE * math.cos(math.radians(row / _PER_DEGREE))))
 
 
-def _cells_near(latitude: float, longitude: float, *, cells: int) -> Iterator[int]:
-    """Yield each cell of a parallel that can hold a point in reach, once, across the antimeridian too."""
-    cos_latitude, sin_reach = math.cos(math.radians(latitude)), math.sin(_REACH)
-    if cos_latitude <= sin_reach:  # a pole is in reach: so is every longitude
-        yield from range(cells)
-        return
-    span = math.degrees(math.asin(sin_reach / cos_latitude))
-    # One cell more on each side: a cell's candidate is cut down to 3 decimals and may slip out of its western edge.
-    west = math.floor((longitude - span + 180) / 360 * cells) - 1
-    east = math.floor((longitude + span + 180) / 360 * cells) + 1
-    for cell in range(west, min(east, west + cells - 1) + 1):
-        yield cell % cells
+def _longitudes_in_reach(latitude: float, other_latitude: float) -> float:
+    """Return how many degrees east and west the reach extends on another parallel: the haversine, solved for it."""
+    north, other_north = math.radians(latitude), math.radians(other_latitude)
+    left = math.sin(_SEARCHED / 2) ** 2 - math.sin((other_north - north) / 2) ** 2
+    square = left / (math.cos(north) * math.cos(other_north))  # beyond 1 the whole parallel is in reach
+    return math.degrees(2 * math.asin(math.sqrt(min(max(square, 0.0), 1.0))))
 
 
-def _draw(key: bytes, user_id: str, row: int, cell: int) -> tuple[int, int]:
-    """Return a member's rank for a cell's candidate and its place in the cell, both uniform over 64 bits."""
-    # Fixed-width numbers first: no two (cell, member) pairs make the same message.
-    message = struct.pack(">ii", row, cell) + user_id.encode()
-    rank, place_in_cell = struct.unpack_from(">QQ", hmac.digest(key, message, "sha256"))
-    return rank, place_in_cell
+def _candidate(digest: bytes, row: int, cell: int) -> Point:
+    """Return the candidate of a cell, in whole thousandths of a degree: exactly what will be shown."""
+    [place_in_cell] = struct.unpack_from(">8xQ", digest)  # uniform over 64 bits
+    cells = _cells_around(row)
+    # In integers, and so from -180.000 to 179.999 by construction.
+    column = ((cell << 64) + place_in_cell) * _CIRCLE // (cells << 64) - _CIRCLE // 2
+    return Point(latitude=row / _PER_DEGREE, longitude=column / _PER_DEGREE)
+
+
+def _hmac(key: bytes) -> Callable[[bytes], bytes]:
+    """Return HMAC-SHA256 for many messages under one key: each starts from hashes that have taken the key in.
+
+    `hmac.digest` takes it in anew for every message, which is most of its time.
+    """
+    size = sha256().block_size
+    padded = (sha256(key).digest() if len(key) > size else key).ljust(size, b"\0")
+    inner, outer = (sha256(bytes(byte ^ pad for byte in padded)) for pad in (0x36, 0x5C))
+
+    def digest(message: bytes) -> bytes:
+        inside, outside = inner.copy(), outer.copy()
+        inside.update(message)
+        outside.update(inside.digest())
+        return outside.digest()
+
+    return digest
 
 
 def _distance(latitude: float, longitude: float, other_latitude: float, other_longitude: float) -> float:
