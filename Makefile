@@ -110,7 +110,7 @@ format: $(PYTHON_READY) ## Format, and correct what can be corrected
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(EVERYTHING) ## Measure what the design promises: make bench [PART=cold_start|fuzz|photos|scale]
+bench: $(EVERYTHING) ## Measure what the design promises: make bench [PART=cold_start|fuzz|photos|scale|attacks]
 	@PYTHONPATH=$(LAYER) $(RUN) benchmarks $(PART)
 
 openapi: $(PYTHON_READY) ## Write docs/openapi.json anew, with examples from real answers

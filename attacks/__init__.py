@@ -1,1 +1,1 @@
-"""The plain way to the point that others see, for tests and benchmarks to compare with."""
+"""Attacks on the point that others see, for tests and benchmarks; and the plain way to that point, to compare with."""

@@ -3,7 +3,7 @@
 import runpy
 import sys
 
-BENCHMARKS = ("cold_start", "fuzz", "photos", "scale")
+BENCHMARKS = ("cold_start", "fuzz", "photos", "scale", "attacks")
 
 
 def main(parts: list[str]) -> None:

@@ -1,0 +1,37 @@
+"""`make bench PART=attacks`: how far off attackers stay, the table of docs/decisions/fuzzed-location.md.
+
+python -m benchmarks.attacks [--method in-use] [--attack streets …] [--homes 300] [--seed 20]
+"""
+
+import argparse
+
+import numpy as np
+
+from attacks.attackers import ATTACKS, TABLE, errors_of
+from attacks.methods import METHODS
+
+HEAD = "| attacker | homes | 1st | 5th | median | < 100 m |\n|---|---|---|---|---|---|"
+
+
+def row(name: str, errors: list[float]) -> str:
+    first, fifth, median = np.percentile(errors, (1, 5, 50))
+    within = sum(error < 100 for error in errors) / len(errors)
+    return f"| {name} | {len(errors)} | {first:.0f} | {fifth:.0f} | {median:.0f} | {within:.1%} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.attacks")
+    parser.add_argument("--method", choices=METHODS, default="in-use")
+    parser.add_argument("--attack", choices=ATTACKS, nargs="+", default=list(TABLE))
+    parser.add_argument("--homes", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=20)
+    options = parser.parse_args()
+
+    print(f"Errors in metres, method {options.method}, seed {options.seed}\n\n{HEAD}", flush=True)
+    for attack in options.attack:
+        errors = errors_of(attack, method=options.method, homes=options.homes, seed=options.seed)
+        print("\n".join(row(name, values) for name, values in errors.items()), flush=True)
+
+
+if __name__ == "__main__":
+    main()
