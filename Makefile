@@ -26,7 +26,7 @@ BASE ?= origin/main
 # What `make synth` shows the templates for, when nothing else is said.
 DATABASE_SECRET_ARN ?= arn:aws:secretsmanager:eu-west-1:123456789012:secret:example-a1B2c3
 
-.PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive lint format bench openapi dart compatible synth coverage lock clean stop logs debug psql token reset
+.PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive lint format bench openapi dart compatible synth coverage lock clean stop logs debug psql token reset page screenshots
 
 # A target's help begins with who uses it; developers, when it says nothing.
 help: ## newcomer: Show this list
@@ -65,6 +65,9 @@ reset: $(PYTHON_READY) ## tester: Forget all that members did on the local syste
 stop: $(PYTHON_READY) ## newcomer: End the running system, as Ctrl-C does where it was started
 	@$(RUN) local.stop
 
+page: $(PYTHON_READY) $(NODE_READY) ## developer: Serve the page once more, to work on its server: make page [PORT=8765]
+	@$(RUN) local.page $(if $(PORT),--port "$(PORT)")
+
 demo: $(PYTHON_READY) ## newcomer: Play the whole story against the running system
 	@$(RUN) local.demo
 
@@ -79,6 +82,9 @@ events-run: $(PYTHON_READY) ## tester: Play all sample events on the running sys
 
 test: $(EVERYTHING) ## Run every test
 	$(RUN) pytest -n $(TEST_PROCESSES)
+
+screenshots: $(EVERYTHING) ## Take the pictures of docs/page.md anew, by the test that plays the page
+	SCREENSHOTS=docs/page $(RUN) pytest tests/e2e/test_page.py
 
 test-fast: $(PYTHON_READY) ## Run the tests of a minute: no deployment, no synthesis, no pictures, no races
 	$(RUN) pytest -n $(CORES) -m "not slow" --ignore-glob='*/test_images*.py' tests/unit tests/integration

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 
 from local import aws, deployment, logs, members, postgres, renewal, samples, welcome
+from local.page import process as page
 from local.ports import DEFAULT, Ports
 from local.postgres import Database
 from local.processes import Processes, end_on_any_interruption, interruptions_held_back
@@ -28,6 +29,7 @@ def running_system(workspace: Workspace, ports: Ports, progress: Progress) -> It
         try:
             stack = _bring_up(workspace, ports, processes, progress)
             workspace.note(Phase.READY)
+            page.start(stack.page_url, workspace, processes)
             yield stack
         finally:
             with interruptions_held_back():
@@ -61,14 +63,16 @@ def _bring_up(workspace: Workspace, ports: Ports, processes: Processes, progress
         ),
     }
     outputs = deployment.deploy(workspace, processes, endpoint_url, options, progress)
-    stack = _complete(workspace, endpoint_url, database, outputs)
+    stack = _complete(workspace, ports, endpoint_url, database, outputs)
     stack.save(workspace)
     welcome.write_exports(stack, workspace)
     samples.write(workspace.events, stack.token(members.SAMPLE.id))
     return stack
 
 
-def _complete(workspace: Workspace, endpoint_url: str, database: Database, outputs: dict[str, str]) -> Stack:
+def _complete(
+    workspace: Workspace, ports: Ports, endpoint_url: str, database: Database, outputs: dict[str, str]
+) -> Stack:
     """Do what ops do after a first deployment, and describe the result."""
     access = aws.access(endpoint_url)
     r2 = deployment.create_r2_bucket(access)
@@ -87,6 +91,7 @@ def _complete(workspace: Workspace, endpoint_url: str, database: Database, outpu
         event_bus=outputs["EventBus"],
         photo_dead_letters_url=outputs["PhotoDeadLettersUrl"],
         functions=deployment.functions(access, outputs["FunctionNamePrefix"]),
+        page_url=f"http://127.0.0.1:{ports.page}",
         users={
             name: User(id=member.id, token=members.token(member.id, jwt_secret))
             for name, member in members.SEEDED.items()

@@ -48,6 +48,7 @@ class Stack(BaseModel):
     event_bus: str
     photo_dead_letters_url: str
     functions: dict[str, str]
+    page_url: str
     users: dict[str, User]
 
     @classmethod

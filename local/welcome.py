@@ -73,6 +73,7 @@ def text(stack: Stack, workspace: Workspace) -> str:
         exports = exports.relative_to(REPOSITORY)
     return "\n\n".join(
         [
+            f"Play it all in a browser: {stack.page_url}",
             f"After Hours is running at {stack.api_url} until Ctrl-C",
             "Paste these one after the other, in a new terminal:",
             f"cd {quote(str(REPOSITORY))} && source {quote(str(exports))}",

@@ -1,0 +1,49 @@
+"""`make page`: serve the page for the system that runs here, until Ctrl-C. `make run` does so by itself."""
+
+import socket
+import sys
+
+import uvicorn
+
+from local import aws
+from local.page.server import application
+from local.stack import Stack
+from local.workspace import CommandError, command_line
+
+_PORT = 8765
+_GRACE_SECONDS = 1  # browsers hold the stream of events open, and open it again
+
+
+def main() -> int:
+    parser = command_line(__doc__)
+    parser.add_argument("--port", type=int, default=_PORT, help=f"where to listen on 127.0.0.1 ({_PORT})")
+    arguments = parser.parse_args()
+    aws.keep_to_this_machine()
+    try:
+        stack = Stack.load(arguments.workspace)
+        listening = _listen(arguments.port)
+    except CommandError as error:
+        print(error, file=sys.stderr)
+        return 1
+    port = listening.getsockname()[1]
+    print(f"The page is at http://127.0.0.1:{port}", flush=True)
+    settings = uvicorn.Config(
+        application(stack, port),
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    uvicorn.Server(settings).run(sockets=[listening])
+    return 0
+
+
+def _listen(port: int) -> socket.socket:
+    """A socket that listens on this machine alone. Raises CommandError when the port is taken."""
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        raise CommandError(f"Port {port} is taken. Name another one: --port 0 finds one.") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

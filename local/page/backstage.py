@@ -1,0 +1,218 @@
+"""What happens behind the API, read from the running system, and what a person who plays may change there."""
+
+import json
+from contextlib import closing
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID, uuid4
+
+import boto3
+from psycopg2.extras import RealDictCursor
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from local import members
+from local.members import Member
+from local.stack import Stack
+
+_SOON = timedelta(seconds=10)
+_WARNED_BEFORE = timedelta(minutes=5)
+_LOGGED_ALIKE_BY_ALL = {
+    "service", "location", "timestamp", "function_name", "function_memory_size", "function_arn", "function_request_id",
+    "correlation_id", "xray_trace_id",
+}  # fmt: skip
+
+
+class NoSuchMemberError(Exception):
+    """Nobody has this id."""
+
+
+class MemberDetails(BaseModel):
+    """What the page may say of a member; what it does not say stays."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+
+    name: str | None = None
+    age: int | None = None
+    gender: str | None = None
+    sexual_preference: str | None = None
+    subscribed: bool | None = None
+    verified: bool | None = None
+    consenting: bool | None = None
+
+    def applied_to(self, member: Member) -> Member:
+        return replace(member, **self.model_dump(exclude_none=True))
+
+
+class Moment(StrEnum):
+    """Until when time passes."""
+
+    WARNING = "warning"
+    END = "end"
+
+
+class Backstage:
+    """One running system, seen from behind. Every method looks anew."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._scheduler = boto3.client("scheduler", **stack.aws)
+        self._logs = boto3.client("logs", **stack.aws)
+
+    def members(self) -> list[dict[str, Any]]:
+        """Everyone of the main app, with a token of a day."""
+        return [
+            {to_camel(name): value for name, value in asdict(member).items()} | {"token": self._stack.token(member.id)}
+            for member in self._everyone()
+        ]
+
+    def make_member(self, details: MemberDetails) -> str:
+        """Make someone who is fully entitled, if nothing else is said; their id."""
+        member = details.applied_to(replace(members.SEEDED["entitled"], id=f"page-{uuid4()}"))
+        self._save(member)
+        return member.id
+
+    def change_member(self, user_id: str, details: MemberDetails) -> None:
+        """Raises NoSuchMemberError."""
+        found = next((member for member in self._everyone() if member.id == user_id), None)
+        if found is None:
+            raise NoSuchMemberError
+        self._save(details.applied_to(found))
+
+    def reset(self) -> None:
+        """Let everyone leave, as members do, so that photos and schedules go; then make the first members anew."""
+        for member in self._everyone():
+            self._stack.call("DELETE", "/profile", token=self._stack.token(member.id))
+        with closing(self._stack.connect()) as connection:
+            members.begin_anew(connection)
+
+    def session(self, user_id: str) -> dict[str, Any] | None:
+        """The newest session as the database has it, the place that others are shown, and its schedules."""
+        rows = self._rows(
+            """
+            SELECT id::text, ended_at, warned_for = expires_at AS warned,
+                fuzzed_latitude::float AS latitude, fuzzed_longitude::float AS longitude
+            FROM after_hours_sessions WHERE user_id = %(user_id)s ORDER BY started_at DESC LIMIT 1
+            """,
+            {"user_id": user_id},
+        )
+        if not rows:
+            return None
+        session = rows[0]
+        place = {name: session[name] for name in ("latitude", "longitude")} if session["latitude"] is not None else None
+        return {
+            "id": session["id"],
+            "ended": session["ended_at"] is not None,
+            "warned": bool(session["warned"]),
+            "shownPlace": place,
+            "schedules": [
+                schedule for kind in ("warn", "expire") if (schedule := self._schedule(f"{kind}-{session['id']}"))
+            ],
+        }
+
+    def let_time_pass(self, session_id: UUID, until: Moment) -> None:
+        """Move a live session into the past, until a few seconds before its warning or its end; never back.
+
+        Nothing else is done for it: what happens then is the doing of its schedules, which are moved along.
+        """
+        left = _SOON + (_WARNED_BEFORE if until is Moment.WARNING else timedelta())
+        moved = self._rows(
+            """
+            UPDATE after_hours_sessions SET
+                started_at = started_at - passed, expires_at = expires_at - passed,
+                scheduled_for = expires_at - passed, warned_for = warned_for - passed
+            FROM (
+                SELECT greatest(expires_at - date_trunc('second', now()) - %(left)s, interval '0') AS passed
+                FROM after_hours_sessions WHERE id = %(id)s
+            ) AS time
+            WHERE id = %(id)s AND ended_at IS NULL AND expires_at > now()
+            RETURNING expires_at
+            """,
+            {"id": str(session_id), "left": left},
+        )
+        if moved:
+            expires_at = moved[0]["expires_at"]
+            self._move_schedule(f"expire-{session_id}", expires_at)
+            self._move_schedule(f"warn-{session_id}", expires_at - _WARNED_BEFORE)
+
+    def log_of_last_call(self, function: str, since: datetime) -> dict[str, Any]:
+        """What the function wrote when it last ran to its end, if that was since then. Raises KeyError: no such one."""
+        group = f"/aws/lambda/{self._stack.functions[function]}"
+        pages = self._logs.get_paginator("filter_log_events").paginate(
+            logGroupName=group, startTime=int(since.timestamp() * 1000)
+        )
+        lines = [event["message"].rstrip() for page in pages for event in page["events"]]
+        starts = [number for number, line in enumerate(lines) if line.startswith("START ")]
+        last = lines[starts[-1] :] if starts else []
+        report = next((line for line in last if line.startswith("REPORT ")), None)
+        if report is None:
+            return {"lines": [], "duration": None}
+        written = [_line(line) for line in last if not line.startswith(("START ", "END ", "REPORT "))]
+        duration = next((part for part in report.split("\t") if part.startswith("Duration: ")), "")
+        return {"lines": written, "duration": duration.removeprefix("Duration: ")}
+
+    def _everyone(self) -> list[Member]:
+        rows = self._rows(
+            """
+            SELECT
+                u.id, p.name, p.age, p.gender, p.sexual_preference, u.id_verified AS verified,
+                u.after_hours_consent AS consenting, EXISTS (
+                    SELECT FROM user_subscriptions s
+                    WHERE s.user_id = u.id AND s.is_active AND (s.expires_at IS NULL OR s.expires_at > now())
+                ) AS subscribed
+            FROM users u JOIN profiles p ON p.user_id = u.id
+            ORDER BY u.created_at, u.id
+            """
+        )
+        return [Member(**row) for row in rows]
+
+    def _save(self, member: Member) -> None:
+        with closing(self._stack.connect()) as connection:
+            members.save(connection, member)
+
+    def _rows(self, statement: str, parameters: dict[str, object] | None = None) -> list[dict[str, Any]]:
+        with (
+            closing(self._stack.connect()) as connection,
+            connection,
+            connection.cursor(cursor_factory=RealDictCursor) as cursor,
+        ):
+            cursor.execute(statement, parameters)
+            return [dict(row) for row in cursor.fetchall()]
+
+    def _schedule(self, name: str) -> dict[str, Any] | None:
+        try:
+            schedule = self._scheduler.get_schedule(GroupName=self._stack.schedule_group, Name=name)
+        except self._scheduler.exceptions.ResourceNotFoundException:
+            return None
+        return {"name": name, "expression": schedule["ScheduleExpression"]}
+
+    def _move_schedule(self, name: str, moment: datetime) -> None:
+        """Move a schedule, if it is still there, and leave all else of it as it is."""
+        try:
+            now = self._scheduler.get_schedule(GroupName=self._stack.schedule_group, Name=name)
+        except self._scheduler.exceptions.ResourceNotFoundException:
+            return
+        self._scheduler.update_schedule(
+            GroupName=now["GroupName"],
+            Name=now["Name"],
+            ScheduleExpression=f"at({moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S})",
+            ScheduleExpressionTimezone="UTC",
+            FlexibleTimeWindow=now["FlexibleTimeWindow"],
+            ActionAfterCompletion=now["ActionAfterCompletion"],
+            Target=now["Target"],
+        )
+
+
+def _line(text: str) -> dict[str, Any]:
+    """A line of a log, without what every line has."""
+    try:
+        entry = json.loads(text)
+    except ValueError:
+        return {"level": "", "message": text, "details": {}}
+    if "_aws" in entry:
+        metrics = {name: value for name, value in entry.items() if name not in {"_aws", "service"}}
+        return {"level": "METRICS", "message": "", "details": metrics}
+    details = {name: value for name, value in entry.items() if name not in _LOGGED_ALIKE_BY_ALL | {"level", "message"}}
+    return {"level": entry.get("level", ""), "message": entry.get("message", ""), "details": details}

@@ -1,0 +1,97 @@
+"""Domain events as they arrive: a rule and a queue of the page's own on the local AWS, as a chat service would have."""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from threading import Event, Thread
+from typing import Any
+from uuid import uuid4
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.stack import Stack
+
+_KEPT = 500
+_WAIT_SECONDS = 10  # of one look into the queue; an event ends it
+_PAUSE_SECONDS = 2  # after a look that failed
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """An event of the bus, numbered in the order of arrival, so that a browser can say what it has seen."""
+
+    number: int
+    event: dict[str, Any]
+
+
+class Listener:
+    """Hears what the bus says and keeps the latest; any number of browsers read along."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._bus = stack.event_bus
+        self._events = boto3.client("events", **stack.aws)
+        self._queues = boto3.client("sqs", **stack.aws)
+        self._heard: deque[Numbered] = deque(maxlen=_KEPT)
+        self._changed = asyncio.Condition()
+        self._stopped = Event()
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        """Listen while the block runs; the rule and the queue are gone afterwards."""
+        name = f"page-{uuid4()}"
+        queue = await asyncio.to_thread(self._subscribe, name)
+        # A daemon: nobody waits for its last look into the queue.
+        Thread(target=self._listen, args=(queue, asyncio.get_running_loop()), daemon=True).start()
+        try:
+            yield
+        finally:
+            self._stopped.set()
+            with suppress(BotoCoreError, ClientError):  # the system may have ended first, and all of it is gone
+                await asyncio.to_thread(self._unsubscribe, name, queue)
+
+    async def after(self, number: int) -> AsyncIterator[Numbered]:
+        """Yield what was heard after this number, and what will be."""
+        while True:
+            for heard in tuple(self._heard):
+                if heard.number > number:
+                    number = heard.number
+                    yield heard
+            async with self._changed:
+                if not self._heard or self._heard[-1].number <= number:
+                    await self._changed.wait()
+
+    def _subscribe(self, name: str) -> str:
+        queue: str = self._queues.create_queue(QueueName=name)["QueueUrl"]
+        arn = self._queues.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        self._events.put_rule(Name=name, EventBusName=self._bus, EventPattern=json.dumps({"source": ["after-hours"]}))
+        self._events.put_targets(Rule=name, EventBusName=self._bus, Targets=[{"Id": "page", "Arn": arn}])
+        return queue
+
+    def _unsubscribe(self, name: str, queue: str) -> None:
+        self._events.remove_targets(Rule=name, EventBusName=self._bus, Ids=["page"])
+        self._events.delete_rule(Name=name, EventBusName=self._bus)
+        self._queues.delete_queue(QueueUrl=queue)
+
+    def _listen(self, queue: str, loop: asyncio.AbstractEventLoop) -> None:
+        while not self._stopped.is_set():
+            try:
+                answer = self._queues.receive_message(
+                    QueueUrl=queue, WaitTimeSeconds=_WAIT_SECONDS, MaxNumberOfMessages=10
+                )
+                for message in answer.get("Messages", []):
+                    asyncio.run_coroutine_threadsafe(self._hear(json.loads(message["Body"])), loop)
+                    self._queues.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+            except (BotoCoreError, ClientError):
+                self._stopped.wait(_PAUSE_SECONDS)
+            except RuntimeError:  # the loop is closed: the page has ended
+                return
+
+    async def _hear(self, event: dict[str, Any]) -> None:
+        number = self._heard[-1].number + 1 if self._heard else 1
+        async with self._changed:
+            self._heard.append(Numbered(number, event))
+            self._changed.notify_all()

@@ -1,0 +1,254 @@
+"""The page's server: files, the way to the API and to the local S3, and what only the running system itself can tell.
+
+It decides nothing about After Hours: a request for the API goes there as it came, and the answer comes back as it was.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import urllib3
+from psycopg2 import OperationalError
+from pydantic import ValidationError
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from infra.endpoints import PREFIX
+from local.page import catalogue, picture
+from local.page.backstage import Backstage, MemberDetails, Moment, NoSuchMemberError
+from local.page.events import Listener
+from local.stack import Stack
+from local.workspace import REPOSITORY
+
+_STATIC = Path(__file__).with_name("static")
+_LIBRARIES = {
+    "lit-html": REPOSITORY / "node_modules" / "lit-html",
+    "inter": REPOSITORY / "node_modules" / "@fontsource-variable" / "inter",
+    "swagger-ui": REPOSITORY / "node_modules" / "swagger-ui-dist",
+}
+_LARGEST_BODY = 30 * 1024 * 1024  # more than S3 takes, so that S3 is seen to refuse it
+_ANSWER_SECONDS = 300
+_SENT_ON = ("authorization", "content-type")
+_HANDED_BACK = ("content-type", "cache-control", "retry-after", "apigw-requestid")
+_SAFE = ("GET", "HEAD", "OPTIONS")
+_HEADERS = {
+    # Swagger UI styles its elements one by one.
+    "content-security-policy": "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
+    "object-src 'none'; base-uri 'none'; frame-ancestors 'none'",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+
+
+def application(stack: Stack, port: int) -> Starlette:
+    """The page for this running system, when it is served on this port of 127.0.0.1."""
+    page = Page(stack)
+
+    @asynccontextmanager
+    async def listening(_: Starlette) -> AsyncIterator[None]:
+        async with page.listener.listening():
+            yield
+
+    return Starlette(
+        routes=page.routes(),
+        lifespan=listening,
+        max_body_size=_LARGEST_BODY,
+        middleware=[Middleware(OwnNameOnly, hosts=[f"127.0.0.1:{port}", f"localhost:{port}"])],
+        exception_handlers={
+            ValidationError: _invalid,
+            ValueError: _invalid,
+            NoSuchMemberError: _nowhere,
+            OperationalError: _not_running,
+            urllib3.exceptions.HTTPError: _not_running,
+        },
+    )
+
+
+class OwnNameOnly:
+    """Answers to its own host name alone, and takes changes from its own page alone.
+
+    A name that somebody points to 127.0.0.1 (DNS rebinding) and a form on somebody's page would else reach all of it.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: list[str]) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [
+                    *message["headers"],
+                    *((name.encode(), value.encode()) for name, value in _HEADERS.items()),
+                ]
+            await send(message)
+
+        refusal = self._refusal(Request(scope))
+        await (refusal or self._app)(scope, receive, send_with_headers)
+
+    def _refusal(self, request: Request) -> Response | None:
+        host = request.headers.get("host", "")
+        if host not in self._hosts:
+            return PlainTextResponse(f"This is {self._hosts[0]}.\n", HTTPStatus.MISDIRECTED_REQUEST)
+        origin = request.headers.get("origin")
+        site = request.headers.get("sec-fetch-site", "same-origin")
+        own = origin in {None, f"http://{host}"} and site in {"same-origin", "none"}
+        if request.method not in _SAFE and not own:
+            return PlainTextResponse("Only this page itself may do that.\n", HTTPStatus.FORBIDDEN)
+        return None
+
+
+class Page:
+    """What the routes do. Plain functions among them run in threads, for they wait for AWS and the database."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.listener = Listener(stack)
+        self._instance = str(uuid4())
+        self._stack = stack
+        self._backstage = Backstage(stack)
+        self._http = urllib3.PoolManager(maxsize=16, timeout=_ANSWER_SECONDS, retries=False)
+
+    def routes(self) -> list[Route | Mount]:
+        return [
+            Route(PREFIX + "/{path:path}", self.to_the_api, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+            Route("/storage/{bucket}/{key:path}", self.to_storage, methods=["GET", "POST"]),
+            Route("/storage/{bucket}", self.to_storage, methods=["POST"]),
+            Route("/openapi.json", self.contract),
+            Route("/system", self.system),
+            Route("/system/events", self.events),
+            Route("/system/members", self.members, methods=["GET", "POST"]),
+            Route("/system/members/{id}", self.member, methods=["PATCH"]),
+            Route("/system/members/{id}/session", self.session),
+            Route("/system/sessions/{id}/time", self.time, methods=["POST"]),
+            Route("/system/logs/{function}", self.log),
+            Route("/system/pictures", self.look, methods=["POST"]),
+            Route("/system/pictures/{name}", self.sample_picture),
+            Route("/system/reset", self.reset, methods=["POST"]),
+            *(Mount(f"/lib/{name}", StaticFiles(directory=folder)) for name, folder in _LIBRARIES.items()),
+            Mount("/", StaticFiles(directory=_STATIC, html=True)),
+        ]
+
+    async def to_the_api(self, request: Request) -> Response:
+        return await self._forwarded(request, f"{self._stack.api_url}/{request.path_params['path']}")
+
+    async def to_storage(self, request: Request) -> Response:
+        """To the two buckets that signed addresses lead to; the signature is for the address that stands in it."""
+        bucket, key = request.path_params["bucket"], request.path_params.get("key")
+        endpoints = {
+            self._stack.upload_bucket: self._stack.aws_endpoint_url,
+            self._stack.r2_bucket: self._stack.r2_endpoint_url,
+        }
+        if bucket not in endpoints:
+            return _problem(HTTPStatus.NOT_FOUND, "There is no such bucket here.")
+        return await self._forwarded(request, "/".join(filter(None, (endpoints[bucket], bucket, key))))
+
+    async def _forwarded(self, request: Request, url: str) -> Response:
+        body = await request.body()
+        answer = await run_in_threadpool(
+            self._http.request,
+            request.method,
+            f"{url}?{query}" if (query := request.url.query) else url,
+            body=body or None,
+            headers={name: request.headers[name] for name in _SENT_ON if name in request.headers},
+            redirect=False,
+        )
+        headers = {name: answer.headers[name] for name in _HANDED_BACK if name in answer.headers}
+        return Response(answer.data, answer.status, headers)
+
+    def contract(self, _: Request) -> Response:
+        return JSONResponse(catalogue.contract())
+
+    def system(self, _: Request) -> Response:
+        return JSONResponse(
+            {
+                "instance": self._instance,  # another one has other tokens
+                "apiUrl": self._stack.api_url.removesuffix(PREFIX),
+                "endpoints": catalogue.endpoints(),
+                "functions": sorted(self._stack.functions),
+            }
+        )
+
+    async def events(self, request: Request) -> Response:
+        """Domain events, in the format of an EventSource, which says after an interruption what it saw last."""
+        seen = int(request.headers.get("last-event-id", "0"))
+
+        async def stream() -> AsyncIterator[str]:
+            yield "retry: 2000\n\n"
+            async for heard in self.listener.after(seen):
+                yield f"id: {heard.number}\ndata: {json.dumps(heard.event)}\n\n"
+
+        return StreamingResponse(stream(), media_type="text/event-stream", headers={"cache-control": "no-store"})
+
+    async def members(self, request: Request) -> Response:
+        if request.method == "GET":
+            return JSONResponse(await run_in_threadpool(self._backstage.members))
+        details = MemberDetails.model_validate_json(await request.body())
+        return JSONResponse({"id": await run_in_threadpool(self._backstage.make_member, details)}, HTTPStatus.CREATED)
+
+    async def member(self, request: Request) -> Response:
+        details = MemberDetails.model_validate_json(await request.body())
+        await run_in_threadpool(self._backstage.change_member, request.path_params["id"], details)
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    def session(self, request: Request) -> Response:
+        return JSONResponse(self._backstage.session(request.path_params["id"]))
+
+    async def time(self, request: Request) -> Response:
+        until = Moment((await request.json())["until"])
+        await run_in_threadpool(self._backstage.let_time_pass, UUID(request.path_params["id"]), until)
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    def log(self, request: Request) -> Response:
+        function = request.path_params["function"]
+        if function not in self._stack.functions:
+            return _problem(HTTPStatus.NOT_FOUND, "There is no such function.")
+        since = datetime.fromtimestamp(int(request.query_params.get("since", "0")) / 1000, UTC)
+        return JSONResponse(self._backstage.log_of_last_call(function, since))
+
+    async def look(self, request: Request) -> Response:
+        try:
+            return JSONResponse(await run_in_threadpool(picture.look, await request.body()))
+        except OSError:
+            return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "This cannot be read as a picture.")
+
+    def sample_picture(self, request: Request) -> Response:
+        samples = picture.samples()
+        if request.path_params["name"] not in samples:
+            return _problem(HTTPStatus.NOT_FOUND, "There is no such picture.")
+        content_type, content = samples[request.path_params["name"]]
+        return Response(content, media_type=content_type)
+
+    def reset(self, _: Request) -> Response:
+        self._backstage.reset()
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+def _problem(status: HTTPStatus, text: str) -> JSONResponse:
+    return JSONResponse({"error": text}, status)
+
+
+def _invalid(_: Request, error: Exception) -> Response:
+    return _problem(HTTPStatus.BAD_REQUEST, str(error))
+
+
+def _nowhere(_: Request, __: Exception) -> Response:
+    return _problem(HTTPStatus.NOT_FOUND, "There is no such member.")
+
+
+def _not_running(_: Request, __: Exception) -> Response:
+    return _problem(HTTPStatus.BAD_GATEWAY, "The system does not answer. Does `make run` still run?")

@@ -1,0 +1,54 @@
+// The two ways out of this page: the API, as a phone calls it, and the local system, of which no phone knows.
+
+/** Call the API. The answer: status, body (parsed, or text, or null), headers that matter, and milliseconds. */
+export async function call(method, path, { authorization, body } = {}) {
+  const headers = {};
+  if (authorization) headers.authorization = authorization;
+  if (body) headers["content-type"] = "application/json";
+  const start = performance.now();
+  const answer = await fetch(path, { method, headers, body: body || undefined });
+  const text = await answer.text();
+  return {
+    status: answer.status,
+    body: parsed(text),
+    retryAfter: answer.headers.get("retry-after"),
+    milliseconds: Math.round(performance.now() - start),
+  };
+}
+
+function parsed(text) {
+  if (!text) return null;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/** Ask the local system. Its answer, or an Error that says what it said. */
+export async function system(path, options = {}) {
+  const answer = await fetch(`/system${path}`, options);
+  const body = parsed(await answer.text());
+  if (!answer.ok) throw new Error(body?.error ?? `The local system answered ${answer.status}.`);
+  return body;
+}
+
+export const post = (path, body) =>
+  system(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+
+export const patch = (path, body) =>
+  system(path, { method: "PATCH", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+
+/** A signed address of S3 or R2, by way of this page's server. */
+export function storage(url) {
+  const { pathname, search } = new URL(url);
+  return `/storage${pathname}${search}`;
+}
+
+/** Hear domain events, also those from before this page was opened. */
+export function listen({ onEvent, onOpen, onLost }) {
+  const source = new EventSource("/system/events");
+  source.onmessage = (message) => onEvent(Number(message.lastEventId), JSON.parse(message.data));
+  source.onopen = onOpen;
+  source.onerror = onLost;
+}

@@ -1,0 +1,129 @@
+// Every endpoint, with a body to edit; what it answered last.
+
+import { html } from "/lib/lit-html/lit-html.js";
+import { authorization, prepare, prepareSample, send } from "./actions.js";
+import { json } from "./json.js";
+import { announce, changed, endpoint, member, state } from "./state.js";
+
+const PREFIX = "/api/after-hours";
+
+export function consoleCard() {
+  const { request } = state;
+  const chosen = endpoint(request.function);
+  return html`
+    <section class="card console" aria-labelledby="console-title">
+      <h2 id="console-title">API</h2>
+      <div class="halves">
+        <form @submit=${sent}>
+          <label>
+            Endpoint
+            <select @change=${(event) => choose(event.target.value)}>
+              ${groups().map(
+                ([group, endpoints]) => html`
+                  <optgroup label=${group}>
+                    ${endpoints.map(
+                      ({ method, path, function: name }) => html`
+                        <option value=${name} ?selected=${name === request.function}>${method} ${path.replace(PREFIX, "")}</option>
+                      `,
+                    )}
+                  </optgroup>
+                `,
+              )}
+            </select>
+          </label>
+          <p class="soft summary">${chosen.summary}.</p>
+          <label>
+            Sample
+            <select .value=${request.sample} @change=${(event) => sampleChosen(event.target.value)}>
+              <option value="" ?selected=${request.sample === ""}>your own</option>
+              ${chosen.samples.map(
+                (sample) => html`
+                  <option value=${sample.name} ?selected=${sample.name === request.sample}>${described(sample)}</option>
+                `,
+              )}
+            </select>
+          </label>
+          <label>
+            Authorization
+            <select .value=${request.authorization} @change=${(event) => edit({ authorization: event.target.value })}>
+              <option value="">${member()?.name}'s token</option>
+              <option value="none">none</option>
+              ${["", "none"].includes(request.authorization)
+                ? null
+                : html`<option value=${request.authorization} selected>the sample's own</option>`}
+            </select>
+          </label>
+          ${chosen.takesBody
+            ? html`
+                <label>
+                  Body
+                  <textarea
+                    rows="5"
+                    spellcheck="false"
+                    .value=${request.body}
+                    @input=${(event) => edit({ body: event.target.value, sample: "" })}
+                    @keydown=${(event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && sent(event)}
+                  ></textarea>
+                </label>
+              `
+            : null}
+          <div class="row">
+            <button class="primary" aria-keyshortcuts="Control+Enter">Send</button>
+            <button type="button" class="plain" @click=${copy}>Copy as curl</button>
+          </div>
+        </form>
+        ${answer()}
+      </div>
+    </section>
+  `;
+}
+
+function groups() {
+  const named = Object.groupBy(state.system.endpoints, ({ path }) => path.replace(PREFIX, "").split("/")[1]);
+  return Object.entries(named);
+}
+
+const described = ({ name, status, code, given }) =>
+  `${name.replaceAll("_", " ")} → ${status} ${code ?? ""}` + (given.length ? ` (with ${given.join(", ").replaceAll("_", " ")})` : "");
+
+const sampleChosen = (name) => (name ? prepareSample(state.request.function, name) : edit({ sample: "" }));
+
+const choose = (name) => prepareSample(name, "valid");
+
+function edit(change) {
+  Object.assign(state.request, change);
+  changed();
+}
+
+function sent(event) {
+  event.preventDefault();
+  send();
+}
+
+function answer() {
+  const { answer: last } = state;
+  if (!last) return html`<div class="answer empty"><p class="soft">The answer will stand here.</p></div>`;
+  const { status, body, method, path, milliseconds } = last;
+  const mood = status < 300 ? "good" : status < 500 ? "warn" : "bad";
+  return html`
+    <div class="answer">
+      <p class="row">
+        <span class="status ${mood}">${status}</span>
+        <code>${method} ${path.replace(PREFIX, "")}</code>
+        <span class="soft">${milliseconds} ms</span>
+      </p>
+      <pre tabindex="0" role="region" aria-label="The answer's body">${body === null ? "no body" : json(body)}</pre>
+    </div>
+  `;
+}
+
+const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
+
+async function copy() {
+  const { method, path, takesBody } = endpoint(state.request.function);
+  const words = ["curl", "-i", "-X", method, quoted(state.system.apiUrl + path)];
+  if (authorization()) words.push("-H", quoted(`Authorization: ${authorization()}`));
+  if (takesBody) words.push("-H", quoted("Content-Type: application/json"), "-d", quoted(state.request.body));
+  await navigator.clipboard.writeText(words.join(" "));
+  announce("Copied.");
+}

@@ -1,0 +1,78 @@
+// A map of nothing but what counts: the disc of 500 m, and the point that others are shown.
+
+import { html, svg } from "/lib/lit-html/lit-html.js";
+import { changed, state } from "./state.js";
+
+const METRES_IN_A_DEGREE = 111_195;
+const REACH = 500;
+
+export function map() {
+  const shown = state.session && state.backstage?.id === state.session.id ? state.backstage.shownPlace : null;
+  const stood = state.session ? state.sentFrom : state.place;
+  const middle = stood ?? shown;
+  return html`
+    <figure class="map">
+      <svg viewBox="-540 -510 1080 1160" role="img" aria-labelledby="map-says">
+        ${middle
+          ? svg`
+              <circle class="disc" r=${REACH} />
+              <path class="rule" d="M0 555H500M0 540V570M500 540V570" />
+              <text class="label" x="250" y="630">500 m</text>
+              ${stood ? svg`<path class="stood" d="M-26 0H26M0 -26V26" />` : null}
+              ${shown ? drawn(shown, middle) : null}
+            `
+          : null}
+      </svg>
+      <figcaption id="map-says">${caption(stood, shown)}</figcaption>
+    </figure>
+  `;
+}
+
+function drawn(shown, middle) {
+  const { x, y } = metres(shown, middle);
+  return svg`<circle class="halo" cx=${x} cy=${-y} r="70" /><circle class="shown" cx=${x} cy=${-y} r="26" />`;
+}
+
+function caption(stood, shown) {
+  if (shown && stood) {
+    const { x, y } = metres(shown, stood);
+    return html`Others are shown the point, ${Math.round(Math.hypot(x, y))} m away. The cross is where you stand.`;
+  }
+  if (shown) return html`Others are shown the point. You stand somewhere in the disc: nothing here knows where.`;
+  if (state.session) return html`The point is on its way.`;
+  return state.backstage?.ended
+    ? html`The point is erased. Nobody ever kept the cross.`
+    : html`Where you stand. It is sent once, and never kept.`;
+}
+
+/** Where the member stands: what the next start is sent from. */
+export function whereabouts() {
+  const input = (name, label, most) => html`
+    <label>
+      <span class="unseen">${label}</span>
+      <input
+        class="short"
+        title=${label}
+        type="number"
+        step="any"
+        min=${-most}
+        max=${most}
+        .value=${String(state.place[name])}
+        @change=${(event) => {
+          state.place = { ...state.place, [name]: event.target.valueAsNumber };
+          changed();
+        }}
+      />
+    </label>
+  `;
+  return [input("latitude", "Latitude", 90), input("longitude", "Longitude", 180)];
+}
+
+/** How far east (x) and north (y) a place is of another, in metres; flat, which is right for a kilometre. */
+function metres(place, from) {
+  const east = ((place.longitude - from.longitude + 540) % 360) - 180;
+  return {
+    x: east * METRES_IN_A_DEGREE * Math.cos((from.latitude * Math.PI) / 180),
+    y: (place.latitude - from.latitude) * METRES_IN_A_DEGREE,
+  };
+}

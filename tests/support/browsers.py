@@ -1,0 +1,86 @@
+"""A real browser for the tests of the page: the machine's own Chromium, or one from npm, unpacked below this folder."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.workspace import REPOSITORY
+
+_COMMANDS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_RECIPE = Path(__file__).with_name("browser")
+_FOLDER = REPOSITORY / ".local" / "browser"
+_TOOLS = Path(sys.executable).parent
+_UNPACK = (
+    "import('@sparticuz/chromium').then(({ default: it }) => it.executablePath()).then((path) => console.log(path))"
+)
+
+# What a browser does by itself has no place in a test: no calls to anyone, no first run, no sandbox (root has none).
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--font-render-hinting=none",
+]
+
+
+class NoBrowserError(Exception):
+    """There is no browser here, and none can be had; the text says why."""
+
+
+def executable_or_skip() -> Path:
+    """Find a Chromium, or install one; where none can be had the test is skipped, and in CI it fails."""
+    try:
+        return executable()
+    except NoBrowserError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+
+
+def executable() -> Path:
+    """Find a Chromium, or install one. Raises `NoBrowserError`."""
+    for command in _COMMANDS:
+        if found := shutil.which(command):
+            return Path(found)
+    try:
+        return _installed()
+    except subprocess.CalledProcessError as error:
+        raise NoBrowserError(f"There is no Chromium here, and npm has none for us: {error.stderr.strip()}") from error
+
+
+def _installed() -> Path:
+    """The browser that `browser/package-lock.json` pins. Raises CalledProcessError."""
+    lock = _RECIPE / "package-lock.json"
+    here = _FOLDER / lock.name
+    if not here.exists() or here.read_bytes() != lock.read_bytes():
+        shutil.rmtree(_FOLDER, ignore_errors=True)
+        _FOLDER.mkdir(parents=True)
+        for file in ("package.json", ".npmrc"):
+            shutil.copy(_RECIPE / file, _FOLDER)
+        draft = shutil.copy(lock, _FOLDER)
+        try:
+            _node("npm", "ci", "--silent")
+        except subprocess.CalledProcessError:
+            Path(draft).unlink()
+            raise
+    return Path(_node("node", "--input-type=module", "--eval", _UNPACK))
+
+
+def _node(command: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [_TOOLS / command, *arguments],
+        cwd=_FOLDER,
+        env=os.environ | {"TMPDIR": str(_FOLDER)},  # where the browser is unpacked
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
