@@ -23,8 +23,9 @@ CORES := $(shell getconf _NPROCESSORS_ONLN)
 TEST_PROCESSES ?= $(shell expr $(CORES) + 1)
 # What the apps that are out were made for.
 BASE ?= origin/main
-# What `make synth` shows the templates for, when nothing else is said.
-DATABASE_SECRET_ARN ?= arn:aws:secretsmanager:eu-west-1:123456789012:secret:example-a1B2c3
+# What `make synth` writes the template for. The local stage always has a database given, so an example stands for it.
+STAGE ?= dev
+DATABASE_SECRET_ARN ?= $(if $(filter local,$(STAGE)),arn:aws:secretsmanager:us-east-1:000000000000:secret:example-a1B2c3)
 
 .PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive lint format bench openapi dart compatible synth coverage lock clean stop logs debug psql token reset page screenshots
 
@@ -129,8 +130,10 @@ dart: $(PYTHON_READY) ## Write a Dart client of the API: make dart [INTO=.build/
 compatible: $(PYTHON_READY) ## Refuse a docs/openapi.json that breaks apps: make compatible [BASE=origin/main]
 	@PYTHONPATH=$(LAYER) $(RUN) contract --against "$(BASE)"
 
-synth: $(PYTHON_READY) $(NODE_READY) ## ops: Write the CloudFormation template to cdk.out: make synth [DATABASE_SECRET_ARN=…]
-	@node_modules/.bin/cdk synth --quiet -c databaseSecretArn="$(DATABASE_SECRET_ARN)"
+synth: $(PYTHON_READY) $(NODE_READY) ## ops: Write a stage's template: make synth [STAGE=prod] [ALARM_EMAIL=…] [DATABASE_SECRET_ARN=…]
+	@$(if $(filter local,$(STAGE)),AWS_REGION=us-east-1) node_modules/.bin/cdk synth --quiet -c stage="$(STAGE)" \
+		-c alarmEmail="$(ALARM_EMAIL)" -c databaseSecretArn="$(DATABASE_SECRET_ARN)"
+	@echo "cdk.out/AfterHours-$(STAGE).template.json is the template of the stage $(STAGE)."
 
 lock: $(PYTHON_READY) ## Write requirements.lock anew, with what the requirements name and all that it needs
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-annotate \

@@ -10,24 +10,28 @@ from infra.database import Database
 from infra.domain_events import DomainEvents
 from infra.endpoints import ENDPOINTS, Right, Secret
 from infra.functions import METRICS_NAMESPACE, SERVICE, Functions, function_name
+from infra.options import Options
 from infra.photos import Photos, Uploads
 from infra.secrets import Secrets
 from infra.sessions import Scheduling, Sessions
 
 
 class AfterHours(Stack):
-    """The whole backend. The context option `stage=local` builds it for this machine's processor, no more."""
+    """The whole backend, as its options and the row of its stage say."""
 
-    def __init__(self, scope: Construct, name: str) -> None:
-        super().__init__(scope, name, description="After Hours: timed sessions of verified members")
-        database = Database(self)
+    def __init__(self, scope: Construct, options: Options) -> None:
+        stage = options.stage
+        super().__init__(scope, stage.stack_name, description="After Hours: timed sessions of verified members")
+        database = Database(
+            self, owner_arn=options.database_secret_arn or "", app_arn=options.app_database_secret_arn
+        )
         secrets = Secrets(self)
         scheduling = Scheduling(self)
         uploads = Uploads(self)
         domain_events = DomainEvents(self)
         functions = Functions(
             self,
-            target=build.HOST if self.node.try_get_context("stage") == "local" else build.AWS,
+            target=build.HOST if stage.emulated else build.AWS,
             environment={
                 "POWERTOOLS_SERVICE_NAME": SERVICE,
                 "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,

@@ -10,13 +10,14 @@ from pathlib import Path
 import boto3
 
 from infra import build
+from infra.stages import STAGES
 from local import aws
 from local.postgres import Database
 from local.processes import Process, Processes
 from local.progress import Progress
 from local.workspace import NODE_FOLDER, REPOSITORY, Workspace
 
-STACK = "AfterHours"
+_STAGE = STAGES["local"]
 _R2_BUCKET = "vlvt-photos"
 _CDK = REPOSITORY / "node_modules" / ".bin" / "cdk"
 _STEP_SECONDS = 600
@@ -60,9 +61,10 @@ def deploy(
 
     progress("publishing what was built, and deploying…")
     unattended = ("--require-approval", "never", "--method", "direct", "--progress", "events")
-    deployment = cdk("deploy", STACK, "--app", assembly, *unattended, *_SAME_ADDRESS, "--outputs-file", outputs)
-    processes.finish(deployment, seconds=_STEP_SECONDS, heard=_steps(progress, f"{STACK}: creating"))
-    result: dict[str, str] = json.loads(outputs.read_text())[STACK]
+    name = _STAGE.stack_name
+    deployment = cdk("deploy", name, "--app", assembly, *unattended, *_SAME_ADDRESS, "--outputs-file", outputs)
+    processes.finish(deployment, seconds=_STEP_SECONDS, heard=_steps(progress, f"{name}: creating"))
+    result: dict[str, str] = json.loads(outputs.read_text())[name]
     return result
 
 

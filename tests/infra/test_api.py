@@ -16,7 +16,7 @@ def _function_of(aws: Synthesized, route: dict[str, Any]) -> str:
 def test_every_row_of_the_table_is_one_route_to_its_own_function(aws: Synthesized) -> None:
     routes = [resource["Properties"] for resource in aws.resources("AWS::ApiGatewayV2::Route").values()]
     assert sorted((route["RouteKey"], _function_of(aws, route)) for route in routes) == sorted(
-        (f"{row.method} {PREFIX}{row.path}", f"AfterHours-{row.function}") for row in ENDPOINTS
+        (f"{row.method} {PREFIX}{row.path}", f"AfterHours-prod-{row.function}") for row in ENDPOINTS
     )
     assert len({row.function for row in ENDPOINTS}) == len(ENDPOINTS)
 

@@ -69,7 +69,7 @@ def test_writes_json_to_a_log_group_that_forgets(aws: Synthesized, name: str) ->
     logging = aws.functions[name]["Properties"]["LoggingConfig"]
     group = aws.template["Resources"][logging["LogGroup"]["Ref"]]["Properties"]
     assert logging["LogFormat"] == "JSON"
-    assert group == {"LogGroupName": f"/aws/lambda/AfterHours-{name}", "RetentionInDays": 30}
+    assert group == {"LogGroupName": f"/aws/lambda/AfterHours-prod-{name}", "RetentionInDays": 30}
 
 
 @each_function
@@ -100,8 +100,8 @@ def test_only_schedules_and_uploads_are_granted_by_pattern(aws: Synthesized) -> 
         for action in statement["Action"]
         if "*" in resource + action and not role.startswith("AWSCDKTrigger")
     }
-    schedules = ARN.format("scheduler", "schedule/AfterHours/*")
-    uploads = "arn:<AWS::Partition>:s3:::afterhours-uploads-<AWS::AccountId>-<AWS::Region>/*"
+    schedules = ARN.format("scheduler", "schedule/AfterHours-prod/*")
+    uploads = "arn:<AWS::Partition>:s3:::afterhours-prod-uploads-<AWS::AccountId>-<AWS::Region>/*"
     assert patterns == {
         *((schedules, action) for action in (PUTTING | DELETING) - {"iam:PassRole"}),
         *((uploads, f"s3:{verb}Object") for verb in ("Get", "Put", "Delete")),

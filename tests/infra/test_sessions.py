@@ -15,7 +15,7 @@ def test_the_scheduler_role_invokes_expire_session_and_nothing_else(aws: Synthes
     role = _environment(aws)["SCHEDULER_ROLE_ARN"]["Fn::GetAtt"][0]
     assert {action: statement["Resource"] for statement in aws.statements(role) for action in statement["Action"]} == {
         "lambda:InvokeFunction": [
-            "arn:<AWS::Partition>:lambda:<AWS::Region>:<AWS::AccountId>:function:AfterHours-expire_session"
+            "arn:<AWS::Partition>:lambda:<AWS::Region>:<AWS::AccountId>:function:AfterHours-prod-expire_session"
         ],
         "sqs:SendMessage": [f"<{aws.dead_letters['Scheduling']}.Arn>"],
     }
@@ -61,7 +61,7 @@ def test_the_sweep_runs_every_minute(aws: Synthesized) -> None:
     sweep = aws.template["Resources"][target["Arn"]["Fn::GetAtt"][0]]
     assert rule["Properties"]["ScheduleExpression"] == "rate(1 minute)"
     assert rule["Properties"]["State"] == "ENABLED"
-    assert sweep["Properties"]["FunctionName"] == "AfterHours-sweep"
+    assert sweep["Properties"]["FunctionName"] == "AfterHours-prod-sweep"
     assert {"RetryPolicy", "DeadLetterConfig"} <= target.keys()
 
 

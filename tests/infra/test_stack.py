@@ -1,23 +1,17 @@
 """Promises of the stack as a whole."""
 
 import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
-import pytest
 from aws_cdk import App, Stack, Validations
 from aws_cdk import aws_sqs as sqs
 from cdk_nag import AwsSolutionsChecks
 from cfnlint import api as cfn_lint
 from cfnlint.config import ManualArgs
 
-from infra.database import MissingDatabaseSecretError
-from infra.stack import AfterHours
-from tests.support.synthesized import Synthesized
+from tests.infra.conftest import DATABASE_SECRET_ARN, synthesize
+from tests.infra.synthesized import Synthesized
 
 
 def test_the_stage_changes_the_platform_and_nothing_else(aws: Synthesized, local: Synthesized) -> None:
@@ -28,6 +22,7 @@ def test_the_stage_changes_the_platform_and_nothing_else(aws: Synthesized, local
         text = json.dumps(template, sort_keys=True)
         # What follows from the platform: keys of the code's archives, and the version that is named after its content.
         text = re.sub(r"[0-9a-f]{64}\.zip", "<archive>", text)
+        text = re.sub(r"(A|a)fter(H|h)ours-(prod|local)", "AfterHours-<stage>", text)
         same: dict[str, Any] = json.loads(re.sub(r"CurrentVersion\w+", "<version>", text))
         return same
 
@@ -40,7 +35,7 @@ def test_outputs(aws: Synthesized) -> None:
         "UploadBucket",
         "SessionDeadLettersUrl", "PhotoDeadLettersUrl", "FunctionNamePrefix",
     }  # fmt: skip
-    assert aws.template["Outputs"]["FunctionNamePrefix"]["Value"] == "AfterHours-"
+    assert aws.template["Outputs"]["FunctionNamePrefix"]["Value"] == "AfterHours-prod-"
 
 
 def test_the_location_key_is_generated_and_outlives_the_stack(aws: Synthesized) -> None:
@@ -67,14 +62,12 @@ def _migrates(synthesized: Synthesized) -> dict[str, str]:
     return {name: value for name, value in variables.items() if name.startswith("DATABASE_")}
 
 
-def test_a_second_role_serves_where_one_is_given(aws: Synthesized, two_roles: Synthesized) -> None:
-    owner, served = (
-        synthesized.functions["get_session"]["Properties"]["Environment"]["Variables"]["DATABASE_SECRET_ARN"]
-        for synthesized in (aws, two_roles)
-    )
-    assert served != owner
-    assert _migrates(two_roles) == {"DATABASE_SECRET_ARN": owner, "DATABASE_APP_ROLE": "after_hours_app"}
-    assert _migrates(aws) == {"DATABASE_SECRET_ARN": owner}
+def test_a_second_role_serves_where_one_is_given(tmp_path: Path, aws: Synthesized) -> None:
+    both = synthesize(tmp_path, stage="staging", appDatabaseSecretArn=f"{DATABASE_SECRET_ARN[:-6]}Z9y8X7")
+    served = both.functions["get_session"]["Properties"]["Environment"]["Variables"]["DATABASE_SECRET_ARN"]
+    assert served.endswith("postgres-Z9y8X7")
+    assert _migrates(both) == {"DATABASE_SECRET_ARN": DATABASE_SECRET_ARN, "DATABASE_APP_ROLE": "after_hours_app"}
+    assert _migrates(aws) == {"DATABASE_SECRET_ARN": DATABASE_SECRET_ARN}
 
 
 def _warnings(synthesized: Synthesized) -> list[str]:
@@ -133,30 +126,3 @@ def test_cfn_lint_has_no_complaint(aws: Synthesized) -> None:
     # W3005: the CDK spells out that a function needs its role, which a reference says already.
     config = ManualArgs(regions=["eu-west-1"], ignore_checks=["W3005"])
     assert cfn_lint.lint(json.dumps(aws.template), config=config) == []
-
-
-@pytest.mark.parametrize("given", [{}, {"databaseSecretArn": ""}])
-def test_without_a_database_the_message_names_the_option_and_shows_how(given: dict[str, str]) -> None:
-    with pytest.raises(
-        MissingDatabaseSecretError, match=r"npx cdk deploy -c databaseSecretArn=arn:aws:secretsmanager:"
-    ):
-        AfterHours(App(context=given), "AfterHours")
-
-
-@pytest.mark.parametrize("given", ["vlvt/postgres", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:vlvt"])
-def test_an_incomplete_arn_of_the_database_is_refused(given: str) -> None:
-    with pytest.raises(MissingDatabaseSecretError, match=f"not the complete ARN of a secret: {given}"):
-        AfterHours(App(context={"databaseSecretArn": given}), "AfterHours")
-
-
-def test_the_app_ends_with_that_message_and_not_with_a_traceback() -> None:
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # node, which the CDK is written in
-    result = subprocess.run(
-        [sys.executable, "-m", "infra.app"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PATH": path},
-    )
-    assert result.returncode == 1
-    assert result.stderr.startswith("Deploying needs a PostgreSQL")

@@ -21,7 +21,7 @@ class Synthesized:
 
     @cached_property
     def template(self) -> dict[str, Any]:
-        template: dict[str, Any] = json.loads((self.directory / "AfterHours.template.json").read_text())
+        template: dict[str, Any] = json.loads((self.directory / f"{self.stack.stack_name}.template.json").read_text())
         return template
 
     def resources(self, resource_type: str) -> dict[str, Resource]:
@@ -32,7 +32,7 @@ class Synthesized:
     def functions(self) -> dict[str, Resource]:
         """Short name → function, of those that are ours: the CDK adds one that runs the trigger."""
         return {
-            resource["Properties"]["FunctionName"].removeprefix("AfterHours-"): resource
+            resource["Properties"]["FunctionName"].removeprefix(f"{self.stack.stack_name}-"): resource
             for resource in self.resources("AWS::Lambda::Function").values()
             if "FunctionName" in resource["Properties"]
         }

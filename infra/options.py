@@ -1,0 +1,143 @@
+"""What whoever deploys says with `-c name=value`, checked before anything is built. Nothing here needs the CDK."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from infra.stages import STAGES, Stage
+
+_COMPLETE_ARN = re.compile(r"arn:[\w-]+:secretsmanager:(?P<region>[\w-]+):\d{12}:secret:.+-\w{6}")
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_ORIGIN = re.compile(r"https?://[^/*\s]+")
+
+
+class Refused(Exception):
+    """The options cannot be deployed; the message is one sentence for whoever gave them."""
+
+
+@dataclass(frozen=True)
+class PrivateDatabase:
+    """Where a given PostgreSQL is that has no public address: functions go into its network."""
+
+    vpc_id: str
+    subnet_ids: tuple[str, ...]  # of the functions: private ones, from which the internet can be reached
+    security_group_id: str  # of the database, to be opened for the functions
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options in force. A secret's ARN is None where the stack makes the secret itself."""
+
+    stage: Stage
+    database_secret_arn: str | None = None  # None: our own cluster
+    app_database_secret_arn: str | None = None  # None: the role that owns the tables serves as well
+    database_host: str | None = None  # None, like port and name: the secret says it
+    database_port: int | None = None
+    database_name: str | None = None
+    private_database: PrivateDatabase | None = None
+    jwt_secret_arn: str | None = None
+    location_secret_arn: str | None = None
+    r2_secret_arn: str | None = None
+    alarm_email: str | None = None
+    allowed_origins: tuple[str, ...] = ()  # of web pages that may call the API; a phone needs none
+
+
+_NETWORK = ("databaseVpcId", "databaseSubnetIds", "databaseSecurityGroupId")
+_OF_A_GIVEN_DATABASE = ("appDatabaseSecretArn", "databaseHost", "databasePort", "databaseName", *_NETWORK)
+_SECRETS = ("databaseSecretArn", "appDatabaseSecretArn", "jwtSecretArn", "locationSecretArn", "r2SecretArn")
+NAMES = frozenset({"stage", "alarmEmail", "allowedOrigins", *_OF_A_GIVEN_DATABASE, *_SECRETS})
+
+
+def read(context: Mapping[str, object], *, region: str | None = None) -> Options:
+    """Return the options that `context` holds, those of the CDK itself beside them. Raises `Refused`.
+
+    `region` is where the deployment goes, when that is known.
+    """
+    given = {name: str(value) for name, value in context.items() if value not in ("", None) and _is_ours(name)}
+    if unknown := sorted(given.keys() - NAMES):
+        raise Refused(f"There is no option {unknown[0]}; there are {_listed(sorted(NAMES))}.")
+    stage = _stage(given.get("stage"))
+    _check_database(stage, given)
+    for name in _SECRETS:
+        _check_secret(name, given.get(name), region)
+    return Options(
+        stage=stage,
+        database_secret_arn=given.get("databaseSecretArn"),
+        app_database_secret_arn=given.get("appDatabaseSecretArn"),
+        database_host=given.get("databaseHost"),
+        database_port=_port(given.get("databasePort")),
+        database_name=given.get("databaseName"),
+        private_database=_private_database(given),
+        jwt_secret_arn=given.get("jwtSecretArn"),
+        location_secret_arn=given.get("locationSecretArn"),
+        r2_secret_arn=given.get("r2SecretArn"),
+        alarm_email=_alarm_email(stage, given.get("alarmEmail")),
+        allowed_origins=_origins(given.get("allowedOrigins", "")),
+    )
+
+
+def _is_ours(name: str) -> bool:
+    """The CDK's own context has names such as `@aws-cdk/aws-iam:minimizePolicies`."""
+    return not any(character in name for character in ":/@")
+
+
+def _stage(name: str | None) -> Stage:
+    if name is None:
+        raise Refused(f"Say which stage to deploy with -c stage=…: {_listed(STAGES)}.")
+    if name not in STAGES:
+        raise Refused(f"There is no stage {name}; there are {_listed(STAGES)}.")
+    return STAGES[name]
+
+
+def _check_database(stage: Stage, given: Mapping[str, str]) -> None:
+    if "databaseSecretArn" not in given:
+        if stray := [name for name in _OF_A_GIVEN_DATABASE if name in given]:
+            raise Refused(f"{stray[0]} is about a given database, which -c databaseSecretArn=… must name as well.")
+        # No stage makes a database of its own yet.
+        raise Refused(f"The stage {stage.name} makes no database of its own: name one with -c databaseSecretArn=….")
+    if any(name in given for name in _NETWORK) and (missing := [name for name in _NETWORK if name not in given]):
+        raise Refused(f"A private database needs {_listed(_NETWORK)} together; {missing[0]} is missing.")
+
+
+def _check_secret(name: str, arn: str | None, region: str | None) -> None:
+    if arn is None:
+        return
+    found = _COMPLETE_ARN.fullmatch(arn)
+    if not found:
+        raise Refused(f"{name} is not the complete ARN of a secret, which ends in six random characters: {arn}")
+    if region and found["region"] != region:
+        raise Refused(f"{name} is a secret in {found['region']}, and the deployment goes to {region}: {arn}")
+
+
+def _port(port: str | None) -> int | None:
+    if port is not None and not port.isdecimal():
+        raise Refused(f"databasePort is not a number: {port}")
+    return None if port is None else int(port)
+
+
+def _private_database(given: Mapping[str, str]) -> PrivateDatabase | None:
+    if "databaseVpcId" not in given:
+        return None
+    return PrivateDatabase(
+        given["databaseVpcId"], tuple(given["databaseSubnetIds"].split(",")), given["databaseSecurityGroupId"]
+    )
+
+
+def _alarm_email(stage: Stage, address: str | None) -> str | None:
+    if address is None and stage.name == "prod":
+        raise Refused("Alarms of prod must reach a person: say whom with -c alarmEmail=….")
+    if address is not None and not _ADDRESS.fullmatch(address):
+        raise Refused(f"alarmEmail is not one address: {address}")
+    return address
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(text.split(",")) if text else ()
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise Refused(f"allowedOrigins are like https://app.example.com, without a path or an asterisk: {origin}")
+    return origins
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)

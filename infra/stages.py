@@ -1,0 +1,154 @@
+"""The stages as a table: all that one deployment has and another has not. Nothing here needs the CDK."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+# What Aurora allows a cluster by its largest capacity, in ACU of 2 GiB: the default of max_connections, as its
+# documentation lists it. A smallest capacity below 1 caps it.
+_MAX_CONNECTIONS = {1: 189, 4: 823, 8: 1669, 16: 3360, 32: 5000}
+_MAX_CONNECTIONS_BELOW_ONE_ACU = 2000
+
+# Of the connections that a database has: what functions may take, and what is left to people and to Aurora's own.
+_SHARE_FOR_FUNCTIONS = 0.8
+_CONNECTIONS_FOR_PEOPLE = 20
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Our own Aurora PostgreSQL, where a deployment is given no database. Capacities are in ACU."""
+
+    min_acu: float
+    max_acu: int
+    reader: bool
+    proxy: bool
+    protected: bool  # from deletion; and a snapshot stays when the stack goes
+    backup_days: int
+    pause_after_minutes: int | None = None  # without connections; needs a smallest capacity of 0
+
+    @property
+    def max_connections(self) -> int:
+        limit = _MAX_CONNECTIONS[self.max_acu]
+        return limit if self.min_acu >= 1 else min(limit, _MAX_CONNECTIONS_BELOW_ONE_ACU)
+
+
+@dataclass(frozen=True)
+class Concurrency:
+    """How many of a function may run at once. Each holds one connection, so this bounds what the database is asked.
+
+    It is reserved: taken from the account's limit, of which AWS keeps 100 for everything that reserves none.
+    """
+
+    polled: int  # get_session, which phones ask for again and again
+    endpoint: int  # each of the others
+    expire_session: int
+    process_photo: int
+    sweep: int
+    migrate_database: int = 1
+
+    def of(self, function: str) -> int:
+        if function == "get_session":
+            return self.polled
+        return int(getattr(self, function, self.endpoint))
+
+
+@dataclass(frozen=True)
+class Throttle:
+    """What API Gateway lets through, for all members together: requests a second, and a burst above them."""
+
+    rate: int
+    burst: int
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One row of the table."""
+
+    name: str
+    cluster: Cluster | None  # None: a database must be given
+    concurrency: Concurrency | None  # None: nothing is reserved, since a new account refuses it
+    reads: Throttle  # of each GET; the app polls one of them
+    changes: Throttle  # of each route that starts, signs or changes something
+    sweep_minutes: int
+    log_days: Literal[7, 14, 30, 90]
+    alarms: bool  # made even when they are told to nobody
+    tracing: bool  # with X-Ray, which charges for each trace
+    canary: bool  # new code of the two busiest functions gets a tenth of the calls first
+    egress: Literal["ipv6", "nat"] = "ipv6"  # how functions in our own network reach AWS and R2
+    account_concurrency: int = 1000  # AWS's limit for the account, which all its functions share
+    emulated: bool = False  # on the local AWS, which lacks some things and runs on this machine's processor
+
+    @property
+    def stack_name(self) -> str:
+        return f"AfterHours-{self.name}"
+
+
+STAGES = {
+    stage.name: stage
+    for stage in (
+        Stage(
+            "prod",
+            cluster=Cluster(min_acu=2, max_acu=16, reader=True, proxy=True, protected=True, backup_days=14),
+            concurrency=Concurrency(polled=200, endpoint=30, expire_session=40, process_photo=20, sweep=2),
+            reads=Throttle(rate=2000, burst=2000),
+            changes=Throttle(rate=300, burst=600),
+            sweep_minutes=1,
+            log_days=30,
+            alarms=True,
+            tracing=False,
+            canary=True,
+        ),
+        Stage(
+            "staging",
+            cluster=Cluster(min_acu=0.5, max_acu=4, reader=False, proxy=False, protected=True, backup_days=3),
+            concurrency=Concurrency(polled=20, endpoint=5, expire_session=10, process_photo=5, sweep=2),
+            reads=Throttle(rate=200, burst=200),
+            changes=Throttle(rate=50, burst=100),
+            sweep_minutes=1,
+            log_days=14,
+            alarms=True,
+            tracing=True,
+            canary=False,
+        ),
+        Stage(
+            "dev",
+            cluster=Cluster(
+                min_acu=0,
+                max_acu=1,
+                reader=False,
+                proxy=False,
+                protected=False,
+                backup_days=1,
+                pause_after_minutes=5,
+            ),
+            concurrency=None,
+            reads=Throttle(rate=50, burst=100),
+            changes=Throttle(rate=20, burst=40),
+            sweep_minutes=60,  # a sweep wakes the database, which costs nothing only while it sleeps
+            log_days=7,
+            alarms=False,
+            tracing=True,
+            canary=False,
+        ),
+        Stage(
+            "local",
+            cluster=None,
+            concurrency=None,
+            reads=Throttle(rate=2000, burst=2000),
+            changes=Throttle(rate=300, burst=600),
+            sweep_minutes=1,
+            log_days=7,
+            alarms=True,
+            tracing=False,
+            canary=False,
+            emulated=True,
+        ),
+    )
+}
+
+
+def connections_missing(cluster: Cluster, reserved: int) -> int:
+    """Return how many connections `reserved` functions at once ask for beyond what a cluster has; 0 when it has enough.
+
+    A connection that a function holds is held until the function goes, so no fewer will do.
+    """
+    return max(0, reserved + _CONNECTIONS_FOR_PEOPLE - int(_SHARE_FOR_FUNCTIONS * cluster.max_connections))

@@ -1,0 +1,94 @@
+"""What is refused before anything is built, each time with one sentence."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra import options
+from infra.stages import STAGES
+
+SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:vlvt/postgres-a1B2c3"
+PROD: dict[str, str | None] = {"stage": "prod", "alarmEmail": "ops@example.com", "databaseSecretArn": SECRET}
+PRIVATE = {"databaseVpcId": "vpc-1", "databaseSubnetIds": "subnet-1,subnet-2", "databaseSecurityGroupId": "sg-1"}
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"stage": None}, "Say which stage to deploy with -c stage=…: prod, staging, dev, local."),
+        ({"stage": ""}, "Say which stage to deploy"),
+        ({"stage": "production"}, "There is no stage production; there are prod, staging, dev, local."),
+        ({"alarmEmail": None}, "Alarms of prod must reach a person: say whom with -c alarmEmail=…."),
+        ({"alarmEmail": "ops"}, "alarmEmail is not one address: ops"),
+        ({"databaseSecretARN": SECRET}, "There is no option databaseSecretARN; there are alarmEmail, "),
+        ({"databaseSecretArn": "vlvt/postgres"}, "databaseSecretArn is not the complete ARN of a secret"),
+        (
+            {"databaseSecretArn": SECRET.removesuffix("-a1B2c3")},
+            "databaseSecretArn is not the complete ARN of a secret",
+        ),
+        ({"stage": "local", "databaseSecretArn": None}, "The stage local makes no database of its own"),
+        (
+            {"databaseSecretArn": SECRET.replace("eu-west-1", "eu-north-1")},
+            "databaseSecretArn is a secret in eu-north-1, and the deployment goes to eu-west-1",
+        ),
+        ({"r2SecretArn": SECRET.replace("eu-west-1", "eu-north-1")}, "r2SecretArn is a secret in eu-north-1"),
+        (
+            {"databaseVpcId": "vpc-1"},
+            "A private database needs databaseVpcId, databaseSubnetIds, databaseSecurityGroupId",
+        ),
+        ({"databasePort": "https"}, "databasePort is not a number: https"),
+        ({"allowedOrigins": "*"}, "allowedOrigins are like https://app.example.com, without a path or an asterisk: *"),
+        ({"allowedOrigins": "https://a.example.com,https://*.example.com"}, "allowedOrigins are like"),
+    ],
+)
+def test_is_refused_with_a_sentence(given: dict[str, str | None], sentence: str) -> None:
+    with pytest.raises(options.Refused) as refusal:
+        options.read(PROD | given, region="eu-west-1")
+    assert str(refusal.value).startswith(sentence)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["appDatabaseSecretArn", "databaseHost", "databasePort", "databaseName", "databaseVpcId"]
+)
+def test_what_is_said_of_a_given_database_needs_one(name: str) -> None:
+    with pytest.raises(options.Refused, match=f"{name} is about a given database, which -c databaseSecretArn=… must"):
+        options.read({"stage": "dev", name: "anything"})
+
+
+def test_the_options_of_the_cdk_itself_are_left_alone() -> None:
+    assert options.read({**PROD, "@aws-cdk/aws-iam:minimizePolicies": True, "aws:cdk:bundling-stacks": []})
+
+
+def test_a_private_database_is_read_as_one_thing() -> None:
+    assert options.read({**PROD, **PRIVATE}).private_database == options.PrivateDatabase(
+        "vpc-1", ("subnet-1", "subnet-2"), "sg-1"
+    )
+
+
+def test_every_option_is_read() -> None:
+    """Each of the names that are offered changes something."""
+    values = {**dict.fromkeys(options.NAMES, SECRET), **PROD, **PRIVATE}
+    values |= {"databasePort": "6432", "allowedOrigins": "https://app.example.com"}
+    assert all(vars(options.read(values)).values())
+
+
+def test_stages_do_not_share_a_stack() -> None:
+    assert len({stage.stack_name for stage in STAGES.values()}) == len(STAGES)
+
+
+def test_the_app_ends_with_that_sentence_before_anything_is_built(tmp_path: Path) -> None:
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # node, which the CDK is written in
+    result = subprocess.run(
+        [sys.executable, "-m", "infra.app"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PATH": path, "CDK_CONTEXT_JSON": '{"stage": "production"}', "CDK_OUTDIR": str(tmp_path)},
+    )
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith("There is no stage production")
+    assert list(tmp_path.iterdir()) == []
