@@ -1,23 +1,21 @@
 """The HTTP API, built from the endpoint table."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
-from aws_cdk import Acknowledgment, RemovalPolicy, Stack, Validations
+from aws_cdk import Acknowledgment, Duration, Stack, Validations
 from aws_cdk import aws_apigatewayv2 as apigatewayv2
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from aws_cdk.aws_apigatewayv2_integrations import HttpLambdaIntegration
 from constructs import Construct
 
 from infra.endpoints import ENDPOINTS, PREFIX
-from infra.functions import LOG_RETENTION
+from infra.log_groups import log_group
+from infra.stages import Stage, Throttle
 
-# For all members together. The app asks for a session a few times a minute, so this serves many thousands of them, and
-# keeps a runaway client from using up the account's Lambda concurrency and the database's connections.
-REQUESTS_PER_SECOND = 100
-BURST_REQUESTS = 200
+_SAFE = "GET"
+_CORS_MAX_AGE = Duration.hours(1)
 
 # Who did what and how long it took; never a header, a query or a body, where tokens and coordinates travel.
 _ACCESS_LOG_FIELDS = {
@@ -33,28 +31,43 @@ _ACCESS_LOG_FIELDS = {
 class Api(Construct):
     """One route for each row of the table, each answered by its own function."""
 
-    def __init__(self, scope: Construct, *, functions: Mapping[str, lambda_.IFunction]) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        *,
+        functions: Mapping[str, lambda_.IFunction],
+        stage: Stage,
+        allowed_origins: Sequence[str] = (),
+    ) -> None:
         super().__init__(scope, "Api")
         name = Stack.of(self).stack_name
-        self.http = apigatewayv2.HttpApi(self, "Http", api_name=name, create_default_stage=False)
+        self.http = apigatewayv2.HttpApi(
+            self,
+            "Http",
+            api_name=name,
+            create_default_stage=False,
+            cors_preflight=_for_pages_of(allowed_origins) if allowed_origins else None,
+        )
         Validations.of(self.http).acknowledge(
             Acknowledgment(
                 id="AwsSolutions-APIG4",
                 reason="Each function authenticates and checks access itself; docs/decisions/ tells why",
             )
         )
-        for endpoint in ENDPOINTS:
-            self.http.add_routes(
+        routes = [
+            route
+            for endpoint in ENDPOINTS
+            for route in self.http.add_routes(
                 path=f"{PREFIX}{endpoint.path}",
                 methods=[apigatewayv2.HttpMethod[endpoint.method]],
                 integration=HttpLambdaIntegration(endpoint.function, functions[endpoint.function]),
             )
-        log_group = logs.LogGroup(
+        ]
+        self.access_log = log_group(
             self,
             "AccessLogs",
-            log_group_name=f"/aws/vendedlogs/{name}-api",  # this prefix needs no resource policy, whose size is limited
-            retention=LOG_RETENTION,
-            removal_policy=RemovalPolicy.DESTROY,
+            stage,
+            name=f"/aws/vendedlogs/{name}-api",  # this prefix needs no resource policy, whose size is limited
         )
         self.stage = apigatewayv2.HttpStage(
             self,
@@ -62,10 +75,33 @@ class Api(Construct):
             http_api=self.http,
             stage_name="$default",
             auto_deploy=True,
-            throttle=apigatewayv2.ThrottleSettings(rate_limit=REQUESTS_PER_SECOND, burst_limit=BURST_REQUESTS),
+            detailed_metrics_enabled=True,  # by route
+            throttle=apigatewayv2.ThrottleSettings(rate_limit=stage.reads.rate, burst_limit=stage.reads.burst),
         )
+        self.stage.node.add_dependency(*routes)  # else there is no route yet to set a limit for
         # The CDK's own option takes an interface that only TypeScript can fill in without a class.
         cfn_stage = cast("apigatewayv2.CfnStage", self.stage.node.default_child)
         cfn_stage.access_log_settings = apigatewayv2.CfnStage.AccessLogSettingsProperty(
-            destination_arn=log_group.log_group_arn, format=json.dumps(_ACCESS_LOG_FIELDS)
+            destination_arn=self.access_log.log_group_arn, format=json.dumps(_ACCESS_LOG_FIELDS)
         )
+        cfn_stage.route_settings = {
+            endpoint.route_key: _limited_to(stage.changes) for endpoint in ENDPOINTS if endpoint.method != _SAFE
+        }
+
+
+def _limited_to(throttle: Throttle) -> dict[str, object]:
+    return {
+        "ThrottlingRateLimit": throttle.rate,
+        "ThrottlingBurstLimit": throttle.burst,
+        "DetailedMetricsEnabled": True,
+    }
+
+
+def _for_pages_of(origins: Sequence[str]) -> apigatewayv2.CorsPreflightOptions:
+    """Let web pages of these origins call, with a token that their own script has; no cookie exists."""
+    return apigatewayv2.CorsPreflightOptions(
+        allow_origins=[*origins],
+        allow_methods=[apigatewayv2.CorsHttpMethod[method] for method in sorted({row.method for row in ENDPOINTS})],
+        allow_headers=["authorization", "content-type"],
+        max_age=_CORS_MAX_AGE,
+    )

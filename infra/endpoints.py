@@ -38,6 +38,11 @@ class Endpoint:
     may: tuple[Right, ...] = ()
     reads: tuple[Secret, ...] = ()
 
+    @property
+    def route_key(self) -> str:
+        """What API Gateway calls the route."""
+        return f"{self.method} {PREFIX}{self.path}"
+
 
 ENDPOINTS = (
     Endpoint("POST", "/profile", "create_profile"),

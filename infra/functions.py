@@ -2,19 +2,18 @@
 
 from collections.abc import Iterable, Mapping
 
-from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Stack, Validations
+from aws_cdk import Acknowledgment, Duration, Stack, Validations
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from infra import build
+from infra.log_groups import log_group
+from infra.stages import Stage
 
 SERVICE = "after-hours"
 METRICS_NAMESPACE = "AfterHours"
-
-LOG_RETENTION = logs.RetentionDays.ONE_MONTH
 
 _MEMORY_MB = 512
 # Long enough for everything outside the database to be down: a member still gets an answer.
@@ -37,7 +36,7 @@ class Functions(Construct):
         self,
         scope: Construct,
         *,
-        target: build.Platform,
+        stage: Stage,
         environment: Mapping[str, str],
     ) -> None:
         super().__init__(scope, "Functions")
@@ -46,9 +45,10 @@ class Functions(Construct):
                 id="AwsSolutions-L1", reason="Python 3.13 throughout: development, byte-code and Lambda move together"
             )
         )
-        self._target = target
+        self._stage = stage
+        self._target = build.HOST if stage.emulated else build.AWS
         self._architecture = (
-            lambda_.Architecture.ARM_64 if target.architecture == "arm64" else lambda_.Architecture.X86_64
+            lambda_.Architecture.ARM_64 if self._target.architecture == "arm64" else lambda_.Architecture.X86_64
         )
         self._environment = dict(environment)
         self._layers: dict[str, lambda_.LayerVersion] = {}
@@ -62,7 +62,6 @@ class Functions(Construct):
         folders: Iterable[str] = (),
         layers: Iterable[str] = (),
         memory_mb: int = _MEMORY_MB,
-        reserved_concurrency: int | None = None,
     ) -> lambda_.Function:
         """Make the function of `functions/<name>`.
 
@@ -71,16 +70,10 @@ class Functions(Construct):
         """
         scope = Construct(self, name)
         deployed_name = function_name(self, name)
-        log_group = logs.LogGroup(
-            scope,
-            "Logs",
-            log_group_name=f"/aws/lambda/{deployed_name}",
-            retention=LOG_RETENTION,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
+        logs = log_group(scope, "Logs", self._stage, name=f"/aws/lambda/{deployed_name}")
         # A role of our own: the CDK's would come with a managed policy that may write to every log group.
         role = iam.Role(scope, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-        log_group.grant_write(role)
+        logs.grant_write(role)
         arns = {variable: secret.secret_arn for variable, secret in secrets.items()}
         role.add_to_policy(
             iam.PolicyStatement(actions=["secretsmanager:GetSecretValue"], resources=list(arns.values()))
@@ -96,11 +89,12 @@ class Functions(Construct):
             layers=[self._layer(layer) for layer in ("after_hours", *layers)],
             environment=self._environment | arns,
             memory_size=memory_mb,
-            reserved_concurrent_executions=reserved_concurrency,
+            reserved_concurrent_executions=self._stage.concurrency.of(name) if self._stage.concurrency else None,
             timeout=timeout,
             role=role,
-            log_group=log_group,
+            log_group=logs,
             logging_format=lambda_.LoggingFormat.JSON,
+            tracing=lambda_.Tracing.ACTIVE if self._stage.tracing else None,
         )
 
     def _layer(self, name: str) -> lambda_.LayerVersion:

@@ -13,6 +13,7 @@ from constructs import Construct
 
 from infra.dead_letters import dead_letter_queue
 from infra.functions import Functions, function_name
+from infra.stages import Stage
 
 # Lambda gives one whole processor at 1769 MB. The worst file allowed (60 MP of progressive CMYK) needs 720.
 _MEMORY_MB = 1769
@@ -20,7 +21,6 @@ _MEMORY_MB = 1769
 # anew. The benchmark of photos has them, too.
 _MALLOC = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "67108864"}
 _TIMEOUT = Duration.seconds(60)
-_CONCURRENCY = 5  # so that an evening's photos do not take the functions that members wait for
 _EVENT_AGE = Duration.hours(1)
 _FORGOTTEN_AFTER = Duration.days(1)
 
@@ -83,6 +83,7 @@ class Photos(Construct):
         functions: Functions,
         uploads: Uploads,
         secrets: Mapping[str, secretsmanager.ISecret],
+        stage: Stage,
     ) -> None:
         super().__init__(scope, "Photos")
         stack = Stack.of(self)
@@ -93,7 +94,6 @@ class Photos(Construct):
             timeout=_TIMEOUT,
             memory_mb=_MEMORY_MB,
             layers=["imaging"],
-            reserved_concurrency=_CONCURRENCY,
         )
         for name, value in _MALLOC.items():
             self.process.add_environment(name, value)
@@ -122,6 +122,8 @@ class Photos(Construct):
                 s3.LifecycleRule(expiration=_FORGOTTEN_AFTER, abort_incomplete_multipart_upload_after=_FORGOTTEN_AFTER)
             ],
             removal_policy=RemovalPolicy.DESTROY,
+            # S3 deletes no bucket that holds something. The function that empties it does not run on the local AWS.
+            auto_delete_objects=not stage.emulated,
         )
         Validations.of(self.bucket).acknowledge(
             Acknowledgment(

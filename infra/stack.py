@@ -3,13 +3,13 @@
 from aws_cdk import CfnOutput, Stack
 from constructs import Construct
 
-from infra import build
 from infra.alarms import Alarms
 from infra.api import Api
 from infra.database import Database
 from infra.domain_events import DomainEvents
 from infra.endpoints import ENDPOINTS, Right, Secret
 from infra.functions import METRICS_NAMESPACE, SERVICE, Functions, function_name
+from infra.helpers import bound_logs
 from infra.options import Options
 from infra.photos import Photos, Uploads
 from infra.secrets import Secrets
@@ -22,16 +22,14 @@ class AfterHours(Stack):
     def __init__(self, scope: Construct, options: Options) -> None:
         stage = options.stage
         super().__init__(scope, stage.stack_name, description="After Hours: timed sessions of verified members")
-        database = Database(
-            self, owner_arn=options.database_secret_arn or "", app_arn=options.app_database_secret_arn
-        )
+        database = Database(self, owner_arn=options.database_secret_arn or "", app_arn=options.app_database_secret_arn)
         secrets = Secrets(self)
         scheduling = Scheduling(self)
         uploads = Uploads(self)
         domain_events = DomainEvents(self)
         functions = Functions(
             self,
-            target=build.HOST if stage.emulated else build.AWS,
+            stage=stage,
             environment={
                 "POWERTOOLS_SERVICE_NAME": SERVICE,
                 "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
@@ -52,9 +50,13 @@ class AfterHours(Stack):
             self, functions=functions, scheduling=scheduling, database=database.serving, secrets=secrets
         )
         photos = Photos(
-            self, functions=functions, uploads=uploads, secrets={**database.serving, **secrets.of([Secret.R2])}
+            self,
+            functions=functions,
+            uploads=uploads,
+            secrets={**database.serving, **secrets.of([Secret.R2])},
+            stage=stage,
         )
-        api = Api(self, functions=endpoints)
+        api = Api(self, functions=endpoints, stage=stage, allowed_origins=options.allowed_origins)
 
         grant = {
             Right.MOVE_SCHEDULES: scheduling.allow_putting,
@@ -79,6 +81,8 @@ class AfterHours(Stack):
             sweep=sessions.sweep,
             stage=api.stage,
         )
+
+        bound_logs(self, stage)
 
         CfnOutput(self, "ApiUrl", value=api.http.api_endpoint)
         CfnOutput(self, "ApiId", value=api.http.api_id)

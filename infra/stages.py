@@ -66,7 +66,7 @@ class Stage:
     name: str
     cluster: Cluster | None  # None: a database must be given
     concurrency: Concurrency | None  # None: nothing is reserved, since a new account refuses it
-    reads: Throttle  # of each GET; the app polls one of them
+    reads: Throttle  # of what only reads; phones poll
     changes: Throttle  # of each route that starts, signs or changes something
     sweep_minutes: int
     log_days: Literal[7, 14, 30, 90]

@@ -28,6 +28,19 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
 
 
 @pytest.fixture(scope="session")
+def private(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
+    """A stage that is traced, for a given database without a public address, called by web pages, too."""
+    return synthesize(
+        tmp_path_factory.mktemp("private"),
+        stage="staging",
+        databaseVpcId="vpc-0123456789abcdef0",
+        databaseSubnetIds="subnet-0123456789abcdef0,subnet-0123456789abcdef1",
+        databaseSecurityGroupId="sg-0123456789abcdef0",
+        allowedOrigins="https://app.example.com",
+    )
+
+
+@pytest.fixture(scope="session")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
     """What `cdk deploy -c stage=local` puts on this machine."""
     return _synthesize(tmp_path_factory.mktemp("local"), stage="local")

@@ -5,6 +5,9 @@ from typing import Any
 from infra.endpoints import ENDPOINTS, PREFIX
 from tests.support.synthesized import Synthesized
 
+POLLED_EVERY_SECONDS = 15
+ACCOUNT_BURST = 5000  # of API Gateway, unless AWS raises it
+
 
 def _function_of(aws: Synthesized, route: dict[str, Any]) -> str:
     integration = route["Target"]["Fn::Join"][1][1]["Ref"]
@@ -16,7 +19,7 @@ def _function_of(aws: Synthesized, route: dict[str, Any]) -> str:
 def test_every_row_of_the_table_is_one_route_to_its_own_function(aws: Synthesized) -> None:
     routes = [resource["Properties"] for resource in aws.resources("AWS::ApiGatewayV2::Route").values()]
     assert sorted((route["RouteKey"], _function_of(aws, route)) for route in routes) == sorted(
-        (f"{row.method} {PREFIX}{row.path}", f"AfterHours-prod-{row.function}") for row in ENDPOINTS
+        (row.route_key, f"AfterHours-prod-{row.function}") for row in ENDPOINTS
     )
     assert len({row.function for row in ENDPOINTS}) == len(ENDPOINTS)
 
@@ -31,10 +34,38 @@ def test_each_function_may_be_invoked_through_its_own_route_only(aws: Synthesize
     assert all(permission["SourceArn"]["Fn::Join"][1][-1].split("/*/*")[1].startswith(PREFIX) for permission in allowed)
 
 
-def test_the_default_stage_is_throttled(aws: Synthesized) -> None:
+def _stage(aws: Synthesized) -> dict[str, Any]:
     [stage] = aws.resources("AWS::ApiGatewayV2::Stage").values()
-    assert stage["Properties"]["StageName"] == "$default"
-    assert stage["Properties"]["DefaultRouteSettings"] == {"ThrottlingBurstLimit": 200, "ThrottlingRateLimit": 100}
+    return stage
+
+
+def test_reads_are_limited_to_what_many_who_poll_need(aws: Synthesized) -> None:
+    limits = _stage(aws)["Properties"]["DefaultRouteSettings"]
+    assert _stage(aws)["Properties"]["StageName"] == "$default"
+    assert limits["ThrottlingRateLimit"] * POLLED_EVERY_SECONDS >= 30_000
+    assert limits["ThrottlingBurstLimit"] <= ACCOUNT_BURST
+    assert limits["DetailedMetricsEnabled"] is True
+
+
+def test_routes_that_change_something_have_limits_of_their_own(aws: Synthesized) -> None:
+    settings = _stage(aws)["Properties"]["RouteSettings"]
+    assert set(settings) == {row.route_key for row in ENDPOINTS if row.method != "GET"}
+    reads = _stage(aws)["Properties"]["DefaultRouteSettings"]["ThrottlingRateLimit"]
+    assert all(limits["ThrottlingRateLimit"] < reads for limits in settings.values())
+    assert all(limits["DetailedMetricsEnabled"] is True for limits in settings.values())
+
+
+def test_limits_are_set_when_their_routes_are_there(aws: Synthesized) -> None:
+    """API Gateway refuses a limit for a route that it does not know."""
+    assert set(aws.resources("AWS::ApiGatewayV2::Route")) <= set(_stage(aws)["DependsOn"])
+
+
+def test_no_web_page_may_call_unless_it_is_named(aws: Synthesized, private: Synthesized) -> None:
+    [closed] = aws.resources("AWS::ApiGatewayV2::Api").values()
+    assert "CorsConfiguration" not in closed["Properties"]
+    [opened] = private.resources("AWS::ApiGatewayV2::Api").values()
+    assert opened["Properties"]["CorsConfiguration"]["AllowOrigins"] == ["https://app.example.com"]
+    assert "AllowCredentials" not in opened["Properties"]["CorsConfiguration"]
 
 
 def test_the_access_log_holds_nothing_that_a_member_sends(aws: Synthesized) -> None:

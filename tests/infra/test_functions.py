@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from infra.endpoints import ENDPOINTS, Right, Secret
-from tests.support.synthesized import Synthesized
+from infra.stages import STAGES, Stage
+from tests.infra.synthesized import Synthesized
 
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 PUTTING = {"scheduler:CreateSchedule", "scheduler:UpdateSchedule", "iam:PassRole"}
@@ -67,9 +68,56 @@ def test_gets_the_whole_environment_and_no_endpoint_and_only_its_own_secrets(aws
 @each_function
 def test_writes_json_to_a_log_group_that_forgets(aws: Synthesized, name: str) -> None:
     logging = aws.functions[name]["Properties"]["LoggingConfig"]
-    group = aws.template["Resources"][logging["LogGroup"]["Ref"]]["Properties"]
+    group = aws.log_group_of(aws.functions[name])
     assert logging["LogFormat"] == "JSON"
     assert group == {"LogGroupName": f"/aws/lambda/AfterHours-prod-{name}", "RetentionInDays": 30}
+
+
+def test_what_the_cdk_adds_forgets_its_logs_too_and_writes_to_no_others(aws: Synthesized) -> None:
+    helpers = [
+        resource
+        for resource in aws.resources("AWS::Lambda::Function").values()
+        if "FunctionName" not in resource["Properties"]
+    ]
+    assert len(helpers) == 2, "one runs the migrations, one empties the upload bucket"
+    for helper in helpers:
+        role = helper["Properties"]["Role"]["Fn::GetAtt"][0]
+        assert aws.log_group_of(helper)["RetentionInDays"] == 30
+        assert "ManagedPolicyArns" not in aws.template["Resources"][role]["Properties"]
+        group = helper["Properties"]["LoggingConfig"]["LogGroup"]["Ref"]
+        assert [
+            statement["Resource"]
+            for statement in aws.statements(role)
+            if statement["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
+        ] == [[f"<{group}.Arn>"]]
+
+
+def test_every_log_group_forgets(aws: Synthesized) -> None:
+    assert {group["Properties"]["RetentionInDays"] for group in aws.resources("AWS::Logs::LogGroup").values()} == {30}
+
+
+@each_function
+def test_runs_at_once_no_more_often_than_its_stage_says(aws: Synthesized, local: Synthesized, name: str) -> None:
+    concurrency = STAGES["prod"].concurrency
+    assert concurrency
+    assert aws.functions[name]["Properties"]["ReservedConcurrentExecutions"] == concurrency.of(name)
+    assert "ReservedConcurrentExecutions" not in local.functions[name]["Properties"]
+
+
+@pytest.mark.parametrize("stage", [stage for stage in STAGES.values() if stage.concurrency])
+def test_reserved_concurrency_leaves_the_account_what_aws_keeps_for_the_rest(stage: Stage) -> None:
+    assert stage.concurrency
+    assert sum(map(stage.concurrency.of, RIGHTS)) + 100 <= stage.account_concurrency
+
+
+def test_a_new_account_which_refuses_reservations_takes_the_stage_that_has_none() -> None:
+    assert STAGES["dev"].concurrency is None
+
+
+@each_function
+def test_is_traced_where_its_stage_says_so(aws: Synthesized, private: Synthesized, name: str) -> None:
+    assert "TracingConfig" not in aws.functions[name]["Properties"]
+    assert private.functions[name]["Properties"]["TracingConfig"] == {"Mode": "Active"}
 
 
 @each_function
@@ -98,7 +146,7 @@ def test_only_schedules_and_uploads_are_granted_by_pattern(aws: Synthesized) -> 
         for statement in aws.statements(role)
         for resource in statement["Resource"]
         for action in statement["Action"]
-        if "*" in resource + action and not role.startswith("AWSCDKTrigger")
+        if "*" in resource + action and "CustomResourceProvider" not in role
     }
     schedules = ARN.format("scheduler", "schedule/AfterHours-prod/*")
     uploads = "arn:<AWS::Partition>:s3:::afterhours-prod-uploads-<AWS::AccountId>-<AWS::Region>/*"

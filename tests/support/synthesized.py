@@ -53,6 +53,12 @@ class Synthesized:
             for reference in self.functions[function]["Properties"]["Layers"]
         ]
 
+    def log_group_of(self, function: Resource) -> Resource:
+        """The properties of the log group that a function writes to."""
+        group: Resource = self.template["Resources"][function["Properties"]["LoggingConfig"]["LogGroup"]["Ref"]]
+        properties: Resource = group["Properties"]
+        return properties
+
     @property
     def dead_letters(self) -> dict[str, str]:
         """The part of the stack → the logical id of its dead-letter queue."""

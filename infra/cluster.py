@@ -1,0 +1,138 @@
+"""Our own PostgreSQL, where a deployment is given none: Aurora Serverless v2 in our own network."""
+
+from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Stack, Validations
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_rds as rds
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
+
+from infra import stages
+from infra.network import POSTGRESQL, OwnNetwork
+
+APP_ROLE = "after_hours_app"
+
+_OWNER = "after_hours_owner"
+_NAME = "after_hours"
+_VERSION = rds.AuroraPostgresEngineVersion.VER_17_7
+
+# A statement that fails is logged without its text and without the row that it met: places and texts are in both.
+_QUIET_AND_ENCRYPTED = {
+    "rds.force_ssl": "1",
+    "log_error_verbosity": "terse",
+    "log_min_error_statement": "panic",
+    "log_statement": "none",
+    "log_min_duration_statement": "-1",
+}
+_BORROW_TIMEOUT = Duration.seconds(5)  # a client has given up a second later (after_hours.database)
+_POOLED_PERCENT = 80  # the rest is for migrations and people, who come past the proxy
+
+
+class Cluster(Construct):
+    """The cluster and, where the stage has one, the proxy before it. Functions log in with tokens of IAM."""
+
+    def __init__(self, scope: Construct, size: stages.Cluster, network: OwnNetwork) -> None:
+        super().__init__(scope, "Cluster")
+        self.database = rds.DatabaseCluster(
+            self,
+            "Database",
+            engine=rds.DatabaseClusterEngine.aurora_postgres(version=_VERSION),
+            vpc=network.vpc,
+            vpc_subnets=network.database,
+            writer=rds.ClusterInstance.serverless_v2("writer"),
+            # Scaled with the writer, whose place it takes when that fails.
+            readers=[rds.ClusterInstance.serverless_v2("reader", scale_with_writer=True)] if size.reader else [],
+            serverless_v2_min_capacity=size.min_acu,
+            serverless_v2_max_capacity=size.max_acu,
+            serverless_v2_auto_pause_duration=(
+                Duration.minutes(size.pause_after_minutes) if size.pause_after_minutes else None
+            ),
+            port=POSTGRESQL,
+            default_database_name=_NAME,
+            credentials=rds.Credentials.from_username(_OWNER),
+            manage_master_user_password=True,  # made, kept and rotated by RDS
+            iam_authentication=True,
+            parameters=_parameters(size),
+            storage_encrypted=True,
+            backup=rds.BackupProps(retention=Duration.days(size.backup_days)),
+            deletion_protection=size.protected,
+            removal_policy=RemovalPolicy.SNAPSHOT if size.protected else RemovalPolicy.DESTROY,
+        )
+        Validations.of(self.database).acknowledge(
+            Acknowledgment(
+                id="AwsSolutions-RDS11", reason="Only functions of ours reach the port, whichever it is; see its group"
+            )
+        )
+        self.proxy = self._proxied(network) if size.proxy else None
+        port = ec2.Port.tcp(POSTGRESQL)
+        # Past the proxy, too: migrations take that way.
+        self.database.connections.allow_from(network.functions, port, "Functions of After Hours")
+        if self.proxy:
+            self.proxy.connections.allow_from(network.functions, port, "Functions of After Hours")
+
+    @property
+    def owner(self) -> secretsmanager.ISecret:
+        """The secret of the role that owns the tables: a name and a password, no address."""
+        secret = self.database.secret
+        if secret is None:
+            raise ValueError("a cluster whose password RDS manages has a secret")
+        return secret
+
+    def owner_environment(self) -> dict[str, str]:
+        """Where migrations connect: past the proxy, whose connections are for statements that end."""
+        return self._address(self.database.cluster_endpoint.hostname)
+
+    def serving_environment(self) -> dict[str, str]:
+        """Where all other functions connect, and as whom."""
+        host = self.proxy.endpoint if self.proxy else self.database.cluster_endpoint.hostname
+        return {**self._address(host), "DATABASE_IAM_USER": APP_ROLE}
+
+    def allow_serving(self, role: iam.IRole) -> None:
+        """Let the role log in as the one that serves."""
+        if self.proxy:
+            self.proxy.grant_connect(role, APP_ROLE)
+        else:
+            self.database.grant_connect(role, APP_ROLE)
+
+    @staticmethod
+    def _address(host: str) -> dict[str, str]:
+        return {
+            "DATABASE_HOST": host,
+            "DATABASE_PORT": str(POSTGRESQL),
+            "DATABASE_NAME": _NAME,
+        }
+
+    def _proxied(self, network: OwnNetwork) -> rds.DatabaseProxy:
+        """Make the proxy, which lets a thousand functions share fewer connections, and keeps them over a failover."""
+        role = iam.Role(self, "ProxyRole", assumed_by=iam.ServicePrincipal("rds.amazonaws.com"))
+        self.database.grant_connect(role, APP_ROLE)  # the CDK leaves that to us
+        return rds.DatabaseProxy(
+            self,
+            "Proxy",
+            db_proxy_name=Stack.of(self).stack_name,  # else every stage has one called Proxy, and an account only one
+            proxy_target=rds.ProxyTarget.from_cluster(self.database),
+            vpc=network.vpc,
+            vpc_subnets=network.database,
+            security_groups=[
+                ec2.SecurityGroup(
+                    self,
+                    "ProxyGroup",
+                    vpc=network.vpc,
+                    description="RDS Proxy of After Hours",
+                    allow_all_outbound=False,
+                )
+            ],
+            role=role,
+            default_auth_scheme=rds.DefaultAuthScheme.IAM_AUTH,
+            require_tls=True,
+            borrow_timeout=_BORROW_TIMEOUT,
+            max_connections_percent=_POOLED_PERCENT,
+            max_idle_connections_percent=_POOLED_PERCENT // 2,
+        )
+
+
+def _parameters(size: stages.Cluster) -> dict[str, str]:
+    if size.pause_after_minutes is None:
+        return _QUIET_AND_ENCRYPTED
+    # A cluster pauses when nobody is connected, and a warm function stays so for as long as it is warm.
+    return _QUIET_AND_ENCRYPTED | {"idle_session_timeout": "60000"}

@@ -1,0 +1,35 @@
+"""The functions that the CDK adds by itself: one runs the migrations, one empties the upload bucket at the end."""
+
+from typing import cast
+
+from aws_cdk import CfnResource, CustomResourceProviderBase, Stack
+from aws_cdk import aws_iam as iam
+
+from infra.log_groups import log_group
+from infra.stages import Stage
+
+
+def bound_logs(stack: Stack, stage: Stage) -> None:
+    """Give each a log group that forgets. Its own would stay for ever, and its role could write to every one."""
+    for provider in stack.node.children:
+        if not isinstance(provider, CustomResourceProviderBase):
+            continue
+        handler = cast("CfnResource", provider.node.find_child("Handler"))
+        role = cast("CfnResource", provider.node.find_child("Role"))
+        logs = log_group(provider, "Logs", stage)
+        handler.add_property_override("LoggingConfig", {"LogGroup": logs.log_group_name})
+        role.add_property_deletion_override("ManagedPolicyArns")
+        writing = iam.CfnPolicy(
+            provider,
+            "Writing",
+            policy_name="Writing",
+            roles=[role.ref],
+            policy_document=iam.PolicyDocument(
+                statements=[
+                    iam.PolicyStatement(
+                        actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[logs.log_group_arn]
+                    )
+                ]
+            ),
+        )
+        handler.add_resource_dependency(writing)

@@ -1,0 +1,25 @@
+"""How a log group of ours is made: it forgets, and goes with the stack."""
+
+from aws_cdk import RemovalPolicy
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.stages import Stage
+
+_RETENTION = {
+    7: logs.RetentionDays.ONE_WEEK,
+    14: logs.RetentionDays.TWO_WEEKS,
+    30: logs.RetentionDays.ONE_MONTH,
+    90: logs.RetentionDays.THREE_MONTHS,
+}
+
+
+def log_group(scope: Construct, construct_id: str, stage: Stage, *, name: str | None = None) -> logs.LogGroup:
+    """Make a log group that keeps what is in it for as long as the stage says; without a name it gets one."""
+    return logs.LogGroup(
+        scope,
+        construct_id,
+        log_group_name=name,
+        retention=_RETENTION[stage.log_days],
+        removal_policy=RemovalPolicy.DESTROY,
+    )

@@ -1,0 +1,135 @@
+"""The network that functions run in where the database has no public address: a given one, or one that we make."""
+
+from typing import Literal, cast
+
+from aws_cdk import Acknowledgment, ArnFormat, Stack, Validations
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from infra.options import PrivateDatabase
+
+POSTGRESQL = 5432
+
+_ZONES = 2
+_HTTPS = ec2.Port.tcp(443)
+
+# What Lambda does in the function's name, so that network interfaces come and go ("Giving Lambda functions access to
+# resources in an Amazon VPC", AWS Lambda Developer Guide). EC2 allows looking at everything or not at all.
+_CHANGE_INTERFACES = (
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:UnassignPrivateIpAddresses",
+)
+_LOOK_AT_THEM = ("ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets")
+
+
+class Network(Construct):
+    """Subnets for functions, and the security group that says what they may reach."""
+
+    def __init__(self, scope: Construct) -> None:
+        super().__init__(scope, "Network")
+        self.functions: ec2.SecurityGroup
+        self._subnet_ids: list[str]
+        self._dual_stack: bool
+
+    def environment(self) -> dict[str, str]:
+        """What the AWS SDK needs to know where only IPv6 leads out."""
+        return {"AWS_USE_DUALSTACK_ENDPOINT": "true"} if self._dual_stack else {}
+
+    def hold(self, function: lambda_.Function) -> None:
+        """Put the function into this network."""
+        cfn_function = cast("lambda_.CfnFunction", function.node.default_child)
+        cfn_function.vpc_config = lambda_.CfnFunction.VpcConfigProperty(
+            subnet_ids=self._subnet_ids,
+            security_group_ids=[self.functions.security_group_id],
+            ipv6_allowed_for_dual_stack=self._dual_stack,
+        )
+        function.node.add_dependency(self)  # the way out, too: a migration needs it in the same deployment
+        _allow_interfaces(cast("iam.Role", function.role), str(cfn_function.function_name))
+
+    def _use(self, vpc: ec2.IVpc, subnet_ids: list[str], *, dual_stack: bool) -> None:
+        self._subnet_ids, self._dual_stack = subnet_ids, dual_stack
+        self.functions = ec2.SecurityGroup(
+            self, "Functions", vpc=vpc, description="Functions of After Hours", allow_all_outbound=False
+        )
+        self.functions.add_egress_rule(ec2.Peer.any_ipv4(), _HTTPS, "AWS and R2")
+        if dual_stack:
+            self.functions.add_egress_rule(ec2.Peer.any_ipv6(), _HTTPS, "AWS and R2")
+
+
+class GivenNetwork(Network):
+    """The network of a given database, whose security group is opened for the functions."""
+
+    def __init__(self, scope: Construct, given: PrivateDatabase, *, port: int) -> None:
+        super().__init__(scope)
+        # Its zones are asked for by the CDK and needed by nothing here.
+        vpc = ec2.Vpc.from_vpc_attributes(self, "Vpc", vpc_id=given.vpc_id, availability_zones=["unknown"])
+        self._use(vpc, list(given.subnet_ids), dual_stack=False)
+        database = ec2.SecurityGroup.from_security_group_id(self, "Database", given.security_group_id)
+        database.connections.allow_from(self.functions, ec2.Port.tcp(port), "Functions of After Hours")
+
+
+class OwnNetwork(Network):
+    """Two zones in IPv4 and IPv6, from which functions get out and into which nobody gets.
+
+    IPv6 leads out through a gateway that costs nothing; `nat` is the way out should a service lack IPv6, at the price
+    of a NAT gateway. Objects of S3 take a gateway of their own, which costs nothing either.
+    """
+
+    def __init__(self, scope: Construct, *, egress: Literal["ipv6", "nat"]) -> None:
+        super().__init__(scope)
+        nat = egress == "nat"
+        subnets = [
+            ec2.SubnetConfiguration(name="functions", subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS, cidr_mask=20),
+            ec2.SubnetConfiguration(name="database", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=24),
+        ]
+        if nat:
+            subnets.append(ec2.SubnetConfiguration(name="nat", subnet_type=ec2.SubnetType.PUBLIC, cidr_mask=28))
+        self.vpc = ec2.Vpc(
+            self,
+            "Vpc",
+            ip_protocol=ec2.IpProtocol.DUAL_STACK,
+            max_azs=_ZONES,
+            nat_gateways=1 if nat else 0,
+            create_internet_gateway=nat,
+            subnet_configuration=subnets,
+            gateway_endpoints={"S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3)},
+        )
+        Validations.of(self.vpc).acknowledge(
+            Acknowledgment(
+                id="AwsSolutions-VPC7",
+                reason="Nobody gets in, and each call that leaves has a line in its function's log",
+            )
+        )
+        self.database = ec2.SubnetSelection(subnet_group_name="database")
+        functions = self.vpc.select_subnets(subnet_group_name="functions")
+        self._use(self.vpc, list(functions.subnet_ids), dual_stack=not nat)
+
+
+def _allow_interfaces(role: iam.Role, function_name: str) -> None:
+    """Let Lambda attach the function, but not the function's own code, whose calls bear the function's ARN."""
+    stack = Stack.of(role)
+    interfaces = stack.format_arn(service="ec2", resource="*", resource_name="*")
+    code = stack.format_arn(
+        service="lambda", resource="function", resource_name=function_name, arn_format=ArnFormat.COLON_RESOURCE_NAME
+    )
+    role.add_to_policy(iam.PolicyStatement(actions=[*_CHANGE_INTERFACES], resources=[interfaces]))
+    role.add_to_policy(iam.PolicyStatement(actions=[*_LOOK_AT_THEM], resources=["*"]))
+    role.add_to_policy(
+        iam.PolicyStatement(
+            effect=iam.Effect.DENY,
+            actions=[*_CHANGE_INTERFACES, *_LOOK_AT_THEM],
+            resources=["*"],
+            conditions={"ArnEquals": {"lambda:SourceFunctionArn": code}},
+        )
+    )
+    for resource in ("arn:<AWS::Partition>:ec2:<AWS::Region>:<AWS::AccountId>:*/*", "*"):
+        Validations.of(role).acknowledge(
+            Acknowledgment(
+                id=f"AwsSolutions-IAM5[Resource::{resource}]",
+                reason="Lambda needs it to attach the function to a network, and the function's own code is denied it",
+            )
+        )
