@@ -27,7 +27,7 @@ BASE ?= origin/main
 STAGE ?= dev
 DATABASE_SECRET_ARN ?= $(if $(filter local,$(STAGE)),arn:aws:secretsmanager:us-east-1:000000000000:secret:example-a1B2c3)
 
-.PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive lint format bench openapi dart compatible synth coverage lock clean stop logs debug psql token reset page screenshots
+.PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive lint format bench openapi dart compatible synth coverage lock clean stop logs debug psql token reset page screenshots rights
 
 # A target's help begins with who uses it; developers, when it says nothing.
 help: ## newcomer: Show this list
@@ -134,6 +134,10 @@ synth: $(PYTHON_READY) $(NODE_READY) ## ops: Write a stage's template: make synt
 	@$(if $(filter local,$(STAGE)),AWS_REGION=us-east-1) node_modules/.bin/cdk synth --quiet -c stage="$(STAGE)" \
 		-c alarmEmail="$(ALARM_EMAIL)" -c databaseSecretArn="$(DATABASE_SECRET_ARN)"
 	@echo "cdk.out/AfterHours-$(STAGE).template.json is the template of the stage $(STAGE)."
+
+rights: $(PYTHON_READY) $(NODE_READY) ## Write docs/rights.md anew, from the template of the stage prod
+	@$(MAKE) --silent synth STAGE=prod ALARM_EMAIL=ops@example.com
+	@$(RUN) infra.rights cdk.out/AfterHours-prod.template.json
 
 lock: $(PYTHON_READY) ## Write requirements.lock anew, with what the requirements name and all that it needs
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-annotate \

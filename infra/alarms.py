@@ -10,8 +10,6 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.functions import METRICS_NAMESPACE, SERVICE
-
 _SERVER_ERRORS_IN_FIVE_MINUTES = 5  # one is a connection that broke; five are a fault that members see
 _FAILED_SWEEPS_IN_FIVE_MINUTES = 3  # one may meet a database that restarts
 _FIVE_MINUTES = Duration.minutes(5)
@@ -29,11 +27,11 @@ _AT_LEAST = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 _BELOW = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
 
 
-def _own_metric(name: str) -> cloudwatch.Metric:
+def _own_metric(scope: Construct, name: str) -> cloudwatch.Metric:
     return cloudwatch.Metric(
-        namespace=METRICS_NAMESPACE,
+        namespace="AfterHours",
         metric_name=name,
-        dimensions_map={"service": SERVICE},
+        dimensions_map={"service": Stack.of(scope).stack_name},
         period=_FIVE_MINUTES,
         statistic=cloudwatch.Stats.SUM,
     )
@@ -109,7 +107,7 @@ class Alarms(Construct):
         self._alarm(
             "Stuck",
             "An event, a schedule or a deletion was tried five times over half an hour, and is refused every time.",
-            metric=_own_metric("Stuck"),
+            metric=_own_metric(self, "Stuck"),
             comparison=_AT_LEAST,
             threshold=1,
             missing=cloudwatch.TreatMissingData.NOT_BREACHING,
@@ -118,7 +116,7 @@ class Alarms(Construct):
             self._alarm(
                 name,
                 f"{description} for half an hour: members notice nothing, and the sweep does not get on.",
-                metric=_own_metric(name),
+                metric=_own_metric(self, name),
                 comparison=_AT_LEAST,
                 threshold=1,
                 missing=cloudwatch.TreatMissingData.NOT_BREACHING,

@@ -3,14 +3,14 @@
 from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Stack, Validations
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_rds as rds
-from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from infra import stages
+from infra.database import APP_ROLE, Database
 from infra.network import POSTGRESQL, OwnNetwork
-
-APP_ROLE = "after_hours_app"
+from infra.secrets import allow_reading
 
 _OWNER = "after_hours_owner"
 _NAME = "after_hours"
@@ -28,13 +28,14 @@ _BORROW_TIMEOUT = Duration.seconds(5)  # a client has given up a second later (a
 _POOLED_PERCENT = 80  # the rest is for migrations and people, who come past the proxy
 
 
-class Cluster(Construct):
+class Cluster(Database):
     """The cluster and, where the stage has one, the proxy before it. Functions log in with tokens of IAM."""
 
     def __init__(self, scope: Construct, size: stages.Cluster, network: OwnNetwork) -> None:
-        super().__init__(scope, "Cluster")
+        self.network = network
+        self._scope = Construct(scope, "Cluster")
         self.database = rds.DatabaseCluster(
-            self,
+            self._scope,
             "Database",
             engine=rds.DatabaseClusterEngine.aurora_postgres(version=_VERSION),
             vpc=network.vpc,
@@ -70,52 +71,42 @@ class Cluster(Construct):
         if self.proxy:
             self.proxy.connections.allow_from(network.functions, port, "Functions of After Hours")
 
-    @property
-    def owner(self) -> secretsmanager.ISecret:
-        """The secret of the role that owns the tables: a name and a password, no address."""
+    def allow_serving(self, function: lambda_.Function) -> None:
+        if self.proxy:
+            self.proxy.grant_connect(function, APP_ROLE)
+            _tell(function, self.proxy.endpoint)
+        else:
+            self.database.grant_connect(function, APP_ROLE)
+            _tell(function, self.database.cluster_endpoint.hostname)
+        function.add_environment("DATABASE_IAM_USER", APP_ROLE)
+
+    def allow_owning(self, function: lambda_.Function) -> None:
+        """Past the proxy, whose connections are for statements that end soon."""
         secret = self.database.secret
         if secret is None:
             raise ValueError("a cluster whose password RDS manages has a secret")
-        return secret
-
-    def owner_environment(self) -> dict[str, str]:
-        """Where migrations connect: past the proxy, whose connections are for statements that end."""
-        return self._address(self.database.cluster_endpoint.hostname)
-
-    def serving_environment(self) -> dict[str, str]:
-        """Where all other functions connect, and as whom."""
-        host = self.proxy.endpoint if self.proxy else self.database.cluster_endpoint.hostname
-        return {**self._address(host), "DATABASE_IAM_USER": APP_ROLE}
-
-    def allow_serving(self, role: iam.IRole) -> None:
-        """Let the role log in as the one that serves."""
-        if self.proxy:
-            self.proxy.grant_connect(role, APP_ROLE)
-        else:
-            self.database.grant_connect(role, APP_ROLE)
-
-    @staticmethod
-    def _address(host: str) -> dict[str, str]:
-        return {
-            "DATABASE_HOST": host,
-            "DATABASE_PORT": str(POSTGRESQL),
-            "DATABASE_NAME": _NAME,
-        }
+        allow_reading(function, "DATABASE_SECRET_ARN", secret.secret_arn)
+        _tell(function, self.database.cluster_endpoint.hostname)
+        function.add_environment("DATABASE_APP_ROLE", APP_ROLE)
+        function.add_environment("DATABASE_HOST_TABLES", "create")  # no main app has made them here
+        function.node.add_dependency(self.database)  # on its instances: somebody must answer
 
     def _proxied(self, network: OwnNetwork) -> rds.DatabaseProxy:
         """Make the proxy, which lets a thousand functions share fewer connections, and keeps them over a failover."""
-        role = iam.Role(self, "ProxyRole", assumed_by=iam.ServicePrincipal("rds.amazonaws.com"))
+        role = iam.Role(self._scope, "ProxyRole", assumed_by=iam.ServicePrincipal("rds.amazonaws.com"))
         self.database.grant_connect(role, APP_ROLE)  # the CDK leaves that to us
         return rds.DatabaseProxy(
-            self,
+            self._scope,
             "Proxy",
-            db_proxy_name=Stack.of(self).stack_name,  # else every stage has one called Proxy, and an account only one
+            db_proxy_name=Stack.of(
+                self._scope
+            ).stack_name,  # else every stage has one called Proxy, and an account only one
             proxy_target=rds.ProxyTarget.from_cluster(self.database),
             vpc=network.vpc,
             vpc_subnets=network.database,
             security_groups=[
                 ec2.SecurityGroup(
-                    self,
+                    self._scope,
                     "ProxyGroup",
                     vpc=network.vpc,
                     description="RDS Proxy of After Hours",
@@ -136,3 +127,10 @@ def _parameters(size: stages.Cluster) -> dict[str, str]:
         return _QUIET_AND_ENCRYPTED
     # A cluster pauses when nobody is connected, and a warm function stays so for as long as it is warm.
     return _QUIET_AND_ENCRYPTED | {"idle_session_timeout": "60000"}
+
+
+def _tell(function: lambda_.Function, host: str) -> None:
+    """Tell the function where the database is: a secret that RDS makes holds no more than a name and a password."""
+    function.add_environment("DATABASE_HOST", host)
+    function.add_environment("DATABASE_PORT", str(POSTGRESQL))
+    function.add_environment("DATABASE_NAME", _NAME)

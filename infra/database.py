@@ -1,45 +1,80 @@
-"""The PostgreSQL that the deployment is given, and the migrations that every deployment brings to it."""
+"""The PostgreSQL that functions connect to, given or our own, and the migrations that each deployment brings to it."""
+
+from abc import ABC, abstractmethod
 
 from aws_cdk import Annotations, Duration
-from aws_cdk import aws_secretsmanager as secretsmanager
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk.triggers import Trigger
 from constructs import Construct
 
-from infra.endpoints import DATABASE
 from infra.functions import Functions
+from infra.network import POSTGRESQL, GivenNetwork, Network
+from infra.options import Options
+from infra.secrets import GivenSecret
 
 APP_ROLE = "after_hours_app"
 
 _MIGRATION_TIMEOUT = Duration.minutes(10)
 
 
-class Database:
-    """An existing PostgreSQL: the secret of who owns the tables, and of who serves."""
+class Database(ABC):
+    """A PostgreSQL, as whom functions connect to it, and the network that they must be in for that."""
 
-    def __init__(self, scope: Construct, *, owner_arn: str, app_arn: str | None) -> None:
-        self._owner = _imported(scope, "DatabaseSecret", owner_arn)
-        app = _imported(scope, "AppDatabaseSecret", app_arn) if app_arn else None
-        self._app_role = APP_ROLE if app else None
-        self.serving: dict[str, secretsmanager.ISecret] = {DATABASE: app or self._owner}
-        if app is None:
+    network: Network | None = None
+
+    @abstractmethod
+    def allow_serving(self, function: lambda_.Function) -> None:
+        """Let the function connect as the role that serves."""
+
+    @abstractmethod
+    def allow_owning(self, function: lambda_.Function) -> None:
+        """Let the function connect as the role that owns the tables."""
+
+
+class GivenDatabase(Database):
+    """A PostgreSQL that is there: the secret of who owns the tables, perhaps another of who serves."""
+
+    def __init__(self, scope: Construct, options: Options, owner_arn: str) -> None:
+        self._owner = GivenSecret(scope, "DatabaseSecret", owner_arn)
+        self._app = None
+        if options.app_database_secret_arn:
+            self._app = GivenSecret(scope, "AppDatabaseSecret", options.app_database_secret_arn)
+        else:
             Annotations.of(scope).add_warning_v2(
                 "after-hours:one-database-role",
                 f"One role owns the tables and serves: a function could change them, and no statement is given up after"
                 f" five seconds. Name a secret of {APP_ROLE} with -c appDatabaseSecretArn=…",
             )
+        # A secret that RDS makes holds a name and a password, and no address.
+        self._address = {
+            "DATABASE_HOST": options.database_host,
+            "DATABASE_PORT": str(options.database_port) if options.database_port else None,
+            "DATABASE_NAME": options.database_name,
+        }
+        if options.private_database:
+            self.network = GivenNetwork(scope, options.private_database, port=options.database_port or POSTGRESQL)
 
-    def migrate_before(self, *constructs: Construct, functions: Functions) -> None:
-        """Run the migrations in each deployment that changes them, before `constructs` are created or updated.
+    def allow_serving(self, function: lambda_.Function) -> None:
+        self._allow(function, self._app or self._owner)
 
-        When they fail, CloudFormation rolls the deployment back, and the old code still fits the old tables.
-        """
-        migrate = functions.make(
-            "migrate_database", timeout=_MIGRATION_TIMEOUT, secrets={DATABASE: self._owner}, folders=["migrations"]
-        )
-        if self._app_role:
-            migrate.add_environment("DATABASE_APP_ROLE", self._app_role)
-        Trigger(functions, "Migration", handler=migrate, timeout=_MIGRATION_TIMEOUT, execute_before=list(constructs))
+    def allow_owning(self, function: lambda_.Function) -> None:
+        self._allow(function, self._owner)
+        if self._app:
+            function.add_environment("DATABASE_APP_ROLE", APP_ROLE)
+
+    def _allow(self, function: lambda_.Function, secret: GivenSecret) -> None:
+        secret.allow_reading(function, "DATABASE_SECRET_ARN")
+        for name, value in self._address.items():
+            if value:
+                function.add_environment(name, value)
 
 
-def _imported(scope: Construct, construct: str, arn: str) -> secretsmanager.ISecret:
-    return secretsmanager.Secret.from_secret_complete_arn(scope, construct, arn)
+def migrate_before(*constructs: Construct, functions: Functions, database: Database) -> lambda_.Function:
+    """Run the migrations in each deployment that changes them, before `constructs` are created or updated.
+
+    When they fail, CloudFormation rolls the deployment back, and the old code still fits the old tables.
+    """
+    migrate = functions.make("migrate_database", timeout=_MIGRATION_TIMEOUT, folders=["migrations"])
+    database.allow_owning(migrate)
+    Trigger(functions, "Migration", handler=migrate, timeout=_MIGRATION_TIMEOUT, execute_before=list(constructs))
+    return migrate

@@ -1,6 +1,8 @@
 """How a dead-letter queue of ours is made: the last stop of events that were tried and given up."""
 
 from aws_cdk import Acknowledgment, Duration, Validations
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
@@ -20,3 +22,27 @@ def dead_letter_queue(scope: Construct) -> sqs.Queue:
         Acknowledgment(id="AwsSolutions-SQS3", reason="This is a dead-letter queue itself")
     )
     return queue
+
+
+def give_up(function: lambda_.Function, *, after: Duration, retries: int, to: sqs.IQueue | None = None) -> None:
+    """Say when Lambda stops trying an event that nobody waits for, and which queue has it then.
+
+    The CDK's own way would let the function look at the queue as well, which it never does.
+    """
+    lambda_.CfnEventInvokeConfig(
+        function,
+        "EventInvokeConfig",
+        function_name=function.function_name,
+        qualifier="$LATEST",
+        maximum_event_age_in_seconds=after.to_seconds(),
+        maximum_retry_attempts=retries,
+        destination_config=_on_failure(to) if to else None,
+    )
+    if to:
+        function.add_to_role_policy(iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[to.queue_arn]))
+
+
+def _on_failure(queue: sqs.IQueue) -> lambda_.CfnEventInvokeConfig.DestinationConfigProperty:
+    return lambda_.CfnEventInvokeConfig.DestinationConfigProperty(
+        on_failure=lambda_.CfnEventInvokeConfig.OnFailureProperty(destination=queue.queue_arn)
+    )

@@ -19,9 +19,6 @@ class DomainEvents(Construct):
             description="Sessions and photos of After Hours: docs/domain-events.md",
         )
 
-    def environment(self) -> dict[str, str]:
-        """What `after_hours.domain_events` needs to know."""
-        return {"EVENT_BUS": self.bus.event_bus_name}
-
     def allow_publishing(self, function: lambda_.Function) -> None:
         self.bus.grant_put_events_to(function)
+        function.add_environment("EVENT_BUS", self.bus.event_bus_name)

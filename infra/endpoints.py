@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from enum import Enum
 
 PREFIX = "/api/after-hours"
-DATABASE = "DATABASE_SECRET_ARN"  # the variable that tells every function where the database's secret is
 
 
 class Secret(Enum):

@@ -1,19 +1,16 @@
 """How a function of ours is made: the one place that decides its runtime, layer, environment, logs and first rights."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from aws_cdk import Acknowledgment, Duration, Stack, Validations
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from infra import build
 from infra.log_groups import log_group
+from infra.network import Network
 from infra.stages import Stage
-
-SERVICE = "after-hours"
-METRICS_NAMESPACE = "AfterHours"
 
 _MEMORY_MB = 512
 # Long enough for everything outside the database to be down: a member still gets an answer.
@@ -26,19 +23,13 @@ def function_name(scope: Construct, name: str) -> str:
 
 
 class Functions(Construct):
-    """Makes functions that share a layer and an environment, and gives each of them its own role.
+    """Makes functions that share a layer, and gives each of them its own role.
 
-    A role begins with the right to write to the function's own log group and to read the secrets that it is given.
-    Which of them is where stands in the function's environment, and in no other's.
+    A role begins with the right to write to the function's own log group. Who lets the function do more also tells it
+    what it needs to know for that: no function has in its environment what it does not use.
     """
 
-    def __init__(
-        self,
-        scope: Construct,
-        *,
-        stage: Stage,
-        environment: Mapping[str, str],
-    ) -> None:
+    def __init__(self, scope: Construct, *, stage: Stage, network: Network | None) -> None:
         super().__init__(scope, "Functions")
         Validations.of(self).acknowledge(
             Acknowledgment(
@@ -46,18 +37,17 @@ class Functions(Construct):
             )
         )
         self._stage = stage
+        self._network = network
         self._target = build.HOST if stage.emulated else build.AWS
         self._architecture = (
             lambda_.Architecture.ARM_64 if self._target.architecture == "arm64" else lambda_.Architecture.X86_64
         )
-        self._environment = dict(environment)
         self._layers: dict[str, lambda_.LayerVersion] = {}
 
     def make(
         self,
         name: str,
         *,
-        secrets: Mapping[str, secretsmanager.ISecret],
         timeout: Duration = _TIMEOUT,
         folders: Iterable[str] = (),
         layers: Iterable[str] = (),
@@ -65,8 +55,7 @@ class Functions(Construct):
     ) -> lambda_.Function:
         """Make the function of `functions/<name>`.
 
-        `secrets` are those that it reads, by the variable that tells it where each is; `folders` of the repository are
-        copied into its asset; `layers` come on top of the one that every function has.
+        `folders` of the repository are copied into its asset; `layers` come on top of the one that every function has.
         """
         scope = Construct(self, name)
         deployed_name = function_name(self, name)
@@ -74,11 +63,7 @@ class Functions(Construct):
         # A role of our own: the CDK's would come with a managed policy that may write to every log group.
         role = iam.Role(scope, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         logs.grant_write(role)
-        arns = {variable: secret.secret_arn for variable, secret in secrets.items()}
-        role.add_to_policy(
-            iam.PolicyStatement(actions=["secretsmanager:GetSecretValue"], resources=list(arns.values()))
-        )
-        return lambda_.Function(
+        function = lambda_.Function(
             scope,
             "Function",
             function_name=deployed_name,
@@ -87,7 +72,7 @@ class Functions(Construct):
             handler="handler.handler",
             code=_code(build.function(name, self._target, folders=folders)),
             layers=[self._layer(layer) for layer in ("after_hours", *layers)],
-            environment=self._environment | arns,
+            environment={"POWERTOOLS_SERVICE_NAME": Stack.of(self).stack_name},
             memory_size=memory_mb,
             reserved_concurrent_executions=self._stage.concurrency.of(name) if self._stage.concurrency else None,
             timeout=timeout,
@@ -96,6 +81,9 @@ class Functions(Construct):
             logging_format=lambda_.LoggingFormat.JSON,
             tracing=lambda_.Tracing.ACTIVE if self._stage.tracing else None,
         )
+        if self._network:
+            self._network.hold(function)
+        return function
 
     def _layer(self, name: str) -> lambda_.LayerVersion:
         """The layer of `layers/<name>`, made when the first function asks for it."""

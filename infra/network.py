@@ -35,10 +35,6 @@ class Network(Construct):
         self._subnet_ids: list[str]
         self._dual_stack: bool
 
-    def environment(self) -> dict[str, str]:
-        """What the AWS SDK needs to know where only IPv6 leads out."""
-        return {"AWS_USE_DUALSTACK_ENDPOINT": "true"} if self._dual_stack else {}
-
     def hold(self, function: lambda_.Function) -> None:
         """Put the function into this network."""
         cfn_function = cast("lambda_.CfnFunction", function.node.default_child)
@@ -47,6 +43,8 @@ class Network(Construct):
             security_group_ids=[self.functions.security_group_id],
             ipv6_allowed_for_dual_stack=self._dual_stack,
         )
+        if self._dual_stack:
+            function.add_environment("AWS_USE_DUALSTACK_ENDPOINT", "true")  # for the SDK: only IPv6 leads out
         function.node.add_dependency(self)  # the way out, too: a migration needs it in the same deployment
         _allow_interfaces(cast("iam.Role", function.role), str(cfn_function.function_name))
 

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from infra.stages import STAGES, Stage
+from infra.stages import STAGES, Cluster, Stage, connections_missing
 
 _COMPLETE_ARN = re.compile(r"arn:[\w-]+:secretsmanager:(?P<region>[\w-]+):\d{12}:secret:.+-\w{6}")
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -41,6 +42,8 @@ class Options:
     alarm_email: str | None = None
     allowed_origins: tuple[str, ...] = ()  # of web pages that may call the API; a phone needs none
 
+
+FUNCTIONS = tuple(path.parent.name for path in sorted(Path(__file__).parents[1].glob("functions/*/handler.py")))
 
 _NETWORK = ("databaseVpcId", "databaseSubnetIds", "databaseSecurityGroupId")
 _OF_A_GIVEN_DATABASE = ("appDatabaseSecretArn", "databaseHost", "databasePort", "databaseName", *_NETWORK)
@@ -93,10 +96,21 @@ def _check_database(stage: Stage, given: Mapping[str, str]) -> None:
     if "databaseSecretArn" not in given:
         if stray := [name for name in _OF_A_GIVEN_DATABASE if name in given]:
             raise Refused(f"{stray[0]} is about a given database, which -c databaseSecretArn=… must name as well.")
-        # No stage makes a database of its own yet.
-        raise Refused(f"The stage {stage.name} makes no database of its own: name one with -c databaseSecretArn=….")
+        if stage.cluster is None:
+            raise Refused(f"The stage {stage.name} makes no database of its own: name one with -c databaseSecretArn=….")
+        _check_connections(stage, stage.cluster)
     if any(name in given for name in _NETWORK) and (missing := [name for name in _NETWORK if name not in given]):
         raise Refused(f"A private database needs {_listed(_NETWORK)} together; {missing[0]} is missing.")
+
+
+def _check_connections(stage: Stage, cluster: Cluster) -> None:
+    """Refuse a row of the table whose functions could ask for more connections than its cluster gives."""
+    reserved = sum(map(stage.concurrency.of, FUNCTIONS)) if stage.concurrency else 0
+    if missing := connections_missing(cluster, reserved):
+        raise Refused(
+            f"The functions of the stage {stage.name} may run {reserved} times at once, and hold as many connections:"
+            f" {missing} more than {cluster.max_acu} ACU leave them."
+        )
 
 
 def _check_secret(name: str, arn: str | None, region: str | None) -> None:

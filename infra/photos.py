@@ -1,17 +1,14 @@
 """Where photos arrive, and the function that makes them clean and small on their way to Cloudflare R2."""
 
-from collections.abc import Mapping
 from typing import cast
 
 from aws_cdk import Acknowledgment, ArnFormat, Duration, RemovalPolicy, Stack, Validations
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_s3 as s3
-from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from infra.dead_letters import dead_letter_queue
+from infra.dead_letters import dead_letter_queue, give_up
 from infra.functions import Functions, function_name
 from infra.stages import Stage
 
@@ -22,6 +19,7 @@ _MEMORY_MB = 1769
 _MALLOC = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "67108864"}
 _TIMEOUT = Duration.seconds(60)
 _EVENT_AGE = Duration.hours(1)
+_RETRIES = 2
 _FORGOTTEN_AFTER = Duration.days(1)
 
 
@@ -33,10 +31,6 @@ class Uploads(Construct):
         stack = Stack.of(self)
         # By name, not by reference: functions have it in their environment, and the bucket notifies one of them.
         self.bucket_name = f"{function_name(self, 'uploads').lower()}-{stack.account}-{stack.region}"
-
-    def environment(self) -> dict[str, str]:
-        """What `after_hours.storage` needs to know."""
-        return {"UPLOAD_BUCKET": self.bucket_name}
 
     def allow_signing(self, function: lambda_.Function) -> None:
         """Let the function sign forms: what they put is put in its name."""
@@ -61,6 +55,7 @@ class Uploads(Construct):
         )
 
     def _allow_on_objects(self, function: lambda_.Function, action: str) -> None:
+        function.add_environment("UPLOAD_BUCKET", self.bucket_name)
         function.add_to_role_policy(iam.PolicyStatement(actions=[action], resources=[self.arn("*")]))
         written_by_nag = (
             f"arn:<AWS::Partition>:s3:::{function_name(self, 'uploads').lower()}-<AWS::AccountId>-<AWS::Region>/*"
@@ -82,7 +77,6 @@ class Photos(Construct):
         *,
         functions: Functions,
         uploads: Uploads,
-        secrets: Mapping[str, secretsmanager.ISecret],
         stage: Stage,
     ) -> None:
         super().__init__(scope, "Photos")
@@ -90,7 +84,6 @@ class Photos(Construct):
         self.dead_letters = dead_letter_queue(self)
         self.process = functions.make(
             "process_photo",
-            secrets=secrets,
             timeout=_TIMEOUT,
             memory_mb=_MEMORY_MB,
             layers=["imaging"],
@@ -99,11 +92,7 @@ class Photos(Construct):
             self.process.add_environment(name, value)
         uploads.allow_reading(self.process)
         uploads.allow_removing(self.process)
-        self.process.configure_async_invoke(
-            max_event_age=_EVENT_AGE,
-            retry_attempts=2,
-            on_failure=destinations.SqsDestination(self.dead_letters),
-        )
+        give_up(self.process, after=_EVENT_AGE, retries=_RETRIES, to=self.dead_letters)
         self.process.add_permission(
             "Arrivals",
             principal=iam.ServicePrincipal("s3.amazonaws.com"),

@@ -1,34 +1,80 @@
-"""The three secrets of ours, each for the functions that need it: one is made here, two are what only ops know."""
+"""The secrets that functions read, each for those that need it: given, made here, or completed by ops."""
 
 import json
-from collections.abc import Iterable
+from typing import cast
 
-from aws_cdk import Acknowledgment, RemovalPolicy, SecretValue, Validations
+from aws_cdk import Acknowledgment, ArnFormat, RemovalPolicy, SecretValue, Stack, Validations
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from infra.endpoints import Secret
+from infra.options import Options
 
 _LOCATION_KEY_LENGTH = 64
 
 
-class Secrets(Construct):
-    """The secrets by the names of the variables that tell functions where they are."""
+class GivenSecret:
+    """A secret that is there, perhaps encrypted with a key of its owner's, which Secrets Manager uses in our name."""
 
-    def __init__(self, scope: Construct) -> None:
+    def __init__(self, scope: Construct, construct_id: str, arn: str) -> None:
+        self.arn = secretsmanager.Secret.from_secret_complete_arn(scope, construct_id, arn).secret_arn
+        parts = Stack.of(scope).split_arn(arn, ArnFormat.COLON_RESOURCE_NAME)
+        self._region = str(parts.region)
+        self._keys = f"arn:{parts.partition}:kms:{parts.region}:{parts.account}:key/*"
+
+    def allow_reading(self, function: lambda_.Function, variable: str) -> None:
+        """Let the function read it, and tell the function in this variable of its environment where it is."""
+        allow_reading(function, variable, self.arn)
+        function.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=["kms:Decrypt"],
+                resources=[self._keys],
+                conditions={
+                    "StringEquals": {
+                        "kms:ViaService": f"secretsmanager.{self._region}.amazonaws.com",
+                        "kms:EncryptionContext:SecretARN": self.arn,
+                    }
+                },
+            )
+        )
+        Validations.of(cast("iam.Role", function.role)).acknowledge(
+            Acknowledgment(
+                id=f"AwsSolutions-IAM5[Resource::{self._keys}]",
+                reason="Whatever key the secret is encrypted with, and of that key nothing but this secret",
+            )
+        )
+
+
+class Secrets(Construct):
+    """The secrets of this backend alone. One is made here, two hold what only ops know; each may be given instead."""
+
+    def __init__(self, scope: Construct, options: Options) -> None:
         super().__init__(scope, "Secrets")
         self._secrets = {
-            Secret.JWT: self._completed_by_ops("Jwt", "jwtSecret and, while a key is replaced, previousJwtSecret"),
-            Secret.LOCATION: self._location(),
-            Secret.R2: self._completed_by_ops("R2", "endpointUrl, bucket, accessKeyId, secretAccessKey"),
+            Secret.JWT: self._given("Jwt", options.jwt_secret_arn)
+            or self._completed_by_ops("Jwt", "jwtSecret and, while a key is replaced, previousJwtSecret"),
+            Secret.LOCATION: self._given("Location", options.location_secret_arn) or self._location(),
+            Secret.R2: self._given("R2", options.r2_secret_arn)
+            or self._completed_by_ops("R2", "endpointUrl, bucket, accessKeyId, secretAccessKey"),
         }
 
-    def __getitem__(self, secret: Secret) -> secretsmanager.ISecret:
-        return self._secrets[secret]
+    def arn(self, secret: Secret) -> str:
+        found = self._secrets[secret]
+        return found.arn if isinstance(found, GivenSecret) else found.secret_arn
 
-    def of(self, secrets: Iterable[Secret]) -> dict[str, secretsmanager.ISecret]:
-        """Return secrets as `Functions.make` takes them: by variable."""
-        return {secret.value: self[secret] for secret in secrets}
+    def allow_reading(self, function: lambda_.Function, *secrets: Secret) -> None:
+        """Let the function read these, and tell it in its environment where they are."""
+        for secret in secrets:
+            found = self._secrets[secret]
+            if isinstance(found, GivenSecret):
+                found.allow_reading(function, secret.value)
+            else:
+                allow_reading(function, secret.value, found.secret_arn)
+
+    def _given(self, name: str, arn: str | None) -> GivenSecret | None:
+        return GivenSecret(self, name, arn) if arn else None
 
     def _completed_by_ops(self, name: str, content: str) -> secretsmanager.Secret:
         """Make a secret without content. It has `{}` in it, so that what is missing is named until ops put it in.
@@ -63,6 +109,12 @@ class Secrets(Construct):
         )
         _explain_no_rotation(secret, "A new location key would show members at other points, and two points say more")
         return secret
+
+
+def allow_reading(function: lambda_.Function, variable: str, arn: str) -> None:
+    """Let the function read a secret, and tell the function in this variable of its environment where it is."""
+    function.add_environment(variable, arn)
+    function.add_to_role_policy(iam.PolicyStatement(actions=["secretsmanager:GetSecretValue"], resources=[arn]))
 
 
 def _explain_no_rotation(secret: secretsmanager.Secret, reason: str) -> None:

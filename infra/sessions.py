@@ -1,6 +1,5 @@
 """How a session ends by itself: one-shot schedules that invoke expire_session, and a sweep every minute behind them."""
 
-from collections.abc import Mapping
 from typing import cast
 
 from aws_cdk import Acknowledgment, ArnFormat, Duration, RemovalPolicy, Stack, Validations
@@ -8,20 +7,18 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_scheduler as scheduler
-from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from infra.dead_letters import dead_letter_queue
-from infra.endpoints import Secret
+from infra.dead_letters import dead_letter_queue, give_up
 from infra.functions import Functions, function_name
-from infra.secrets import Secrets
+from infra.stages import Stage
 
 _EXPIRE = "expire_session"
 _SWEEP = "sweep"
 
 _EVENT_AGE = Duration.minutes(5)  # by then the sweep has done what the event was for
+_RETRIES = 2
 _BACKGROUND_TIMEOUT = Duration.seconds(60)  # nobody waits, and a database that was paused takes 30 to answer
 
 
@@ -60,18 +57,15 @@ class Scheduling(Construct):
             iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[self.dead_letters.queue_arn])
         )
 
-    def environment(self) -> dict[str, str]:
-        """What `after_hours.schedules` needs to know to make a schedule."""
-        return {
-            "SCHEDULE_GROUP": self.group_name,
-            "SCHEDULER_ROLE_ARN": self.role.role_arn,
-            "EXPIRE_FUNCTION_ARN": self.expire_function_arn,
-            "SCHEDULE_DEAD_LETTER_ARN": self.dead_letters.queue_arn,
-        }
-
     def allow_putting(self, function: lambda_.Function) -> None:
         """Let the function make and move schedules of our group, and let those use the role."""
         self._allow(function, "CreateSchedule", "UpdateSchedule")
+        for name, value in {
+            "SCHEDULER_ROLE_ARN": self.role.role_arn,
+            "EXPIRE_FUNCTION_ARN": self.expire_function_arn,
+            "SCHEDULE_DEAD_LETTER_ARN": self.dead_letters.queue_arn,
+        }.items():
+            function.add_environment(name, value)
         function.add_to_role_policy(
             iam.PolicyStatement(
                 actions=["iam:PassRole"],
@@ -85,6 +79,7 @@ class Scheduling(Construct):
         self._allow(function, "DeleteSchedule")
 
     def _allow(self, function: lambda_.Function, *actions: str) -> None:
+        function.add_environment("SCHEDULE_GROUP", self.group_name)
         _allow_on_schedules(
             function,
             [f"scheduler:{action}" for action in actions],
@@ -106,43 +101,29 @@ def _allow_on_schedules(function: lambda_.Function, actions: list[str], schedule
 class Sessions(Construct):
     """The two functions that end sessions, and what invokes them."""
 
-    def __init__(
-        self,
-        scope: Construct,
-        *,
-        functions: Functions,
-        scheduling: Scheduling,
-        database: Mapping[str, secretsmanager.ISecret],
-        secrets: Secrets,
-    ) -> None:
+    def __init__(self, scope: Construct, *, functions: Functions, scheduling: Scheduling, stage: Stage) -> None:
         super().__init__(scope, "Sessions")
-        self.expire = functions.make(_EXPIRE, timeout=_BACKGROUND_TIMEOUT, secrets=database)
+        self.expire = functions.make(_EXPIRE, timeout=_BACKGROUND_TIMEOUT)
         scheduling.allow_putting(self.expire)  # a session extended meanwhile gets its schedule back
         # A schedule's dead letters are the events that never reached the function; these are the ones that it failed.
-        self.expire.configure_async_invoke(
-            max_event_age=_EVENT_AGE,
-            retry_attempts=2,
-            on_failure=destinations.SqsDestination(scheduling.dead_letters),
-        )
+        give_up(self.expire, after=_EVENT_AGE, retries=_RETRIES, to=scheduling.dead_letters)
 
-        self.sweep = functions.make(
-            _SWEEP, timeout=_BACKGROUND_TIMEOUT, secrets={**database, **secrets.of([Secret.R2])}
-        )
+        self.sweep = functions.make(_SWEEP, timeout=_BACKGROUND_TIMEOUT)
         scheduling.allow_putting(self.sweep)
         scheduling.allow_deleting(self.sweep)
-        # The sweep of the next minute is the retry of one that failed, so neither repeats nor dead letters of its own.
-        self.sweep.configure_async_invoke(max_event_age=Duration.minutes(1), retry_attempts=0)
+        # The next sweep is the retry of one that failed, so neither repeats nor dead letters of its own.
+        give_up(self.sweep, after=Duration.minutes(1), retries=0)
         events.Rule(
             self,
-            "EveryMinute",
+            "Clock",
             description="Invokes the sweep, the safety net below the schedules",
-            schedule=events.Schedule.rate(Duration.minutes(1)),
+            schedule=events.Schedule.rate(Duration.minutes(stage.sweep_minutes)),
             targets=[
                 targets.LambdaFunction(
                     self.sweep,
                     dead_letter_queue=scheduling.dead_letters,  # ticks that could not even be delivered
                     max_event_age=_EVENT_AGE,
-                    retry_attempts=2,
+                    retry_attempts=_RETRIES,
                 )
             ],
         )

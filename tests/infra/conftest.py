@@ -1,4 +1,4 @@
-"""The app, synthesized once a session for each stage."""
+"""The app, synthesized once a session for each of the ways in which it is deployed."""
 
 import json
 from pathlib import Path
@@ -11,19 +11,20 @@ from infra.stack import AfterHours
 from tests.support.synthesized import Synthesized
 
 DATABASE_SECRET_ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:vlvt/postgres-a1B2c3"
+APP_DATABASE_SECRET_ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:vlvt/app-Z9y8X7"
 CDK_CONTEXT = json.loads(Path("cdk.json").read_text())["context"]
 
 
 def synthesize(directory: Path, **context: str) -> Synthesized:
     app = App(outdir=str(directory), context=CDK_CONTEXT)
-    stack = AfterHours(app, options.read({"databaseSecretArn": DATABASE_SECRET_ARN, **context}))
+    stack = AfterHours(app, options.read(context))
     app.synth()
     return Synthesized(stack, directory)
 
 
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
-    """What `cdk deploy` puts on AWS."""
+    """Production, with all of its own."""
     return synthesize(tmp_path_factory.mktemp("aws"), stage="prod", alarmEmail="ops@example.com")
 
 
@@ -33,14 +34,29 @@ def private(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
     return synthesize(
         tmp_path_factory.mktemp("private"),
         stage="staging",
+        databaseSecretArn=DATABASE_SECRET_ARN,
+        databaseHost="postgres.example.internal",
+        databaseName="vlvt",
         databaseVpcId="vpc-0123456789abcdef0",
         databaseSubnetIds="subnet-0123456789abcdef0,subnet-0123456789abcdef1",
         databaseSecurityGroupId="sg-0123456789abcdef0",
+        locationSecretArn="arn:aws:secretsmanager:eu-west-1:123456789012:secret:location-a1B2c3",
         allowedOrigins="https://app.example.com",
     )
 
 
 @pytest.fixture(scope="session")
+def dev(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
+    """The cheapest stage: its own cluster sleeps, and nothing is reserved."""
+    return synthesize(tmp_path_factory.mktemp("dev"), stage="dev")
+
+
+@pytest.fixture(scope="session")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
-    """What `cdk deploy -c stage=local` puts on this machine."""
-    return _synthesize(tmp_path_factory.mktemp("local"), stage="local")
+    """What is put on this machine: a given database, with a role that owns and one that serves."""
+    return synthesize(
+        tmp_path_factory.mktemp("local"),
+        stage="local",
+        databaseSecretArn=DATABASE_SECRET_ARN,
+        appDatabaseSecretArn=APP_DATABASE_SECRET_ARN,
+    )

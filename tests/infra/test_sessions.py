@@ -55,7 +55,7 @@ def test_dead_letters_are_encrypted_kept_for_two_weeks_and_sent_over_tls(aws: Sy
         ] == [{"Bool": {"aws:SecureTransport": "false"}}]
 
 
-def test_the_sweep_runs_every_minute(aws: Synthesized) -> None:
+def test_the_sweep_runs_every_minute_where_members_are(aws: Synthesized) -> None:
     [rule] = aws.resources("AWS::Events::Rule").values()
     [target] = rule["Properties"]["Targets"]
     sweep = aws.template["Resources"][target["Arn"]["Fn::GetAtt"][0]]

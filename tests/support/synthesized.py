@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from infra import rights
 from infra.stack import AfterHours
 
 Resource = dict[str, Any]
@@ -82,34 +83,13 @@ class Synthesized:
 
     def statements(self, role_id: str) -> Iterator[dict[str, Any]]:
         """Yield what a role may do, with actions as a list and resources as readable strings."""
-        role = self.template["Resources"][role_id]["Properties"]
-        documents = [policy["PolicyDocument"] for policy in role.get("Policies", [])]
-        documents += [
-            policy["Properties"]["PolicyDocument"]
-            for policy in self.resources("AWS::IAM::Policy").values()
-            if {"Ref": role_id} in policy["Properties"]["Roles"]
-        ]
-        for statement in (statement for document in documents for statement in document["Statement"]):
-            actions, resources = statement["Action"], statement["Resource"]
-            yield statement | {
-                "Action": actions if isinstance(actions, list) else [actions],
-                "Resource": [readable(part) for part in (resources if isinstance(resources, list) else [resources])],
-            }
+        return rights.statements(self.template, role_id)
+
+    def variables(self, function: str) -> dict[str, Any]:
+        """The environment of a function."""
+        variables: dict[str, Any] = self.functions[function]["Properties"]["Environment"]["Variables"]
+        return variables
 
     def role_of(self, function: str) -> str:
         role: str = self.functions[function]["Properties"]["Role"]["Fn::GetAtt"][0]
         return role
-
-
-def readable(value: Any) -> str:
-    """Write a CloudFormation value as one string: references become `<LogicalId>` or `<LogicalId.Attribute>`."""
-    match value:
-        case {"Ref": name}:
-            return f"<{name}>"
-        case {"Fn::GetAtt": path}:
-            return f"<{'.'.join(path)}>"
-        case {"Fn::Join": [str() as separator, parts]}:
-            return separator.join(readable(part) for part in parts)
-        case str():
-            return value
-    raise AssertionError(f"Not a string of CloudFormation: {value}")

@@ -120,3 +120,18 @@ def test_after_a_refused_connection_the_secret_is_read_afresh(
     assert secret.read(fresh=True).jwt_secret == "n" * 32
     world.answer = SecretsUnavailable("silent")
     assert secret.read(fresh=True).jwt_secret == "n" * 32
+
+
+def test_a_secret_that_lacks_something_is_counted_whether_or_not_an_older_one_is_held(
+    world: World, secret: config.Secret[config.JwtSecret], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: list[str] = []
+    monkeypatch.setattr(config, "count", counts.append)
+    world.answer = "{}"
+    with pytest.raises(Misconfigured):
+        secret.read()
+    world.answer = json.dumps(GOOD)
+    secret.read()
+    world.answer = "{}"
+    assert secret.read(fresh=True).jwt_secret == GOOD["jwtSecret"]
+    assert counts == ["SecretsIncomplete"] * 2

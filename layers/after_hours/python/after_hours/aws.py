@@ -82,7 +82,7 @@ def secret(arn: str, *, region: str) -> str:
 
     request = AWSRequest(
         method="POST",
-        url=os.environ.get("AWS_ENDPOINT_URL") or f"https://secretsmanager.{region}.amazonaws.com",
+        url=os.environ.get("AWS_ENDPOINT_URL") or f"https://secretsmanager.{region}.{_domain()}",
         headers={"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "secretsmanager.GetSecretValue"},
         data=json.dumps({"SecretId": arn}),
     )
@@ -116,6 +116,11 @@ def database_token(host: str, port: int, user: str, *, region: str) -> str:
     request = AWSRequest(method="GET", url=f"https://{host}:{port}/?{query}")
     SigV4QueryAuth(_credentials(), "rds-db", region, expires=_TOKEN_SECONDS).add_auth(request)
     return str(request.url).removeprefix("https://")
+
+
+def _domain() -> str:
+    """Where AWS's services are, as botocore's clients find out: IPv6 has a domain of its own."""
+    return "api.aws" if os.environ.get("AWS_USE_DUALSTACK_ENDPOINT", "").lower() == "true" else "amazonaws.com"
 
 
 def _credentials() -> "Credentials":

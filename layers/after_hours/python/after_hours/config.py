@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel
 
 from after_hours import aws
 from after_hours.errors import Misconfigured, SecretRefused, ServiceUnavailable
-from after_hours.observability import count_fault
+from after_hours.observability import count, count_fault
 
 SECRET_MAX_AGE_SECONDS = 300
 SECRET_RETRY_SECONDS = 60
@@ -164,6 +164,8 @@ class Secret[Model: BaseModel]:
             text = aws.secret(setting(self._arn), region=setting("AWS_REGION"))
             self._value = _checked(self._model, text, f"{self._model.__name__} in Secrets Manager")
         except ServiceUnavailable as fault:
+            if isinstance(fault, Misconfigured):
+                count("SecretsIncomplete")
             return self._held(fault, now)
         self._read_again_at, self._refused_since = now + SECRET_MAX_AGE_SECONDS, None
         return self._value

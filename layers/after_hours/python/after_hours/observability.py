@@ -12,7 +12,7 @@ from after_hours.errors import ServiceUnavailable
 SERVICE = "after-hours"
 
 logger = Logger(service=SERVICE)
-metrics = Metrics(namespace="AfterHours", service=SERVICE)
+metrics = Metrics(namespace="AfterHours")  # the deployment's name is their `service`: POWERTOOLS_SERVICE_NAME
 
 
 def count(name: str, value: int = 1) -> None:

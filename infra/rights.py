@@ -1,0 +1,118 @@
+"""What each role may do, as a table that is read in review: `make rights` writes docs/rights.md from the template.
+
+python -m infra.rights cdk.out/AfterHours-prod.template.json
+"""
+
+import json
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+PAGE = Path(__file__).parents[1] / "docs" / "rights.md"
+
+_HEAD = """\
+# Who may do what
+
+Each action that a role of the stage prod may take, and on what, as the template has it. `make rights` writes this page,
+and a test compares it: a change of rights is a change here. `<…>` is what the deployment makes.
+
+| who | may | on | when |
+|---|---|---|---|
+"""
+_EVERY = "every function"
+
+
+def page(template: Mapping[str, Any]) -> str:
+    """Return docs/rights.md for a template."""
+    who = defaultdict(set)
+    for role in _of_type(template, "AWS::IAM::Role"):
+        owner = _owner(template, role)
+        for row in _rows(owner, statements(template, role)):
+            who[row].add(owner)
+    functions = {_short_name(each) for each in _of_type(template, "AWS::Lambda::Function").values()} - {None}
+    rows = sorted((_EVERY if owners >= functions else ", ".join(sorted(owners)), *row) for row, owners in who.items())
+    return _HEAD + "".join(f"| {' | '.join(row)} |\n" for row in sorted(rows, key=lambda row: row[0] != _EVERY))
+
+
+def statements(template: Mapping[str, Any], role: str) -> Iterator[dict[str, Any]]:
+    """Yield what a role may do, by its logical id: with actions as a list and resources as readable strings."""
+    properties = template["Resources"][role]["Properties"]
+    documents = [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
+    documents += [
+        policy["Properties"]["PolicyDocument"]
+        for policy in _of_type(template, "AWS::IAM::Policy").values()
+        if {"Ref": role} in policy["Properties"]["Roles"]
+    ]
+    for statement in (statement for document in documents for statement in document["Statement"]):
+        yield statement | {
+            "Action": _listed(statement["Action"]),
+            "Resource": [readable(resource) for resource in _listed(statement["Resource"])],
+        }
+
+
+def readable(value: Any) -> str:  # noqa: ANN401 (whatever CloudFormation takes for a string)
+    """Write a CloudFormation value as one string: references become `<LogicalId>` or `<LogicalId.Attribute>`.
+
+    Raises ValueError for what is no string.
+    """
+    match value:
+        case {"Ref": name}:
+            return f"<{name}>"
+        case {"Fn::GetAtt": path}:
+            return f"<{'.'.join(path)}>"
+        case {"Fn::Join": [str() as separator, parts]}:
+            return separator.join(readable(part) for part in parts)
+        case {"Fn::Select": [index, {"Fn::Split": [str(), whole]}]}:
+            return f"{readable(whole)}[{index}]"
+        case str():
+            return value
+    raise ValueError(f"Not a string of CloudFormation: {value}")
+
+
+def _rows(owner: str, statements: Iterator[dict[str, Any]]) -> Iterator[tuple[str, str, str]]:
+    for statement in statements:
+        may = ", ".join(f"`{action}`" for action in sorted(statement["Action"]))
+        denied = "**not** " if statement["Effect"] == "Deny" else ""
+        conditions = [
+            f"{key} is {_shortened(readable(value), owner)}"
+            for tests in statement.get("Condition", {}).values()
+            for key, value in tests.items()
+        ]
+        for resource in statement["Resource"]:
+            yield denied + may, f"`{_shortened(resource, owner)}`", "; ".join(conditions)
+
+
+def _shortened(text: str, owner: str) -> str:
+    """Leave out the hashes of logical ids, and say of what is the owner's own that it is."""
+    text = re.sub(r"<AWS::(\w+)>", r"<\1>", re.sub(r"<(\w+?)[0-9A-F]{8}([.>])", r"<\1\2", text))
+    own_log_group = f"<Functions{owner.replace('_', '')}Logs.Arn>"
+    return re.sub(rf":function:[\w-]+-{owner}$", ":function:<itself>", text.replace(own_log_group, "<its log group>"))
+
+
+def _owner(template: Mapping[str, Any], role: str) -> str:
+    """Name who has the role: a function of ours, or what the role is for."""
+    for function in _of_type(template, "AWS::Lambda::Function").values():
+        if function["Properties"]["Role"] == {"Fn::GetAtt": [role, "Arn"]} and (name := _short_name(function)):
+            return name
+    return re.sub(r"(CustomResourceProvider)*Role[0-9A-F]{8}$", "", role)
+
+
+def _short_name(function: Mapping[str, Any]) -> str | None:
+    """The name of a function of ours, as its folder has it; None for those that the CDK adds."""
+    name = function["Properties"].get("FunctionName")
+    return name and str(name).rpartition("-")[2]
+
+
+def _of_type(template: Mapping[str, Any], resource_type: str) -> dict[str, Any]:
+    return {name: each for name, each in template["Resources"].items() if each["Type"] == resource_type}
+
+
+def _listed(value: Any) -> list[Any]:  # noqa: ANN401 (CloudFormation takes one thing for a list of one)
+    return value if isinstance(value, list) else [value]
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(json.loads(Path(sys.argv[1]).read_text())))
