@@ -1,25 +1,8 @@
 """The app, synthesized once a session for each of the ways in which it is deployed."""
 
-import json
-from pathlib import Path
-
 import pytest
-from aws_cdk import App
 
-from infra import options
-from infra.stack import AfterHours
-from tests.support.synthesized import Synthesized
-
-DATABASE_SECRET_ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:vlvt/postgres-a1B2c3"
-APP_DATABASE_SECRET_ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:vlvt/app-Z9y8X7"
-CDK_CONTEXT = json.loads(Path("cdk.json").read_text())["context"]
-
-
-def synthesize(directory: Path, **context: str) -> Synthesized:
-    app = App(outdir=str(directory), context=CDK_CONTEXT)
-    stack = AfterHours(app, options.read(context))
-    app.synth()
-    return Synthesized(stack, directory)
+from tests.support.synthesized import APP_DATABASE_SECRET_ARN, DATABASE_SECRET_ARN, Synthesized, synthesize
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,7 @@ import pytest
 from infra import options, stages
 from infra.rights import readable
 from infra.stages import STAGES, Cluster, Concurrency
-from tests.infra.conftest import APP_DATABASE_SECRET_ARN, DATABASE_SECRET_ARN, synthesize
-from tests.infra.synthesized import Resource, Synthesized
+from tests.support.synthesized import APP_DATABASE_SECRET_ARN, DATABASE_SECRET_ARN, Resource, Synthesized, synthesize
 
 
 def only(synthesized: Synthesized, resource_type: str) -> Resource:

@@ -7,7 +7,7 @@ import pytest
 from infra import rights
 from infra.endpoints import ENDPOINTS, Right, Secret
 from infra.stages import STAGES, Stage
-from tests.infra.synthesized import Synthesized
+from tests.support.synthesized import Synthesized
 
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 PUTTING = {"scheduler:CreateSchedule", "scheduler:UpdateSchedule", "iam:PassRole"}

@@ -10,8 +10,7 @@ from cdk_nag import AwsSolutionsChecks
 from cfnlint import api as cfn_lint
 from cfnlint.config import ManualArgs
 
-from tests.infra.conftest import APP_DATABASE_SECRET_ARN, DATABASE_SECRET_ARN
-from tests.infra.synthesized import Synthesized
+from tests.support.synthesized import APP_DATABASE_SECRET_ARN, DATABASE_SECRET_ARN, Synthesized
 
 # What the table of stages says, by the name that CloudFormation has for it.
 SAID_BY_THE_STAGE = {

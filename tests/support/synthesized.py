@@ -7,8 +7,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from infra import rights
+from aws_cdk import App
+
+from infra import options, rights
 from infra.stack import AfterHours
+
+DATABASE_SECRET_ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:vlvt/postgres-a1B2c3"
+APP_DATABASE_SECRET_ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:vlvt/app-Z9y8X7"
+_CDK_CONFIGURATION = Path(__file__).parents[2] / "cdk.json"
 
 Resource = dict[str, Any]
 
@@ -93,3 +99,11 @@ class Synthesized:
     def role_of(self, function: str) -> str:
         role: str = self.functions[function]["Properties"]["Role"]["Fn::GetAtt"][0]
         return role
+
+
+def synthesize(directory: Path, **context: str) -> Synthesized:
+    """Synthesize the app into a folder, with these context options. Raises `Refused`."""
+    app = App(outdir=str(directory), context=json.loads(_CDK_CONFIGURATION.read_text())["context"])
+    stack = AfterHours(app, options.read(context))
+    app.synth()
+    return Synthesized(stack, directory)
