@@ -4,7 +4,7 @@ import os
 import sys
 
 from aws_cdk import App, Validations
-from cdk_nag import AwsSolutionsChecks
+from cdk_nag import AwsSolutionsChecks, ServerlessChecks
 
 from infra import options
 from infra.stack import AfterHours
@@ -18,7 +18,7 @@ def main() -> None:
     except options.Refused as refusal:
         sys.exit(str(refusal))
     AfterHours(app, chosen)
-    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app), ServerlessChecks(app))
     app.synth()
 
 

@@ -1,6 +1,7 @@
 """Our own PostgreSQL, where a deployment is given none: Aurora Serverless v2 in our own network."""
 
 from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Stack, Validations
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -64,6 +65,12 @@ class Cluster(Database):
                 id="AwsSolutions-RDS11", reason="Only functions of ours reach the port, whichever it is; see its group"
             )
         )
+        if not size.protected:
+            Validations.of(self.database).acknowledge(
+                Acknowledgment(
+                    id="AwsSolutions-RDS10", reason="The stage is made to be thrown away, and holds no members"
+                )
+            )
         self.proxy = self._proxied(network) if size.proxy else None
         port = ec2.Port.tcp(POSTGRESQL)
         # Past the proxy, too: migrations take that way.
@@ -90,6 +97,16 @@ class Cluster(Database):
         function.add_environment("DATABASE_APP_ROLE", APP_ROLE)
         function.add_environment("DATABASE_HOST_TABLES", "create")  # no main app has made them here
         function.node.add_dependency(self.database)  # on its instances: somebody must answer
+
+    def pinned_connections(self) -> cloudwatch.Metric:
+        """How many connections of the proxy belong to one client each. It has no metric without a proxy."""
+        return cloudwatch.Metric(
+            namespace="AWS/RDS",
+            metric_name="DatabaseConnectionsCurrentlySessionPinned",
+            dimensions_map={"ProxyName": Stack.of(self._scope).stack_name},
+            statistic=cloudwatch.Stats.MINIMUM,
+            period=Duration.minutes(5),
+        )
 
     def _proxied(self, network: OwnNetwork) -> rds.DatabaseProxy:
         """Make the proxy, which lets a thousand functions share fewer connections, and keeps them over a failover."""

@@ -69,7 +69,7 @@ class GivenDatabase(Database):
                 function.add_environment(name, value)
 
 
-def migrate_before(*constructs: Construct, functions: Functions, database: Database) -> lambda_.Function:
+def migrate_before(*constructs: Construct, functions: Functions, database: Database) -> None:
     """Run the migrations in each deployment that changes them, before `constructs` are created or updated.
 
     When they fail, CloudFormation rolls the deployment back, and the old code still fits the old tables.
@@ -77,4 +77,3 @@ def migrate_before(*constructs: Construct, functions: Functions, database: Datab
     migrate = functions.make("migrate_database", timeout=_MIGRATION_TIMEOUT, folders=["migrations"])
     database.allow_owning(migrate)
     Trigger(functions, "Migration", handler=migrate, timeout=_MIGRATION_TIMEOUT, execute_before=list(constructs))
-    return migrate

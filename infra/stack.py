@@ -6,16 +6,20 @@ from constructs import Construct
 from infra.alarms import Alarms
 from infra.api import Api
 from infra.cluster import Cluster
+from infra.dashboard import Dashboard
 from infra.database import Database, GivenDatabase, migrate_before
 from infra.domain_events import DomainEvents
 from infra.endpoints import ENDPOINTS, Right, Secret
 from infra.functions import Functions, function_name
 from infra.helpers import bound_logs
+from infra.metrics import Measured
 from infra.network import OwnNetwork
 from infra.options import Options, Refused
 from infra.photos import Photos, Uploads
+from infra.queries import Queries
 from infra.secrets import Secrets
 from infra.sessions import Scheduling, Sessions
+from infra.watches import watches
 
 
 class AfterHours(Stack):
@@ -48,37 +52,59 @@ class AfterHours(Stack):
             secrets.allow_reading(function, Secret.JWT, *endpoint.reads)
             for right in endpoint.may:
                 grant[right](function)
-        secrets.allow_reading(sessions.sweep, Secret.R2)
-        secrets.allow_reading(photos.process, Secret.R2)
         uploads.allow_removing(sessions.sweep)
-        jobs = (sessions.expire, sessions.sweep, photos.process)
-        for function in jobs:
+        for function in (sessions.sweep, photos.process):
+            secrets.allow_reading(function, Secret.R2)
+        for function in (sessions.expire, sessions.sweep, photos.process):
             domain_events.allow_publishing(function)
-        for function in (*endpoints.values(), *jobs):
+        serving = [*functions.made.values()]
+        for function in serving:
             database.allow_serving(function)
-
-        migrate_before(*endpoints.values(), *jobs, sessions, photos, api, functions=functions, database=database)
-        Alarms(
-            self,
+        migrate_before(*serving, sessions, photos, api, functions=functions, database=database)
+        bound_logs(self, stage)
+        measured = Measured(
+            stage=stage,
+            api=api,
+            functions=functions.made,
             session_dead_letters=scheduling.dead_letters,
             photo_dead_letters=photos.dead_letters,
-            sweep=sessions.sweep,
-            stage=api.stage,
+            cluster=database if isinstance(database, Cluster) else None,
         )
+        self._watch(options, measured)
+        self._tell(secrets, scheduling, uploads, domain_events, measured)
 
-        bound_logs(self, stage)
+    def _watch(self, options: Options, measured: Measured) -> None:
+        """Alarms where the stage has them or somebody is to be told, one dashboard, and saved queries."""
+        alarms = []
+        if options.stage.alarms or options.alarm_email:
+            alarms = [*Alarms(self, watches(measured), email=options.alarm_email).by_name.values()]
+        Dashboard(self, measured, alarms)
+        if not options.stage.emulated:  # the local AWS saves no queries
+            Queries(self, measured)
 
-        CfnOutput(self, "ApiUrl", value=api.http.api_endpoint)
-        CfnOutput(self, "ApiId", value=api.http.api_id)
-        CfnOutput(self, "JwtSecretArn", value=secrets.arn(Secret.JWT))
-        CfnOutput(self, "LocationSecretArn", value=secrets.arn(Secret.LOCATION))
-        CfnOutput(self, "R2SecretArn", value=secrets.arn(Secret.R2))
-        CfnOutput(self, "ScheduleGroup", value=scheduling.group_name)
-        CfnOutput(self, "EventBus", value=domain_events.bus.event_bus_name)
-        CfnOutput(self, "UploadBucket", value=uploads.bucket_name)
-        CfnOutput(self, "SessionDeadLettersUrl", value=scheduling.dead_letters.queue_url)
-        CfnOutput(self, "PhotoDeadLettersUrl", value=photos.dead_letters.queue_url)
-        CfnOutput(self, "FunctionNamePrefix", value=function_name(self, ""))
+    def _tell(
+        self,
+        secrets: Secrets,
+        scheduling: Scheduling,
+        uploads: Uploads,
+        domain_events: DomainEvents,
+        measured: Measured,
+    ) -> None:
+        """Put out what people need to know of what was made."""
+        for name, value in {
+            "ApiUrl": measured.api.http.api_endpoint,
+            "ApiId": measured.api.http.api_id,
+            "JwtSecretArn": secrets.arn(Secret.JWT),
+            "LocationSecretArn": secrets.arn(Secret.LOCATION),
+            "R2SecretArn": secrets.arn(Secret.R2),
+            "ScheduleGroup": scheduling.group_name,
+            "EventBus": domain_events.bus.event_bus_name,
+            "UploadBucket": uploads.bucket_name,
+            "SessionDeadLettersUrl": scheduling.dead_letters.queue_url,
+            "PhotoDeadLettersUrl": measured.photo_dead_letters.queue_url,
+            "FunctionNamePrefix": function_name(self, ""),
+        }.items():
+            CfnOutput(self, name, value=value)
 
 
 def _database(stack: Stack, options: Options) -> Database:

@@ -63,30 +63,3 @@ def test_the_sweep_runs_every_minute_where_members_are(aws: Synthesized) -> None
     assert rule["Properties"]["State"] == "ENABLED"
     assert sweep["Properties"]["FunctionName"] == "AfterHours-prod-sweep"
     assert {"RetryPolicy", "DeadLetterConfig"} <= target.keys()
-
-
-def test_every_alarm_tells_somebody(aws: Synthesized) -> None:
-    [topic] = aws.resources("AWS::SNS::Topic")
-    alarms = aws.resources("AWS::CloudWatch::Alarm").values()
-    assert {alarm["Properties"]["MetricName"] for alarm in alarms} == {
-        "ApproximateNumberOfMessagesVisible", "Invocations", "Errors", "5xx",
-        "StorageFaults", "EventBusFaults", "SchedulerFaults", "DatabaseFaults", "SecretFaults", "Stuck",
-    }  # fmt: skip
-    assert all(alarm["Properties"]["AlarmActions"] == [{"Ref": topic}] for alarm in alarms)
-    assert all(alarm["Properties"]["AlarmDescription"] for alarm in alarms)
-
-
-def test_alarms_may_publish_to_their_topic(aws: Synthesized) -> None:
-    """A policy of a topic's own replaces the one that would let CloudWatch in."""
-    [policy] = aws.resources("AWS::SNS::TopicPolicy").values()
-    assert [
-        (statement["Action"], statement["Principal"], statement["Condition"])
-        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
-        if statement["Effect"] == "Allow"
-    ] == [
-        (
-            "sns:Publish",
-            {"Service": "cloudwatch.amazonaws.com"},
-            {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}},
-        )
-    ]

@@ -302,12 +302,17 @@ def test_a_sweep_says_how_much_it_leaves(world: World) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("bus")
-def test_every_live_session_is_looked_at_wherever_a_round_begins(world: World) -> None:
+def test_every_live_session_is_looked_at_and_counted_wherever_a_round_begins(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[tuple[str, int]] = []
+    monkeypatch.setattr(safety_net, "count", lambda name, value: counted.append((name, value)))
     world.rows(MEMBERS, 2500, "1 hour")
     world.rows("UPDATE users SET after_hours_consent = false WHERE id LIKE 'many-%%7'")
     world.rows("DELETE FROM after_hours_profiles WHERE user_id LIKE 'many-%%9'")
     with world.connection() as database:
         assert [safety_net.end_lapsed(database, soon()) for _ in range(2)] == [500, 0]
+    assert [value for name, value in counted if name == "SessionsLive"] == [2500, 2000]
     assert world.rows("SELECT count(*) FROM after_hours_sessions WHERE ended_at IS NOT NULL") == [(500,)]
 
 

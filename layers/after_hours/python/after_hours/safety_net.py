@@ -54,7 +54,10 @@ _END_LAPSED = """
         WHERE s.id = ANY(ARRAY(SELECT id FROM free))
         RETURNING after_hours_tell_ended(s.user_id, s.id, s.ended_at, 'lapsed', interval '0') AS event
     )
-    SELECT (SELECT id FROM slice ORDER BY id DESC LIMIT 1) AS last, (SELECT count(event) FROM ended) AS sessions
+    SELECT
+        (SELECT id FROM slice ORDER BY id DESC LIMIT 1) AS last,
+        (SELECT count(*) FROM slice WHERE id <= %(until)s) AS live,
+        (SELECT count(event) FROM ended) AS sessions
 """
 
 _WARN_DUE = """
@@ -88,6 +91,8 @@ _ERASE_PLACES = """
     WHERE s.id = ANY(ARRAY(SELECT id FROM placed))
 """
 
+_LAST = UUID(int=2**128 - 1)
+
 
 def expire_overdue(database: Database, deadline: float) -> int:
     """End every session whose end has passed, with its planned end. Returns how many there were."""
@@ -108,18 +113,20 @@ def end_lapsed(database: Database, deadline: float) -> int:
     It begins at a random id and goes round once. So sweeps that run out of time reach every session in the long run,
     and none needs to know where the one before it stopped.
     """
-    lapsed = 0
+    lapsed = live = 0
     begin = after = uuid4()
-    wrapped = False
+    until = _LAST
     while time.monotonic() < deadline:
-        slice_ = database.fetch_one(_END_LAPSED, {"after": after})
+        slice_ = database.fetch_one(_END_LAPSED, {"after": after, "until": until})
         lapsed += slice_["sessions"]
-        if slice_["last"] is not None and not (wrapped and slice_["last"] > begin):
+        live += slice_["live"]
+        if slice_["last"] is not None and slice_["last"] <= until:
             after = slice_["last"]
-        elif wrapped:
-            break
+        elif until is _LAST:
+            after, until = UUID(int=0), begin
         else:
-            after, wrapped = UUID(int=0), True
+            count("SessionsLive", live)  # only a whole round has counted each of them, and each once
+            break
     count("SessionsLapsed", lapsed)
     return lapsed
 

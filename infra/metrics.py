@@ -1,0 +1,93 @@
+"""What is measured of which part: alarms and the dashboard look at the same numbers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aws_cdk import Duration, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
+
+from infra.api import Api
+from infra.cluster import Cluster
+from infra.endpoints import PREFIX, Endpoint
+from infra.stages import Stage
+
+FIVE_MINUTES = Duration.minutes(5)
+SUM = cloudwatch.Stats.SUM
+MINIMUM = cloudwatch.Stats.MINIMUM
+MAXIMUM = cloudwatch.Stats.MAXIMUM
+P99 = "p99"
+
+_NAMESPACE = "AfterHours"  # after_hours.observability
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The parts of a deployed system, and what is measured of them, in five minutes each.
+
+    No metric has a label: an alarm on one that has is a query, which the local AWS does not know.
+    """
+
+    stage: Stage
+    api: Api
+    functions: Mapping[str, lambda_.Function]
+    session_dead_letters: sqs.IQueue
+    photo_dead_letters: sqs.IQueue
+    cluster: Cluster | None
+
+    def own(self, name: str, statistic: str = SUM) -> cloudwatch.Metric:
+        """What functions count themselves. The stack's name keeps two stages in one account apart."""
+        return cloudwatch.Metric(
+            namespace=_NAMESPACE,
+            metric_name=name,
+            dimensions_map={"service": Stack.of(self.api).stack_name},
+            statistic=statistic,
+            period=FIVE_MINUTES,
+        )
+
+    def answered(self, status: int) -> cloudwatch.Metric:
+        """How many answers had this status: counted from the access log, for API Gateway counts no status alone."""
+        construct_id = f"Answered{status}"
+        namespace = Stack.of(self.api).stack_name
+        if self.api.node.try_find_child(construct_id) is None:
+            logs.MetricFilter(
+                self.api,
+                construct_id,
+                log_group=self.api.access_log,
+                filter_pattern=logs.FilterPattern.string_value("$.status", "=", str(status)),
+                metric_namespace=namespace,
+                metric_name=construct_id,
+                metric_value="1",
+            )
+        return cloudwatch.Metric(namespace=namespace, metric_name=construct_id, statistic=SUM, period=FIVE_MINUTES)
+
+    def latency(self, endpoint: Endpoint) -> cloudwatch.Metric:
+        """How long a route's slowest answers took, in milliseconds."""
+        return cloudwatch.Metric(
+            namespace="AWS/ApiGateway",
+            metric_name="Latency",
+            dimensions_map={
+                "ApiId": self.api.http.api_id,
+                "Stage": self.api.stage.stage_name,
+                "Method": endpoint.method,
+                "Resource": f"{PREFIX}{endpoint.path}",
+            },
+            statistic=P99,
+            period=FIVE_MINUTES,
+        )
+
+    def event_age(self, function: str) -> cloudwatch.Metric:
+        """How long events waited for the function at most, in milliseconds."""
+        return self.functions[function].metric("AsyncEventAge", statistic=MAXIMUM, period=FIVE_MINUTES)
+
+    @staticmethod
+    def account_concurrency() -> cloudwatch.Metric:
+        """How many functions of the account ran at once, at most."""
+        return cloudwatch.Metric(
+            namespace="AWS/Lambda",
+            metric_name="ConcurrentExecutions",
+            statistic=MAXIMUM,
+            period=FIVE_MINUTES,
+        )
