@@ -24,8 +24,8 @@ TEST_PROCESSES ?= $(shell expr $(CORES) + 1)
 # What the apps that are out were made for.
 BASE ?= origin/main
 # What `make synth` writes the template for. The local stage always has a database given, so an example stands for it.
-STAGE ?= dev
-DATABASE_SECRET_ARN ?= $(if $(filter local,$(STAGE)),arn:aws:secretsmanager:us-east-1:000000000000:secret:example-a1B2c3)
+SYNTHESIZED = $(or $(STAGE),dev)
+DATABASE_SECRET_ARN ?= $(if $(filter local,$(SYNTHESIZED)),arn:aws:secretsmanager:us-east-1:000000000000:secret:example-a1B2c3)
 
 .PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive lint format bench openapi dart compatible synth coverage lock clean stop logs debug psql token reset page screenshots rights
 
@@ -131,9 +131,9 @@ compatible: $(PYTHON_READY) ## Refuse a docs/openapi.json that breaks apps: make
 	@PYTHONPATH=$(LAYER) $(RUN) contract --against "$(BASE)"
 
 synth: $(PYTHON_READY) $(NODE_READY) ## ops: Write a stage's template: make synth [STAGE=prod] [ALARM_EMAIL=…] [DATABASE_SECRET_ARN=…]
-	@$(if $(filter local,$(STAGE)),AWS_REGION=us-east-1) node_modules/.bin/cdk synth --quiet -c stage="$(STAGE)" \
+	@$(if $(filter local,$(SYNTHESIZED)),AWS_REGION=us-east-1) node_modules/.bin/cdk synth --quiet -c stage="$(SYNTHESIZED)" \
 		-c alarmEmail="$(ALARM_EMAIL)" -c databaseSecretArn="$(DATABASE_SECRET_ARN)"
-	@echo "cdk.out/AfterHours-$(STAGE).template.json is the template of the stage $(STAGE)."
+	@echo "cdk.out/AfterHours-$(SYNTHESIZED).template.json is the template of the stage $(SYNTHESIZED)."
 
 rights: $(PYTHON_READY) $(NODE_READY) ## Write docs/rights.md anew, from the template of the stage prod
 	@$(MAKE) --silent synth STAGE=prod ALARM_EMAIL=ops@example.com

@@ -60,6 +60,7 @@ def test_an_endpoint_is_added_in_five_places(scratch: Path) -> None:
         "contract/examples.json",
         "contract/operations.py",
         "docs/openapi.json",
+        "docs/rights.md",
         "events/get_access/",
         "functions/get_access/",
         "infra/endpoints.py",
