@@ -27,7 +27,7 @@ BASE ?= origin/main
 SYNTHESIZED = $(or $(STAGE),dev)
 DATABASE_SECRET_ARN ?= $(if $(filter local,$(SYNTHESIZED)),arn:aws:secretsmanager:us-east-1:000000000000:secret:example-a1B2c3)
 
-.PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive lint format bench openapi dart compatible synth coverage lock clean stop logs debug psql token reset page screenshots rights
+.PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive lint format bench openapi dart compatible synth coverage lock clean stop logs debug psql token reset page screenshots rights soak soak-proof
 
 # A target's help begins with who uses it; developers, when it says nothing.
 help: ## newcomer: Show this list
@@ -119,6 +119,12 @@ format: $(PYTHON_READY) ## Format, and correct what can be corrected
 
 bench: $(EVERYTHING) ## Measure what the design promises: make bench [PART=cold_start|fuzz|photos|scale|attacks]
 	@PYTHONPATH=$(LAYER) $(RUN) benchmarks $(PART)
+
+soak: $(EVERYTHING) ## Lose nothing, whatever dies, on a local stack: make soak [MINUTES=2] [SEED=…]
+	@$(RUN) soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+
+soak-proof: $(EVERYTHING) ## Show that the soak fails without each of the safeguards (an hour or two)
+	@$(RUN) soak.proof
 
 openapi: $(PYTHON_READY) ## Write docs/openapi.json anew, with examples from real answers
 	@$(RUN) pytest --quiet --no-header --write-examples tests/integration/test_contract.py -k every_documented_answer

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from threading import current_thread, main_thread
 from types import FrameType
 from typing import NoReturn
 
@@ -33,6 +34,9 @@ def end_on_any_interruption() -> None:
 @contextmanager
 def interruptions_held_back() -> Iterator[None]:
     """Run the block to its end; an interruption meanwhile takes effect after it."""
+    if current_thread() is not main_thread():  # interruptions reach the main thread alone
+        yield
+        return
     pending: list[int] = []
 
     def remember(number: int, _frame: FrameType | None) -> None:
@@ -177,6 +181,13 @@ class Processes:
         if code != 0:
             reason = f"took longer than {seconds:.0f} s" if code is None else f"failed (exit code {code})"
             raise CommandError(f"{name} {reason}. The end of {self.log(name)}:\n{self._end_of_log(name)}")
+
+    def running(self, name: str) -> psutil.Process:
+        """Return the process that was last started by this name. Raises Problem when it does not run."""
+        for started in reversed(self._read()):
+            if started.name == name and (process := started.process()):
+                return process
+        raise Problem(f"{name} does not run")
 
     def watch(self) -> NoReturn:
         """Watch over the processes. Raises CommandError when one that should run does not."""

@@ -1,0 +1,67 @@
+"""`make soak`: nothing is lost, whatever dies.
+
+python -m soak [--minutes 2] [--seed 4711] [--fault "PostgreSQL frozen" …] [--results FILE]
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from random import Random
+
+from local.place import DEFAULT_PLACE, Place, Problem
+from local.processes import end_on_any_interruption
+from local.progress import Tell, clock
+from soak.faults import FAULTS
+from soak.results import Results, Round
+from soak.rounds import Soak
+from soak.system import forget_own_account, soaking_system
+
+PLACE = Place(DEFAULT_PLACE.root / "soak")
+_ROUND_MINUTES = 5.0
+_CLOCKS_OFF_SECONDS = (0, 300, -300)
+
+
+def main() -> int:
+    options = _options()
+    end_on_any_interruption()
+    forget_own_account()
+    tell = clock()
+    results = Results.load(options.results, options.seed, options.minutes)
+    if results.rounds:
+        tell(f"going on with seed {results.seed}, of which {results.left:g} minutes are left")
+    try:
+        while results.left > 0:
+            results.rounds.append(_soak(results, options.fault or list(FAULTS), tell))
+            results.save(options.results)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return 1
+    except Problem as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    print(results.text())
+    return 1 if results.violations else 0
+
+
+def _soak(results: Results, faults: list[str], tell: Tell) -> Round:
+    number = len(results.rounds) + 1
+    seed = f"{results.seed} round {number}"
+    clock_off = Random(f"{seed} clock").choice(_CLOCKS_OFF_SECONDS)  # noqa: S311 (no secret)
+    result = Round(number=number, minutes=min(_ROUND_MINUTES, results.left), clock_off_seconds=clock_off)
+    tell(f"round {number} of seed {results.seed}; the functions' clocks are {clock_off:+} s off")
+    with soaking_system(PLACE, tell, clock_off_seconds=clock_off) as system:
+        Soak(system, seed, faults, tell).run(result)
+    return result
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=2)
+    parser.add_argument("--seed", type=int, help="the same members and faults again; chosen at random if not said")
+    parser.add_argument("--fault", action="append", choices=FAULTS, help="only these; may be said several times")
+    parser.add_argument("--results", type=Path, default=PLACE.root / "results.json")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

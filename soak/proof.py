@@ -1,0 +1,143 @@
+"""`make soak-proof`: with one safeguard taken out of a copy of the code, the soak must fail, and say why.
+
+python -m soak.proof [--only NAME …]
+
+What was shown is kept in .local/soak-proof/shown.json for as long as the code stays as it is: an interrupted proof goes
+on where it was.
+"""
+
+import argparse
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from pydantic import BaseModel, TypeAdapter
+
+from local.place import DEFAULT_PLACE, REPOSITORY, replace_file
+from local.progress import clock
+from soak.results import Results
+from soak.safeguards import SAFEGUARDS, Safeguard, apply
+
+_FOLDER = DEFAULT_PLACE.root / "soak-proof"
+_SHOWN = _FOLDER / "shown.json"
+_PAGE = REPOSITORY / "docs" / "soak.md"
+_BEGIN, _END = "<!-- written by make soak-proof -->\n", "<!-- to here -->"
+_SHARED = (".venv", "node_modules", ".local/ministack")
+_MINUTES = "1"
+_SEED = "1"
+
+
+class Shown(BaseModel):
+    """What the soak said when a safeguard was missing; `code` is a digest of all that it was shown with."""
+
+    code: str
+    safeguard: str
+    found: bool
+    said: list[str]
+
+
+def main() -> int:
+    options = _options()
+    code = digest()
+    shown = {each.safeguard: each for each in _load() if each.code == code}
+    tell = clock()
+    for safeguard in SAFEGUARDS:
+        if safeguard.name in shown or (options.only and safeguard.name not in options.only):
+            continue
+        tell(f"without: {safeguard.name}")
+        shown[safeguard.name] = _show(safeguard, code)
+        replace_file(_SHOWN, TypeAdapter(list[Shown]).dump_json(list(shown.values()), indent=2).decode())
+    text = table(shown)
+    print(text)
+    _PAGE.write_text(between(_PAGE.read_text(), text))
+    return 0 if all(safeguard.name in shown and shown[safeguard.name].found for safeguard in SAFEGUARDS) else 1
+
+
+def table(shown: dict[str, Shown]) -> str:
+    """Return the table as Markdown: what was taken out, with which faults, and what the soak said of it."""
+    lines = ["| without | faults | found | what the soak says |", "|---|---|---|---|"]
+    for safeguard in SAFEGUARDS:
+        each = shown.get(safeguard.name)
+        said = next((text for text in each.said if safeguard.seen_as in text), "") if each else ""
+        found = "not run" if each is None else "yes" if each.found else "**no**"
+        what = f"“… {safeguard.seen_as} …”" if said else ""
+        lines.append(f"| {safeguard.name} | {', '.join(safeguard.shown_by)} | {found} | {what} |")
+    return "\n".join(lines) + "\n"
+
+
+def between(page: str, text: str) -> str:
+    """Return the page with this text where the marks are."""
+    before, _, rest = page.partition(_BEGIN)
+    return f"{before}{_BEGIN}\n{text}\n{_END}{rest.partition(_END)[2]}"
+
+
+def digest() -> str:
+    """Return a digest of every file of the working tree that git knows, but for pages."""
+    total = hashlib.sha256()
+    for name in _files():
+        if not name.endswith(".md"):
+            total.update(name.encode() + b"\0" + (REPOSITORY / name).read_bytes())
+    return total.hexdigest()[:16]
+
+
+def _show(safeguard: Safeguard, code: str) -> Shown:
+    root = _FOLDER / "copy"
+    _copy(root)
+    for edit in safeguard.edits:
+        apply(edit, root)
+    results = _FOLDER / "results.json"
+    results.unlink(missing_ok=True)
+    arguments = ["--minutes", _MINUTES, "--seed", _SEED, "--results", str(results)]
+    for fault in safeguard.shown_by:
+        arguments += ["--fault", fault]
+    with (_FOLDER / f"{safeguard.name}.log").open("w") as log:
+        subprocess.run(
+            [sys.executable, "-m", "soak", *arguments],
+            cwd=root,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    said = Results.model_validate_json(results.read_text()).violations if results.exists() else []
+    return Shown(code=code, safeguard=safeguard.name, found=any(safeguard.seen_as in each for each in said), said=said)
+
+
+def _copy(root: Path) -> None:
+    """Copy the working tree; what is installed is shared. The database and logs of a run before go."""
+    shutil.rmtree(root, ignore_errors=True)
+    for name in _files():
+        target = root / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(REPOSITORY / name, target)
+    for name in _SHARED:
+        link = root / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to((REPOSITORY / name).resolve())
+
+
+def _files() -> list[str]:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=REPOSITORY, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return sorted(name for name in listed.stdout.splitlines() if (REPOSITORY / name).is_file())
+
+
+def _load() -> list[Shown]:
+    try:
+        return TypeAdapter(list[Shown]).validate_python(json.loads(_SHOWN.read_text()))
+    except (FileNotFoundError, ValueError):
+        return []
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", action="append", choices=[each.name for each in SAFEGUARDS])
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

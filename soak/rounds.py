@@ -1,0 +1,197 @@
+"""One round: members and faults side by side, then quiet; then all must be as promised, at once and months later."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from datetime import timedelta
+from random import Random
+from threading import Event, Thread
+
+from local.progress import Tell
+from soak import checks
+from soak.checks import Check
+from soak.faults import FAULTS, Scene
+from soak.journal import Journal
+from soak.leaps import Leaps
+from soak.phones import World
+from soak.results import Round
+from soak.system import System
+
+MEMBERS = 120
+_THREADS = 3
+_WARM_UP = 100
+_REST_SECONDS = 240
+_LOOK_EVERY_SECONDS = 2
+_LISTEN_EVERY_SECONDS = 1
+
+# What must be so once things are quiet: the cheap looks first, for each is repeated until it finds nothing.
+AT_REST: tuple[Check, ...] = (checks.rows, checks.schedules, checks.objects, checks.announced)
+ONCE: tuple[Check, ...] = (
+    checks.always,
+    checks.answers,
+    checks.leases_of_events,
+    checks.sweeps,
+    checks.logs,
+)
+# Then time passes: until every lease is over, every session, what is kept for a day, and what is kept for 90 days.
+LATER = (timedelta(minutes=16), timedelta(hours=7), timedelta(hours=25), timedelta(days=91))
+
+
+class Soak:
+    """A round on a running system. `faults` are names in FAULTS, one of which may stand there several times."""
+
+    def __init__(self, system: System, seed: str, faults: Sequence[str], tell: Tell) -> None:
+        self.system = system
+        self.journal = Journal()
+        self.leaps = Leaps(system)
+        self.world = World(system, self.journal, seed.replace(" ", "-"))
+        self.happened: Counter[str] = Counter()
+        self._seed = seed
+        self._faults = faults
+        self._tell = tell
+        self._stopped = Event()
+        self._over = Event()
+        self._found: set[str] = set()
+
+    def run(self, result: Round) -> None:
+        """Soak for so many minutes, and write into `result` what was done and found."""
+        self.world.join(MEMBERS)
+        with self._watching():
+            self._act_and_fail(result.minutes)
+            self.world.quiet = True
+            violations = self._come_to_rest()
+        result.violations = [*sorted(self._found), *sorted(set(self.journal.violations)), *violations]
+        self._count(result)
+
+    @contextmanager
+    def _watching(self) -> Iterator[None]:
+        """Look beside the block for what may never be, and listen to the bus."""
+        helpers = [Thread(target=self._watch), Thread(target=self._listen)]
+        for helper in helpers:
+            helper.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            for helper in helpers:
+                helper.join()
+
+    def _act_and_fail(self, minutes: float) -> None:
+        self._warm_up()
+        until = time.monotonic() + minutes * 60
+        self._tell(f"{MEMBERS} members, {_THREADS} at a time, for {minutes:g} minutes…")
+        with ThreadPoolExecutor(_THREADS + 1) as pool:
+            threads = [pool.submit(self._act, number, until) for number in range(_THREADS)]
+            threads.append(pool.submit(self._fail, until))
+            try:
+                wait(threads, return_when=FIRST_EXCEPTION)
+            finally:
+                self._stopped.set()
+            for thread in threads:
+                thread.result()
+
+    def _warm_up(self) -> None:
+        """Let members act until most functions have started: there must be something to lose."""
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for number in range(_WARM_UP):
+                pool.submit(self.world.act, Random(f"{self._seed} warm-up {number}"))  # noqa: S311 (no secret)
+
+    def _act(self, number: int, until: float) -> None:
+        random = Random(f"{self._seed} members {number}")  # noqa: S311 (no secret)
+        while self._goes_on(until):
+            self.world.act(random)
+
+    def _goes_on(self, until: float) -> bool:
+        return time.monotonic() < until and not self._stopped.is_set()
+
+    def _fail(self, until: float) -> None:
+        random = Random(f"{self._seed} faults")  # noqa: S311 (no secret)
+        scene = Scene(self.system, self.leaps)
+        left: list[str] = []
+        while self._goes_on(until):
+            left = left or random.sample(self._faults, len(self._faults))  # each comes once before any comes twice
+            names = [left.pop()]
+            if left and random.random() < 0.3:  # noqa: PLR2004
+                names.append(left.pop())
+            with ThreadPoolExecutor(len(names)) as pool:
+                seeds = [random.random() for _ in names]
+                turns = [
+                    pool.submit(FAULTS[name], scene, Random(seed))  # noqa: S311
+                    for name, seed in zip(names, seeds, strict=True)
+                ]
+            for name, turn in zip(names, turns, strict=True):
+                turn.result()
+                self.happened[name] += 1
+                self._tell(f"  {name}")
+            time.sleep(random.uniform(0.5, 3))
+
+    def _watch(self) -> None:
+        while not self._over.wait(_LOOK_EVERY_SECONDS):
+            self._found.update(checks.always(self.system, self.journal))
+
+    def _listen(self) -> None:
+        while not self._over.wait(_LISTEN_EVERY_SECONDS):
+            self.system.listen()
+
+    def _come_to_rest(self) -> list[str]:
+        """Wait until everything undone is done, and again as time passes; what never came right."""
+        random = Random(f"{self._seed} rest")  # noqa: S311 (no secret)
+        violations: list[str] = []
+        self._tell("quiet: a few go on as ever, some sessions near their end")
+        for _ in range(40):
+            self.world.act(random)
+        for leap in (timedelta(0), *LATER):
+            if leap:
+                self.leaps.leap(leap, random)
+            self._bring_near()
+            violations = self._repeat(AT_REST, f"{leap} later" if leap else "at once")
+            if violations:
+                return violations
+        for check in ONCE:
+            violations += check(self.system, self.journal)
+        return violations
+
+    def _bring_near(self) -> None:
+        """Let a few sessions end in four minutes; the schedules they had are of no use to them."""
+        self.system.database.run(
+            """
+            UPDATE after_hours_sessions SET expires_at = now() + interval '4 minutes'
+            WHERE id IN (
+                SELECT id FROM after_hours_sessions
+                WHERE ended_at IS NULL AND expires_at > now() + interval '5 minutes' AND user_id NOT LIKE '%%crowd%%'
+                LIMIT 5
+            )
+            """
+        )
+
+    def _repeat(self, look_for: Sequence[Check], when: str) -> list[str]:
+        deadline = time.monotonic() + _REST_SECONDS
+        found: list[str] = []
+        while time.monotonic() < deadline:
+            self.system.sweep()
+            before = found
+            found = next((found for check in look_for if (found := check(self.system, self.journal))), [])
+            if not found:
+                self._tell(f"  {when}: all is done")
+                return []
+            if found != before:
+                self._tell(f"  {when}, not yet: {found[0]}")
+            time.sleep(1)
+        return [f"{each}, {when}, and {_REST_SECONDS} s after the last fault" for each in found]
+
+    def _count(self, result: Round) -> None:
+        result.calls = dict(self.journal.answers)
+        result.faults = dict(self.happened)
+        ailing = self.system.proxy.calls
+        changes: dict[str, int] = dict(
+            self.system.database.run("SELECT what, count(*) FROM soak.changes GROUP BY what")
+        )
+        result.counts = {
+            **changes,
+            "events heard": len(self.system.heard),
+            "schedules delivered by hand": self.leaps.delivered,
+            "schedules lost": self.leaps.lost,
+            **{f"calls to {service}: {ailment}": number for (service, ailment), number in ailing.items()},
+        }

@@ -1,0 +1,91 @@
+"""What the database may never hold, and what it may not hold once things are quiet.
+
+A statement returns what breaks the rule, as text that may be shown: ids and times, never a place.
+"""
+
+# At any moment, whatever fails.
+ALWAYS = {
+    "has two open sessions": """
+        SELECT user_id FROM after_hours_sessions WHERE ended_at IS NULL GROUP BY user_id HAVING count(*) > 1
+    """,
+    "is an ended session with a place": """
+        SELECT id::text FROM after_hours_sessions
+        WHERE ended_at IS NOT NULL AND num_nonnulls(latitude, longitude, fuzzed_latitude, fuzzed_longitude) > 0
+    """,
+    "is a session that was ended before its end": "SELECT key FROM soak.changes WHERE what = 'ended too early'",
+    "is a photo that two functions made at once": "SELECT key FROM soak.changes WHERE what = 'claimed twice'",
+    "is an upload leased for more than a minute": """
+        SELECT id::text FROM after_hours_photo_uploads WHERE leased_until > now() + interval '61 seconds'
+    """,
+    "is an event that waits for more than ten minutes": """
+        SELECT id::text || ' after ' || attempts || ' attempts' FROM after_hours_domain_events
+        WHERE due_at > now() + interval '601 seconds'
+    """,
+    "is a failed deletion that waits for more than ten minutes": """
+        SELECT key || ' after ' || attempts || ' attempts' FROM after_hours_removals
+        WHERE attempts > 0 AND due_at > now() + interval '601 seconds'
+    """,
+    "is a deletion that waits for more than a day": """
+        SELECT key FROM after_hours_removals WHERE due_at > now() + interval '24 hours 1 minute'
+    """,
+    "is a session whose schedules wait for more than ten minutes": """
+        SELECT id::text || ' after ' || schedule_attempts || ' attempts' FROM after_hours_sessions
+        WHERE scheduled_for IS DISTINCT FROM CASE WHEN ended_at IS NULL THEN expires_at END
+            AND schedule_due_at > now() + interval '601 seconds'
+    """,
+}
+
+# As soon as nothing fails any more and the sweep has been there: what was undone is done.
+AT_REST = {
+    "is a session that is open past its end": """
+        SELECT id::text FROM after_hours_sessions WHERE ended_at IS NULL AND expires_at < now() - interval '5 seconds'
+    """,
+    "is the session of someone who may not be live": """
+        SELECT s.id::text FROM after_hours_sessions s LEFT JOIN users u ON u.id = s.user_id
+        WHERE s.ended_at IS NULL AND s.expires_at > now() AND (
+            u.id_verified IS NOT TRUE OR u.after_hours_consent IS NOT TRUE
+            OR NOT EXISTS (SELECT FROM user_subscriptions p WHERE p.user_id = u.id AND p.is_active)
+            OR NOT EXISTS (SELECT FROM after_hours_profiles a WHERE a.user_id = u.id)
+        )
+    """,
+    "is a session that ends in minutes, of which nobody was warned": """
+        SELECT id::text FROM after_hours_sessions
+        WHERE ended_at IS NULL AND expires_at > now() AND expires_at < now() + interval '270 seconds'
+            AND warned_for IS DISTINCT FROM expires_at
+    """,
+    "is a session with an exact place": """
+        SELECT id::text FROM after_hours_sessions WHERE num_nonnulls(latitude, longitude) > 0
+    """,
+    "is an event that was not sent": """
+        SELECT type || ' ' || id FROM after_hours_domain_events WHERE due_at < now() OR attempts > 0
+    """,
+    "is a session with wrong schedules": """
+        SELECT id::text FROM after_hours_sessions
+        WHERE scheduled_for IS DISTINCT FROM CASE WHEN ended_at IS NULL THEN expires_at END
+    """,
+    "is an upload in which nothing has happened for a quarter of an hour": """
+        SELECT id::text FROM after_hours_photo_uploads
+        WHERE status IN ('pending', 'processing') AND changed_at < now() - interval '16 minutes'
+    """,
+    "is an object that must be deleted": "SELECT key FROM after_hours_removals WHERE due_at < now() OR attempts > 0",
+    "is an upload that a newer one replaced a day ago": """
+        SELECT older.id::text FROM after_hours_photo_uploads older
+        WHERE requested_at < now() - interval '25 hours' AND EXISTS (
+            SELECT FROM after_hours_photo_uploads newer
+            WHERE newer.user_id = older.user_id AND newer.number > older.number
+        )
+    """,
+    "is a session of someone who left more than an hour ago": """
+        SELECT s.id::text FROM after_hours_sessions s JOIN soak.changes c ON c.user_id = s.user_id AND c.what = 'left'
+        WHERE s.ended_at < now() - interval '2 hours' AND s.created_at < now() - interval '2 hours'
+            AND NOT EXISTS (SELECT FROM after_hours_profiles a WHERE a.user_id = s.user_id)
+            AND c.at < now() - interval '2 hours'
+    """,
+    "is a session that ended more than ninety days ago": """
+        SELECT id::text FROM after_hours_sessions WHERE ended_at < now() - interval '90 days 1 hour'
+    """,
+    "is the device of a session that is gone": """
+        SELECT id::text FROM device_fingerprints d
+        WHERE NOT EXISTS (SELECT FROM after_hours_sessions s WHERE s.id = d.session_id)
+    """,
+}

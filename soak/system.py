@@ -1,0 +1,141 @@
+"""The system under the soak: a local stack of its own, its functions behind the proxy, its database audited."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from local import aws
+from local.place import Place
+from local.processes import Processes
+from local.progress import Tell
+from local.run import running_system
+from local.stack import Stack
+from soak.clock import Clock, wrong_clock
+from soak.database import PatientDatabase, Server
+from soak.gate import Gate
+from soak.proxy import Proxy
+from soak.workers import Workers
+
+_AUDIT = Path(__file__).with_name("audit.sql")
+_QUEUE = "soak"
+# An invocation is never sent twice: the soak itself says when an event comes doubled.
+_ONCE = Config(read_timeout=90, retries={"total_max_attempts": 1}, max_pool_connections=20)
+
+
+@dataclass
+class System:
+    """Everything that the soak reaches: `stack` as callers see it, and what stands below it."""
+
+    place: Place
+    stack: Stack
+    proxy: Proxy
+    database: PatientDatabase
+    server: Server
+    workers: Workers
+    clock: Clock
+    gate: Gate = field(default_factory=Gate)
+    heard: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    sweeps_timed_out: int = 0
+    _clients: dict[str, Any] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def client(self, service: str) -> Any:  # noqa: ANN401 (as boto3)
+        """Return a client that goes past the proxy."""
+        with self._lock:  # boto3 cannot create two clients at once
+            if service not in self._clients:
+                self._clients[service] = boto3.client(service, config=_ONCE, **self.stack.aws)
+            return self._clients[service]
+
+    def invoke(self, function: str, event: object) -> Any:  # noqa: ANN401 (JSON)
+        """Run a function to its end; what it returns, or None when it failed."""
+        answer = self.client("lambda").invoke(
+            FunctionName=self.stack.functions[function], Payload=json.dumps(event).encode()
+        )
+        result = json.load(answer["Payload"])
+        if "FunctionError" not in answer:
+            return result
+        if function == "sweep" and "timed out" in str(result):
+            self.sweeps_timed_out += 1
+        return None
+
+    def sweep(self) -> Any:  # noqa: ANN401 (JSON)
+        return self.invoke("sweep", {})
+
+    def listen(self) -> int:
+        """Take what the bus has delivered; how many events there were. For one thread."""
+        sqs = self.client("sqs")
+        queue = sqs.get_queue_url(QueueName=_QUEUE)["QueueUrl"]
+        heard = 0
+        while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                event = json.loads(message["Body"])
+                self.heard[event["detail"]["eventId"]] = (event["detail-type"], event["detail"])
+            sqs.delete_message_batch(
+                QueueUrl=queue,
+                Entries=[{"Id": m["MessageId"], "ReceiptHandle": m["ReceiptHandle"]} for m in messages],
+            )
+            heard += len(messages)
+        return heard
+
+    def objects(self, bucket: str) -> set[str]:
+        pages = self.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket)
+        return {item["Key"] for page in pages for item in page.get("Contents", ())}
+
+
+@contextmanager
+def soaking_system(place: Place, tell: Tell, *, clock_off_seconds: int = 0) -> Iterator[System]:
+    """Start the stack on an empty database, and put the proxy between its functions and the local AWS."""
+    processes = Processes(place)
+    with place.occupied():
+        processes.end_all()
+        shutil.rmtree(place.postgres, ignore_errors=True)
+    with running_system(place, tell) as stack:
+        clock = Clock()
+        workers = Workers(processes, place.temporary)
+        with Proxy(stack.aws_endpoint_url, kill=workers.kill_at_port, now=clock.now) as proxy:
+            database = PatientDatabase(stack.database_url)
+            system = System(place, stack, proxy, database, Server(processes, database), workers, clock)
+            tell("putting the proxy before the functions, and the audit beside the tables…")
+            _point_functions_at_proxy(system, wrong_clock(place.root, clock_off_seconds))
+            _collect_events(system)
+            database.run(_AUDIT.read_text())
+            yield system
+
+
+def _point_functions_at_proxy(system: System, environment: dict[str, str]) -> None:
+    """Give the functions the address that botocore reads. A secret that names R2 is told R2's door."""
+    client = system.client("lambda")
+    for name in system.stack.functions.values():
+        variables = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        client.update_function_configuration(
+            FunctionName=name,
+            Environment={"Variables": variables | {"AWS_ENDPOINT_URL": system.proxy.url} | environment},
+        )
+    secrets = system.client("secretsmanager")
+    for secret in secrets.list_secrets()["SecretList"]:
+        text = secrets.get_secret_value(SecretId=secret["ARN"])["SecretString"]
+        if system.stack.r2_endpoint_url in text:
+            changed = text.replace(system.stack.r2_endpoint_url, system.proxy.r2_url)
+            secrets.put_secret_value(SecretId=secret["ARN"], SecretString=changed)
+
+
+def _collect_events(system: System) -> None:
+    """Let a queue hear everything that is put on the bus, as chat and push services would."""
+    sqs, events = system.client("sqs"), system.client("events")
+    queue = sqs.create_queue(QueueName=_QUEUE)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    bus = system.stack.event_bus
+    events.put_rule(Name=_QUEUE, EventBusName=bus, EventPattern=json.dumps({"source": ["after-hours"]}))
+    events.put_targets(Rule=_QUEUE, EventBusName=bus, Targets=[{"Id": _QUEUE, "Arn": arn}])
+
+
+def forget_own_account() -> None:
+    aws.forget_own_account()
