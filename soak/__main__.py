@@ -31,7 +31,7 @@ def main() -> int:
         tell(f"going on with seed {results.seed}, of which {results.left:g} minutes are left")
     try:
         while results.left > 0:
-            results.rounds.append(_soak(results, options.fault or list(FAULTS), tell))
+            results.rounds.append(_soak(results, options, tell))
             results.save(options.results)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
@@ -43,14 +43,14 @@ def main() -> int:
     return 1 if results.violations else 0
 
 
-def _soak(results: Results, faults: list[str], tell: Tell) -> Round:
+def _soak(results: Results, options: argparse.Namespace, tell: Tell) -> Round:
     number = len(results.rounds) + 1
     seed = f"{results.seed} round {number}"
     clock_off = Random(f"{seed} clock").choice(_CLOCKS_OFF_SECONDS)  # noqa: S311 (no secret)
     result = Round(number=number, minutes=min(_ROUND_MINUTES, results.left), clock_off_seconds=clock_off)
     tell(f"round {number} of seed {results.seed}; the functions' clocks are {clock_off:+} s off")
     with soaking_system(PLACE, tell, clock_off_seconds=clock_off) as system:
-        Soak(system, seed, faults, tell).run(result)
+        Soak(system, seed, options.fault or list(FAULTS), tell, rest_seconds=options.rest_seconds).run(result)
     return result
 
 
@@ -59,6 +59,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=2)
     parser.add_argument("--seed", type=int, help="the same members and faults again; chosen at random if not said")
     parser.add_argument("--fault", action="append", choices=FAULTS, help="only these; may be said several times")
+    parser.add_argument("--rest-seconds", type=float, default=240, help="how long it may take until all is done")
     parser.add_argument("--results", type=Path, default=PLACE.root / "results.json")
     return parser.parse_args()
 

@@ -28,6 +28,7 @@ _BEGIN, _END = "<!-- written by make soak-proof -->\n", "<!-- to here -->"
 _SHARED = (".venv", "node_modules", ".local/ministack")
 _MINUTES = "1"
 _SEED = "1"
+_REST_SECONDS = "60"  # what a missing safeguard leaves undone stays undone
 
 
 class Shown(BaseModel):
@@ -90,7 +91,7 @@ def _show(safeguard: Safeguard, code: str) -> Shown:
         apply(edit, root)
     results = _FOLDER / "results.json"
     results.unlink(missing_ok=True)
-    arguments = ["--minutes", _MINUTES, "--seed", _SEED, "--results", str(results)]
+    arguments = ["--minutes", _MINUTES, "--seed", _SEED, "--rest-seconds", _REST_SECONDS, "--results", str(results)]
     for fault in safeguard.shown_by:
         arguments += ["--fault", fault]
     with (_FOLDER / f"{safeguard.name}.log").open("w") as log:

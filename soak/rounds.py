@@ -22,7 +22,6 @@ from soak.system import System
 MEMBERS = 120
 _THREADS = 3
 _WARM_UP = 100
-_REST_SECONDS = 240
 _LOOK_EVERY_SECONDS = 2
 _LISTEN_EVERY_SECONDS = 1
 
@@ -35,14 +34,17 @@ ONCE: tuple[Check, ...] = (
     checks.sweeps,
     checks.logs,
 )
-# Then time passes: until every lease is over, every session, what is kept for a day, and what is kept for 90 days.
+# Time passes until every lease and backoff is over, every session, what is kept for a day, and for 90 days.
 LATER = (timedelta(minutes=16), timedelta(hours=7), timedelta(hours=25), timedelta(days=91))
 
 
 class Soak:
-    """A round on a running system. `faults` are names in FAULTS, one of which may stand there several times."""
+    """A round on a running system. `faults` are names in FAULTS.
 
-    def __init__(self, system: System, seed: str, faults: Sequence[str], tell: Tell) -> None:
+    `rest_seconds` is how long sweeps may take, each time, until nothing is undone.
+    """
+
+    def __init__(self, system: System, seed: str, faults: Sequence[str], tell: Tell, *, rest_seconds: float) -> None:
         self.system = system
         self.journal = Journal()
         self.leaps = Leaps(system)
@@ -51,6 +53,7 @@ class Soak:
         self._seed = seed
         self._faults = faults
         self._tell = tell
+        self._rest_seconds = rest_seconds
         self._stopped = Event()
         self._over = Event()
         self._found: set[str] = set()
@@ -142,11 +145,10 @@ class Soak:
         self._tell("quiet: a few go on as ever, some sessions near their end")
         for _ in range(40):
             self.world.act(random)
-        for leap in (timedelta(0), *LATER):
-            if leap:
-                self.leaps.leap(leap, random)
+        for leap in LATER:
+            self.leaps.leap(leap, random)
             self._bring_near()
-            violations = self._repeat(AT_REST, f"{leap} later" if leap else "at once")
+            violations = self._repeat(AT_REST, f"{leap} later")
             if violations:
                 return violations
         for check in ONCE:
@@ -167,7 +169,7 @@ class Soak:
         )
 
     def _repeat(self, look_for: Sequence[Check], when: str) -> list[str]:
-        deadline = time.monotonic() + _REST_SECONDS
+        deadline = time.monotonic() + self._rest_seconds
         found: list[str] = []
         while time.monotonic() < deadline:
             self.system.sweep()
@@ -179,7 +181,7 @@ class Soak:
             if found != before:
                 self._tell(f"  {when}, not yet: {found[0]}")
             time.sleep(1)
-        return [f"{each}, {when}, and {_REST_SECONDS} s after the last fault" for each in found]
+        return [f"{each}, {when}, and {self._rest_seconds:g} s of sweeping" for each in found]
 
     def _count(self, result: Round) -> None:
         result.calls = dict(self.journal.answers)
