@@ -31,8 +31,7 @@ def main() -> int:
         tell(f"going on with seed {results.seed}, of which {results.left:g} minutes are left")
     try:
         while results.left > 0:
-            results.rounds.append(_soak(results, options, tell))
-            results.save(options.results)
+            _soak(results, options, tell)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return 1
@@ -43,7 +42,7 @@ def main() -> int:
     return 1 if results.violations else 0
 
 
-def _soak(results: Results, options: argparse.Namespace, tell: Tell) -> Round:
+def _soak(results: Results, options: argparse.Namespace, tell: Tell) -> None:
     number = len(results.rounds) + 1
     seed = f"{results.seed} round {number}"
     clock_off = Random(f"{seed} clock").choice(_CLOCKS_OFF_SECONDS)  # noqa: S311 (no secret)
@@ -51,7 +50,8 @@ def _soak(results: Results, options: argparse.Namespace, tell: Tell) -> Round:
     tell(f"round {number} of seed {results.seed}; the functions' clocks are {clock_off:+} s off")
     with soaking_system(PLACE, tell, clock_off_seconds=clock_off) as system:
         Soak(system, seed, options.fault or list(FAULTS), tell, rest_seconds=options.rest_seconds).run(result)
-    return result
+        results.rounds.append(result)
+        results.save(options.results)  # before the stack is cleared away, which takes a while
 
 
 def _options() -> argparse.Namespace:

@@ -12,7 +12,7 @@ from soak.journal import Journal, Outcome
 from soak.leaps import moment
 from soak.phones import DEVICE, TEXT
 from soak.proxy import Sighting
-from soak.rules import ALWAYS, AT_REST
+from soak.rules import AT_REST
 from soak.system import System
 
 type Check = Callable[[System, Journal], list[str]]
@@ -41,20 +41,17 @@ _OPEN = """
 _ENDED = "SELECT id::text FROM after_hours_sessions WHERE ended_at < now() - interval '15 seconds'"
 
 
-def always(system: System, _journal: Journal) -> list[str]:
-    return broken(system, ALWAYS)
-
-
 def rows(system: System, _journal: Journal) -> list[str]:
     return broken(system, AT_REST)
 
 
 def broken(system: System, rules: Mapping[str, str]) -> list[str]:
-    return [
-        sentence(what, [text for (text,) in found])
-        for what, statement in rules.items()
-        if (found := system.database.run(statement))
-    ]
+    return [sentence(what, found) for what, found in breaches(system, rules).items() if found]
+
+
+def breaches(system: System, rules: Mapping[str, str]) -> dict[str, set[str]]:
+    """Return what breaks each of the rules."""
+    return {what: {text for (text,) in system.database.run(statement)} for what, statement in rules.items()}
 
 
 def sentence(what: str, found: Iterable[str]) -> str:

@@ -12,27 +12,31 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from pydantic import BaseModel, TypeAdapter
 
-from local.place import DEFAULT_PLACE, REPOSITORY, replace_file
+from local.place import DEFAULT_PLACE, REPOSITORY, Place, Problem, replace_file
+from local.processes import end_on_any_interruption
 from local.progress import clock
 from soak.results import Results
-from soak.safeguards import SAFEGUARDS, Safeguard, apply
+from soak.safeguards import SAFEGUARDS, EditDoesNotApply, Safeguard, apply
 
 _FOLDER = DEFAULT_PLACE.root / "soak-proof"
 _SHOWN = _FOLDER / "shown.json"
 _PAGE = REPOSITORY / "docs" / "soak.md"
 _BEGIN, _END = "<!-- written by make soak-proof -->\n", "<!-- to here -->"
-_SHARED = (".venv", "node_modules", ".local/ministack")
+# Builds are shared, too: each is kept under the digest of what it is made of.
+_SHARED = (".venv", "node_modules", ".local/ministack", ".build")
+_RUN = ("functions/", "infra/", "layers/", "local/", "migrations/", "soak/")
 _MINUTES = "1"
 _SEED = "1"
 _REST_SECONDS = "60"  # what a missing safeguard leaves undone stays undone
 
 
 class Shown(BaseModel):
-    """What the soak said when a safeguard was missing; `code` is a digest of all that it was shown with."""
+    """What the soak said when a safeguard was missing; `code` is the digest of what was run."""
 
     code: str
     safeguard: str
@@ -42,6 +46,7 @@ class Shown(BaseModel):
 
 def main() -> int:
     options = _options()
+    end_on_any_interruption()
     code = digest()
     shown = {each.safeguard: each for each in _load() if each.code == code}
     tell = clock()
@@ -49,7 +54,15 @@ def main() -> int:
         if safeguard.name in shown or (options.only and safeguard.name not in options.only):
             continue
         tell(f"without: {safeguard.name}")
-        shown[safeguard.name] = _show(safeguard, code)
+        try:
+            shown[safeguard.name] = _show(safeguard, code)
+        except KeyboardInterrupt:
+            print("interrupted; the same command goes on from here", file=sys.stderr)
+            return 1
+        except (Problem, EditDoesNotApply) as problem:
+            print(problem, file=sys.stderr)
+            return 1
+        tell(f"  {'found' if shown[safeguard.name].found else 'NOT FOUND'}")
         replace_file(_SHOWN, TypeAdapter(list[Shown]).dump_json(list(shown.values()), indent=2).decode())
     text = table(shown)
     print(text)
@@ -76,34 +89,46 @@ def between(page: str, text: str) -> str:
 
 
 def digest() -> str:
-    """Return a digest of every file of the working tree that git knows, but for pages."""
+    """Return a digest of all that a soak runs."""
     total = hashlib.sha256()
     for name in _files():
-        if not name.endswith(".md"):
+        if name.startswith(_RUN):
             total.update(name.encode() + b"\0" + (REPOSITORY / name).read_bytes())
     return total.hexdigest()[:16]
 
 
 def _show(safeguard: Safeguard, code: str) -> Shown:
-    root = _FOLDER / "copy"
+    _clear()
+    root = _FOLDER / safeguard.name.replace(" ", "-").replace("'", "")
     _copy(root)
     for edit in safeguard.edits:
         apply(edit, root)
-    results = _FOLDER / "results.json"
-    results.unlink(missing_ok=True)
+    results = root / "results.json"
     arguments = ["--minutes", _MINUTES, "--seed", _SEED, "--rest-seconds", _REST_SECONDS, "--results", str(results)]
     for fault in safeguard.shown_by:
         arguments += ["--fault", fault]
-    with (_FOLDER / f"{safeguard.name}.log").open("w") as log:
-        subprocess.run(
-            [sys.executable, "-m", "soak", *arguments],
-            cwd=root,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-    said = Results.model_validate_json(results.read_text()).violations if results.exists() else []
+    with (_FOLDER / f"{root.name}.log").open("w") as log:
+        command = [sys.executable, "-m", "soak", *arguments]
+        process = subprocess.Popen(command, cwd=root, stdout=log, stderr=subprocess.STDOUT)
+    # When the stack has ended, the next may start, while this one still removes what its workers unpacked.
+    place = Place(root / ".local" / "soak")
+    try:
+        while process.poll() is None and not (results.exists() and not place.processes_file.exists()):
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        raise
+    if not results.exists():
+        raise Problem(f"the soak did not come to its end: see {_FOLDER / root.name}.log")
+    said = Results.model_validate_json(results.read_text()).violations
     return Shown(code=code, safeguard=safeguard.name, found=any(safeguard.seen_as in each for each in said), said=said)
+
+
+def _clear() -> None:
+    """Remove the copies in which nothing runs any more."""
+    for root in [path for path in _FOLDER.glob("*/") if not Place(path / ".local" / "soak").is_occupied()]:
+        shutil.rmtree(root)
 
 
 def _copy(root: Path) -> None:
@@ -116,7 +141,8 @@ def _copy(root: Path) -> None:
     for name in _SHARED:
         link = root / name
         link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to((REPOSITORY / name).resolve())
+        if (REPOSITORY / name).exists():
+            link.symlink_to((REPOSITORY / name).resolve())
 
 
 def _files() -> list[str]:

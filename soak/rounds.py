@@ -1,7 +1,7 @@
 """One round: members and faults side by side, then quiet; then all must be as promised, at once and months later."""
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -17,6 +17,7 @@ from soak.journal import Journal
 from soak.leaps import Leaps
 from soak.phones import World
 from soak.results import Round
+from soak.rules import ALWAYS
 from soak.system import System
 
 MEMBERS = 120
@@ -28,7 +29,6 @@ _LISTEN_EVERY_SECONDS = 1
 # What must be so once things are quiet: the cheap looks first, for each is repeated until it finds nothing.
 AT_REST: tuple[Check, ...] = (checks.rows, checks.schedules, checks.objects, checks.announced)
 ONCE: tuple[Check, ...] = (
-    checks.always,
     checks.answers,
     checks.leases_of_events,
     checks.sweeps,
@@ -56,7 +56,7 @@ class Soak:
         self._rest_seconds = rest_seconds
         self._stopped = Event()
         self._over = Event()
-        self._found: set[str] = set()
+        self._found: defaultdict[str, set[str]] = defaultdict(set)
 
     def run(self, result: Round) -> None:
         """Soak for so many minutes, and write into `result` what was done and found."""
@@ -65,7 +65,8 @@ class Soak:
             self._act_and_fail(result.minutes)
             self.world.quiet = True
             violations = self._come_to_rest()
-        result.violations = [*sorted(self._found), *sorted(set(self.journal.violations)), *violations]
+        never = [checks.sentence(what, found) for what, found in self._found.items() if found]
+        result.violations = [*never, *sorted(set(self.journal.violations)), *violations]
         self._count(result)
 
     @contextmanager
@@ -132,7 +133,8 @@ class Soak:
 
     def _watch(self) -> None:
         while not self._over.wait(_LOOK_EVERY_SECONDS):
-            self._found.update(checks.always(self.system, self.journal))
+            for what, found in checks.breaches(self.system, ALWAYS).items():
+                self._found[what] |= found
 
     def _listen(self) -> None:
         while not self._over.wait(_LISTEN_EVERY_SECONDS):
