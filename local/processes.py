@@ -183,11 +183,11 @@ class Processes:
             raise CommandError(f"{name} {reason}. The end of {self.log(name)}:\n{self._end_of_log(name)}")
 
     def running(self, name: str) -> psutil.Process:
-        """Return the process that was last started by this name. Raises Problem when it does not run."""
+        """Return the process that was last started by this name. Raises CommandError when it does not run."""
         for started in reversed(self._read()):
             if started.name == name and (process := started.process()):
                 return process
-        raise Problem(f"{name} does not run")
+        raise CommandError(f"{name} does not run")
 
     def watch(self) -> NoReturn:
         """Watch over the processes. Raises CommandError when one that should run does not."""

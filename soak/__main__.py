@@ -8,15 +8,16 @@ import sys
 from pathlib import Path
 from random import Random
 
-from local.place import DEFAULT_PLACE, Place, Problem
+from local import aws
 from local.processes import end_on_any_interruption
-from local.progress import Tell, clock
+from local.progress import Progress, clock
+from local.workspace import DEFAULT_WORKSPACE, CommandError, Workspace
 from soak.faults import FAULTS
 from soak.results import Results, Round
 from soak.rounds import Soak
-from soak.system import forget_own_account, soaking_system
+from soak.system import soaking_system
 
-PLACE = Place(DEFAULT_PLACE.root / "soak")
+WORKSPACE = Workspace(DEFAULT_WORKSPACE.root / "soak")
 _ROUND_MINUTES = 5.0
 _CLOCKS_OFF_SECONDS = (0, 300, -300)
 
@@ -24,32 +25,32 @@ _CLOCKS_OFF_SECONDS = (0, 300, -300)
 def main() -> int:
     options = _options()
     end_on_any_interruption()
-    forget_own_account()
-    tell = clock()
+    aws.keep_to_this_machine()
+    progress = clock()
     results = Results.load(options.results, options.seed, options.minutes)
     if results.rounds:
-        tell(f"going on with seed {results.seed}, of which {results.left:g} minutes are left")
+        progress(f"going on with seed {results.seed}, of which {results.left:g} minutes are left")
     try:
         while results.left > 0:
-            _soak(results, options, tell)
+            _soak(results, options, progress)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return 1
-    except Problem as problem:
-        print(problem, file=sys.stderr)
+    except CommandError as error:
+        print(error, file=sys.stderr)
         return 1
     print(results.text())
     return 1 if results.violations else 0
 
 
-def _soak(results: Results, options: argparse.Namespace, tell: Tell) -> None:
+def _soak(results: Results, options: argparse.Namespace, progress: Progress) -> None:
     number = len(results.rounds) + 1
     seed = f"{results.seed} round {number}"
     clock_off = Random(f"{seed} clock").choice(_CLOCKS_OFF_SECONDS)  # noqa: S311 (no secret)
     result = Round(number=number, minutes=min(_ROUND_MINUTES, results.left), clock_off_seconds=clock_off)
-    tell(f"round {number} of seed {results.seed}; the functions' clocks are {clock_off:+} s off")
-    with soaking_system(PLACE, tell, clock_off_seconds=clock_off) as system:
-        Soak(system, seed, options.fault or list(FAULTS), tell, rest_seconds=options.rest_seconds).run(result)
+    progress(f"round {number} of seed {results.seed}; the functions' clocks are {clock_off:+} s off")
+    with soaking_system(WORKSPACE, progress, clock_off_seconds=clock_off) as system:
+        Soak(system, seed, options.fault or list(FAULTS), progress, rest_seconds=options.rest_seconds).run(result)
         results.rounds.append(result)
         results.save(options.results)  # before the stack is cleared away, which takes a while
 
@@ -60,7 +61,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="the same members and faults again; chosen at random if not said")
     parser.add_argument("--fault", action="append", choices=FAULTS, help="only these; may be said several times")
     parser.add_argument("--rest-seconds", type=float, default=240, help="how long it may take until all is done")
-    parser.add_argument("--results", type=Path, default=PLACE.root / "results.json")
+    parser.add_argument("--results", type=Path, default=WORKSPACE.root / "results.json")
     return parser.parse_args()
 
 

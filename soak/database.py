@@ -11,8 +11,8 @@ import psutil
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
-from local.place import Problem
 from local.processes import Processes
+from local.workspace import CommandError
 
 _PATIENCE_SECONDS = 120
 _PAUSE_SECONDS = 0.2
@@ -70,7 +70,7 @@ class Server:
         self._signal(signal.SIGKILL)
 
     def restart(self) -> None:
-        """Start it again, and wait until it answers. Raises Problem after two minutes."""
+        """Start it again, and wait until it answers. Raises CommandError after two minutes."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while time.monotonic() < deadline:
             process = self._processes.start(
@@ -85,7 +85,7 @@ class Server:
                     return
                 time.sleep(_PAUSE_SECONDS)
             time.sleep(1)  # what was killed may still hold its shared memory
-        raise Problem("PostgreSQL does not come back after it was killed")
+        raise CommandError("PostgreSQL does not come back after it was killed")
 
     def freeze(self) -> None:
         self._signal(signal.SIGSTOP)
@@ -109,7 +109,7 @@ class Server:
         return int(rows[0][0]) if rows else None
 
     def _signal(self, number: signal.Signals) -> None:
-        with suppress(psutil.NoSuchProcess, Problem):
+        with suppress(psutil.NoSuchProcess, CommandError):
             postmaster = self._processes.running("postgresql")
             for process in [postmaster, *postmaster.children(recursive=True)]:
                 with suppress(psutil.NoSuchProcess):

@@ -12,18 +12,17 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from pydantic import BaseModel, TypeAdapter
 
-from local.place import DEFAULT_PLACE, REPOSITORY, Place, Problem, replace_file
 from local.processes import end_on_any_interruption
 from local.progress import clock
+from local.workspace import DEFAULT_WORKSPACE, REPOSITORY, CommandError, Workspace, replace_file
 from soak.results import Results
 from soak.safeguards import SAFEGUARDS, EditDoesNotApply, Safeguard, apply
 
-_FOLDER = DEFAULT_PLACE.root / "soak-proof"
+_FOLDER = DEFAULT_WORKSPACE.root / "soak-proof"
 _SHOWN = _FOLDER / "shown.json"
 _PAGE = REPOSITORY / "docs" / "soak.md"
 _BEGIN, _END = "<!-- written by make soak-proof -->\n", "<!-- to here -->"
@@ -49,20 +48,20 @@ def main() -> int:
     end_on_any_interruption()
     code = digest()
     shown = {each.safeguard: each for each in _load() if each.code == code}
-    tell = clock()
+    progress = clock()
     for safeguard in SAFEGUARDS:
         if safeguard.name in shown or (options.only and safeguard.name not in options.only):
             continue
-        tell(f"without: {safeguard.name}")
+        progress(f"without: {safeguard.name}")
         try:
             shown[safeguard.name] = _show(safeguard, code)
         except KeyboardInterrupt:
             print("interrupted; the same command goes on from here", file=sys.stderr)
             return 1
-        except (Problem, EditDoesNotApply) as problem:
-            print(problem, file=sys.stderr)
+        except (CommandError, EditDoesNotApply) as error:
+            print(error, file=sys.stderr)
             return 1
-        tell(f"  {'found' if shown[safeguard.name].found else 'NOT FOUND'}")
+        progress(f"  {'found' if shown[safeguard.name].found else 'NOT FOUND'}")
         replace_file(_SHOWN, TypeAdapter(list[Shown]).dump_json(list(shown.values()), indent=2).decode())
     text = table(shown)
     print(text)
@@ -110,25 +109,22 @@ def _show(safeguard: Safeguard, code: str) -> Shown:
     with (_FOLDER / f"{root.name}.log").open("w") as log:
         command = [sys.executable, "-m", "soak", *arguments]
         process = subprocess.Popen(command, cwd=root, stdout=log, stderr=subprocess.STDOUT)
-    # When the stack has ended, the next may start, while this one still removes what its workers unpacked.
-    place = Place(root / ".local" / "soak")
     try:
-        while process.poll() is None and not (results.exists() and not place.processes_file.exists()):
-            time.sleep(0.5)
+        process.wait()
     except KeyboardInterrupt:
         process.terminate()
         process.wait()
         raise
     if not results.exists():
-        raise Problem(f"the soak did not come to its end: see {_FOLDER / root.name}.log")
+        raise CommandError(f"the soak did not come to its end: see {_FOLDER / root.name}.log")
     said = Results.model_validate_json(results.read_text()).violations
     return Shown(code=code, safeguard=safeguard.name, found=any(safeguard.seen_as in each for each in said), said=said)
 
 
 def _clear() -> None:
     """Remove the copies in which nothing runs any more."""
-    for root in [path for path in _FOLDER.glob("*/") if not Place(path / ".local" / "soak").is_occupied()]:
-        shutil.rmtree(root)
+    for root in [path for path in _FOLDER.glob("*/") if not Workspace(path / ".local" / "soak").is_occupied()]:
+        shutil.rmtree(root, ignore_errors=True)
 
 
 def _copy(root: Path) -> None:

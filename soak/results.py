@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from local.place import replace_file
+from local.workspace import replace_file
 
 
 class Round(BaseModel):

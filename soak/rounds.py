@@ -9,7 +9,7 @@ from datetime import timedelta
 from random import Random
 from threading import Event, Thread
 
-from local.progress import Tell
+from local.progress import Progress
 from soak import checks
 from soak.checks import Check
 from soak.faults import FAULTS, Scene
@@ -44,7 +44,9 @@ class Soak:
     `rest_seconds` is how long sweeps may take, each time, until nothing is undone.
     """
 
-    def __init__(self, system: System, seed: str, faults: Sequence[str], tell: Tell, *, rest_seconds: float) -> None:
+    def __init__(
+        self, system: System, seed: str, faults: Sequence[str], progress: Progress, *, rest_seconds: float
+    ) -> None:
         self.system = system
         self.journal = Journal()
         self.leaps = Leaps(system)
@@ -52,7 +54,7 @@ class Soak:
         self.happened: Counter[str] = Counter()
         self._seed = seed
         self._faults = faults
-        self._tell = tell
+        self._progress = progress
         self._rest_seconds = rest_seconds
         self._stopped = Event()
         self._over = Event()
@@ -85,7 +87,7 @@ class Soak:
     def _act_and_fail(self, minutes: float) -> None:
         self._warm_up()
         until = time.monotonic() + minutes * 60
-        self._tell(f"{MEMBERS} members, {_THREADS} at a time, for {minutes:g} minutes…")
+        self._progress(f"{MEMBERS} members, {_THREADS} at a time, for {minutes:g} minutes…")
         with ThreadPoolExecutor(_THREADS + 1) as pool:
             threads = [pool.submit(self._act, number, until) for number in range(_THREADS)]
             threads.append(pool.submit(self._fail, until))
@@ -128,7 +130,7 @@ class Soak:
             for name, turn in zip(names, turns, strict=True):
                 turn.result()
                 self.happened[name] += 1
-                self._tell(f"  {name}")
+                self._progress(f"  {name}")
             time.sleep(random.uniform(0.5, 3))
 
     def _watch(self) -> None:
@@ -144,7 +146,7 @@ class Soak:
         """Wait until everything undone is done, and again as time passes; what never came right."""
         random = Random(f"{self._seed} rest")  # noqa: S311 (no secret)
         violations: list[str] = []
-        self._tell("quiet: a few go on as ever, some sessions near their end")
+        self._progress("quiet: a few go on as ever, some sessions near their end")
         for _ in range(40):
             self.world.act(random)
         for leap in LATER:
@@ -178,10 +180,10 @@ class Soak:
             before = found
             found = next((found for check in look_for if (found := check(self.system, self.journal))), [])
             if not found:
-                self._tell(f"  {when}: all is done")
+                self._progress(f"  {when}: all is done")
                 return []
             if found != before:
-                self._tell(f"  {when}, not yet: {found[0]}")
+                self._progress(f"  {when}, not yet: {found[0]}")
             time.sleep(1)
         return [f"{each}, {when}, and {self._rest_seconds:g} s of sweeping" for each in found]
 

@@ -1,6 +1,7 @@
 """The system under the soak: a local stack of its own, its functions behind the proxy, its database audited."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,12 +13,12 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from local import aws
-from local.place import Place
+from local.ports import Ports
 from local.processes import Processes
-from local.progress import Tell
+from local.progress import Progress
 from local.run import running_system
 from local.stack import Stack
+from local.workspace import Workspace
 from soak.clock import Clock, wrong_clock
 from soak.database import PatientDatabase, Server
 from soak.gate import Gate
@@ -26,6 +27,7 @@ from soak.workers import Workers
 
 _AUDIT = Path(__file__).with_name("audit.sql")
 _QUEUE = "soak"
+_SECRET = re.compile(r"[\w-]{24,}")
 # An invocation is never sent twice: the soak itself says when an event comes doubled.
 _ONCE = Config(read_timeout=90, retries={"total_max_attempts": 1}, max_pool_connections=20)
 
@@ -34,7 +36,7 @@ _ONCE = Config(read_timeout=90, retries={"total_max_attempts": 1}, max_pool_conn
 class System:
     """Everything that the soak reaches: `stack` as callers see it, and what stands below it."""
 
-    place: Place
+    workspace: Workspace
     stack: Stack
     proxy: Proxy
     database: PatientDatabase
@@ -85,26 +87,36 @@ class System:
             heard += len(messages)
         return heard
 
+    def secrets(self) -> set[str]:
+        """Return what is secret in Secrets Manager: values that nobody could guess."""
+        client = self.client("secretsmanager")
+        texts = [
+            client.get_secret_value(SecretId=secret["ARN"])["SecretString"]
+            for secret in client.list_secrets()["SecretList"]
+        ]
+        values = {value for text in texts for value in json.loads(text).values()}
+        return {value for value in values if isinstance(value, str) and _SECRET.fullmatch(value)}
+
     def objects(self, bucket: str) -> set[str]:
         pages = self.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket)
         return {item["Key"] for page in pages for item in page.get("Contents", ())}
 
 
 @contextmanager
-def soaking_system(place: Place, tell: Tell, *, clock_off_seconds: int = 0) -> Iterator[System]:
+def soaking_system(workspace: Workspace, progress: Progress, *, clock_off_seconds: int = 0) -> Iterator[System]:
     """Start the stack on an empty database, and put the proxy between its functions and the local AWS."""
-    processes = Processes(place)
-    with place.occupied():
+    processes = Processes(workspace)
+    with workspace.occupied():
         processes.end_all()
-        shutil.rmtree(place.postgres, ignore_errors=True)
-    with running_system(place, tell) as stack:
+        shutil.rmtree(workspace.postgres, ignore_errors=True)
+    with running_system(workspace, Ports.free(), progress) as stack:
         clock = Clock()
-        workers = Workers(processes, place.temporary)
+        workers = Workers(processes, workspace.temporary)
         with Proxy(stack.aws_endpoint_url, kill=workers.kill_at_port, now=clock.now) as proxy:
             database = PatientDatabase(stack.database_url)
-            system = System(place, stack, proxy, database, Server(processes, database), workers, clock)
-            tell("putting the proxy before the functions, and the audit beside the tables…")
-            _point_functions_at_proxy(system, wrong_clock(place.root, clock_off_seconds))
+            system = System(workspace, stack, proxy, database, Server(processes, database), workers, clock)
+            progress("putting the proxy before the functions, and the audit beside the tables…")
+            _point_functions_at_proxy(system, wrong_clock(workspace.root, clock_off_seconds))
             _collect_events(system)
             database.run(_AUDIT.read_text())
             yield system
@@ -135,7 +147,3 @@ def _collect_events(system: System) -> None:
     bus = system.stack.event_bus
     events.put_rule(Name=_QUEUE, EventBusName=bus, EventPattern=json.dumps({"source": ["after-hours"]}))
     events.put_targets(Rule=_QUEUE, EventBusName=bus, Targets=[{"Id": _QUEUE, "Arn": arn}])
-
-
-def forget_own_account() -> None:
-    aws.forget_own_account()

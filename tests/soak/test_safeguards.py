@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local.place import REPOSITORY
+from local.workspace import REPOSITORY
 from soak.faults import FAULTS
 from soak.proof import Shown, between, table
 from soak.rules import ALWAYS, AT_REST
