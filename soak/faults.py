@@ -97,7 +97,7 @@ def earlier_release(scene: Scene, random: Random) -> None:
 
 
 def crowd_is_due(scene: Scene, random: Random) -> None:
-    """A thousand sessions end in one second, and nearly all of their schedules are lost."""
+    """A thousand sessions end in one second, nearly all of their schedules are lost, and sweeps meet over them."""
     name = _crowd(scene, _CROWD, "date_trunc('second', now()) + interval '4 seconds'", scheduled=True)
     time.sleep(5)
     ids = scene.system.database.run(
@@ -106,6 +106,8 @@ def crowd_is_due(scene: Scene, random: Random) -> None:
     with ThreadPoolExecutor(3) as pool:
         for (session_id,) in random.sample(ids, min(20, len(ids))):
             pool.submit(scene.system.invoke, "expire_session", {"kind": "expiry", "sessionId": session_id})
+    with scene.system.proxy.ailing(Service.BUS, Ailment.SLOW):
+        sweeps_meet(scene, random)  # and each has a thousand events to publish
 
 
 def crowd_has_no_schedules(scene: Scene, random: Random) -> None:

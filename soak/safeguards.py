@@ -69,7 +69,7 @@ SAFEGUARDS = (
                 "UPDATE after_hours_domain_events event SET due_at = due_at",
             ),
         ),
-        ("crowd due in one second", "sweeps meet"),
+        ("crowd due in one second",),
         "sent again while another was sending it",
     ),
     Safeguard(
