@@ -49,7 +49,7 @@ def take_picture(workspace: Workspace) -> TakePicture:
         page.mouse.move(0, 0)
         screenshot = page.screenshot(full_page=True, animations="disabled")
         with Image.open(io.BytesIO(screenshot)) as taken:  # few colours: a quarter of the bytes
-            few = taken.convert("RGB").quantize(method=Image.Quantize.MAXCOVERAGE)
+            few = taken.convert("RGB").quantize(method=Image.Quantize.MAXCOVERAGE, kmeans=4)
             few.save(folder / f"{name}.png", optimize=True)
 
     return take
