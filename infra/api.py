@@ -14,6 +14,8 @@ from infra.endpoints import ENDPOINTS, PREFIX
 from infra.log_groups import log_group
 from infra.stages import Stage, Throttle
 
+STAGE_NAME = "$default"
+
 _SAFE = "GET"
 _CORS_MAX_AGE = Duration.hours(1)
 
@@ -73,7 +75,7 @@ class Api(Construct):
             self,
             "Stage",
             http_api=self.http,
-            stage_name="$default",
+            stage_name=STAGE_NAME,
             auto_deploy=True,
             detailed_metrics_enabled=True,  # by route
             throttle=apigatewayv2.ThrottleSettings(rate_limit=stage.reads.rate, burst_limit=stage.reads.burst),

@@ -9,7 +9,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 
-from infra.api import Api
+from infra.api import STAGE_NAME, Api
 from infra.cluster import Cluster
 from infra.endpoints import PREFIX, Endpoint
 from infra.stages import Stage
@@ -65,17 +65,25 @@ class Measured:
 
     def latency(self, endpoint: Endpoint) -> cloudwatch.Metric:
         """How long a route's slowest answers took, in milliseconds."""
+        return self._of_route(endpoint, "Latency", P99, FIVE_MINUTES)
+
+    def server_errors(self, endpoint: Endpoint) -> cloudwatch.Metric:
+        """How many answers of a route were 5xx, in a minute."""
+        return self._of_route(endpoint, "5xx", SUM, Duration.minutes(1))
+
+    def _of_route(self, endpoint: Endpoint, name: str, statistic: str, period: Duration) -> cloudwatch.Metric:
         return cloudwatch.Metric(
             namespace="AWS/ApiGateway",
-            metric_name="Latency",
+            metric_name=name,
+            # By the stage's name, not by reference: alarms take canaries back, and the stage waits for those.
             dimensions_map={
                 "ApiId": self.api.http.api_id,
-                "Stage": self.api.stage.stage_name,
+                "Stage": STAGE_NAME,
                 "Method": endpoint.method,
                 "Resource": f"{PREFIX}{endpoint.path}",
             },
-            statistic=P99,
-            period=FIVE_MINUTES,
+            statistic=statistic,
+            period=period,
         )
 
     def event_age(self, function: str) -> cloudwatch.Metric:

@@ -1,10 +1,15 @@
 """The stack: every part of the system, once, in the order in which one needs the other."""
 
+from collections.abc import Mapping
+
 from aws_cdk import CfnOutput, Stack
+from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from infra import canaries
 from infra.alarms import Alarms
 from infra.api import Api
+from infra.canaries import Canaries
 from infra.cluster import Cluster
 from infra.dashboard import Dashboard
 from infra.database import Database, GivenDatabase, migrate_before
@@ -38,7 +43,8 @@ class AfterHours(Stack):
         endpoints = {endpoint.function: functions.make(endpoint.function) for endpoint in ENDPOINTS}
         sessions = Sessions(self, functions=functions, scheduling=scheduling, stage=stage)
         photos = Photos(self, functions=functions, uploads=uploads, stage=stage)
-        api = Api(self, functions=endpoints, stage=stage, allowed_origins=options.allowed_origins)
+        aliases = {name: canaries.live(endpoints[name]) for name in canaries.FUNCTIONS} if stage.canary else {}
+        api = Api(self, functions={**endpoints, **aliases}, stage=stage, allowed_origins=options.allowed_origins)
 
         grant = {
             Right.MOVE_SCHEDULES: scheduling.allow_putting,
@@ -70,15 +76,17 @@ class AfterHours(Stack):
             photo_dead_letters=photos.dead_letters,
             cluster=database if isinstance(database, Cluster) else None,
         )
-        self._watch(options, measured)
+        self._watch(options, measured, aliases)
         self._tell(secrets, scheduling, uploads, domain_events, measured)
 
-    def _watch(self, options: Options, measured: Measured) -> None:
+    def _watch(self, options: Options, measured: Measured, aliases: Mapping[str, lambda_.Alias]) -> None:
         """Alarms where the stage has them or somebody is to be told, one dashboard, and saved queries."""
-        alarms = []
+        alarms = {}
         if options.stage.alarms or options.alarm_email:
-            alarms = [*Alarms(self, watches(measured), email=options.alarm_email).by_name.values()]
-        Dashboard(self, measured, alarms)
+            alarms = Alarms(self, watches(measured), email=options.alarm_email).by_name
+        if aliases:
+            Canaries(self, aliases=aliases, alarms={name: alarms[f"Canary-{name}"] for name in aliases})
+        Dashboard(self, measured, alarms.values())
         if not options.stage.emulated:  # the local AWS saves no queries
             Queries(self, measured)
 

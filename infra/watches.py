@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 
+from infra import canaries
 from infra.cluster import Cluster
 from infra.endpoints import ENDPOINTS
 from infra.metrics import FIVE_MINUTES, MAXIMUM, MINIMUM, SUM, Measured
@@ -15,6 +16,7 @@ _GIB = 2**30
 _GIB_PER_ACU = 2
 
 _SERVER_ERRORS = 5  # one is a connection that broke; five are a fault that members see
+_CANARY_ERRORS = 3  # in a minute
 _FAILED_SWEEPS = 3  # one may meet a database that restarts
 _REFUSED_TOKENS = 300  # each member has one of those whenever a token expires; this is a key that is not the main app's
 _TOO_MANY_REQUESTS = 100
@@ -125,6 +127,13 @@ def _answers(measured: Measured) -> Iterator[Watch]:
             limit=_SLOW_SECONDS * _MILLISECONDS,
             periods=_QUARTER_OF_AN_HOUR,
         )
+        if measured.stage.canary and endpoint.function in canaries.FUNCTIONS:
+            yield Watch(
+                f"Canary-{endpoint.function}",
+                f"{endpoint.route_key} answers 5xx. If new code of it is going live, CodeDeploy takes that back.",
+                measured.server_errors(endpoint),
+                limit=_CANARY_ERRORS,
+            )
 
 
 def _undone(measured: Measured) -> Iterator[Watch]:

@@ -11,8 +11,10 @@ ACCOUNT_BURST = 5000  # of API Gateway, unless AWS raises it
 
 def _function_of(aws: Synthesized, route: dict[str, Any]) -> str:
     integration = route["Target"]["Fn::Join"][1][1]["Ref"]
-    function = aws.template["Resources"][integration]["Properties"]["IntegrationUri"]["Fn::GetAtt"][0]
-    name: str = aws.template["Resources"][function]["Properties"]["FunctionName"]
+    uri = aws.template["Resources"][integration]["Properties"]["IntegrationUri"]
+    if "Ref" in uri:  # an alias, which CodeDeploy moves
+        uri = {"Fn::GetAtt": [aws.template["Resources"][uri["Ref"]]["Properties"]["FunctionName"]["Ref"]]}
+    name: str = aws.template["Resources"][uri["Fn::GetAtt"][0]]["Properties"]["FunctionName"]
     return name
 
 

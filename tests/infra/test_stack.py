@@ -33,6 +33,8 @@ ATTACHED = {"VpcConfig", "AWS_USE_DUALSTACK_ENDPOINT"}
 EMPTYING = "AutoDeleteObjects"
 # What looks at the database, and what only people look at: the local AWS saves no queries, and nobody is sent mail.
 LOOKING = re.compile(r"Alarms(Database(Connections|Capacity|Memory)|ProxyPinned|Topicops)|Queries|Dashboard")
+# What moves calls from one version to the next, which the local AWS cannot.
+MOVING = re.compile(r"Canaries|AlarmsCanary|Functions(startsession|getsession)FunctionCurrentVersion")
 
 
 def comparable(template: dict[str, Any]) -> dict[str, Any]:
@@ -44,8 +46,16 @@ def comparable(template: dict[str, Any]) -> dict[str, Any]:
         or name.startswith("Cluster")
         or EMPTYING in name
         or LOOKING.match(name)
+        or MOVING.match(name)
     }
-    text = json.dumps(_without(template, left_out), sort_keys=True)
+    aliased = {
+        name: alias["Properties"]["FunctionName"]["Ref"]
+        for name, alias in template["Resources"].items()
+        if alias["Type"] == "AWS::Lambda::Alias"
+    }
+    text = json.dumps(_without(template, left_out | set(aliased)), sort_keys=True)
+    for alias, function in aliased.items():
+        text = text.replace(json.dumps({"Ref": alias}), json.dumps({"Fn::GetAtt": [function, "Arn"]}))
     text = re.sub(r"[aA]fter[hH]ours-(prod|local)", "AfterHours-<stage>", text)
     text = re.sub(r"AllowEventRule\w+", "AllowEventRule<stage>", text)
     text = re.sub(r"[0-9a-f]{64}\.zip", "<archive>", text)  # a key of code, which is built for the platform

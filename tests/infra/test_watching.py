@@ -49,7 +49,7 @@ def test_people_are_called_for_each_of_these(aws: Synthesized) -> None:
     kinds = {name.partition("-")[0] for name in alarms(aws)}
     assert kinds == {
         "ExpiryLag", "SweepAbsent", "SweepErrors", "SessionDeadLetters", "PhotoDeadLetters",
-        "ServerErrors", "TooManyRequests", "Unauthorized", "Slow", "NearTimeout", "Throttled",
+        "ServerErrors", "TooManyRequests", "Unauthorized", "Slow", "Canary", "NearTimeout", "Throttled",
         "AccountConcurrency", "EventAge", "Undone", "Stuck", "SecretsIncomplete",
         "StorageFaults", "EventBusFaults", "SchedulerFaults", "DatabaseFaults", "SecretFaults",
         "DatabaseConnections", "DatabaseCapacity", "DatabaseMemory", "ProxyPinned",
