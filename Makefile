@@ -26,8 +26,9 @@ BASE ?= origin/main
 # What `make synth` writes the template for. The local stage always has a database given, so an example stands for it.
 SYNTHESIZED = $(or $(STAGE),dev)
 DATABASE_SECRET_ARN ?= $(if $(filter local,$(SYNTHESIZED)),arn:aws:secretsmanager:us-east-1:000000000000:secret:example-a1B2c3)
+CONTEXT = -c stage="$(SYNTHESIZED)" -c alarmEmail="$(ALARM_EMAIL)" -c databaseSecretArn="$(DATABASE_SECRET_ARN)" $(OPTIONS)
 
-.PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive lint format bench openapi dart compatible synth coverage lock clean stop logs debug psql token reset page screenshots rights soak soak-proof
+.PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive lint format bench openapi dart compatible synth diff deploy coverage lock clean stop logs debug psql token reset page screenshots rights soak soak-proof
 
 # A target's help begins with who uses it; developers, when it says nothing.
 help: ## newcomer: Show this list
@@ -136,10 +137,15 @@ dart: $(PYTHON_READY) ## Write a Dart client of the API: make dart [INTO=.build/
 compatible: $(PYTHON_READY) ## Refuse a docs/openapi.json that breaks apps: make compatible [BASE=origin/main]
 	@PYTHONPATH=$(LAYER) $(RUN) contract --against "$(BASE)"
 
-synth: $(PYTHON_READY) $(NODE_READY) ## ops: Write a stage's template: make synth [STAGE=prod] [ALARM_EMAIL=…] [DATABASE_SECRET_ARN=…]
-	@$(if $(filter local,$(SYNTHESIZED)),AWS_REGION=us-east-1) node_modules/.bin/cdk synth --quiet -c stage="$(SYNTHESIZED)" \
-		-c alarmEmail="$(ALARM_EMAIL)" -c databaseSecretArn="$(DATABASE_SECRET_ARN)"
+synth: $(PYTHON_READY) $(NODE_READY) ## ops: Write a stage's template: make synth [STAGE=prod] [ALARM_EMAIL=…] [OPTIONS="-c …"]
+	@$(if $(filter local,$(SYNTHESIZED)),AWS_REGION=us-east-1) node_modules/.bin/cdk synth --quiet $(CONTEXT)
 	@echo "cdk.out/AfterHours-$(SYNTHESIZED).template.json is the template of the stage $(SYNTHESIZED)."
+
+diff: $(PYTHON_READY) $(NODE_READY) ## ops: Show what a deployment would change: make diff STAGE=prod ALARM_EMAIL=…
+	@node_modules/.bin/cdk diff --method template $(CONTEXT)
+
+deploy: $(PYTHON_READY) $(NODE_READY) ## ops: Deploy a stage: make deploy STAGE=prod ALARM_EMAIL=… [OPTIONS="-c …"]
+	@node_modules/.bin/cdk deploy $(CONTEXT) $(if $(CI),--require-approval never) --outputs-file cdk.out/outputs.json
 
 rights: $(PYTHON_READY) $(NODE_READY) ## Write docs/rights.md anew, from the template of the stage prod
 	@$(MAKE) --silent synth STAGE=prod ALARM_EMAIL=ops@example.com

@@ -5,6 +5,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import yaml
+
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==(\S+)", re.MULTILINE)
 LOCK = Path("requirements.lock").read_text()
 
@@ -43,6 +45,27 @@ def test_ci_runs_the_commands_that_people_run_with_actions_that_cannot_change() 
     assert {"make lint", "make test"} <= set(run)
     assert {command.split()[1] for command in run} <= set(phony.split())
     used = re.findall(r"uses: (\S+)", workflow)
+    assert used
+    assert all(re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40}", action) for action in used)
+
+
+def test_deployments_go_through_staging_with_no_key_of_aws_and_actions_that_cannot_change() -> None:
+    text = Path(".github/workflows/deploy.yml").read_text()
+    workflow = yaml.safe_load(text)
+    jobs = workflow["jobs"]
+    assert jobs["production"]["needs"] == "staging"
+    assert {name: job.get("environment") for name, job in jobs.items()} == {
+        "diff": None, "staging": "staging", "production": "production",
+    }  # fmt: skip
+    assert workflow["permissions"] == {"contents": "read", "id-token": "write"}
+    assert "secrets." not in text
+    assert "head.repo.full_name == github.repository" in jobs["diff"]["if"], "a fork gets no token"
+    assert "conclusion == 'success'" in jobs["staging"]["if"], "what CI refused is not deployed"
+    run = {name: [step["run"] for step in job["steps"] if "run" in step] for name, job in jobs.items()}
+    assert "make deploy STAGE=staging" in run["staging"]
+    assert "make deploy STAGE=prod" in run["production"]
+    assert "make diff STAGE=prod" in run["diff"]
+    used = re.findall(r"uses: (\S+)", text)
     assert used
     assert all(re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40}", action) for action in used)
 
