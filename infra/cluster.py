@@ -1,5 +1,7 @@
 """Our own PostgreSQL, where a deployment is given none: Aurora Serverless v2 in our own network."""
 
+from typing import cast
+
 from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Stack, Validations
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
@@ -60,6 +62,10 @@ class Cluster(Database):
             deletion_protection=size.protected,
             removal_policy=RemovalPolicy.SNAPSHOT if size.protected else RemovalPolicy.DESTROY,
         )
+        if size.restored_from:
+            cfn_cluster = cast("rds.CfnDBCluster", self.database.node.default_child)
+            cfn_cluster.snapshot_identifier = size.restored_from
+            cfn_cluster.master_username = cfn_cluster.database_name = None  # the snapshot has both
         Validations.of(self.database).acknowledge(
             Acknowledgment(
                 id="AwsSolutions-RDS11", reason="Only functions of ours reach the port, whichever it is; see its group"

@@ -24,6 +24,9 @@ class Cluster:
     protected: bool  # from deletion; and a snapshot stays when the stack goes
     backup_days: int
     pause_after_minutes: int | None = None  # without connections; needs a smallest capacity of 0
+    # The ARN of a snapshot that the cluster was made from. It stays here for good: without it, the next deployment
+    # would make an empty cluster in its place.
+    restored_from: str | None = None
 
     @property
     def max_connections(self) -> int:

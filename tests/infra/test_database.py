@@ -225,6 +225,19 @@ def test_migrations_go_past_the_proxy_as_the_owner_and_make_the_host_s_tables(aw
     assert _connecting_to(aws, aws.role_of("migrate_database")) == []
 
 
+def test_a_cluster_is_made_from_a_snapshot_when_its_row_says_so(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = "arn:aws:rds:eu-west-1:123456789012:cluster-snapshot:yesterday"
+    size = STAGES["dev"].cluster
+    assert size
+    monkeypatch.setitem(STAGES, "dev", replace(STAGES["dev"], cluster=replace(size, restored_from=snapshot)))
+    cluster = only(synthesize(tmp_path_factory.mktemp("restored"), stage="dev"), "AWS::RDS::DBCluster")
+    assert cluster["SnapshotIdentifier"] == snapshot
+    assert not {"MasterUsername", "DatabaseName"} & cluster.keys(), "RDS refuses them beside a snapshot"
+    assert cluster["ManageMasterUserPassword"] is True
+
+
 def test_nat_is_the_way_out_should_a_service_lack_ipv6(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
