@@ -28,7 +28,7 @@ SYNTHESIZED = $(or $(STAGE),dev)
 DATABASE_SECRET_ARN ?= $(if $(filter local,$(SYNTHESIZED)),arn:aws:secretsmanager:us-east-1:000000000000:secret:example-a1B2c3)
 CONTEXT = -c stage="$(SYNTHESIZED)" -c alarmEmail="$(ALARM_EMAIL)" -c databaseSecretArn="$(DATABASE_SECRET_ARN)" $(OPTIONS)
 
-.PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive lint format bench openapi dart compatible synth diff deploy coverage lock clean stop logs debug psql token reset page screenshots rights soak soak-proof
+.PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive lint format bench openapi dart compatible synth diff deploy cost coverage lock clean stop logs debug psql token reset page screenshots rights soak soak-proof
 
 # A target's help begins with who uses it; developers, when it says nothing.
 help: ## newcomer: Show this list
@@ -150,6 +150,9 @@ deploy: $(PYTHON_READY) $(NODE_READY) ## ops: Deploy a stage: make deploy STAGE=
 rights: $(PYTHON_READY) $(NODE_READY) ## Write docs/rights.md anew, from the template of the stage prod
 	@$(MAKE) --silent synth STAGE=prod ALARM_EMAIL=ops@example.com
 	@$(RUN) infra.rights cdk.out/AfterHours-prod.template.json
+
+cost: $(PYTHON_READY) ## Write docs/cost.md and its plot anew, from the prices in ops/prices.py
+	@$(RUN) ops.cost
 
 lock: $(PYTHON_READY) ## Write requirements.lock anew, with what the requirements name and all that it needs
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-annotate \

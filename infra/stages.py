@@ -92,7 +92,7 @@ STAGES = {
             "prod",
             cluster=Cluster(min_acu=2, max_acu=16, reader=True, proxy=True, protected=True, backup_days=14),
             concurrency=Concurrency(polled=200, endpoint=30, expire_session=40, process_photo=20, sweep=2),
-            reads=Throttle(rate=2000, burst=2000),
+            reads=Throttle(rate=1500, burst=1500),  # less than the database can serve (docs/cost.md)
             changes=Throttle(rate=300, burst=600),
             sweep_minutes=1,
             log_days=30,

@@ -44,7 +44,7 @@ def _stage(aws: Synthesized) -> dict[str, Any]:
 def test_reads_are_limited_to_what_many_who_poll_need(aws: Synthesized) -> None:
     limits = _stage(aws)["Properties"]["DefaultRouteSettings"]
     assert _stage(aws)["Properties"]["StageName"] == "$default"
-    assert limits["ThrottlingRateLimit"] * POLLED_EVERY_SECONDS >= 30_000
+    assert limits["ThrottlingRateLimit"] * POLLED_EVERY_SECONDS >= 20_000
     assert limits["ThrottlingBurstLimit"] <= ACCOUNT_BURST
     assert limits["DetailedMetricsEnabled"] is True
 
