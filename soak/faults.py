@@ -12,6 +12,7 @@ from typing import NamedTuple
 import psycopg2
 
 from soak.leaps import Leaps
+from soak.phones import World, send_good_photo
 from soak.proxy import Ailment, Service
 from soak.system import System
 
@@ -24,6 +25,7 @@ class Scene(NamedTuple):
 
     system: System
     leaps: Leaps
+    world: World
 
 
 type Fault = Callable[[Scene, Random], None]
@@ -61,6 +63,14 @@ def kill_workers(scene: Scene, random: Random) -> None:
 def ail(service: Service, scene: Scene, random: Random, ailments: tuple[Ailment, ...] = tuple(Ailment)) -> None:
     with scene.system.proxy.ailing(service, random.choice(ailments)):
         time.sleep(random.uniform(3, 10))
+
+
+def photo_makers_die(scene: Scene, random: Random) -> None:
+    """Some members send photos at once, and functions are killed when R2 has what they put there."""
+    with scene.system.proxy.ailing(Service.R2, Ailment.CALLERS_KILLED):
+        for _ in range(6):
+            scene.world.act(random, send_good_photo)
+        time.sleep(random.uniform(8, 12))
 
 
 def time_leaps(scene: Scene, random: Random) -> None:
@@ -161,7 +171,7 @@ FAULTS: dict[str, Fault] = {
     "workers killed": kill_workers,
     **{f"{service} ailing": partial(ail, service) for service in Service},
     "R2 slow": partial(ail, Service.R2, ailments=(Ailment.SLOW,)),
-    "callers of R2 killed": partial(ail, Service.R2, ailments=(Ailment.CALLERS_KILLED,)),
+    "makers of photos killed": photo_makers_die,
     "time leaps": time_leaps,
     "events early": events_come_early,
     "sweeps meet": sweeps_meet,

@@ -64,15 +64,15 @@ class World:
         for _ in range(number):
             self.phones.append(self._new_phone())
 
-    def act(self, random: Random) -> None:
+    def act(self, random: Random, action: "Action | None" = None) -> None:
         """Let one member do one thing. A tenth of them do half of all, so that long stories happen, too."""
         phone = self.phones[int(len(self.phones) * random.random() ** 3)]
         if not phone.lock.acquire(blocking=False):
             return
         try:
-            [action] = random.choices([each for each, _ in ACTIONS], [weight for _, weight in ACTIONS])
+            [chosen] = random.choices([each for each, _ in ACTIONS], [weight for _, weight in ACTIONS])
             with self.system.gate.passing():
-                action(self, phone, random)
+                (action or chosen)(self, phone, random)
         finally:
             phone.lock.release()
 
@@ -160,16 +160,28 @@ def choose(world: World, phone: Phone, random: Random) -> None:
 
 
 def send_photo(world: World, phone: Phone, random: Random) -> None:
-    """Ask, and send what is good, bad or nothing; S3's event may come twice."""
+    """Send what is good, bad or nothing; S3's event may come twice."""
+    content = random.choice((picture(6), picture(6), picture(1), picture(6)[:900], b"<html>no</html>", None))
+    twice = random.random() < 0.5  # noqa: PLR2004
+    _send_photo(world, phone, content, twice=twice)
+
+
+def send_good_photo(world: World, phone: Phone, random: Random) -> None:
+    """Send what becomes a photo, as someone who may and has a profile."""
+    world.system.database.run(_ENTITLED, {"id": phone.id})
+    write_profile(world, phone, random)
+    _send_photo(world, phone, picture(6), twice=False)
+
+
+def _send_photo(world: World, phone: Phone, content: bytes | None, *, twice: bool) -> None:
     answer = world.call(phone, "POST", "/profile/photo")
     created = answer.status == _CREATED
     upload = answer.body["upload"] if created else {}
     world.journal.write("asked", phone.id, upload.get("photoId"), outcome_of(answer))
-    content = random.choice((picture(6), picture(6), picture(1), picture(6)[:900], b"<html>no</html>", None))
     if not created or content is None:
         return
     sent = _post(upload["url"], upload["fields"], content)
-    if sent and random.random() < 0.5:  # noqa: PLR2004
+    if sent and twice:
         bucket, key = world.system.stack.upload_bucket, upload["fields"]["key"]
         s3 = {"bucket": {"name": bucket}, "object": {"key": key, "size": len(content)}}
         world.system.client("lambda").invoke(

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 _FORWARD_SECONDS = 60
 _SILENCE_SECONDS = 8  # more than any client of the functions waits
 _SLOW_SECONDS = 0.8  # less than any of them does
-_EVERY = 3  # of the calls during which a caller is killed
+_EVERY = 3  # of so many callers the first is killed
 _HOP_BY_HOP = {"connection", "expect", "keep-alive", "transfer-encoding", "content-length"}
 
 
@@ -102,7 +102,7 @@ class Proxy:
             return None
         with self._lock:
             self.calls[service, ailment] += 1
-            spared = ailment is Ailment.CALLERS_KILLED and self.calls[service, ailment] % _EVERY
+            spared = ailment is Ailment.CALLERS_KILLED and self.calls[service, ailment] % _EVERY != 1
         return None if spared else ailment
 
     def see(self, service: Service | None, body: bytes) -> None:

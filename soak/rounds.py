@@ -114,7 +114,7 @@ class Soak:
 
     def _fail(self, until: float) -> None:
         random = Random(f"{self._seed} faults")  # noqa: S311 (no secret)
-        scene = Scene(self.system, self.leaps)
+        scene = Scene(self.system, self.leaps, self.world)
         left: list[str] = []
         while self._goes_on(until):
             left = left or random.sample(self._faults, len(self._faults))  # each comes once before any comes twice

@@ -124,7 +124,7 @@ SAFEGUARDS = (
             ),
             Edit(f"{_PACKAGE}/uploads.py", "(SELECT count(*) FROM covered) = 3", "(SELECT count(*) FROM covered) = 1"),
         ),
-        ("callers of R2 killed",),
+        ("makers of photos killed",),
         "is in R2, and no row knows of it",
     ),
     _without_duty("expired", 'Duty("expired", 6, safety_net.expire_overdue)', "open past its end", "time leaps"),
