@@ -44,7 +44,7 @@ class Sighting(NamedTuple):
 
 
 def service_of(target: str, authorization: str) -> Service | None:
-    """Progress the service from a request's `X-Amz-Target` and the scope that its signature names."""
+    """Tell the service from a request's `X-Amz-Target` and the scope that its signature names."""
     if target.startswith("secretsmanager."):
         return Service.SECRETS
     if target.startswith("AWSEvents."):
