@@ -64,8 +64,7 @@ def sentence(what: str, found: Iterable[str]) -> str:
 def schedules(system: System, _journal: Journal) -> list[str]:
     """Every open session has its schedule, for its end, and no schedule is without its session after its time."""
     group, client = system.stack.schedule_group, system.client("scheduler")
-    pages = client.get_paginator("list_schedules").paginate(GroupName=group)
-    names = {schedule["Name"] for page in pages for schedule in page["Schedules"]}
+    names = system.schedules()
     open_ends = dict(system.database.run(_OPEN))
     ended = {id_ for (id_,) in system.database.run(_ENDED)}
     ids = {name: name.partition("-")[2] for name in names}

@@ -33,10 +33,14 @@ def wrong_clock(folder: Path, seconds: int) -> dict[str, str]:
     site = folder / "wrong-clock"
     site.mkdir(parents=True, exist_ok=True)
     (site / "sitecustomize.py").write_text(_SITE.format(seconds=seconds))
-    link = site / "time_machine"
-    link.unlink(missing_ok=True)
-    spec = find_spec("time_machine")
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("time_machine")
-    link.symlink_to(Path(spec.origin).parent)
+    # The package itself and its extension, and nothing else of this environment.
+    for module in ("time_machine", "_time_machine"):
+        spec = find_spec(module)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(module)
+        origin = Path(spec.origin)
+        target = origin.parent if origin.name == "__init__.py" else origin
+        link = site / target.name
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
     return {"PYTHONPATH": str(site)}

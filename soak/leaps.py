@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from random import Random
 from threading import Lock
-from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -55,7 +54,7 @@ class Leaps:
 
     def deliver_early(self, random: Random, most: int = 6) -> int:
         """Deliver some schedules of sessions long before their time, which stay scheduled; how many."""
-        names = [schedule["Name"] for schedule in self._schedules()]
+        names = sorted(self._system.schedules())
         events = [self._event(name) for name in random.sample(names, min(most, len(names)))]
         self._deliver([event for event in events if event])
         return len(events)
@@ -79,11 +78,6 @@ class Leaps:
             """
         )
 
-    def _schedules(self) -> list[dict[str, Any]]:
-        client = self._system.client("scheduler")
-        pages = client.get_paginator("list_schedules").paginate(GroupName=self._system.stack.schedule_group)
-        return [schedule for page in pages for schedule in page["Schedules"]]
-
     def _event(self, name: str) -> str | None:
         client = self._system.client("scheduler")
         with suppress(ClientError):  # it has fired meanwhile
@@ -95,15 +89,15 @@ class Leaps:
         """Bring each schedule nearer; the events of those that are due, as often as they come."""
         client, group = self._system.client("scheduler"), self._system.stack.schedule_group
         now, due = datetime.now(UTC), []
-        for listed in self._schedules():
+        for name in sorted(self._system.schedules()):
             with suppress(ClientError):
-                schedule = client.get_schedule(GroupName=group, Name=listed["Name"])
+                schedule = client.get_schedule(GroupName=group, Name=name)
                 at = moment(schedule["ScheduleExpression"]) - distance
                 if at > now:
-                    same = {name: schedule[name] for name in _SCHEDULE if name in schedule}
+                    same = {part: schedule[part] for part in _SCHEDULE if part in schedule}
                     client.update_schedule(**same, ScheduleExpression=f"at({at:%Y-%m-%dT%H:%M:%S})")
                 else:
-                    client.delete_schedule(GroupName=group, Name=listed["Name"])
+                    client.delete_schedule(GroupName=group, Name=name)
                     copies = random.choice(_COPIES)
                     self.lost += not copies
                     due += [str(schedule["Target"]["Input"])] * copies

@@ -154,7 +154,7 @@ class Soak:
             self._bring_near()
             violations = self._repeat(AT_REST, f"{leap} later")
             if violations:
-                return violations
+                break
         for check in ONCE:
             violations += check(self.system, self.journal)
         return violations

@@ -27,6 +27,7 @@ from soak.workers import Workers
 
 _AUDIT = Path(__file__).with_name("audit.sql")
 _QUEUE = "soak"
+_ALL = 1_000_000
 _SECRET = re.compile(r"[\w-]{24,}")
 # An invocation is never sent twice: the soak itself says when an event comes doubled.
 _ONCE = Config(read_timeout=90, retries={"total_max_attempts": 1}, max_pool_connections=20)
@@ -96,6 +97,11 @@ class System:
         ]
         values = {value for text in texts for value in json.loads(text).values()}
         return {value for value in values if isinstance(value, str) and _SECRET.fullmatch(value)}
+
+    def schedules(self) -> set[str]:
+        """Return the names of all schedules. MiniStack knows no pages: what is beyond the first is not there."""
+        listed = self.client("scheduler").list_schedules(GroupName=self.stack.schedule_group, MaxResults=_ALL)
+        return {schedule["Name"] for schedule in listed["Schedules"]}
 
     def objects(self, bucket: str) -> set[str]:
         pages = self.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket)

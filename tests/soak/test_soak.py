@@ -1,6 +1,9 @@
 """The soak's own logic: what it makes fail, what it compares, and that it goes on where it was interrupted."""
 
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,6 +15,7 @@ from threading import Thread
 import pytest
 
 from soak.checks import counted, named, sent_too_soon_again, sentence
+from soak.clock import wrong_clock
 from soak.journal import Journal, Outcome
 from soak.leaps import moment
 from soak.proxy import Ailment, Proxy, Service, Sighting, service_of
@@ -174,6 +178,21 @@ def test_a_schedule_says_its_moment_in_utc() -> None:
     assert moment("at(2026-11-25T17:00:00)") == datetime(2026, 11, 25, 17, tzinfo=UTC)
     with pytest.raises(ValueError, match="rate"):
         moment("rate(1 minute)")
+
+
+@pytest.mark.parametrize("seconds", [300, -300])
+def test_a_wrong_clock_is_wrong_for_whatever_runs_in_its_environment(tmp_path: Path, seconds: int) -> None:
+    program = "import datetime, time; print(time.time(), datetime.datetime.now(datetime.UTC).timestamp())"
+    command = [sys.executable, "-c", program]
+    environment = wrong_clock(tmp_path, seconds)
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert said.stderr == ""
+    for clock in said.stdout.split():
+        assert abs(float(clock) - time.time() - seconds) < 60
+
+
+def test_a_right_clock_needs_nothing(tmp_path: Path) -> None:
+    assert wrong_clock(tmp_path, 0) == {}
 
 
 def test_an_interrupted_soak_goes_on_and_a_finished_one_begins_anew(tmp_path: Path) -> None:
