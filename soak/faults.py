@@ -17,7 +17,7 @@ from soak.proxy import Ailment, Service
 from soak.system import System
 
 _CROWD = 1000
-_UNSCHEDULED = 200  # slow as the scheduler then is, more than a sweep could do in its time
+_UNSCHEDULED = 300  # slow as the scheduler then is, more than a sweep could do in its time
 
 
 class Scene(NamedTuple):

@@ -185,7 +185,7 @@ SAFEGUARDS = (
         "deadlines of duties",
         (Edit(_SWEEP, "duty.do(database, began + (end - began) * share)", 'duty.do(database, float("inf"))'),),
         ("crowd without schedules",),
-        "ran into the time limit",
+        "took longer than it may",
     ),
     *(
         Safeguard(
