@@ -1,6 +1,6 @@
 from after_hours import api, preferences
 
 
-@api.endpoint()
-def handler(request: api.Request[None]) -> api.Response:
-    return api.ok(preferences=preferences.read(request.database, request.user_id))
+@api.endpoint(read=preferences.read)
+def handler(found: preferences.Preferences) -> api.Response:
+    return api.ok(preferences=found)

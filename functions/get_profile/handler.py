@@ -1,6 +1,6 @@
 from after_hours import api, profiles
 
 
-@api.endpoint()
-def handler(request: api.Request[None]) -> api.Response:
-    return api.ok(profile=profiles.read(request.database, request.user_id))
+@api.endpoint(read=profiles.read)
+def handler(profile: profiles.Profile) -> api.Response:
+    return api.ok(profile=profile)

@@ -1,7 +1,6 @@
 from after_hours import api, sessions
 
 
-@api.endpoint()
-def handler(request: api.Request[None]) -> api.Response:
-    session = sessions.current(request.database, request.user_id)
+@api.endpoint(read=sessions.current)
+def handler(session: sessions.Session | None) -> api.Response:
     return api.ok(active=session is not None, session=session)

@@ -8,13 +8,14 @@ from typing import Any, get_args
 
 import jwt
 import pytest
-from after_hours import config
+from after_hours import api, config
+from after_hours.access import Read
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infra.endpoints import ENDPOINTS
 from tests.support.environment import JWT_SECRET, UNREACHABLE
-from tests.support.handlers import Answer, http_event, send
+from tests.support.handlers import Answer, Context, http_event, send
 from tests.support.phone import Phone, refused
 from tests.support.world import World
 
@@ -180,6 +181,42 @@ def test_when_the_check_cannot_run_nobody_gets_through(world: World, endpoint: A
     finally:
         world.rows("ALTER TABLE elsewhere RENAME TO user_subscriptions")
     assert (answer.status, answer.body["code"]) == (503, "ACCESS_CHECK_FAILED")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT %(user_id)s AS user_id",
+        "SELECT verified, consenting FROM after_hours_entitlements(%(user_id)s)",
+        "SELECT premium, verified FROM after_hours_entitlements(%(user_id)s)",
+        "SELECT premium, verified, consenting, 1 / 0 FROM after_hours_entitlements(%(user_id)s)",
+    ],
+)
+def test_what_is_read_without_the_entitlements_or_not_at_all_is_shown_to_nobody(world: World, statement: str) -> None:
+    shown: list[object] = []
+
+    @api.endpoint(read=Read(statement, shown.append))
+    def handler(_: None) -> api.Response:
+        shown.append("the handler")
+        return api.ok()
+
+    answer = handler(http_event(token=signed()), Context("reads"))
+    assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (503, "ACCESS_CHECK_FAILED")
+    assert shown == []
+
+
+@pytest.mark.parametrize("who", DENIALS)
+def test_what_is_read_is_looked_at_only_for_those_who_may_see_it(world: World, who: str) -> None:
+    shown: list[object] = []
+
+    @api.endpoint(read=Read("SELECT * FROM after_hours_entitlements(%(user_id)s)", shown.append))
+    def handler(_: None) -> api.Response:
+        return api.ok(shown=True)
+
+    assert handler(http_event(token=signed(userId=Phone(who).id)), Context("reads"))["statusCode"] == 403
+    assert shown == []
+    assert handler(http_event(token=signed()), Context("reads"))["statusCode"] == 200
+    assert len(shown) == 1
 
 
 def test_without_the_secrets_nobody_gets_through(world: World, endpoint: Any, monkeypatch: pytest.MonkeyPatch) -> None:

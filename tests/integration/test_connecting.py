@@ -17,7 +17,7 @@ from after_hours import aws, config, database
 from after_hours.database import ENDPOINT, JOB, MIGRATION, Database, Timeouts, connect, open_connection
 from after_hours.errors import DatabaseUnreachable, Misconfigured, OutcomeUnknown
 
-from infra.endpoints import ENDPOINTS
+from infra.endpoints import ENDPOINTS, Endpoint
 from local import postgres
 from tests.support.certificates import Authority
 from tests.support.phone import Phone
@@ -76,7 +76,7 @@ def test_every_endpoint_and_job_connects_and_sets_nothing(proxy: Pooler, phone: 
     for function in (*sorted({e.function for e in ENDPOINTS} - set(leaving)), *leaving):
         assert phone.call(function, body=bodies.get(function)).status in {200, 201, 204, 404}
     world.sweep()
-    assert len(proxy.statements) > 40
+    assert len(proxy.statements) > 35
     pinning = re.compile(r"\b(SET|RESET|PREPARE|LISTEN|TEMP|DECLARE)\b\s(?!NULL)", re.IGNORECASE)
     pinned = [text for text in proxy.statements if pinning.match(text.strip())]
     assert pinned == []
@@ -294,6 +294,21 @@ def forgotten(proxy: Pooler, ours: Database) -> None:
 def test_what_only_reads_is_sent_again_once(proxy: Pooler, ours: Database) -> None:
     assert ours.find_one("SELECT 2 AS two", only_reads=True) == {"two": 2}
     assert proxy.statements.count("SELECT 2 AS two") == 2
+
+
+@pytest.mark.parametrize("endpoint", [e for e in ENDPOINTS if e.method == "GET"], ids=lambda e: e.function)
+@pytest.mark.usefixtures("forgotten")
+def test_every_read_is_sent_again_once(
+    proxy: Pooler, ours: Database, phone: Phone, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone.create_profile()
+    phone.create_preferences()
+    before = len(proxy.statements)
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "shared", lambda: ours)
+        assert phone.call(endpoint.function).status == 200
+    first, second = proxy.statements[before:]
+    assert first == second
 
 
 @pytest.mark.usefixtures("forgotten")

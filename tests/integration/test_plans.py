@@ -103,6 +103,13 @@ def test_no_statement_reads_a_table_from_one_end_to_the_other(name: str, large: 
     assert read_by_index_and_little(execution), (execution.sequential_scans(), execution.by_index)
 
 
+@pytest.mark.parametrize("name", [name for name in STATEMENTS if "after_hours_entitlements" in STATEMENTS[name]])
+def test_entitlements_cost_no_call_of_their_function(name: str, large: Connection) -> None:
+    """PostgreSQL inlines a function only while it keeps to rules that a changed one may break unnoticed."""
+    nodes = {node["Node Type"] for node in plans.execution(large, STATEMENTS[name], parameters(name)).nodes()}
+    assert "Function Scan" not in nodes
+
+
 def test_what_is_undone_is_counted_by_indexes_and_without_workers(large: Connection) -> None:
     """PostgreSQL takes sessions that are in order for undone ones, and beside a million starts workers to count them.
 

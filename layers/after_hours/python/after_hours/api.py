@@ -2,8 +2,9 @@
 
     API Gateway → logging with correlation id → authenticate → require access → read the body → handler → JSON
 
-An endpoint is made by decorating its handler, so none can forget the chain. Only `entitled=False` leaves out the access
-check, and a test allows that on no route but the three that let a member end or leave.
+An endpoint that only reads is told what: one statement then answers for access as well, and its handler is given the
+result. An endpoint is made by decorating its handler, so none can forget the chain. Only `entitled=False` leaves out
+the access check, and a test allows that on no route but the three that let a member end or leave.
 """
 
 import base64
@@ -17,15 +18,9 @@ from typing import Any, NoReturn, Protocol, cast, overload
 from pydantic import BaseModel, ValidationError
 
 from after_hours import access, auth, config, database
+from after_hours.access import Read
 from after_hours.database import Database
-from after_hours.errors import (
-    ApiError,
-    DatabaseUnavailable,
-    InternalError,
-    InvalidRequest,
-    OutcomeUnknown,
-    ServiceUnavailable,
-)
+from after_hours.errors import ApiError, InternalError, InvalidRequest, ServiceUnavailable
 from after_hours.observability import count, logger, metrics, stack
 from after_hours.schema import field_errors
 
@@ -75,18 +70,24 @@ def no_content() -> Response:
     return Response(204, {})
 
 
-type Work[Body] = Callable[[Request[Body]], Response]
+type Work[Given] = Callable[[Given], Response]
 
 
 @overload
-def endpoint(*, body: None = None, entitled: bool = True) -> Callable[[Work[None]], LambdaHandler]: ...
+def endpoint[Result](*, read: Read[Result]) -> Callable[[Work[Result]], LambdaHandler]: ...
 @overload
-def endpoint[Body: BaseModel](*, body: type[Body], entitled: bool = True) -> Callable[[Work[Body]], LambdaHandler]: ...
-def endpoint(*, body: type[BaseModel] | None = None, entitled: bool = True) -> Callable[[Work[Any]], LambdaHandler]:
-    """Make a Lambda handler for API Gateway's payload format 2.0 from a function of a `Request`.
+def endpoint(*, entitled: bool = True) -> Callable[[Work[Request[None]]], LambdaHandler]: ...
+@overload
+def endpoint[Body: BaseModel](
+    *, body: type[Body], entitled: bool = True
+) -> Callable[[Work[Request[Body]]], LambdaHandler]: ...
+def endpoint(
+    *, read: Read[Any] | None = None, body: type[BaseModel] | None = None, entitled: bool = True
+) -> Callable[[Work[Any]], LambdaHandler]:
+    """Make a Lambda handler for API Gateway's payload format 2.0 from a function of a `Request`, or of what is read.
 
-    `body` is the model of the JSON body, where the endpoint takes one. `entitled=False` leaves out the access check,
-    never authentication.
+    `read` is what the endpoint reads, where it changes nothing. `body` is the model of the JSON body, where the
+    endpoint takes one. `entitled=False` leaves out the access check, never authentication.
     """
 
     def decorate(work: Work[Any]) -> LambdaHandler:
@@ -97,11 +98,7 @@ def endpoint(*, body: type[BaseModel] | None = None, entitled: bool = True) -> C
             request_context = event.get("requestContext", {})
             logger.set_correlation_id(request_context.get("requestId"))
             try:
-                answer = _success(_serve(event, work, body, entitled=entitled))
-            except OutcomeUnknown as error:
-                # A GET is safe (RFC 9110, section 9.2.1): it has changed nothing, even if its outcome is unknown.
-                safe = request_context.get("http", {}).get("method") == "GET"
-                answer = _failure(DatabaseUnavailable(str(error)) if safe else error)
+                answer = _success(_serve(event, work, read, body, entitled=entitled))
             except ApiError as error:
                 answer = _failure(error)
             except Exception as error:  # noqa: BLE001 (the last resort; the message may hold data, so only the place is logged)
@@ -123,11 +120,15 @@ def endpoint(*, body: type[BaseModel] | None = None, entitled: bool = True) -> C
     return decorate
 
 
-def _serve(event: Event, work: Work[Any], body: type[BaseModel] | None, *, entitled: bool) -> Response:
+def _serve(
+    event: Event, work: Work[Any], read: Read[Any] | None, body: type[BaseModel] | None, *, entitled: bool
+) -> Response:
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     user_id = auth.authenticate(headers, config.jwt_secret.read().keys)
     logger.append_keys(user_id=user_id)
     shared = database.shared()
+    if read:
+        return work(access.read(shared, user_id, read))
     if entitled:
         access.require(shared, user_id)
     return work(Request(user_id, _parsed(body, event, headers) if body else None, shared))

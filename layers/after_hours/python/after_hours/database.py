@@ -1,7 +1,7 @@
 """PostgreSQL: one connection a warm function, opened on first use, kept, and opened again when it broke.
 
-Every statement commits by itself (autocommit): a change that must be one is written as one statement, so that a request
-costs one round trip for the access check and one, seldom two, for its work.
+Every statement commits by itself (autocommit): a change that must be one is written as one statement. So a read costs
+one round trip, and a change one for the access check and one, seldom two, for its work.
 """
 
 import math

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from after_hours import deletions, storage
+from after_hours.access import Read
 from after_hours.database import Database, Row
 from after_hours.errors import PhotoNotFound, ProfileNotFound
 from after_hours.images.rejection import Reason
@@ -41,8 +42,12 @@ class Photo(ResponseModel):
 
 
 _READ = """
-    SELECT photo_key, photo_number, photo_id, reason, requested_at, photo_status AS status
-    FROM after_hours_shown_photos WHERE user_id = %(user_id)s
+    SELECT
+        member.premium, member.verified, member.consenting,
+        shown.user_id, shown.photo_key, shown.photo_number, shown.photo_id, shown.reason, shown.requested_at,
+        shown.photo_status AS status
+    FROM after_hours_entitlements(%(user_id)s) AS member
+        LEFT JOIN after_hours_shown_photos shown ON shown.user_id = %(user_id)s
 """
 
 # The statement takes the photo off the profile and cancels each upload that could still become one. A function that is
@@ -77,14 +82,6 @@ _DELETE = """
 """
 
 
-def read(database: Database, user_id: str) -> Photo:
-    """Return the state of the newest upload, and the photo that is shown. Raises `ProfileNotFound`."""
-    row = database.find_one(_READ, {"user_id": user_id})
-    if row is None:
-        raise ProfileNotFound
-    return Photo.model_validate(row | urls(row))
-
-
 def delete(database: Database, user_id: str) -> None:
     """Take the photo off the profile, and cancel uploads that could become one. Raises `PhotoNotFound`."""
     row = database.fetch_one(_DELETE, {"user_id": user_id})
@@ -104,3 +101,12 @@ def urls(row: Row) -> dict[str, str | None]:
         return {"photo_url": None, "thumbnail_url": None}
     thumbnail = key if row["photo_number"] is None else f"{key.removesuffix('.jpg')}_thumb.jpg"
     return {"photo_url": storage.photo_address(key), "thumbnail_url": storage.photo_address(thumbnail)}
+
+
+def _newest(row: Row) -> Photo:
+    if row["user_id"] is None:
+        raise ProfileNotFound
+    return Photo.model_validate(row | urls(row))
+
+
+read = Read(_READ, _newest)  # the newest upload, and the photo that is shown; raises `ProfileNotFound`

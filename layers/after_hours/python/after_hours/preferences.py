@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from after_hours.access import Read
 from after_hours.database import Database, Row
 from after_hours.errors import InvalidRequest, PreferencesExist, PreferencesNotFound
 from after_hours.schema import Patch, RequestModel, ResponseModel, Whole
@@ -69,8 +70,11 @@ class Preferences(ResponseModel):
 
 
 _READ = """
-    SELECT seeking_gender, max_distance_km, min_age, max_age, sexual_orientation
-    FROM after_hours_preferences WHERE user_id = %(user_id)s
+    SELECT
+        member.premium, member.verified, member.consenting,
+        p.user_id, p.seeking_gender, p.max_distance_km, p.min_age, p.max_age, p.sexual_orientation
+    FROM after_hours_entitlements(%(user_id)s) AS member
+        LEFT JOIN after_hours_preferences p ON p.user_id = %(user_id)s
 """
 
 # The lock makes one member's creating and leaving wait for each other: there may be no row yet that both could lock.
@@ -130,11 +134,6 @@ def create(database: Database, user_id: str, new: CreatePreferences) -> Preferen
     return Preferences.model_validate(row)
 
 
-def read(database: Database, user_id: str) -> Preferences:
-    """Return the member's preferences. Raises `PreferencesNotFound`."""
-    return _found(database.find_one(_READ, {"user_id": user_id}))
-
-
 def update(database: Database, user_id: str, changes: UpdatePreferences) -> Preferences:
     """Change what was sent and nothing else.
 
@@ -142,7 +141,7 @@ def update(database: Database, user_id: str, changes: UpdatePreferences) -> Pref
     """
     row = database.find_one(_UPDATE, _parameters(user_id, changes))
     if row is None:
-        read(database, user_id)  # raises when there are no preferences
+        _found(database.find_one(_READ, {"user_id": user_id}))  # raises when there are no preferences
         field = "minAge" if "min_age" in changes.model_fields_set else "maxAge"
         raise InvalidRequest([{"field": field, "message": _CROSSED}])
     return Preferences.model_validate(row)
@@ -153,6 +152,9 @@ def _parameters(user_id: str, sent: CreatePreferences) -> dict[str, object]:
 
 
 def _found(row: Row | None) -> Preferences:
-    if row is None:
+    if row is None or row["user_id"] is None:
         raise PreferencesNotFound
     return Preferences.model_validate(row)
+
+
+read = Read(_READ, _found)  # raises `PreferencesNotFound`

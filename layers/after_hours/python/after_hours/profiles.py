@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from after_hours import photos
+from after_hours.access import Read
 from after_hours.database import Database, Row
 from after_hours.errors import ProfileExists, ProfileNotFound
 from after_hours.schema import Patch, RequestModel, ResponseModel, Text
@@ -53,12 +54,13 @@ class Profile(ResponseModel):
 
 _READ = """
     SELECT
+        member.premium, member.verified, member.consenting,
         a.user_id, main.name, main.age, a.description, a.created_at, a.updated_at,
         shown.photo_key, shown.photo_number, shown.photo_status
-    FROM after_hours_profiles a
-        JOIN after_hours_shown_photos shown ON shown.user_id = a.user_id
-        LEFT JOIN profiles main ON main.user_id = a.user_id
-    WHERE a.user_id = %(user_id)s
+    FROM after_hours_entitlements(%(user_id)s) AS member
+        LEFT JOIN after_hours_profiles a ON a.user_id = %(user_id)s
+        LEFT JOIN after_hours_shown_photos shown ON shown.user_id = %(user_id)s
+        LEFT JOIN profiles main ON main.user_id = %(user_id)s
 """
 
 # A new profile has no photo: leaving marked the uploads of an earlier profile as removed.
@@ -97,21 +99,22 @@ def create(database: Database, user_id: str, new: CreateProfile) -> Profile:
     return _profile(row)
 
 
-def read(database: Database, user_id: str) -> Profile:
-    """Return the member's profile. Raises `ProfileNotFound`."""
-    return _found(database.find_one(_READ, {"user_id": user_id}))
-
-
 def update(database: Database, user_id: str, changes: UpdateProfile) -> Profile:
     """Change what was sent and nothing else. Raises `ProfileNotFound`."""
-    return _found(database.find_one(_UPDATE, {"user_id": user_id, "description": changes.description}))
-
-
-def _found(row: Row | None) -> Profile:
+    row = database.find_one(_UPDATE, {"user_id": user_id, "description": changes.description})
     if row is None:
+        raise ProfileNotFound
+    return _profile(row)
+
+
+def _found(row: Row) -> Profile:
+    if row["user_id"] is None:
         raise ProfileNotFound
     return _profile(row)
 
 
 def _profile(row: Row) -> Profile:
     return Profile.model_validate(row | photos.urls(row))
+
+
+read = Read(_READ, _found)  # raises `ProfileNotFound`

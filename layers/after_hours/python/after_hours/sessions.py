@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from after_hours import config, domain_events, follow_up, location, schedules
+from after_hours.access import Read
 from after_hours.database import Database, Row
 from after_hours.errors import (
     NoActiveSession,
@@ -153,8 +154,12 @@ class ExtendedSession(Session):
 
 
 _CURRENT = """
-    SELECT id, started_at, expires_at, now() AS read_at FROM after_hours_sessions
-    WHERE user_id = %(user_id)s AND ended_at IS NULL AND expires_at > now()
+    SELECT
+        member.premium, member.verified, member.consenting,
+        live.id, live.started_at, live.expires_at, now() AS read_at
+    FROM after_hours_entitlements(%(user_id)s) AS member
+        LEFT JOIN after_hours_sessions live
+        ON live.user_id = %(user_id)s AND live.ended_at IS NULL AND live.expires_at > now()
 """
 
 # The lock makes one member's starts and leaving wait for each other; the second statement then sees what the
@@ -315,10 +320,11 @@ def start(database: Database, user_id: str, new: StartSession) -> Session:
     return Session.of(row)
 
 
-def current(database: Database, user_id: str) -> Session | None:
-    """Return the member's live session, if there is one."""
-    row = database.find_one(_CURRENT, {"user_id": user_id})
-    return Session.of(row) if row else None
+def _live(row: Row) -> Session | None:
+    return Session.of(row) if row["id"] else None
+
+
+current = Read(_CURRENT, _live)  # the member's live session, if there is one
 
 
 def extend(database: Database, user_id: str, extension: ExtendSession) -> ExtendedSession:
