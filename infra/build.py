@@ -37,8 +37,9 @@ _LEFT_OUT_OF_SOURCES = ("__pycache__", "*.pyc", ".DS_Store", "requirements.txt")
 # Trimming: what a function never reads is unzipped and scanned at every cold start all the same. Metadata goes too:
 # pydantic searches each *.dist-info for plugins before it makes the first model.
 _NEVER_READ = ("bin", "*.dist-info", "**/tests", "**/testing", "boto3/data", "boto3/examples")
-# Of botocore's 400 service models we keep those that we call; the files beside them (endpoints, retries) all stay.
-_AWS_SERVICES = frozenset({"events", "s3", "scheduler", "secretsmanager", "sts"})
+# Of botocore's 400 service models we keep those that boto3 is used for; the files beside them (endpoints, retries) all
+# stay.
+_AWS_SERVICES = frozenset({"s3"})
 
 
 @dataclass(frozen=True)

@@ -1,25 +1,18 @@
-"""AWS as the benchmarks have it: clients that answer after a moment, and count the calls that were made to them."""
+"""AWS as the benchmarks have it: services that answer after a moment, and count the calls that were made to them."""
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from threading import Lock
 from typing import Any
 
 from after_hours import aws
+from after_hours.aws import Answer
 
-
-class Missing(Exception):
-    """The scheduler's ResourceNotFoundException."""
-
-
-class Conflict(Exception):
-    """The scheduler's ConflictException."""
-
-
-class _Exceptions:
-    ResourceNotFoundException = Missing
-    ConflictException = Conflict
+_DONE = Answer(HTTPStatus.OK, {}, "")
+_CONFLICT = Answer(HTTPStatus.CONFLICT, {}, "ConflictException")
+_MISSING = Answer(HTTPStatus.NOT_FOUND, {}, "ResourceNotFoundException")
 
 
 @dataclass
@@ -29,24 +22,15 @@ class Scheduler:
     take_a_moment: Callable[[], None]
     are_there: bool
     calls: int = 0
-    exceptions = _Exceptions
     _lock: Lock = field(default_factory=Lock)  # several threads call, and += may lose one
 
-    def create_schedule(self, **_: object) -> None:
-        self._answer(Conflict if self.are_there else None)
-
-    def update_schedule(self, **_: object) -> None:
-        self._answer(None if self.are_there else Missing)
-
-    def delete_schedule(self, **_: object) -> None:
-        self._answer(None if self.are_there else Missing)
-
-    def _answer(self, fault: type[Exception] | None) -> None:
+    def ask(self, method: str, _content: object) -> Answer:
         with self._lock:
             self.calls += 1
         self.take_a_moment()
-        if fault:
-            raise fault
+        if method == "POST":
+            return _CONFLICT if self.are_there else _DONE
+        return _DONE if self.are_there else _MISSING
 
 
 @dataclass
@@ -58,15 +42,19 @@ class Bus:
     published: list[str] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
 
-    def put_events(self, *, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803 (AWS's word)
+    def ask(self, _method: str, content: Any) -> Answer:  # noqa: ANN401 (JSON)
         with self._lock:
             self.calls += 1
         self.take_a_moment()
-        self.published.extend(json.loads(entry["Detail"])["eventId"] for entry in Entries)
-        return {"Entries": [{"EventId": "1"}] * len(Entries)}
+        self.published.extend(json.loads(entry["Detail"])["eventId"] for entry in content["Entries"])
+        return Answer(HTTPStatus.OK, {"Entries": [{"EventId": "1"}] * len(content["Entries"])}, "")
 
 
 def install(scheduler: Scheduler, bus: Bus) -> None:
-    """Let the package have these where it asks for a client."""
-    clients = {"scheduler": scheduler, "events": bus}
-    aws.client = lambda service, **_: clients[service]
+    """Let the package have these where it asks a service of AWS."""
+    services: dict[str, Scheduler | Bus] = {"scheduler": scheduler, "events": bus}
+
+    def ask(service: aws.Service, method: str, _path: str, content: object, **_: object) -> Answer:
+        return services[service.name].ask(method, content)
+
+    aws.Service.ask = ask  # type: ignore[method-assign,assignment]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -168,12 +169,13 @@ def by_iam(proxy: Pooler, serving: postgres.Database, environment: None, monkeyp
 
 
 def at(monkeypatch: pytest.MonkeyPatch, moment: datetime) -> None:
-    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda **_: moment)
+    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda **_: moment.replace(tzinfo=None))
+    monkeypatch.setattr(aws, "datetime", SimpleNamespace(now=lambda _: moment))
 
 
 @pytest.mark.usefixtures("by_iam")
 def test_a_token_is_that_which_botocore_makes(proxy: Pooler, monkeypatch: pytest.MonkeyPatch) -> None:
-    at(monkeypatch, datetime(2026, 11, 25, tzinfo=UTC).replace(tzinfo=None))
+    at(monkeypatch, datetime(2026, 11, 25, tzinfo=UTC))
     theirs = (
         boto3.Session()
         .client("rds", region_name="us-east-1")
@@ -193,7 +195,7 @@ def test_each_connection_has_a_token_of_its_own(
     ours = Database(config.database_access)
     try:
         for hour in (1, 2):
-            at(monkeypatch, datetime(2026, 11, 25, hour, tzinfo=UTC).replace(tzinfo=None))
+            at(monkeypatch, datetime(2026, 11, 25, hour, tzinfo=UTC))
             world.rows("ALTER ROLE after_hours_app PASSWORD %s", config.database_access().password)
             assert ours.fetch_one("SELECT 1 AS one") == {"one": 1}
             ours.close()
@@ -339,10 +341,3 @@ def test_a_connection_that_was_forgotten_costs_a_member_nothing(phone: Phone, pr
     idle_for(database.shared(), 61)
     proxy.forget()
     assert phone.call(function).status in {200, 204}
-
-
-def test_the_token_for_the_database_needs_no_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aws, "_client", lambda *_: pytest.fail("a client was made"))
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
-    assert aws.database_token("db", 5432, "us", region="eu-west-1").startswith("db:5432/?Action=connect&DBUser=us&")

@@ -3,12 +3,11 @@
 import json
 from collections.abc import Callable
 from datetime import datetime
-from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from after_hours import domain_events
-from botocore.exceptions import ClientError
+from after_hours import aws, domain_events
 
 from pictures.files import corners, encoded
 from tests.support.environment import SETTINGS
@@ -173,25 +172,23 @@ def test_a_change_that_is_refused_tells_nothing(phone: Phone, world: World, told
 def refusing(types: set[str]) -> Any:
     """A bus that refuses events of these types, and fails a whole call that holds an event of the type Poison."""
 
-    class Bus:
-        def put_events(self, *, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803 (AWS's word)
-            if any(entry["DetailType"] == "Poison" for entry in Entries):
-                raise ClientError({"Error": {"Code": "ValidationException"}}, "PutEvents")
-            return {
-                "Entries": [
-                    {"ErrorCode": "MalformedDetail"} if entry["DetailType"] in types else {"EventId": "1"}
-                    for entry in Entries
-                ]
-            }
+    def ask(_method: str, _path: str, content: Any, **_: str) -> aws.Answer:
+        entries = content["Entries"]
+        if any(entry["DetailType"] == "Poison" for entry in entries):
+            return aws.Answer(400, {}, "ValidationException")
+        answers = [
+            {"ErrorCode": "MalformedDetail"} if entry["DetailType"] in types else {"EventId": "1"} for entry in entries
+        ]
+        return aws.Answer(200, {"Entries": answers}, "")
 
-    return cache(Bus)
+    return SimpleNamespace(ask=ask)
 
 
 def test_what_the_bus_refuses_waits_by_itself_and_keeps_nobody_waiting(
     world: World, environment: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """PutEvents may take some entries of a call and refuse others, or fail the call because of one."""
-    monkeypatch.setattr(domain_events, "_client", refusing({"Refused"}))
+    monkeypatch.setattr(domain_events, "_BUS", refusing({"Refused"}))
     world.rows(
         "INSERT INTO after_hours_domain_events (type, detail, due_at)"
         " SELECT CASE n WHEN 1 THEN 'Refused' WHEN 2 THEN 'Poison' ELSE 'T' END, '{}', now() - interval '1 minute'"

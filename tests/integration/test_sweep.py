@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,12 +37,11 @@ def bus(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The ids of the events that were put on a bus that takes everything."""
     told: list[str] = []
 
-    class Bus:
-        def put_events(self, *, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803 (AWS's word)
-            told.extend(entry["Detail"] for entry in Entries)
-            return {"Entries": [{"EventId": "1"}] * len(Entries)}
+    def take(_method: str, _path: str, content: Any, **_: str) -> aws.Answer:
+        told.extend(entry["Detail"] for entry in content["Entries"])
+        return aws.Answer(200, {"Entries": [{"EventId": "1"}] * len(content["Entries"])}, "")
 
-    monkeypatch.setattr(domain_events, "_client", Bus)
+    monkeypatch.setattr(domain_events, "_BUS", SimpleNamespace(ask=take))
     return told
 
 
@@ -60,12 +60,18 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[schedules.Change]:
 
 
 @pytest.fixture
-def asked(environment: None) -> list[str]:
-    """The operations that the client has asked of the scheduler, one for each call that it made."""
-    operations: list[str] = []
-    events = schedules._client().meta.events
-    events.register("before-call.scheduler", lambda model, **_: operations.append(model.name))
-    return operations
+def asked(environment: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The methods of the requests to the scheduler."""
+    methods: list[str] = []
+    ask = aws.Service.ask
+
+    def asking(service: aws.Service, method: str, *arguments: Any, **options: Any) -> aws.Answer:
+        if service.name == "scheduler":
+            methods.append(method)
+        return ask(service, method, *arguments, **options)
+
+    monkeypatch.setattr(aws.Service, "ask", asking)
+    return methods
 
 
 @pytest.mark.usefixtures("profile")
@@ -115,7 +121,7 @@ def test_schedules_that_were_never_made_cost_one_call_each(world: World, asked: 
     world.rows(MEMBERS, 3, "1 hour")
     world.leases_run_out()
     assert world.sweep()["schedulesRepaired"] == 3
-    assert asked == ["CreateSchedule"] * 6
+    assert asked == ["POST"] * 6
     assert len(world.schedules()) == 6
 
 
@@ -126,7 +132,7 @@ def test_schedules_that_were_made_and_not_recorded_are_moved(phone: Phone, world
     world.leases_run_out()
     asked.clear()
     assert world.sweep()["schedulesRepaired"] == 1
-    assert sorted(asked) == ["CreateSchedule", "CreateSchedule", "UpdateSchedule", "UpdateSchedule"]
+    assert sorted(asked) == ["POST", "POST", "PUT", "PUT"]
     [(expiry,)] = world.rows("SELECT after_hours_schedule_time(expires_at) FROM after_hours_sessions")
     assert f"at({expiry})" in world.schedules().values()
 

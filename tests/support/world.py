@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -10,7 +10,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 import pytest
-from after_hours import aws, config, storage
+from after_hours import config, storage
 from after_hours.database import Database
 from after_hours.errors import StorageUnavailable
 from after_hours.sessions import Session
@@ -158,10 +158,8 @@ class World:
     @contextmanager
     def down(self, service: str) -> Iterator[None]:
         """Nobody answers where this service of AWS should be, named as in AWS_ENDPOINT_URL_…: "SCHEDULER"."""
-        with ExitStack() as afterwards:
-            afterwards.callback(aws._client.cache_clear)
-            afterwards.enter_context(pytest.MonkeyPatch.context()).setenv(f"AWS_ENDPOINT_URL_{service}", UNREACHABLE)
-            aws._client.cache_clear()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(f"AWS_ENDPOINT_URL_{service}", UNREACHABLE)
             yield
 
     @contextmanager

@@ -1,143 +1,164 @@
-"""What all our calls to AWS (and to R2, which speaks its language) have in common: clients, faults, a few at a time.
+"""What our calls to AWS have in common: signed JSON over connections that are kept, faults, a few at a time.
 
-Nothing here is imported before a client is needed: boto3 costs most of a cold start, and reading needs no client.
+No client of boto3 makes them: two clients would double a cold start (docs/decisions/cold-start.md). S3 and R2, whose
+objects and forms are more than a call, are asked by boto3 (`storage`).
 """
 
 import json
 import os
+import ssl
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
-from threading import Event, Lock
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from pathlib import Path
+from select import select
+from threading import Event
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from after_hours.errors import Misconfigured, SecretRefused, SecretsUnavailable, ServiceUnavailable
+from after_hours.signing import Signer
 
-if TYPE_CHECKING:
-    from botocore.config import Config
-    from botocore.credentials import Credentials
-    from botocore.httpsession import URLLib3Session
-
-_SECRETS_TIMEOUT_SECONDS = 2
+_AMAZON = Path(__file__).with_name("root-certificates") / "amazon.pem"  # infra/build.py makes it
 _TOKEN_SECONDS = 900
-_SERVER_ERROR = 500
-_THROTTLED = "ThrottlingException"
+_PAUSE_SECONDS = 0.1
 _CALLS_AT_A_TIME = 8
 _SILENCE_SECONDS = 1  # a service that needed so long to fail is down, and is not asked again by the same batch
 
 
-def client_config(*, connect_seconds: float, read_seconds: float, attempts: int) -> "Config":
-    """A client's configuration: how long it waits, and how often it tries in all."""
-    from botocore.config import Config  # noqa: PLC0415
+class Answer(NamedTuple):
+    """What a service says to a request: `fault` is AWS's name for why it refuses, and empty when it does not."""
 
-    return Config(
-        connect_timeout=connect_seconds,
-        read_timeout=read_seconds,
-        retries={"mode": "standard", "total_max_attempts": attempts},
-    )
+    status: int
+    content: Mapping[str, Any]
+    fault: str
 
 
-_creating = Lock()  # boto3 cannot create two clients at once
+@dataclass(frozen=True)
+class Service:
+    """A service of AWS that takes and gives JSON.
+
+    `name` is that of its host and of its signatures, `variable` what AWS_ENDPOINT_URL_… calls it. It is waited for
+    `timeout_seconds` when connecting, and again for its answer; `attempts` is how often it is asked in all.
+    """
+
+    name: str
+    variable: str
+    timeout_seconds: float
+    attempts: int
+    unavailable: type[ServiceUnavailable]
+
+    def ask(self, method: str, path: str, content: object, *, region: str, operation: str | None = None) -> Answer:
+        """Send a request, with `content` as JSON unless it is None.
+
+        `operation` names what is asked of a service whose requests all have one path.
+
+        Raises `unavailable` when no answer comes, or only that the service cannot answer now (5xx, throttling).
+        """
+        for attempt in range(1, self.attempts + 1):
+            try:
+                answer = self._answer(method, path, content, region, operation)
+            except (OSError, HTTPException) as error:
+                fault = type(error).__name__
+            else:
+                if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR and "Throttling" not in answer.fault:
+                    return answer
+                fault = f"{answer.status} {answer.fault}".strip()
+            if attempt < self.attempts:
+                time.sleep(_PAUSE_SECONDS)
+        raise self.unavailable(fault)
+
+    def url(self, region: str) -> str:
+        """Return where the service is, as a client of boto3 would find out."""
+        elsewhere = os.environ.get(f"AWS_ENDPOINT_URL_{self.variable}") or os.environ.get("AWS_ENDPOINT_URL")
+        # IPv6 has a domain of its own.
+        dual_stack = os.environ.get("AWS_USE_DUALSTACK_ENDPOINT", "").lower() == "true"
+        own = f"https://{self.name}.{region}.{'api.aws' if dual_stack else 'amazonaws.com'}"
+        return (elsewhere or own).rstrip("/")
+
+    def _answer(self, method: str, path: str, content: object, region: str, operation: str | None) -> Answer:
+        url, body = self.url(region), b"" if content is None else json.dumps(content).encode()
+        headers = {"content-type": "application/json"}
+        if operation:
+            headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": operation}
+        signer = Signer.of_function(self.name, region)
+        signed = signer.headers(method, url + path, headers, body, at=datetime.now(UTC))
+        connection = self._connection(url)
+        try:
+            connection.request(method, path, body, signed)
+            response = connection.getresponse()
+            text = response.read()
+        except BaseException:
+            connection.close()
+            raise
+        _kept[self, url].append(connection)
+        return _read(response.status, response.headers.get("x-amzn-errortype", ""), text)
+
+    def _connection(self, url: str) -> HTTPConnection:
+        """Return a connection that nobody uses: one that was kept and that the service has not closed, or a new one."""
+        kept = _kept[self, url]
+        while kept:
+            connection = kept.pop()
+            if connection.sock and not any(select([connection.sock], [], [], 0)):  # who is idle has nothing to say
+                return connection
+            connection.close()
+        address = urlsplit(url)
+        if address.scheme == "http":
+            return HTTPConnection(address.netloc, timeout=self.timeout_seconds)
+        return HTTPSConnection(address.netloc, timeout=self.timeout_seconds, context=_tls())
 
 
-def client(service: str, *, connect_seconds: float, read_seconds: float, attempts: int) -> Any:  # noqa: ANN401 (as boto3)
-    """Return the client of a service, made on first use and kept."""
-    with _creating:
-        return _client(service, connect_seconds, read_seconds, attempts)
+_kept: defaultdict[tuple[Service, str], list[HTTPConnection]] = defaultdict(list)  # appending and popping is atomic
 
 
 @cache
-def _client(service: str, connect_seconds: float, read_seconds: float, attempts: int) -> Any:  # noqa: ANN401
-    import boto3  # noqa: PLC0415
-
-    config = client_config(connect_seconds=connect_seconds, read_seconds=read_seconds, attempts=attempts)
-    return boto3.client(service, config=config)
+def _tls() -> ssl.SSLContext:
+    """Trust Amazon's five authorities: to read all public ones takes a quarter of a cold start."""
+    return ssl.create_default_context(cafile=_AMAZON)
 
 
-@contextmanager
-def translate_errors(unavailable: type[ServiceUnavailable]) -> Iterator[None]:
-    """Raise `unavailable`, with the error's code as its reason, for whatever botocore raises in the block."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
-
+def _read(status: int, fault: str, text: bytes) -> Answer:
     try:
-        yield
-    except ClientError as error:
-        raise unavailable(error.response.get("Error", {}).get("Code", "unknown")) from None
-    except BotoCoreError as error:
-        raise unavailable(type(error).__name__) from None
+        content = json.loads(text) if text else {}
+    except ValueError:
+        content = {}
+    if status < HTTPStatus.BAD_REQUEST:
+        return Answer(status, content, "")
+    named = fault.partition(":")[0] or str(content.get("__type", "")).rpartition("#")[2]
+    return Answer(status, content, named or "unknown")
+
+
+_SECRETS = Service("secretsmanager", "SECRETS_MANAGER", timeout_seconds=2, attempts=1, unavailable=SecretsUnavailable)
 
 
 def secret(arn: str, *, region: str) -> str:
-    """Return the text of a secret: GetSecretValue, signed by botocore but without a botocore client.
+    """Return the text of a secret.
 
-    Every cold start of every function pays for this call, and a client would nearly double what all else costs
-    (docs/decisions/cold-start.md; `make bench` measures it). Raises `SecretRefused` when Secrets Manager answers that
-    it does not give the secret, else `SecretsUnavailable`.
+    Raises `SecretRefused` when Secrets Manager answers that it does not give the secret, else `SecretsUnavailable`.
     """
-    from botocore.auth import SigV4Auth  # noqa: PLC0415 (only a function that reads a secret pays for it)
-    from botocore.awsrequest import AWSRequest  # noqa: PLC0415
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
-
-    request = AWSRequest(
-        method="POST",
-        url=os.environ.get("AWS_ENDPOINT_URL") or f"https://secretsmanager.{region}.{_domain()}",
-        headers={"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "secretsmanager.GetSecretValue"},
-        data=json.dumps({"SecretId": arn}),
-    )
-    SigV4Auth(_credentials(), "secretsmanager", region).add_auth(request)
-    try:
-        response = _secrets_connection().send(request.prepare())
-    except BotoCoreError as error:
-        raise SecretsUnavailable(f"Secrets Manager cannot be reached: {type(error).__name__}") from None
-    if response.status_code != 200:  # noqa: PLR2004
-        fault = response.headers.get("x-amzn-errortype", "")
-        passing = response.status_code >= _SERVER_ERROR or _THROTTLED in fault
-        raise (SecretsUnavailable if passing else SecretRefused)(
-            f"Secrets Manager answered {response.status_code} {fault}"
-        )
-    try:
-        return str(json.loads(response.content)["SecretString"])
-    except (ValueError, KeyError):
-        raise Misconfigured("a secret in Secrets Manager is not text") from None
+    answer = _SECRETS.ask("POST", "/", {"SecretId": arn}, region=region, operation="secretsmanager.GetSecretValue")
+    if answer.fault:
+        raise SecretRefused(f"Secrets Manager answered {answer.status} {answer.fault}")
+    if "SecretString" not in answer.content:
+        raise Misconfigured("a secret in Secrets Manager is not text")
+    return str(answer.content["SecretString"])
 
 
 def database_token(host: str, port: int, user: str, *, region: str) -> str:
     """Return a password of RDS and Aurora for a user of IAM: good for connecting within 15 minutes. Nothing is sent.
 
-    As botocore's `generate_db_auth_token`, for which a client of RDS would have to be made: an address, signed in its
-    query ("Connecting to your DB cluster using IAM authentication", Amazon Aurora User Guide), without its scheme.
+    As botocore's `generate_db_auth_token`: an address, signed in its query ("Connecting to your DB cluster using IAM
+    authentication", Amazon Aurora User Guide), without its scheme.
     """
-    from botocore.auth import SigV4QueryAuth  # noqa: PLC0415 (only a function that connects so pays for it)
-    from botocore.awsrequest import AWSRequest  # noqa: PLC0415
-
-    query = urlencode({"Action": "connect", "DBUser": user})
-    request = AWSRequest(method="GET", url=f"https://{host}:{port}/?{query}")
-    SigV4QueryAuth(_credentials(), "rds-db", region, expires=_TOKEN_SECONDS).add_auth(request)
-    return str(request.url).removeprefix("https://")
-
-
-def _domain() -> str:
-    """Where AWS's services are, as botocore's clients find out: IPv6 has a domain of its own."""
-    return "api.aws" if os.environ.get("AWS_USE_DUALSTACK_ENDPOINT", "").lower() == "true" else "amazonaws.com"
-
-
-def _credentials() -> "Credentials":
-    """Those that Lambda puts into the environment, for what is signed without a client."""
-    from botocore.credentials import Credentials  # noqa: PLC0415
-
-    return Credentials(
-        os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"], os.environ.get("AWS_SESSION_TOKEN")
-    )
-
-
-@cache
-def _secrets_connection() -> "URLLib3Session":
-    """One connection for all secrets: a cold start reads two, and setting up TLS costs more than the call."""
-    from botocore.httpsession import URLLib3Session  # noqa: PLC0415
-
-    return URLLib3Session(timeout=_SECRETS_TIMEOUT_SECONDS)
+    signer = Signer.of_function("rds-db", region)
+    query = {"Action": "connect", "DBUser": user}
+    token = signer.address(f"https://{host}:{port}/", query, at=datetime.now(UTC), seconds=_TOKEN_SECONDS)
+    return token.removeprefix("https://")
 
 
 def in_parallel[Item, Result](

@@ -10,21 +10,20 @@ import json
 import time
 from collections.abc import Sequence
 from itertools import batched
-from typing import TYPE_CHECKING, TypedDict
+from typing import TypedDict
 
 from after_hours import aws, config
-from after_hours.aws import translate_errors
 from after_hours.database import Database
 from after_hours.errors import EventBusUnavailable, ServiceUnavailable
 from after_hours.observability import best_effort, count, count_fault
-
-if TYPE_CHECKING:
-    from types_boto3_events import EventBridgeClient
 
 SOURCE = "after-hours"
 FAULTS = "EventBusFaults"
 
 _MAX_ENTRIES = 10  # of one PutEvents call
+
+# A member waits behind this call, and the sweep does what it leaves undone: better to give up at once.
+_BUS = aws.Service("events", "EVENTBRIDGE", timeout_seconds=1, attempts=1, unavailable=EventBusUnavailable)
 
 
 class Event(TypedDict):
@@ -103,24 +102,17 @@ def publish_due(database: Database, deadline: float) -> int:
 
 def _put(events: Sequence[Event]) -> list[str]:
     """Send up to ten events. Returns the ids of those that the bus took. Raises `EventBusUnavailable`."""
-    with translate_errors(EventBusUnavailable):
-        answer = _client().put_events(
-            Entries=[
-                {
-                    "EventBusName": config.setting("EVENT_BUS"),
-                    "Source": SOURCE,
-                    "DetailType": event["type"],
-                    "Detail": json.dumps(
-                        {"eventId": event["id"], "occurredAt": event["occurredAt"], **event["detail"]}
-                    ),
-                }
-                for event in events
-            ]
-        )
-    return [event["id"] for event, entry in zip(events, answer["Entries"], strict=True) if "EventId" in entry]
-
-
-def _client() -> "EventBridgeClient":
-    # A member waits behind this call, and the sweep does what it leaves undone: better to give up at once.
-    client: EventBridgeClient = aws.client("events", connect_seconds=1, read_seconds=1, attempts=1)
-    return client
+    entries = [
+        {
+            "EventBusName": config.setting("EVENT_BUS"),
+            "Source": SOURCE,
+            "DetailType": event["type"],
+            "Detail": json.dumps({"eventId": event["id"], "occurredAt": event["occurredAt"], **event["detail"]}),
+        }
+        for event in events
+    ]
+    region = config.setting("AWS_REGION")
+    answer = _BUS.ask("POST", "/", {"Entries": entries}, region=region, operation="AWSEvents.PutEvents")
+    if answer.fault:
+        raise EventBusUnavailable(answer.fault)
+    return [event["id"] for event, entry in zip(events, answer.content["Entries"], strict=True) if "EventId" in entry]

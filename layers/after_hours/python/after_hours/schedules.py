@@ -7,28 +7,26 @@ functions behind them ask the database. The row of a session says which end its 
 
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from after_hours import aws, config
-from after_hours.aws import translate_errors
 from after_hours.database import Database, Row
 from after_hours.errors import SchedulerUnavailable, ServiceUnavailable
 from after_hours.observability import count_fault
-
-if TYPE_CHECKING:
-    from types_boto3_scheduler import EventBridgeSchedulerClient
-    from types_boto3_scheduler.type_defs import CreateScheduleInputTypeDef, TargetTypeDef
 
 FAULTS = "SchedulerFaults"
 
 _MAX_EVENT_AGE_SECONDS = 300
 _DELIVERY_RETRIES = 5
+_THERE_ALREADY, _MISSING = "ConflictException", "ResourceNotFoundException"
+
+# A member waits behind these calls, and the sweep repairs what they leave undone: better to give up soon.
+_SCHEDULER = aws.Service("scheduler", "SCHEDULER", timeout_seconds=2, attempts=2, unavailable=SchedulerUnavailable)
 
 
 class Kind(StrEnum):
@@ -122,20 +120,18 @@ def deleting(session_id: str) -> list[Change]:
 
 def carry_out(change: Change) -> None:
     """Make, move or delete a schedule, whether or not it is there. Raises `SchedulerUnavailable`."""
-    client = _client()
-    schedule = name(change.kind, change.session_id)
-    with translate_errors(SchedulerUnavailable):
-        if change.at is None:
-            with suppress(client.exceptions.ResourceNotFoundException):
-                client.delete_schedule(Name=schedule, GroupName=config.setting("SCHEDULE_GROUP"))
-            return
-        request = _request(change, schedule, change.at)
-        try:
-            client.create_schedule(**request) if change.new else client.update_schedule(**request)
-        except client.exceptions.ConflictException:
-            client.update_schedule(**request)
-        except client.exceptions.ResourceNotFoundException:
-            client.create_schedule(**request)
+    if change.at is None:
+        answer = _ask("DELETE", change)
+        if answer.fault not in {"", _MISSING}:
+            raise SchedulerUnavailable(answer.fault)
+        return
+    answer = _ask("POST" if change.new else "PUT", change)
+    if answer.fault == _THERE_ALREADY:
+        answer = _ask("PUT", change)
+    elif answer.fault == _MISSING:
+        answer = _ask("POST", change)
+    if answer.fault:
+        raise SchedulerUnavailable(answer.fault)
 
 
 def repair(database: Database, deadline: float) -> int:
@@ -169,27 +165,27 @@ def _needed(row: Row) -> Sequence[Change]:
     return deleting(row["id"]) if row["ahead"] else ()
 
 
-def _request(change: Change, schedule: str, at: str) -> "CreateScheduleInputTypeDef":
+def _ask(method: Literal["POST", "PUT", "DELETE"], change: Change) -> aws.Answer:
+    """Make (POST), move (PUT) or delete a schedule (EventBridge Scheduler API Reference)."""
+    group, path = config.setting("SCHEDULE_GROUP"), f"/schedules/{name(change.kind, change.session_id)}"
+    if change.at is None:
+        return _SCHEDULER.ask(method, f"{path}?groupName={group}", None, region=config.setting("AWS_REGION"))
     event = ScheduledEvent(kind=change.kind, session_id=UUID(change.session_id))
-    target: TargetTypeDef = {
-        "Arn": config.setting("EXPIRE_FUNCTION_ARN"),
-        "RoleArn": config.setting("SCHEDULER_ROLE_ARN"),
-        "Input": event.model_dump_json(by_alias=True),
-        "DeadLetterConfig": {"Arn": config.setting("SCHEDULE_DEAD_LETTER_ARN")},
-        "RetryPolicy": {"MaximumEventAgeInSeconds": _MAX_EVENT_AGE_SECONDS, "MaximumRetryAttempts": _DELIVERY_RETRIES},
-    }
-    return {
-        "Name": schedule,
-        "GroupName": config.setting("SCHEDULE_GROUP"),
-        "ScheduleExpression": f"at({at})",
+    schedule = {
+        "GroupName": group,
+        "ScheduleExpression": f"at({change.at})",
         "ScheduleExpressionTimezone": "UTC",
         "FlexibleTimeWindow": {"Mode": "OFF"},
         "ActionAfterCompletion": "DELETE",
-        "Target": target,
+        "Target": {
+            "Arn": config.setting("EXPIRE_FUNCTION_ARN"),
+            "RoleArn": config.setting("SCHEDULER_ROLE_ARN"),
+            "Input": event.model_dump_json(by_alias=True),
+            "DeadLetterConfig": {"Arn": config.setting("SCHEDULE_DEAD_LETTER_ARN")},
+            "RetryPolicy": {
+                "MaximumEventAgeInSeconds": _MAX_EVENT_AGE_SECONDS,
+                "MaximumRetryAttempts": _DELIVERY_RETRIES,
+            },
+        },
     }
-
-
-def _client() -> "EventBridgeSchedulerClient":
-    # A member waits behind these calls, and the sweep repairs what they leave undone: better to give up soon.
-    client: EventBridgeSchedulerClient = aws.client("scheduler", connect_seconds=1, read_seconds=2, attempts=2)
-    return client
+    return _SCHEDULER.ask(method, path, schedule, region=config.setting("AWS_REGION"))

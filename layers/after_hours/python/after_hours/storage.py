@@ -1,7 +1,8 @@
 """The two object stores: the S3 bucket that phones upload to, and Cloudflare R2, which speaks S3 and serves photos."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -10,14 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from after_hours import config
-from after_hours.aws import client_config, translate_errors
 from after_hours.errors import StorageUnavailable
+from after_hours.signing import Signer
 
 if TYPE_CHECKING:
-    from http.client import HTTPMessage
-
-    from botocore.auth import S3SigV4QueryAuth
-    from botocore.awsrequest import AWSRequest
     from types_boto3_s3 import S3Client
 
 # A phone's cache needs the same address again, so addresses are signed as of the start of a window: the same one comes
@@ -49,26 +46,26 @@ class Bucket:
 
     def get(self, key: str) -> bytes | None:
         """Return an object's bytes, None if there is none."""
-        with translate_errors(StorageUnavailable):
+        with _translated():
             try:
                 return self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
             except self.client.exceptions.NoSuchKey:
                 return None
 
     def put(self, key: str, content: bytes, *, content_type: str, cache_control: str) -> None:
-        with translate_errors(StorageUnavailable):
+        with _translated():
             self.client.put_object(
                 Bucket=self.name, Key=key, Body=content, ContentType=content_type, CacheControl=cache_control
             )
 
     def delete(self, key: str) -> None:
         """Delete an object; one that is gone already is fine."""
-        with translate_errors(StorageUnavailable):
+        with _translated():
             self.client.delete_object(Bucket=self.name, Key=key)
 
     def sign_post(self, key: str, *, max_bytes: int, type_prefix: str, seconds: int) -> Post:
         """Sign a form that puts one object of 1 to `max_bytes` bytes under exactly this key, for so many seconds."""
-        with translate_errors(StorageUnavailable):
+        with _translated():
             signed = self.client.generate_presigned_post(
                 self.name,
                 key,
@@ -89,13 +86,14 @@ def bucket(store: Store) -> Bucket:
     from botocore.config import Config  # noqa: PLC0415
 
     # A member may wait behind a call, and the sweep does what it leaves undone.
-    options = client_config(connect_seconds=1, read_seconds=3, attempts=2).merge(
-        Config(
-            signature_version="s3v4",
-            # R2 refuses the checksums that boto3 sends by default since 1.36.
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-        )
+    options = Config(
+        connect_timeout=1,
+        read_timeout=3,
+        retries={"mode": "standard", "total_max_attempts": 2},
+        signature_version="s3v4",
+        # R2 refuses the checksums that boto3 sends by default since 1.36.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
     )
     if store is Store.UPLOADS:
         # A form for a bucket's global address would be redirected outside us-east-1, which phones do not follow.
@@ -114,33 +112,23 @@ def bucket(store: Store) -> Bucket:
 
 
 def photo_address(key: str) -> str:
-    """Return an address at which this object of R2 can be read, the same one for an hour, valid for two hours more.
-
-    Signature Version 4 in the query (AWS, "Authenticating Requests: Using Query Parameters"), by botocore's signer
-    alone: a client would cost more than the request, and every reading of a profile signs two.
-    """
-    from botocore.awsrequest import AWSRequest  # noqa: PLC0415 (only who shows a photo pays for it)
-    from botocore.credentials import Credentials  # noqa: PLC0415
-
+    """Return an address at which this object of R2 can be read, the same one for an hour, valid for two hours more."""
     r2 = config.r2_secret.read()
     now = int(time.time())
     window = datetime.fromtimestamp(now - now % URL_WINDOW_SECONDS, UTC)
-    request = AWSRequest(method="GET", url=f"{r2.endpoint_url.rstrip('/')}/{r2.bucket}/{quote(key)}")
-    request.context["window"] = window
-    credentials = Credentials(r2.access_key_id, r2.secret_access_key)
-    _signer_as_of_window()(credentials, "s3", r2.region, expires=URL_LIFETIME_SECONDS).add_auth(request)
-    return str(request.url)
+    signer = Signer("s3", r2.region, r2.access_key_id, r2.secret_access_key)
+    url = f"{r2.endpoint_url.rstrip('/')}/{r2.bucket}/{quote(key)}"
+    return signer.address(url, {}, at=window, seconds=URL_LIFETIME_SECONDS)
 
 
-@cache
-def _signer_as_of_window() -> "type[S3SigV4QueryAuth]":
-    from botocore.auth import SIGV4_TIMESTAMP, S3SigV4QueryAuth  # noqa: PLC0415
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Raise `StorageUnavailable`, with the error's code as its reason, for whatever botocore raises in the block."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (as boto3)
 
-    class Signer(S3SigV4QueryAuth):
-        """Signs as of the window's start. `add_auth` asks for the headers first, after it has read the clock."""
-
-        def headers_to_sign(self, request: "AWSRequest") -> "HTTPMessage":
-            request.context["timestamp"] = request.context["window"].strftime(SIGV4_TIMESTAMP)
-            return super().headers_to_sign(request)
-
-    return Signer
+    try:
+        yield
+    except ClientError as error:
+        raise StorageUnavailable(error.response.get("Error", {}).get("Code", "unknown")) from None
+    except BotoCoreError as error:
+        raise StorageUnavailable(type(error).__name__) from None

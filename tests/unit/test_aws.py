@@ -1,0 +1,195 @@
+"""A service of AWS is asked over connections that are kept, and its faults are told apart."""
+
+import json
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from after_hours import aws
+from after_hours.errors import Misconfigured, SchedulerUnavailable, SecretRefused, SecretsUnavailable
+
+from tests.support.certificates import Authority
+from tests.support.environment import UNREACHABLE
+
+type Answer = tuple[int, dict[str, str], str]  # status, headers, body
+
+OK: Answer = (200, {}, '{"SecretString": "text"}')
+
+
+class Server(ThreadingHTTPServer):
+    """Answers what it is told to, one after the other and the last for ever, and remembers what it was asked."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answers: list[Answer] = [OK]
+        self.requests: list[tuple[str, str, bytes]] = []
+        self.connections = 0
+        self.keeps = True
+        self.silent = threading.Event()
+
+    def next_answer(self) -> Answer:
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.connections += 1
+
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.server.requests.append((self.command, self.path, body))
+        if self.server.silent.is_set():
+            time.sleep(2)
+            self.close_connection = True
+            return
+        status, headers, text = self.server.next_answer()
+        self.send_response(status)
+        for name, value in {**headers, "content-length": str(len(text))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(text.encode())
+        self.close_connection = not self.server.keeps  # without saying so, as who closes an idle connection later
+
+    do_POST = _answer  # noqa: N815 (its base class's word)
+
+    def log_message(self, *_: Any) -> None: ...
+
+
+@contextmanager
+def running(server: Server) -> Iterator[Server]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    with running(Server()) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+        yield server
+
+
+def service(attempts: int = 1, timeout_seconds: float = 5) -> aws.Service:
+    return aws.Service("scheduler", "SCHEDULER", timeout_seconds, attempts, SchedulerUnavailable)
+
+
+def ask(attempts: int = 1, timeout_seconds: float = 5) -> aws.Answer:
+    return service(attempts, timeout_seconds).ask("POST", "/schedules/a", {"b": 1}, region="eu-west-1")
+
+
+def read_secret() -> str:
+    return aws.secret("arn", region="eu-west-1")
+
+
+def test_two_secrets_take_one_connection(server: Server) -> None:
+    assert [read_secret(), read_secret()] == ["text", "text"]
+    assert server.connections == 1
+    assert server.requests == [("POST", "/", b'{"SecretId": "arn"}')] * 2
+
+
+def test_a_connection_that_the_service_closed_is_replaced_unnoticed(server: Server) -> None:
+    server.keeps = False
+    ask()
+    [kept] = aws._kept[service(), f"http://127.0.0.1:{server.server_port}"]
+    assert kept.sock.recv(1) == b""  # waits until it is closed
+    ask()
+    assert len(server.requests) == server.connections == 2
+
+
+def test_calls_at_the_same_time_take_a_connection_each(server: Server) -> None:
+    outcomes = aws.in_parallel(lambda _: ask(), range(40), deadline=time.monotonic() + 60)
+    assert [answer.status for _, answer in outcomes if isinstance(answer, aws.Answer)] == [200] * 40
+    assert 1 <= server.connections <= 8
+
+
+@pytest.mark.parametrize(
+    "fault", [(500, {}, ""), (503, {}, "no JSON"), (400, {"x-amzn-errortype": "ThrottlingException:http://x"}, "{}")]
+)
+def test_what_passes_is_tried_again_as_often_as_the_service_says(server: Server, fault: Any) -> None:
+    server.answers = [fault, OK]
+    assert ask(attempts=2).status == 200
+    server.answers = [fault, OK]
+    with pytest.raises(SchedulerUnavailable, match=str(fault[0])):
+        ask(attempts=1)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        (400, {"x-amzn-errortype": "ValidationException:http://x"}, "{}"),
+        (400, {}, '{"__type": "com.amazon#ValidationException"}'),
+    ],
+)
+def test_what_is_refused_is_asked_once_and_named(server: Server, fault: Any) -> None:
+    server.answers = [fault]
+    assert ask(attempts=2)[::2] == (400, "ValidationException")
+    assert len(server.requests) == 1
+
+
+def test_a_service_that_says_nothing_is_given_up(server: Server) -> None:
+    server.silent.set()
+    with pytest.raises(SchedulerUnavailable, match="TimeoutError"):
+        ask(timeout_seconds=0.2)
+    assert aws._kept[service(timeout_seconds=0.2), f"http://127.0.0.1:{server.server_port}"] == []
+
+
+def test_a_service_that_is_not_there_is_unavailable(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SCHEDULER", UNREACHABLE)
+    with pytest.raises(SchedulerUnavailable, match="ConnectionRefusedError"):
+        ask(attempts=2)
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        ((400, {}, json.dumps({"__type": "AccessDeniedException"})), SecretRefused),
+        ((400, {}, json.dumps({"__type": "ThrottlingException"})), SecretsUnavailable),
+        ((500, {}, json.dumps({"__type": "InternalServiceError"})), SecretsUnavailable),
+        ((200, {}, json.dumps({"SecretBinary": "AA=="})), Misconfigured),
+        ((200, {}, "no JSON"), Misconfigured),
+    ],
+)
+def test_why_a_secret_is_not_given_is_told_apart(server: Server, answer: Any, fault: type[Exception]) -> None:
+    server.answers = [answer]
+    with pytest.raises(fault) as caught:
+        read_secret()
+    assert type(caught.value) is fault
+
+
+def test_nobody_is_asked_whose_certificate_is_not_by_amazon_s_authorities(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    authority = Authority("Those who run localhost")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.certify("localhost", tmp_path))
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://localhost:{server.server_port}")
+    for name, trusted in {"theirs": authority, "other": Authority("Those who do not")}.items():
+        aws._tls.cache_clear()
+        monkeypatch.setattr(aws, "_AMAZON", tmp_path / name)
+        (tmp_path / name).write_text(trusted.pem)
+        if trusted is authority:
+            assert ask().status == 200
+            aws._kept.clear()
+        else:
+            with pytest.raises(SchedulerUnavailable, match="SSLCertVerificationError"):
+                ask()
+    aws._tls.cache_clear()
+    assert len(server.requests) == 1

@@ -1,0 +1,91 @@
+"""What we sign is what botocore would sign, and goes where a client of boto3 would send it."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+import boto3
+import pytest
+from after_hours import aws, domain_events, schedules
+from after_hours.signing import Signer
+from botocore.auth import S3SigV4QueryAuth, SigV4Auth, SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import Credentials
+from hypothesis import given
+from hypothesis import strategies as st
+
+AT = datetime(2026, 11, 25, 1, 2, 3, tzinfo=UTC)
+REGION = "eu-west-1"
+
+words = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=30)
+names = st.from_regex(r"[a-z]{1,12}(-[a-z]{1,12})?", fullmatch=True)
+tokens = st.none() | words
+
+
+@pytest.fixture(autouse=True, scope="module")
+def clock() -> object:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.auth.get_current_datetime", lambda **_: AT.replace(tzinfo=None))
+        yield
+
+
+def both(service: str, key: str, secret: str, token: str | None) -> tuple[Signer, Credentials]:
+    return Signer(service, REGION, key, secret, token), Credentials(key, secret, token)
+
+
+@given(names, words, words, tokens, st.sampled_from(["GET", "POST", "PUT", "DELETE"]), names, words, st.binary())
+def test_a_request_is_signed_as_botocore_signs_it(
+    service: str, key: str, secret: str, token: str | None, method: str, path: str, group: str, body: bytes
+) -> None:
+    ours, credentials = both(service, key, secret, token)
+    url = f"https://{service}.{REGION}.amazonaws.com/{path}?{urlencode({'groupName': group})}"
+    headers = {"content-type": "application/json", "x-amz-target": "AWSEvents.PutEvents"}
+    request = AWSRequest(method=method, url=url, headers=headers, data=body)
+    SigV4Auth(credentials, service, REGION).add_auth(request)
+    theirs = {name.lower(): value for name, value in request.headers.items()}
+    signed = ours.headers(method, url, headers, body, at=AT)
+    assert signed.pop("host") == f"{service}.{REGION}.amazonaws.com"
+    assert signed == theirs
+
+
+@pytest.mark.parametrize(("service", "signs"), [("s3", S3SigV4QueryAuth), ("rds-db", SigV4QueryAuth)])
+@given(words, words, tokens, names, st.dictionaries(names, st.text(), max_size=3), st.integers(1, 604800))
+def test_an_address_has_the_signature_of_botocore_s(
+    service: str,
+    signs: Callable[..., SigV4QueryAuth],
+    key: str,
+    secret: str,
+    token: str | None,
+    path: str,
+    query: dict[str, str],
+    seconds: int,
+) -> None:
+    ours, credentials = both(service, key, secret, token)
+    url = f"https://a.example:5432/{path}"
+    request = AWSRequest(method="GET", url=url, params=query)
+    signs(credentials, service, REGION, expires=seconds).add_auth(request)
+    signature = str(request.url).rpartition("&X-Amz-Signature=")[2]
+    assert ours.address(url, query, at=AT, seconds=seconds).endswith(f"&X-Amz-Signature={signature}")
+
+
+def test_a_signer_shows_no_secret() -> None:
+    assert repr(Signer("s3", REGION, "key", "hidden", "hidden")).count("hidden") == 0
+
+
+@pytest.mark.parametrize("dual_stack", [True, False])
+@pytest.mark.parametrize("service", [aws._SECRETS, domain_events._BUS, schedules._SCHEDULER], ids=lambda it: it.name)
+def test_a_service_is_asked_where_a_client_would_ask_it(
+    monkeypatch: pytest.MonkeyPatch, service: aws.Service, dual_stack: bool
+) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setenv("AWS_USE_DUALSTACK_ENDPOINT", str(dual_stack).lower())
+    client = boto3.client(
+        service.name, REGION, aws_access_key_id="a", aws_secret_access_key="b",
+        config=Config(use_dualstack_endpoint=dual_stack),
+    )  # fmt: skip
+    assert service.url(REGION) == client.meta.endpoint_url
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://all/")
+    assert service.url(REGION) == "http://all"
+    monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service.variable}", "http://one")
+    assert service.url(REGION) == "http://one"
