@@ -28,7 +28,7 @@ SYNTHESIZED = $(or $(STAGE),dev)
 DATABASE_SECRET_ARN ?= $(if $(filter local,$(SYNTHESIZED)),arn:aws:secretsmanager:us-east-1:000000000000:secret:example-a1B2c3)
 CONTEXT = -c stage="$(SYNTHESIZED)" -c alarmEmail="$(ALARM_EMAIL)" -c databaseSecretArn="$(DATABASE_SECRET_ARN)" $(OPTIONS)
 
-.PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive lint format bench openapi dart compatible synth diff deploy cost coverage lock clean stop logs debug psql token reset page screenshots rights soak soak-proof
+.PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive lint format bench openapi dart compatible synth diff deploy cost coverage lock clean stop logs debug psql token reset page screenshots rights soak soak-proof bench-compare
 
 # A target's help begins with who uses it; developers, when it says nothing.
 help: ## newcomer: Show this list
@@ -36,7 +36,7 @@ help: ## newcomer: Show this list
 		/^[a-z-]+:.*## / { \
 			who = match($$2, /^(newcomer|tester|developer|ops): /) ? substr($$2, 1, RLENGTH - 2) : "developer"; \
 			sub(/^(newcomer|tester|developer|ops): /, "", $$2); \
-			lines[who] = lines[who] sprintf("  make %-11s %s\n", $$1, $$2) \
+			lines[who] = lines[who] sprintf("  make %-13s %s\n", $$1, $$2) \
 		} \
 		END { \
 			print "For newcomers\n" lines["newcomer"] "\nFor testers\n" lines["tester"]; \
@@ -118,8 +118,11 @@ format: $(PYTHON_READY) ## Format, and correct what can be corrected
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(EVERYTHING) ## Measure what the design promises: make bench [PART=cold_start|fuzz|photos|scale|attacks]
-	@PYTHONPATH=$(LAYER) $(RUN) benchmarks $(PART)
+bench: $(EVERYTHING) ## Measure what the design promises: make bench [PART=warm] [QUICK=1] [PUBLISH=1]
+	@PYTHONPATH=$(LAYER) $(RUN) benchmarks $(PART) $(if $(QUICK),--quick) $(if $(PUBLISH),--publish)
+
+bench-compare: $(PYTHON_READY) ## Print what changed since the figures of a revision: make bench-compare [BASE=origin/main]
+	@PYTHONPATH=$(LAYER) $(RUN) benchmarks --compare "$(BASE)"
 
 soak: $(EVERYTHING) ## Lose nothing, whatever dies, on a local stack: make soak [MINUTES=2] [SEED=…]
 	@$(RUN) soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))

@@ -1,21 +1,50 @@
-"""`make bench`: all measurements, each a ratio or a count taken in one run. Nothing here passes or fails."""
+"""`make bench`: all measurements, each a ratio or a count taken in one run. Nothing here passes or fails.
 
-import runpy
+python -m benchmarks [PART …] [--quick] [--publish]      measures, and prints each part
+python -m benchmarks --compare REVISION                  prints what changed since the figures of a revision
+"""
+
+import argparse
+import importlib
+import json
 import sys
 
-BENCHMARKS = ("cold_start", "fuzz", "photos", "scale", "attacks")
+from benchmarks import compare, page
+from benchmarks.measuring import Progress
+from benchmarks.page import PARTS, PRINTED_ONLY
 
 
-def main(parts: list[str]) -> None:
-    if unknown := set(parts) - set(BENCHMARKS):
-        sys.exit(f"There is no part {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}.")
-    sys.argv = sys.argv[:1]
-    chosen = parts or BENCHMARKS
+def main() -> None:
+    options = _options()
+    if options.compare:
+        sys.exit(compare.main(options.compare))
+    chosen = options.parts or [*PARTS, *PRINTED_ONLY]
     for number, part in enumerate(chosen, 1):
         print(f"Part {number} of {len(chosen)}: {part}", flush=True)
-        runpy.run_module(f"benchmarks.{part}", run_name="__main__")
-        print(flush=True)
+        module = importlib.import_module(f"benchmarks.{part}")
+        if part in PRINTED_ONLY:
+            sys.argv = sys.argv[:1]
+            module.main()
+            continue
+        progress = Progress(options.quick)
+        results = module.measure(progress) | {"machine": progress.machine()}
+        page.save(part, json.dumps(results, indent=1) + "\n", publish=options.publish)
+        print(f"\n{module.section(results)}", flush=True)
+    if options.publish:
+        page.write()
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join((*PARTS, *PRINTED_ONLY)))
+    parser.add_argument("--quick", action="store_true", help="small runs, for rough figures")
+    parser.add_argument("--publish", action="store_true", help="write docs/performance.md and what lies beside it")
+    parser.add_argument("--compare", metavar="REVISION", help="print what changed since a revision's figures")
+    options = parser.parse_args()
+    if unknown := set(options.parts) - {*PARTS, *PRINTED_ONLY}:
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join((*PARTS, *PRINTED_ONLY))}")
+    return options
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

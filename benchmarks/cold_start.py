@@ -1,68 +1,194 @@
-"""What a cold start imports, as CPU time against Python alone and against what every function imports anyway.
+"""What a cold start costs: instructions until the handler is ready, and with its first request, above a floor.
 
-Each line is a fresh process, the best of a few, as Lambda starts one: byte-code is there, nothing else is.
+Each figure is of a fresh process that has what Lambda has, the built layer and nothing else. Instructions are the
+same on a busy machine: `perf` counts them where the processor lets it, else valgrind where that is installed; without
+both, it is CPU time, the best of a few.
 """
 
+import json
+import re
 import resource
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 
-from local.workspace import REPOSITORY
+from matplotlib.figure import Figure
 
-ROUNDS = 5
-# PyJWT takes `cryptography` where it is installed, as it is here by a development tool and not in the layer.
-AS_IN_THE_LAYER = "import sys; sys.modules['cryptography'] = None; "
-ENVIRONMENT = {
-    "PYTHONPATH": "layers/after_hours/python",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_ACCESS_KEY_ID": "a",
-    "AWS_SECRET_ACCESS_KEY": "b",
-}
-ALONE = "pass"
-EVERY_FUNCTION = "from after_hours import api"
-READING = "import functions.get_session.handler"
-SIGNER = f"{EVERY_FUNCTION}; import botocore.auth, botocore.awsrequest, botocore.credentials, botocore.httpsession"
-CLIENT = "import boto3; boto3.client('secretsmanager', region_name='us-east-1')"
-STARTING = (
-    "import functions.start_session.handler; from after_hours import domain_events, schedules;"
-    "schedules._client(); domain_events._client()"
-)
-RESOLVER = "from aws_lambda_powertools.event_handler import APIGatewayHttpResolver"
+from benchmarks import far_side
+from benchmarks.measuring import Json, Progress, database
+from benchmarks.scale.functions import Context
+from infra import build
+from local import members, population
+from local.population import Members
+from local.samples import samples
 
-MEASURED = {
-    "Python alone": ALONE,
-    "what every endpoint imports (after_hours.api)": EVERY_FUNCTION,
-    "the handler of get_session": READING,
-    "… and what reads the secrets (botocore's signer)": f"{READING}; {SIGNER}",
-    "… had boto3 read them": f"{READING}; {CLIENT}",
-    "… and Powertools' resolver routed": f"{READING}; {SIGNER}; {RESOLVER}",
-    "start_session with its two clients": f"{STARTING}; {SIGNER}",
-}
+_ROUNDS = 5
+_FLOOR = """
+import jwt, psycopg2
+from aws_lambda_powertools.logging import Logger
+from pydantic import BaseModel
+class Model(BaseModel):
+    number: int
+Logger(service="floor")
+"""
+_READY = "import handler\n"
+# What TLS trusts is read, as it is where AWS is asked by HTTPS.
+_FIRST_REQUEST = """
+import json, sys
+from types import SimpleNamespace
+event, context = json.loads(sys.argv[-1])
+from after_hours import aws
+aws._tls()
+answer = handler.handler(event, SimpleNamespace(**context))
+assert answer["statusCode"] < 300, answer
+"""
+_SIGNER = "import botocore.auth, botocore.awsrequest, botocore.credentials, botocore.httpsession\n"
+_PUBLIC = """
+import ssl, sys
+ssl.create_default_context(cafile=f"{sys.path[0]}/after_hours/root-certificates/public.pem")
+"""
+_CLIENT = "import boto3; boto3.client('s3', region_name='eu-west-1')\n"
+_FUNCTIONS = ("get_session", "get_profile", "start_session", "end_session")
+_AIMS = {"get_session, ready": 1.15, "get_session, first request": 1.5, "start_session, first request": 1.8}
+
+type Count = Callable[[list[str], dict[str, str]], float]
 
 
-def cpu_seconds(code: str) -> float:
-    """User and system time of one Python process that runs `code`, children included; the best of some rounds."""
-    best = float("inf")
-    for _ in range(ROUNDS):
+def _perf(command: list[str], environment: dict[str, str]) -> float:
+    done = _run(["perf", "stat", "-x,", "-e", "instructions:u", *command], environment)
+    return float(done.splitlines()[-1].split(",")[0])
+
+
+def _valgrind(command: list[str], environment: dict[str, str]) -> float:
+    tool = ["valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]
+    counted = re.search(r"I\s+refs:\s+([\d,]+)", _run([*tool, *command], environment))
+    if not counted:
+        raise ValueError("valgrind counted nothing")
+    return float(counted[1].replace(",", ""))
+
+
+def _cpu(command: list[str], environment: dict[str, str]) -> float:
+    def once() -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(
-            [sys.executable, "-c", AS_IN_THE_LAYER + code],
-            check=True,
-            cwd=REPOSITORY,
-            env=ENVIRONMENT,
-        )
+        _run(command, environment)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        best = min(best, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return best
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    return min(once() for _ in range(_ROUNDS))
 
 
-def main() -> None:
-    print("Cold start: CPU of the imports, as a multiple of what every endpoint imports")
-    seconds = {name: cpu_seconds(code) for name, code in MEASURED.items()}
-    base = seconds["what every endpoint imports (after_hours.api)"]
-    for name, taken in seconds.items():
-        print(f"  {taken / base:5.2f}  {name}  ({taken * 1000:.0f} ms)")
+def _run(command: list[str], environment: dict[str, str]) -> str:
+    """Run a process; what it, or who counts it, wrote to stderr."""
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment, cwd="/")
+    if done.returncode:
+        raise RuntimeError(f"{command[0]} failed:\n{done.stdout}{done.stderr}")
+    return done.stderr
 
 
-if __name__ == "__main__":
-    main()
+def _way_to_count() -> tuple[str, Count]:
+    for what, tool, count in (
+        ("instructions, by perf", "perf", _perf),
+        ("instructions, by valgrind", "valgrind", _valgrind),
+    ):
+        try:
+            if shutil.which(tool):
+                count([sys.executable, "-c", "pass"], {})
+                return what, count
+        except (RuntimeError, ValueError):  # many virtual machines do not let perf count
+            continue
+    return "CPU seconds", _cpu
+
+
+def measure(progress: Progress) -> Json:
+    unit, count = _way_to_count()
+    layer = build.layer("after_hours", build.HOST).folder / "python"
+    with database() as server, far_side.environment(server) as environment:
+        connection = server.connect()
+        population.join(connection, Members(1, len(_FUNCTIONS)))
+        population.go_live(connection, Members(1, len(_FUNCTIONS)))
+        with connection, connection.cursor() as cursor:
+            cursor.execute("DELETE FROM after_hours_sessions WHERE user_id = 'member-3'")  # who will start one
+        connection.close()
+
+        def costs(code: str, function: str = "get_session", event: Json | None = None) -> float:
+            folders = [str(layer), str(build.function(function, build.HOST).folder)]
+            script = f"import sys\nsys.path[:0] = {folders!r}\n{code}"
+            context = vars(Context(function))
+            command = [sys.executable, "-I", "-S", "-B", "-c", script, json.dumps([event, context])]
+            return count(command, environment)
+
+        cases = list(_cases())
+        counted: dict[str, float] = {}
+        for done, (name, code, function, event) in enumerate(cases, 1):
+            counted[name] = costs(code, function, event)
+            progress.tell(done, len(cases), f"{name}: {counted[name] / counted['the floor']:.2f} floors")
+    return {
+        "unit": unit,
+        "floor": counted["the floor"],
+        "above_floor": {name: round(number / counted["the floor"], 3) for name, number in counted.items()},
+    }
+
+
+def _cases() -> list[tuple[str, str, str, Json | None]]:
+    cases: list[tuple[str, str, str, Json | None]] = [
+        ("the floor", _FLOOR, "get_session", None),
+        ("Python alone", "pass", "get_session", None),
+    ]
+    for number, function in enumerate(_FUNCTIONS, 1):
+        event = samples()[function]["valid"].event(members.token(f"member-{number}", far_side.JWT_SECRET))
+        cases.append((f"{function}, ready", _READY, function, None))
+        cases.append((f"{function}, first request", _READY + _FIRST_REQUEST, function, event))
+    return [
+        *cases,
+        ("get_session, ready, had botocore's signer been imported", _READY + _SIGNER, "get_session", None),
+        ("get_session, ready, had all public authorities been trusted", _READY + _PUBLIC, "get_session", None),
+        ("start_session, ready, had a client of boto3 been made", _READY + _CLIENT, "start_session", None),
+    ]
+
+
+def section(results: Json) -> str:
+    rows = [
+        f"| {name} | {multiple:.2f} | {_against(_AIMS.get(name), multiple)} |"
+        for name, multiple in results["above_floor"].items()
+    ]
+    return _TEXT.format(unit=results["unit"], floor=_amount(results), rows="\n".join(rows))
+
+
+def plots(results: Json) -> dict[str, Figure]:
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    multiples = dict(reversed(results["above_floor"].items()))
+    axes.barh(list(multiples), list(multiples.values()), color="grey")
+    for name, aim in _AIMS.items():
+        position = list(multiples).index(name)
+        axes.plot([aim, aim], [position - 0.4, position + 0.4], color="black")
+    axes.set(xlabel="floors; a line is an aim")
+    return {"cold_start": figure}
+
+
+def _amount(results: Json) -> str:
+    floor: float = results["floor"]
+    return f"{floor / 1e6:.0f} million" if "instructions" in results["unit"] else f"{floor * 1000:.0f} ms"
+
+
+def _against(aim: float | None, reached: float) -> str:
+    if aim is None:
+        return ""
+    return f"{aim}: {'reached' if reached <= aim else '**missed**'}"
+
+
+_TEXT = """\
+## Cold start
+
+A fresh process with the built layer and nothing else, until the handler is ready, and with its first request: secrets,
+connecting (without TLS), statements, what follows a start. In multiples ({unit}) of a floor of {floor}: Powertools'
+logger, pydantic with one model, psycopg2 and PyJWT, which hardly any function like these can be without. Why it is so:
+[what a cold start may import](decisions/cold-start.md).
+
+| | floors | aim |
+|---|---|---|
+{rows}
+
+![Multiples of the floor](performance/cold_start.svg)
+"""

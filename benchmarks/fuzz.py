@@ -7,6 +7,7 @@ from after_hours import location
 from after_hours.location import Point
 
 from attacks.plain import plain_fuzz
+from benchmarks.measuring import Json, Progress
 
 KEY = b"a location key of thirty-two byte"
 MEMBER = "8c7f1d52-3b0e-4c55-9b1f-6a5d2f0c7e11"
@@ -28,14 +29,35 @@ def cpu_milliseconds(way: Callable[..., Point], place: tuple[float, float]) -> f
     return (time.process_time() - began) / CALLS_A_ROUND * 1000
 
 
-def main() -> None:
-    print("location.fuzz: CPU as a multiple of the plain way's, the best of some rounds taken in turns")
-    for name, place in PLACES.items():
+def measure(progress: Progress) -> Json:
+    costs = {}
+    for done, (name, place) in enumerate(PLACES.items(), 1):
         # In turns, so that a busy machine hits both alike.
-        rounds = [(cpu_milliseconds(location.fuzz, place), cpu_milliseconds(plain_fuzz, place)) for _ in range(ROUNDS)]
+        rounds = [
+            (cpu_milliseconds(location.fuzz, place), cpu_milliseconds(plain_fuzz, place))
+            for _ in range(ROUNDS // 4 if progress.quick else ROUNDS)
+        ]
         ours, plain = (min(taken) for taken in zip(*rounds, strict=True))
-        print(f"  {ours / plain:5.2f}  {name}  ({ours:.3f} ms)")
+        costs[name] = {"milliseconds": round(ours, 4), "of_the_plain_way": round(ours / plain, 3)}
+        progress.tell(done, len(PLACES), f"{name}: {ours:.3f} ms, {ours / plain:.2f} of the plain way")
+    return {"places": costs}
 
 
-if __name__ == "__main__":
-    main()
+def section(results: Json) -> str:
+    rows = [
+        f"| {name} | {cost['milliseconds']:.3f} | {cost['of_the_plain_way']:.2f} |"
+        for name, cost in results["places"].items()
+    ]
+    return _TEXT.format(rows="\n".join(rows))
+
+
+_TEXT = """\
+## The shown point
+
+CPU of `location.fuzz`, which a start pays, against the plain way to the same point, the best of some rounds taken in
+turns. Why it is so: [where a member seems to be](decisions/fuzzed-location.md), which also has the attacks on it.
+
+| | CPU, ms | of the plain way |
+|---|---|---|
+{rows}
+"""

@@ -53,8 +53,11 @@ class Bus:
 def install(scheduler: Scheduler, bus: Bus) -> None:
     """Let the package have these where it asks a service of AWS."""
     services: dict[str, Scheduler | Bus] = {"scheduler": scheduler, "events": bus}
+    ask_aws = aws.Service.ask
 
-    def ask(service: aws.Service, method: str, _path: str, content: object, **_: object) -> Answer:
-        return services[service.name].ask(method, content)
+    def ask(service: aws.Service, method: str, path: str, content: object, **options: Any) -> Answer:  # noqa: ANN401 (its own)
+        if stand_in := services.get(service.name):
+            return stand_in.ask(method, content)
+        return ask_aws(service, method, path, content, **options)
 
     aws.Service.ask = ask  # type: ignore[method-assign,assignment]

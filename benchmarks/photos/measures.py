@@ -1,19 +1,16 @@
-"""Measure the image work of process_photo against sharp: `python -m benchmarks.photos [--publish] [--turns N]`.
+"""Measure the image work of process_photo against sharp.
 
 Bytes in, both JPEGs out, on the same files in one run. CPU time is user + system of a warm process; both sides take
 turns, so that a busy machine hits them alike. Memory is the peak of a fresh process: over its baseline with libraries
 loaded, after its first photo and after all rounds; and as a whole, runtime and libraries included.
 """
 
-import argparse
 import io
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +18,13 @@ import PIL
 import pillow_heif
 from PIL import Image, ImageCms, ImageOps
 
+from benchmarks.measuring import Json, Progress
 from benchmarks.photos.files import HOSTILE, PHOTOS, make
 from pictures.likeness import ssim
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 WORK = ROOT / ".bench" / "photos"
-PUBLISHED = ROOT / "docs" / "benchmarks"
 BIN = Path(sys.executable).parent
 WARM_UP = 2
 ROUNDS_A_TURN = 7
@@ -51,7 +48,7 @@ def run(side: str, file: Path, rounds: int) -> Measures:
     return measures
 
 
-def measure(file: Path, sides: list[str], turns: int) -> dict[str, Measures]:
+def _measures(file: Path, sides: list[str], turns: int) -> dict[str, Measures]:
     results: dict[str, Measures] = {side: {"cpu": [], "first": [], "warm": [], "whole": []} for side in sides}
     for _ in range(turns):
         for side in sides:
@@ -149,38 +146,28 @@ def extremes(results: dict[str, Measures]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.photos")
-    parser.add_argument("--publish", action="store_true", help="write docs/benchmarks/photos.md and photos.json")
-    parser.add_argument("--turns", type=int, default=3, help="processes of each side a file (default 3)")
-    arguments = parser.parse_args()
-
+def measure(progress: Progress) -> Json:
     WORK.mkdir(parents=True, exist_ok=True)
-    results = {}
-    for title, file in make(PHOTOS, WORK).items():
+    photos, hostile = make(PHOTOS, WORK), make(HOSTILE, WORK)
+    total = len(photos) + len(hostile)
+    results: Json = {"results": {}, "hostile": {}}
+    for done, (title, file) in enumerate(photos.items(), 1):
         sides = ["ours"] if file.suffix == ".heic" else ["ours", "single", "documented"]
-        print(f"measuring {title}", flush=True)
-        results[title] = measure(file, sides, arguments.turns)
-    hostile = {title: run("ours", file, rounds=1) for title, file in make(HOSTILE, WORK).items()}
+        results["results"][title] = _measures(file, sides, 1 if progress.quick else 3)
+        progress.tell(done, total, title)
+    for done, (title, file) in enumerate(hostile.items(), len(photos) + 1):
+        results["hostile"][title] = run("ours", file, rounds=1)
+        progress.tell(done, total, title)
     sharp = json.loads((ROOT / "package.json").read_text())["devDependencies"]["sharp"]
-    setting = (
-        f"Pillow {PIL.__version__}, pillow-heif {pillow_heif.__version__}, Python {platform.python_version()}, "
-        f"sharp {sharp} on Node (one thread, no cache), {platform.machine()}, {datetime.now(UTC):%Y-%m-%d}"
-    )
+    versions = f"Pillow {PIL.__version__}, pillow-heif {pillow_heif.__version__}, sharp {sharp} on Node"
+    return results | {"setting": f"{versions} (one thread, no cache)"}
+
+
+def section(results: Json) -> str:
     report = (
-        f"{setting}\n\n**Ours as a ratio to single-decode sharp, and in brackets to sharp as documented**\n\n"
-        f"{verdicts(results)}\n\n**Measured**\n\n{table(results)}\n\n"
-        f"**Files at the limits**\n\n{extremes(hostile)}\n"
+        f"{results['setting']}\n\n"
+        "**Ours as a ratio to single-decode sharp, and in brackets to sharp as documented**\n\n"
+        f"{verdicts(results['results'])}\n\n**Measured**\n\n{table(results['results'])}\n\n"
+        f"**Files at the limits**\n\n{extremes(results['hostile'])}"
     )
-    print(report)
-    if arguments.publish:
-        PUBLISHED.mkdir(parents=True, exist_ok=True)
-        (PUBLISHED / "photos.json").write_text(
-            json.dumps({"setting": setting, "results": results, "hostile": hostile}, indent=2) + "\n"
-        )
-        page = (HERE / "page.md").read_text()
-        (PUBLISHED / "photos.md").write_text(page.replace("{{report}}", report.strip()))
-
-
-if __name__ == "__main__":
-    main()
+    return (HERE / "page.md").read_text().replace("{{report}}", report)
