@@ -9,7 +9,7 @@ import matplotlib as mpl
 from benchmarks.measuring import Json
 from local.workspace import REPOSITORY
 
-PARTS = ("cold_start", "warm", "fuzz", "photos", "scale")
+PARTS = ("cold_start", "warm", "load", "fuzz", "photos", "scale")
 PRINTED_ONLY = ("attacks",)  # its tables are a decision's (docs/decisions/fuzzed-location.md)
 
 PAGE = REPOSITORY / "docs" / "performance.md"

@@ -1,0 +1,203 @@
+"""The story of an evening by more and more members at once: statements, connections, locks and CPU of a call.
+
+Handlers run in threads of this process, each with a connection of its own as each environment of Lambda has, against a
+real PostgreSQL. AWS answers at once: the local one would give way first, and says nothing about ours.
+"""
+
+import os
+import statistics
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from threading import Event, Lock, Thread, local
+from typing import Any
+
+from after_hours import database as functions_database
+from after_hours.database import Database
+from after_hours.observability import logger
+from matplotlib.figure import Figure
+
+from benchmarks import far_side
+from benchmarks.measuring import Json, Progress, database
+from benchmarks.scale import far_side as at_once
+from benchmarks.scale.functions import Context, load
+from local import members, postgres
+from local.samples import samples
+
+_AT_ONCE = (1, 2, 4, 8, 16, 32, 64)
+_AT_ONCE_OF_A_QUICK_RUN = (1, 8, 64)
+_EVENINGS = 6  # of each member; twelve starts an hour are the limit
+_SAMPLE_SECONDS = 0.02
+_STORY = (
+    "create_profile", "create_preferences", "get_profile", "start_session", "get_session", "get_session",
+    "extend_session", "get_session", "update_preferences", "end_session", "get_session", "delete_profile",
+)  # fmt: skip
+
+_WAITING = """
+    SELECT
+        coalesce(array_agg(wait_event) FILTER (WHERE wait_event_type = 'Lock'), '{}'),
+        count(*) FILTER (WHERE application_name = 'after-hours')
+    FROM pg_stat_activity WHERE datname = current_database()
+"""
+_JOINED = """
+    INSERT INTO users (id, provider, id_verified, after_hours_consent)
+    SELECT 'member-' || n, 'google', true, true FROM generate_series(1, %(number)s) n ON CONFLICT DO NOTHING;
+    INSERT INTO user_subscriptions (user_id, is_active)
+    SELECT id, true FROM users u WHERE NOT EXISTS (SELECT FROM user_subscriptions s WHERE s.user_id = u.id);
+    DELETE FROM after_hours_sessions; DELETE FROM after_hours_domain_events
+"""
+
+
+class _Watch:
+    """Counts the statements of the functions, and looks again and again who waits for a lock and how many connect."""
+
+    def __init__(self, server: postgres.Database) -> None:
+        self.statements = 0
+        self.samples: list[tuple[list[str], int]] = []
+        self._server, self._over, self._counting = server, Event(), Lock()
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        run = Database._run  # noqa: SLF001
+
+        def counting(database: Database, *arguments: Any) -> Any:  # noqa: ANN401 (as it is)
+            with self._counting:
+                self.statements += 1
+            return run(database, *arguments)
+
+        watcher = Thread(target=self._look)
+        watcher.start()
+        Database._run = counting  # type: ignore[method-assign,assignment]  # noqa: SLF001
+        try:
+            yield
+        finally:
+            Database._run = run  # type: ignore[method-assign]  # noqa: SLF001
+            self._over.set()
+            watcher.join()
+
+    def _look(self) -> None:
+        connection = self._server.connect()
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            while not self._over.wait(_SAMPLE_SECONDS):
+                cursor.execute(_WAITING)
+                self.samples += cursor.fetchall()
+        connection.close()
+
+
+def measure(progress: Progress) -> Json:
+    numbers = _AT_ONCE_OF_A_QUICK_RUN if progress.quick else _AT_ONCE
+    results: Json = {"calls_of_a_member": _EVENINGS * len(_STORY), "members": {}}
+    with database() as server, far_side.environment(server) as environment:
+        os.environ |= environment
+        at_once.install(at_once.Scheduler(lambda: None, are_there=False), at_once.Bus(lambda: None))
+        handlers = {function: load(function)["handler"] for function in set(_STORY)}
+        for done, number in enumerate((1, *numbers)):  # the first warms up
+            with _own_connections():
+                figures = _evenings(server, handlers, number)
+            if done:
+                results["members"][str(number)] = figures
+                progress.tell(done, len(numbers), f"{number} at once: {figures}")
+    return results
+
+
+@contextmanager
+def _own_connections() -> Iterator[None]:
+    """Give each thread a connection of its own, in place of one for the function."""
+    shared, own = functions_database.shared, local()
+    opened: list[Database] = []
+
+    def of_thread(*_: object) -> Database:
+        if not hasattr(own, "database"):
+            own.database = shared.__wrapped__()
+            opened.append(own.database)
+        return own.database  # type: ignore[no-any-return]
+
+    functions_database.shared = of_thread  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        functions_database.shared = shared
+        for each in opened:
+            each.close()
+
+
+def _evenings(server: postgres.Database, handlers: dict[str, Callable[..., Json]], number: int) -> Json:
+    connection = server.connect()
+    with connection, connection.cursor() as cursor:
+        cursor.execute(_JOINED, {"number": number})
+    connection.close()
+    watch = _Watch(server)
+    warnings.filterwarnings("ignore", "No application metrics")  # threads share what each function has for itself
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), ThreadPoolExecutor(number) as pool:
+        logger.registered_handler.stream = nowhere  # type: ignore[attr-defined]
+        with watch.watching():
+            cpu, began = time.process_time(), time.perf_counter()
+            taken = list(pool.map(lambda member: _evening(handlers, member), range(1, number + 1)))
+            cpu, whole = time.process_time() - cpu, time.perf_counter() - began
+    calls = sorted(milliseconds for member in taken for milliseconds in member)
+    waiting = [len(locks) for locks, _ in watch.samples]
+    return {
+        "calls_per_second": round(len(calls) / whole),
+        "statements_per_call": round(watch.statements / len(calls), 2),
+        "cpu_ms_per_call": round(cpu / len(calls) * 1000, 2),
+        "median_ms": round(statistics.median(calls), 1),
+        "p99_ms": round(calls[int(len(calls) * 0.99)], 1),
+        "most_connections": max((connections for _, connections in watch.samples), default=0),
+        "most_waiting_for_locks": max(waiting, default=0),
+        "waiting_for_locks": round(statistics.mean(waiting), 3) if waiting else 0,
+        "locks": ", ".join(sorted({lock for locks, _ in watch.samples for lock in locks})) or "none",
+    }
+
+
+def _evening(handlers: dict[str, Callable[..., Json]], member: int) -> list[float]:
+    """Play the story some times. Returns the milliseconds of each call."""
+    token = members.token(f"member-{member}", far_side.JWT_SECRET)
+    taken = []
+    for _ in range(_EVENINGS):
+        for function in _STORY:
+            event, context = samples()[function]["valid"].event(token), Context(function)
+            began = time.perf_counter()
+            answer = handlers[function](event, context)
+            taken.append((time.perf_counter() - began) * 1000)
+            if answer["statusCode"] >= 300:
+                raise RuntimeError(f"{function}: {answer['body']}")
+    return taken
+
+
+def section(results: Json) -> str:
+    rows = [f"| {number} | {' | '.join(map(str, each.values()))} |" for number, each in results["members"].items()]
+    return _TEXT.format(calls=results["calls_of_a_member"], rows="\n".join(rows))
+
+
+def plots(results: Json) -> dict[str, Figure]:
+    figure = Figure(figsize=(7, 3), layout="constrained")
+    axes = figure.subplots()
+    numbers = [int(number) for number in results["members"]]
+    for name, label in (("cpu_ms_per_call", "CPU of a call, ms"), ("median_ms", "median of a call, ms")):
+        axes.plot(numbers, [each[name] for each in results["members"].values()], marker="o", label=label)
+    axes.set(xscale="log", yscale="log", xlabel="members at once")
+    axes.legend(fontsize="small")
+    return {"load": figure}
+
+
+_TEXT = """\
+## Many members at once
+
+The story of an evening (join, preferences, start, look, extend, end, leave; {calls} calls of each member) by more and
+more members at once, in threads of one process with a connection each, against one PostgreSQL on the same machine. AWS
+answers at once. The times grow because all of it shares this machine's processor; statements, connections and locks
+would be the same elsewhere. Locks are looked for every 20 ms.
+
+Of each number of members: calls a second; statements a call; CPU of a call, its median and its 99th percentile, in ms;
+connections, at most; who waits for a lock, at most and on average, and what locks (`extend`: a table's file grows).
+
+| members | calls/s | statements | CPU | median | 99th | connections | waiting, most | on average | for |
+|---|---|---|---|---|---|---|---|---|---|
+{rows}
+
+![CPU and time of a call](performance/load.svg)
+"""
