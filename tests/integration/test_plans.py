@@ -31,6 +31,7 @@ SENT = {
 }  # fmt: skip
 PARAMETERS: dict[str, object] = {
     "user_id": MEMBER, "id": UUID(int=7), "ids": [UUID(int=7), UUID(int=8)], "after": UUID(int=7),
+    "until": UUID(int=2**128 - 1),
     "duration": 30, "minutes": 30, "seen": None, "fuzzed_latitude": 52.5, "fuzzed_longitude": 13.4,
     "device_id": "device", "device_model": None, "platform": None, "sent": [UUID(int=7)], "scheduled": True,
     "scheduled_for": None, "wanted_for": ["2026-01-01Z", None], "description": "new", "reason": "CORRUPT",
