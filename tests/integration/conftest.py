@@ -5,13 +5,14 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from io import StringIO
 from typing import Any
 
 import boto3
 import pytest
-from after_hours import config
+from after_hours import aws, config, domain_events, schedules
 from after_hours.database import Database
 from after_hours.observability import logger
 from moto.server import ThreadedMotoServer
@@ -140,13 +141,22 @@ def s3(client: Callable[[str], Any]) -> Any:
     return client("s3")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def patience() -> Iterator[None]:
+    """What is waited for shortly in service is waited for longer here: a busy machine is no fault of what is tested."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in ((aws, "_SECRETS"), (domain_events, "_BUS"), (schedules, "_SCHEDULER")):
+            patch.setattr(module, name, replace(getattr(module, name), timeout_seconds=30))
+        yield
+
+
 @pytest.fixture
 def environment(deployed: dict[str, str], scheduler: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A function's environment. Each test starts cold, without a schedule."""
     for name, value in deployed.items():
         monkeypatch.setenv(name, value)
-    for schedule in scheduler.list_schedules(GroupName="after-hours")["Schedules"]:
-        scheduler.delete_schedule(Name=schedule["Name"], GroupName="after-hours")
+    scheduler.delete_schedule_group(Name=SETTINGS["SCHEDULE_GROUP"])
+    scheduler.create_schedule_group(Name=SETTINGS["SCHEDULE_GROUP"])
     start_cold()
     yield
     start_cold()

@@ -13,6 +13,8 @@ from pictures.photograph import photograph
 from tests.support.phone import Phone
 from tests.support.world import World
 
+pytestmark = pytest.mark.slow  # pictures
+
 type Upload = Callable[[bytes], str]
 
 ID = "local-entitled"

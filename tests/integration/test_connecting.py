@@ -25,6 +25,8 @@ from tests.support.phone import Phone
 from tests.support.pooler import Pooler, pooler
 from tests.support.world import World
 
+pytestmark = pytest.mark.slow  # silent servers are waited for
+
 SOON = Timeouts(connect_seconds=2, silence_seconds=1)
 
 

@@ -14,6 +14,8 @@ from migrations.upgrade import upgrade
 from tests.support.earlier_backend import EARLIER_ROWS, EARLIER_TABLES, logged_repairs, migrate, run, structure
 from tests.support.phone import Phone
 
+pytestmark = pytest.mark.slow  # each test migrates a database of its own
+
 TABLES = ("after_hours_profiles", "after_hours_preferences", "after_hours_sessions", "device_fingerprints")
 
 

@@ -30,6 +30,8 @@ from tests.support.handlers import load
 from tests.support.phone import Phone
 from tests.support.world import World
 
+pytestmark = pytest.mark.slow  # random input
+
 # Why a body that is as described may get 400: what no schema can say. By code, or by what is said of which field.
 REASONS = {
     "PROFILE_REQUIRED": "depends on what is stored: answered to whoever goes live without a profile",

@@ -19,6 +19,8 @@ from tests.support import previous_release
 from tests.support.environment import JWT_SECRET, LOCATION_KEY, R2_BUCKET
 from tests.support.world import World
 
+pytestmark = pytest.mark.slow  # whole releases
+
 COMMIT = (REPOSITORY / "ops" / "previous-release.txt").read_text().strip()
 
 

@@ -122,7 +122,8 @@ class World:
 
     def schedules(self) -> dict[str, str]:
         """Name → expression of all schedules there are now."""
-        names = [item["Name"] for item in self.scheduler.list_schedules(GroupName=SCHEDULE_GROUP)["Schedules"]]
+        pages = self.scheduler.get_paginator("list_schedules").paginate(GroupName=SCHEDULE_GROUP)
+        names = [item["Name"] for page in pages for item in page["Schedules"]]
         return {
             name: self.scheduler.get_schedule(Name=name, GroupName=SCHEDULE_GROUP)["ScheduleExpression"]
             for name in names

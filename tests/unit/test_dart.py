@@ -12,6 +12,8 @@ from jsonschema import Draft202012Validator
 from contract import dart
 from contract.document import EXAMPLES, document
 
+pytestmark = pytest.mark.slow  # npm and a generator
+
 PAGE = Path("docs/clients.md")
 
 

@@ -73,6 +73,7 @@ def offset(origin: Degrees, place: Degrees) -> Metres:
 
 
 class TestPromises:
+    @pytest.mark.slow
     @settings(max_examples=1500, deadline=None)
     @given(latitudes, longitudes, st.text(max_size=20))
     @example(90.0, 0.0, "user")
@@ -146,6 +147,7 @@ class TestPromises:
         assert shown((51.501364, -0.14189), "8c7f1d52") == (51.499, -0.141)
         assert shown((-90.0, 0.0), "8c7f1d52") == (-89.997, -1.915)
 
+    @pytest.mark.slow
     def test_the_plain_way_leads_to_the_same_points(self) -> None:
         """Everywhere, and within a few discs of the poles and the antimeridian."""
         rng = random.Random(13)
