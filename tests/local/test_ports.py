@@ -29,9 +29,9 @@ def run(tmp_path: Path, port: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_a_port_that_is_taken_is_named_with_who_has_it(tmp_path: Path, taken: int) -> None:
-    said = run(tmp_path, str(taken - 1))
+    said = run(tmp_path, str(taken))
     assert (said.returncode, said.stdout) == (1, "")
-    assert f"Port {taken} (for PostgreSQL) is taken by " in said.stderr
+    assert f"Port {taken} (for the API) is taken by " in said.stderr
     assert f"(process {os.getpid()})" in said.stderr
     assert "make run PORT=" in said.stderr
     assert not (tmp_path / "postgres").exists()
