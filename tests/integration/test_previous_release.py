@@ -1,4 +1,5 @@
-"""The release before this one works on the schema of this one: what a rollback deploys, and what serves meanwhile.
+"""The release before this one: it works on the schema of this one (what a rollback deploys, and what serves meanwhile),
+and the apps that were made for it work with this one.
 
 `ops/previous-release.txt` names it by its commit; its package is taken from git.
 """
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from contract.compatibility import incompatibilities
+from contract.document import FILE
 from local import postgres
 from local.workspace import REPOSITORY
 from tests.support import previous_release
@@ -34,8 +37,9 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip(f"the previous release {COMMIT} is not in this clone, which is shallow: git fetch --unshallow")
     folder = tmp_path_factory.mktemp("release")
     archive = subprocess.run(
-        ["git", "archive", COMMIT, "layers", "functions", "migrations"], cwd=REPOSITORY, capture_output=True, check=True
-    )
+        ["git", "archive", COMMIT, "layers", "functions", "migrations", "docs/openapi.json"],
+        cwd=REPOSITORY, capture_output=True, check=True,
+    )  # fmt: skip
     subprocess.run(["tar", "-x"], cwd=folder, input=archive.stdout, check=True)
     return folder
 
@@ -79,6 +83,12 @@ def test_it_serves_an_evening_from_joining_to_leaving(call: Callable[..., dict[s
     assert said == {function: 201 if function in created else 204 if function in gone else 200 for function in said}
     assert len(said) == 14
     assert world.counts("after_hours_profiles", "device_fingerprints", "after_hours_domain_events") == [0, 0, 0]
+
+
+def test_no_app_that_was_made_for_it_is_broken(release: Path) -> None:
+    old = json.loads((release / "docs" / "openapi.json").read_text())
+    broken = incompatibilities(old, json.loads(FILE.read_text()))
+    assert not broken, "\n".join(broken)
 
 
 def test_its_migrations_leave_the_newer_schema_as_it_is(
