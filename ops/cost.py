@@ -232,7 +232,7 @@ _PAGE = """\
 
 `make cost` writes this page from `ops/prices.py` (prices and quotas of us-east-1, noted {noted}, without free tiers)
 and `ops/cost.py` (what a session asks of each part). It is arithmetic about the stage prod with a database of our own;
-measurements are in [benchmarks](benchmarks).
+measurements are in [performance.md](performance.md).
 
 ## A month, in dollars
 

@@ -38,6 +38,19 @@ def test_help_tells_of_every_command() -> None:
     ]  # fmt: skip
 
 
+def test_pages_name_commands_and_link_to_files_that_there_are() -> None:
+    [phony] = re.findall(r"^\.PHONY: (.*)$", Path("Makefile").read_text(), re.MULTILINE)
+    wrong = []
+    for page in (*Path().glob("*.md"), *Path("docs").rglob("*.md")):
+        text = page.read_text()
+        code = "\n".join(re.findall(r"```.*?```|`[^`]+`", text, re.DOTALL))
+        commands = re.findall(r"^[` ]*make ([a-z-]+)", code, re.MULTILINE)
+        files = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
+        wrong += [f"{page}: make {command}" for command in commands if command not in phony.split()]
+        wrong += [f"{page}: {file}" for file in files if not (page.parent / file).exists()]
+    assert wrong == []
+
+
 def test_ci_runs_the_commands_that_people_run_with_actions_that_cannot_change() -> None:
     workflow = Path(".github/workflows/ci.yml").read_text()
     [phony] = re.findall(r"^\.PHONY: (.*)$", Path("Makefile").read_text(), re.MULTILINE)
