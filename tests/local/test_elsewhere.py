@@ -1,6 +1,7 @@
-"""`make run` from a folder with a space in its name, behind proxies, without git: an edit there is seen in seconds."""
+"""`make run` from a folder with a space in its name, behind proxies, without git, not as root: with edits, too."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from infra import build
+from local.processes import Processes
 from local.stack import Stack
 from local.workspace import Workspace
 from tests.support.scratch import copy_repository
@@ -24,6 +26,8 @@ NOBODY_LISTENS = "http://127.0.0.1:9"
 START = {"duration": 45, "latitude": 52.5200081, "longitude": 13.4049541}
 # What a quiet machine needs is told by README; a test machine does a dozen things at once.
 EDIT_SECONDS = 60
+# Makes a command of root that of an ordinary user, who owns the same files and has no other right on the machine.
+AS_USER = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
 
 
 @dataclass
@@ -60,7 +64,17 @@ def build_what_is_downloaded() -> None:
 
 
 @pytest.fixture(scope="module")
-def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
+def as_user() -> list[str]:
+    """What the command begins with, so that it is not root's; nothing, where this is not root or must stay so."""
+    can = (
+        os.geteuid() == 0
+        and subprocess.run(["env", *AS_USER, "true"], check=False, capture_output=True).returncode == 0
+    )
+    return AS_USER if can else []
+
+
+@pytest.fixture(scope="module")
+def elsewhere(as_user: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
     build_what_is_downloaded()
     without_git = tmp_path_factory.mktemp("bin")
     for path in map(Path, os.environ["PATH"].split(os.pathsep)):
@@ -71,7 +85,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
         repository = Path(folder).resolve() / "the repository"
         repository.mkdir()
         copy_repository(repository)
-        command = [".venv/bin/python", "-m", "local.run", "--port", str(first_of_three_free_ports())]
+        command = [*as_user, ".venv/bin/python", "-m", "local.run", "--port", str(first_of_three_free_ports())]
         with subprocess.Popen(
             command, cwd=repository, env=environment() | {"PATH": str(without_git)},
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -87,6 +101,16 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
                 run.terminate()
                 run.wait()
         until(lambda: not processes_of(system.workspace))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what a process may do is read from /proc")
+def test_nothing_of_it_is_root(elsewhere: Elsewhere, as_user: list[str]) -> None:
+    if os.geteuid() == 0 and not as_user:
+        pytest.skip("this machine lets root make no user namespace")
+    processes = Processes(elsewhere.workspace)
+    for name in ("postgresql", "ministack", "page"):
+        status = Path(f"/proc/{processes.running(name).pid}/status").read_text()
+        assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE), f"{name} has rights of root: {status}"
 
 
 def test_the_printed_lines_work_there(elsewhere: Elsewhere) -> None:
