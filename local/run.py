@@ -27,10 +27,7 @@ def running_system(workspace: Workspace, ports: Ports, progress: Progress) -> It
             progress(f"ended what an earlier run left behind: {', '.join(leftovers)}")
         ports.require_free()
         try:
-            stack = _bring_up(workspace, ports, processes, progress)
-            workspace.note(Phase.READY)
-            page.start(stack.page_url, workspace, processes)
-            yield stack
+            yield _start(workspace, ports, processes, progress)
         finally:
             with interruptions_held_back():
                 progress("stopping…")
@@ -39,6 +36,19 @@ def running_system(workspace: Workspace, ports: Ports, progress: Progress) -> It
                 processes.end_all()
                 workspace.empty(workspace.temporary)
                 progress("stopped")
+
+
+def _start(workspace: Workspace, ports: Ports, processes: Processes, progress: Progress) -> Stack:
+    """Raises CommandError, which names a port that another system has taken meanwhile, if there is one."""
+    try:
+        stack = _bring_up(workspace, ports, processes, progress)
+        workspace.note(Phase.READY)
+        page.start(stack.page_url, workspace, processes)
+    except CommandError:
+        processes.end_all()
+        ports.require_free()
+        raise
+    return stack
 
 
 def _bring_up(workspace: Workspace, ports: Ports, processes: Processes, progress: Progress) -> Stack:

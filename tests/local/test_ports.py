@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from local.ports import Ports
+from local.run import running_system
 from local.workspace import REPOSITORY, CommandError
+from tests.support.waiting import until
+from tests.support.workspaces import processes_of, temporary_workspace
 
 
 @pytest.fixture
@@ -35,6 +38,23 @@ def test_a_port_that_is_taken_is_named_with_who_has_it(tmp_path: Path, taken: in
     assert f"(process {os.getpid()})" in said.stderr
     assert "make run PORT=" in said.stderr
     assert not (tmp_path / "postgres").exists()
+
+
+def test_a_port_that_is_taken_while_it_starts_is_named_too() -> None:
+    """Two that start at once both find it free."""
+    ports = Ports.free()
+    with temporary_workspace() as workspace, socket.socket() as other:
+
+        def starts_first(said: str) -> None:
+            if said.startswith("starting PostgreSQL"):
+                other.bind(("127.0.0.1", ports.postgres))
+
+        with (
+            pytest.raises(CommandError, match=rf"^Port {ports.postgres} \(for PostgreSQL\) is taken\..*$"),
+            running_system(workspace, ports, starts_first),
+        ):
+            pass
+        until(lambda: not processes_of(workspace))
 
 
 @pytest.mark.parametrize("port", ["80", "65534", "many"])
