@@ -14,6 +14,8 @@ class _Fact(NamedTuple):
 
 
 _KNOWN, _REQUIRED, _NULL = "known", "required", "null"
+_HIGHEST = frozenset({"maximum", "maxLength", "maxItems"})
+_LOWEST = frozenset({"minimum", "minLength", "minItems", "minProperties"})
 
 
 def incompatibilities(old: Json, new: Json) -> list[str]:
@@ -31,6 +33,7 @@ def _broken_operation(old: Json, before: Json, new: Json, after: Json) -> Iterat
     sent, taken = _facts(old, before.get("requestBody", {})), _facts(new, after.get("requestBody", {}))
     yield from (f"no longer takes {fact}" for fact in _lost(sent, taken, but=_REQUIRED))
     yield from (f"now requires {path}" for path, what in sorted(taken - sent) if what == _REQUIRED)
+    yield from _narrowed(_limits(old, before.get("requestBody", {})), _limits(new, after.get("requestBody", {})))
     for status, answer in before["responses"].items():
         if status not in after["responses"]:
             yield f"no longer answers {status}"
@@ -51,28 +54,56 @@ def _lost(before: set[_Fact], after: set[_Fact], *, but: str) -> Iterator[str]:
     yield from (f"{path} ({what})" for path, what in sorted(lost) if path not in gone and what != but)
 
 
+def _narrowed(before: dict[tuple[str, str], float], after: dict[tuple[str, str], float]) -> Iterator[str]:
+    """Say which limits are stricter than they were. One that is new is left alone: it may only be newly told."""
+    for (path, keyword), limit in after.items():
+        was = before.get((path, keyword), limit)
+        if limit < was if keyword in _HIGHEST else limit > was:
+            yield f"now limits {path} ({keyword} {limit})"
+
+
+def _limits(document: Json, part: Json) -> dict[tuple[str, str], float]:
+    return {
+        (path, keyword): schema[keyword]
+        for path, schema in _parts(document, part)
+        for keyword in schema.keys() & (_HIGHEST | _LOWEST)
+    }
+
+
 def _facts(document: Json, part: Json) -> set[_Fact]:
-    content = resolved(document, part).get("content", {})
-    return set(_facts_of(document, content["application/json"]["schema"], "")) if content else set()
+    return {fact for path, schema in _parts(document, part) for fact in _facts_of(schema, path)}
 
 
-def _facts_of(document: Json, schema: Json, path: str) -> Iterator[_Fact]:
-    schema = resolved(document, schema)
+def _facts_of(schema: Json, path: str) -> Iterator[_Fact]:
     types = schema.get("type", [])
     yield from (_Fact(path, kind) for kind in ([types] if isinstance(types, str) else types))
     yield from (_Fact(path, repr(value)) for value in schema.get("enum", []))
     if "const" in schema:
         yield _Fact(path, repr(schema["const"]))
+    yield from (_Fact(_inner(path, name), _KNOWN) for name in schema.get("properties", {}))
+    yield from (_Fact(_inner(path, name), _REQUIRED) for name in schema.get("required", []))
+
+
+def _parts(document: Json, part: Json) -> Iterator[tuple[str, Json]]:
+    """Yield the schemas of a request's or an answer's body, each with the path of what it describes."""
+    content = resolved(document, part).get("content", {})
+    if content:
+        yield from _schemas(document, content["application/json"]["schema"], "")
+
+
+def _schemas(document: Json, schema: Json, path: str) -> Iterator[tuple[str, Json]]:
+    schema = resolved(document, schema)
+    yield path, schema
     for name, member in schema.get("properties", {}).items():
-        inner = f"{path}.{name}".removeprefix(".")
-        yield _Fact(inner, _KNOWN)
-        if name in schema.get("required", []):
-            yield _Fact(inner, _REQUIRED)
-        yield from _facts_of(document, member, inner)
+        yield from _schemas(document, member, _inner(path, name))
     for alternative in (*schema.get("anyOf", []), *schema.get("oneOf", [])):
-        yield from _facts_of(document, alternative, path)
+        yield from _schemas(document, alternative, path)
     if "items" in schema:
-        yield from _facts_of(document, schema["items"], f"{path}[]")
+        yield from _schemas(document, schema["items"], f"{path}[]")
+
+
+def _inner(path: str, name: str) -> str:
+    return f"{path}.{name}".removeprefix(".")
 
 
 def resolved(document: Json, part: Json) -> Json:

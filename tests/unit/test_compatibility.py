@@ -32,6 +32,11 @@ def _start(document: Json) -> Json:
     return schema
 
 
+def _platform(document: Json) -> Json:
+    schema: Json = document["components"]["schemas"]["DeviceFingerprint"]["properties"]["platform"]
+    return schema
+
+
 def _session(document: Json) -> Json:
     schema: Json = document["components"]["schemas"]["Session"]
     return schema
@@ -66,6 +71,12 @@ BREAKING: dict[str, Callable[[Json], object]] = {
     "POST /session/start now requires deviceFingerprint": (
         lambda document: _start(document)["required"].append("deviceFingerprint")
     ),
+    "POST /session/start now limits latitude (minimum -60)": (
+        lambda document: _start(document)["properties"]["latitude"].update(minimum=-60)
+    ),
+    "POST /session/start now limits deviceFingerprint.platform (maxLength 10)": (
+        lambda document: _platform(document)["anyOf"][0].update(maxLength=10)
+    ),
     "POST /session/start no longer answers 201": (
         lambda document: document["paths"]["/session/start"]["post"]["responses"].pop("201")
     ),
@@ -85,7 +96,8 @@ def test_a_change_that_adds_is_not_a_break(document: Json, changed: Json) -> Non
     changed["paths"]["/new"] = changed["paths"]["/session"]
     _session(changed)["properties"]["new"] = {"type": ["string", "null"]}
     _session(changed)["required"].append("new")
-    _start(changed)["properties"]["new"] = {"type": "string"}
+    _start(changed)["properties"]["new"] = {"type": "string", "maxLength": 10}
+    _platform(changed)["anyOf"][0]["maxLength"] = 40
     _start(changed)["properties"]["duration"]["enum"].append(90)
     assert incompatibilities(document, changed) == []
 
