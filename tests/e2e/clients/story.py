@@ -7,8 +7,16 @@ import time
 
 import httpx
 from after_hours_client import AuthenticatedClient
-from after_hours_client.api.preferences import create_preferences, update_preferences
-from after_hours_client.api.profile import create_profile, delete_profile, get_photo, get_profile, request_photo_upload
+from after_hours_client.api.preferences import create_preferences, get_preferences, update_preferences
+from after_hours_client.api.profile import (
+    create_profile,
+    delete_photo,
+    delete_profile,
+    get_photo,
+    get_profile,
+    request_photo_upload,
+    update_profile,
+)
 from after_hours_client.api.session import end_session, extend_session, get_session, start_session
 from after_hours_client.models import (
     CreatePreferences,
@@ -33,6 +41,7 @@ from after_hours_client.models import (
     StartSessionDuration,
     Unauthorized,
     UpdatePreferences,
+    UpdateProfile,
     UploadForm,
     UploadFormAnswer,
     ValidationError,
@@ -59,6 +68,8 @@ def join(member: AuthenticatedClient) -> None:
     expect(start_session.sync(client=member, body=_START), ProfileRequired)
     new = expect(create_profile.sync(client=member, body=CreateProfile(description=None)), ProfileAnswer)
     assert new.profile.photo_status == "none"
+    described = expect(update_profile.sync(client=member, body=UpdateProfile(description="late ramen")), ProfileAnswer)
+    assert described.profile.description == "late ramen"
     created = expect(
         create_preferences.sync(client=member, body=CreatePreferences(max_distance_km=None)), PreferencesAnswer
     )
@@ -66,6 +77,7 @@ def join(member: AuthenticatedClient) -> None:
     update = UpdatePreferences(max_distance_km=25, sexual_orientation=None)
     changed = expect(update_preferences.sync(client=member, body=update), PreferencesAnswer).preferences
     assert (changed.max_distance_km, changed.sexual_orientation) == (25, None)
+    assert expect(get_preferences.sync(client=member), PreferencesAnswer).preferences == changed
     crossed = expect(
         update_preferences.sync(client=member, body=UpdatePreferences(min_age=99, max_age=18)), ValidationError
     )
@@ -103,6 +115,13 @@ def go_live(member: AuthenticatedClient) -> None:
     expect(get_session.sync(client=member), NotLive)
 
 
+def leave(member: AuthenticatedClient) -> None:
+    assert delete_photo.sync_detailed(client=member).status_code == 204
+    assert expect(get_photo.sync(client=member), PhotoAnswer).photo.photo_url is None
+    assert delete_profile.sync_detailed(client=member).status_code == 204
+    expect(get_profile.sync(client=member), ProfileNotFound)
+
+
 def main() -> None:
     member = client(os.environ["TOKEN"])
     expect(get_session.sync(client=client("no token")), Unauthorized)
@@ -110,8 +129,7 @@ def main() -> None:
     join(member)
     assert show(member, base64.b64decode(os.environ["PHOTO"])).photo_status == "ready"
     go_live(member)
-    assert delete_profile.sync_detailed(client=member).status_code == 204
-    expect(get_profile.sync(client=member), ProfileNotFound)
+    leave(member)
     sys.stdout.write("The story is told.\n")
 
 

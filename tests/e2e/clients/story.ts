@@ -46,10 +46,14 @@ async function join(): Promise<void> {
   expect(error !== undefined && "code" in error && error.code === "PROFILE_REQUIRED", "a profile first");
   const { profile } = success(await member.POST("/profile", { body: {} }));
   expect(profile.photoStatus === "none", "no photo yet");
+  const described = success(await member.PATCH("/profile", { body: { description: "late ramen" } }));
+  expect(described.profile.description === "late ramen", "a description");
   const { preferences } = success(await member.POST("/preferences", { body: { maxDistanceKm: null } }));
   expect(preferences.maxDistanceKm === 10, "10 km");
   const changed = success(await member.PATCH("/preferences", { body: { maxDistanceKm: 25, sexualOrientation: null } }));
   expect(changed.preferences.sexualOrientation === null, "cleared");
+  const stored = success(await member.GET("/preferences"));
+  expect(stored.preferences.maxDistanceKm === changed.preferences.maxDistanceKm, "what was changed");
   const { error: crossed } = await member.PATCH("/preferences", { body: { minAge: 99, maxAge: 18 } });
   expect(crossed !== undefined && "errors" in crossed && crossed.errors[0]?.field === "maxAge", "ages that cross");
 }
@@ -93,6 +97,8 @@ async function goLive(): Promise<void> {
 }
 
 async function leave(): Promise<void> {
+  expect((await member.DELETE("/profile/photo")).response.status === 204, "the photo is off");
+  expect(success(await member.GET("/profile/photo")).photo.photoUrl === null, "no photo to look at");
   expect((await member.DELETE("/profile")).response.status === 204, "gone");
   const { error } = await member.GET("/profile");
   expect(error !== undefined && "code" in error && error.code === "PROFILE_NOT_FOUND", "nothing left");
