@@ -244,6 +244,17 @@ def test_time_does_not_run_backwards(page: Page, connection: Connection) -> None
     expect(page.locator(".timeline")).to_contain_text("SessionEnded")
 
 
+def test_a_session_is_extended_and_ended_by_the_buttons_beside_its_clock(page: Page) -> None:
+    step(page, "Join")
+    page.get_by_role("button", name="60 min").click()
+    page.get_by_role("button", name="+15").click()
+    expect(page.get_by_role("timer")).to_have_text(re.compile(r"^1:1[45]:\d\d$"))
+    page.get_by_role("button", name="End now").click()
+    expect_events(page, "SessionEnded user", "SessionExtended", "SessionStarted")
+    expect(page.locator(".clock")).to_contain_text("over")
+    expect(card(page, "Domain events")).to_contain_text("holds nothing")
+
+
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.function)
 def test_every_endpoint_answers_from_the_console(page: Page, endpoint: Endpoint) -> None:
     console = card(page, "API")
