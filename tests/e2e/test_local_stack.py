@@ -34,6 +34,13 @@ def test_stack_file_is_complete(stack: Stack, workspace: Workspace) -> None:
     assert workspace.stack_file.stat().st_mode & 0o077 == 0
 
 
+def test_a_saved_address_and_a_saved_token_keep_working(stack: Stack, workspace: Workspace) -> None:
+    """Nothing in the address but the port may differ from run to run; the secret is one that the workspace keeps."""
+    assert stack.api_url == f"{stack.aws_endpoint_url}/_aws/execute-api/after-hours/api/after-hours"
+    assert workspace.kept_secret("jwt-secret") == stack.jwt_secret
+    assert workspace.kept_secret("jwt-secret") == stack.jwt_secret
+
+
 def test_stack_file_names_every_function_as_deployed(stack: Stack) -> None:
     folders = {handler.parent.name for handler in (REPOSITORY / "functions").glob("*/handler.py")}
     assert set(stack.functions) == folders
