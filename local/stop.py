@@ -5,14 +5,18 @@ import signal
 import sys
 import time
 
-from local.workspace import command_line
+from local.workspace import CommandError, command_line
 
 _SECONDS = 120
 
 
 def main() -> int:
     workspace = command_line(__doc__).parse_args().workspace
-    holder = workspace.holder()
+    try:
+        holder = workspace.holder()
+    except CommandError as error:
+        print(error, file=sys.stderr)
+        return 1
     if holder is None:
         print("Nothing is running here.")
         return 0

@@ -23,6 +23,10 @@ class CommandError(Exception):
     """Something a person has to know or do; its text is shown as it is, without a traceback."""
 
 
+class AlreadyRunningError(CommandError):
+    """Another process holds the lock of the workspace."""
+
+
 class Phase(StrEnum):
     STARTING = "starting"
     READY = "ready"
@@ -111,16 +115,21 @@ class Workspace:
 
     @contextmanager
     def occupied(self) -> Iterator[None]:
-        """Hold the lock of this workspace. Raises CommandError when another process holds it.
+        """Hold the lock of this workspace.
 
+        Raises AlreadyRunningError when another process holds it, CommandError when the workspace is another user's.
         The kernel drops the lock however its holder dies, so that a crash never blocks the next start.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
-        with self.lock_file.open("a") as lock:
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock = self.lock_file.open("a")
+        except PermissionError:
+            raise CommandError(f"{self.root} is another user's: remove it, or be that user.") from None
+        with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise CommandError(
+                raise AlreadyRunningError(
                     f"A system is already running in {self.root}; its address is in {self.stack_file}."
                     " End it with Ctrl-C where it was started, or with: make stop"
                 ) from None
@@ -130,7 +139,7 @@ class Workspace:
         try:
             with self.occupied():
                 return False
-        except CommandError:
+        except AlreadyRunningError:
             return True
 
     def note(self, phase: Phase) -> None:

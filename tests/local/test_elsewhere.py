@@ -26,8 +26,6 @@ NOBODY_LISTENS = "http://127.0.0.1:9"
 START = {"duration": 45, "latitude": 52.5200081, "longitude": 13.4049541}
 # What a quiet machine needs is told by README; a test machine does a dozen things at once.
 EDIT_SECONDS = 60
-# Makes a command of root that of an ordinary user, who owns the same files and has no other right on the machine.
-AS_USER = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
 
 
 @dataclass
@@ -64,16 +62,6 @@ def build_what_is_downloaded() -> None:
 
 
 @pytest.fixture(scope="module")
-def as_user() -> list[str]:
-    """What the command begins with, so that it is not root's; nothing, where this is not root or must stay so."""
-    can = (
-        os.geteuid() == 0
-        and subprocess.run(["env", *AS_USER, "true"], check=False, capture_output=True).returncode == 0
-    )
-    return AS_USER if can else []
-
-
-@pytest.fixture(scope="module")
 def elsewhere(as_user: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
     build_what_is_downloaded()
     without_git = tmp_path_factory.mktemp("bin")
@@ -104,9 +92,8 @@ def elsewhere(as_user: list[str], tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="what a process may do is read from /proc")
-def test_nothing_of_it_is_root(elsewhere: Elsewhere, as_user: list[str]) -> None:
-    if os.geteuid() == 0 and not as_user:
-        pytest.skip("this machine lets root make no user namespace")
+@pytest.mark.usefixtures("not_root")
+def test_nothing_of_it_is_root(elsewhere: Elsewhere) -> None:
     processes = Processes(elsewhere.workspace)
     for name in ("postgresql", "ministack", "page"):
         status = Path(f"/proc/{processes.running(name).pid}/status").read_text()

@@ -72,6 +72,19 @@ def test_nothing_runs_and_it_says_so(tmp_path: Path) -> None:
         assert "make run" in answer.stderr
 
 
+@pytest.mark.parametrize("module", ["local.run", "local.reset", "local.stop"])
+def test_what_another_user_has_run_is_said_to_be_theirs(tmp_path: Path, not_root: list[str], module: str) -> None:
+    """As after a run of root's."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir(mode=0o500)
+    answer = subprocess.run(
+        [*not_root, sys.executable, "-m", module, "--workspace", theirs], cwd=REPOSITORY, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert answer.stderr == f"{theirs} is another user's: remove it, or be that user.\n"
+
+
 @pytest.mark.parametrize(
     ("phase", "sentence"),
     [(Phase.STARTING, "not up yet"), (Phase.STOPPING, "is stopping"), (None, "No system is running")],
