@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import boto3
 import pytest
@@ -21,6 +21,9 @@ REGION = "eu-west-1"
 words = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=30)
 names = st.from_regex(r"[a-z]{1,12}(-[a-z]{1,12})?", fullmatch=True)
 tokens = st.none() | words
+texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=10)
+paths = st.lists(texts.filter(lambda text: text not in {"", ".", ".."}).map(lambda text: quote(text, ""))).map("/".join)
+hosts = st.sampled_from(["https://a.example", "https://a.example:443", "https://A.Example:5432", "http://[::1]:4566"])
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -34,35 +37,48 @@ def both(service: str, key: str, secret: str, token: str | None) -> tuple[Signer
     return Signer(service, REGION, key, secret, token), Credentials(key, secret, token)
 
 
-@given(names, words, words, tokens, st.sampled_from(["GET", "POST", "PUT", "DELETE"]), names, words, st.binary())
+@given(
+    names, words, words, tokens, st.sampled_from(["GET", "POST", "PUT", "DELETE"]), hosts,
+    paths, st.lists(st.tuples(texts, texts), max_size=4), texts.filter(str.isascii), st.binary(),
+)  # fmt: skip
 def test_a_request_is_signed_as_botocore_signs_it(
-    service: str, key: str, secret: str, token: str | None, method: str, path: str, group: str, body: bytes
+    service: str,
+    key: str,
+    secret: str,
+    token: str | None,
+    method: str,
+    host: str,
+    path: str,
+    query: list[tuple[str, str]],
+    header: str,
+    body: bytes,
 ) -> None:
     ours, credentials = both(service, key, secret, token)
-    url = f"https://{service}.{REGION}.amazonaws.com/{path}?{urlencode({'groupName': group})}"
-    headers = {"content-type": "application/json", "x-amz-target": "AWSEvents.PutEvents"}
+    url = f"{host}/{path}?{urlencode(query, quote_via=quote)}"
+    headers = {"content-type": "application/json", "x-amz-target": f"AWSEvents.PutEvents {header}"}
     request = AWSRequest(method=method, url=url, headers=headers, data=body)
     SigV4Auth(credentials, service, REGION).add_auth(request)
     theirs = {name.lower(): value for name, value in request.headers.items()}
     signed = ours.headers(method, url, headers, body, at=AT)
-    assert signed.pop("host") == f"{service}.{REGION}.amazonaws.com"
+    assert signed.pop("host") == host.partition("//")[2].lower().removesuffix(":443")
     assert signed == theirs
 
 
 @pytest.mark.parametrize(("service", "signs"), [("s3", S3SigV4QueryAuth), ("rds-db", SigV4QueryAuth)])
-@given(words, words, tokens, names, st.dictionaries(names, st.text(), max_size=3), st.integers(1, 604800))
+@given(words, words, tokens, hosts, paths, st.dictionaries(texts, texts, max_size=4), st.integers(1, 604800))
 def test_an_address_has_the_signature_of_botocore_s(
     service: str,
     signs: Callable[..., SigV4QueryAuth],
     key: str,
     secret: str,
     token: str | None,
+    host: str,
     path: str,
     query: dict[str, str],
     seconds: int,
 ) -> None:
     ours, credentials = both(service, key, secret, token)
-    url = f"https://a.example:5432/{path}"
+    url = f"{host}/{path}"
     request = AWSRequest(method="GET", url=url, params=query)
     signs(credentials, service, REGION, expires=seconds).add_auth(request)
     signature = str(request.url).rpartition("&X-Amz-Signature=")[2]

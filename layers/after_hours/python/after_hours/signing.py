@@ -6,21 +6,22 @@ compares what is signed here with what botocore signs.
 
 import hmac
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import quote, urlsplit
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _UNRESERVED = "-_.~"  # of a URI (RFC 3986, section 2.3), beside letters and digits
+_PORTS = {"https": 443, "http": 80}  # those that whoever asks does not name (RFC 9110, section 7.2)
 
 
 @dataclass(frozen=True)
 class Signer:
-    """Signs for one service of one region, with one access key. Times are UTC. Paths are signed as they are given.
+    """Signs for one service of one region, with one access key. Times are UTC.
 
-    (Other services than S3 want a path escaped once more before it is signed: give them none that needs escaping.)
+    Addresses are given as they are asked for: escaped, and without empty, `.` and `..` segments.
     """
 
     service: str
@@ -44,11 +45,13 @@ class Signer:
         self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, at: datetime
     ) -> dict[str, str]:
         """Return `headers`, whose names are lower case, with those that sign the request."""
-        signed = {**headers, "host": urlsplit(url).netloc, "x-amz-date": _moment(at)}
+        signed = {**headers, "host": _host(url), "x-amz-date": _moment(at)}
         if self.session_token:
             signed["x-amz-security-token"] = self.session_token
         address = urlsplit(url)
-        request = _canonical(method, address.path, dict(parse_qsl(address.query)), signed, _hash(body))
+        query = (pair.partition("=") for pair in address.query.split("&") if pair)
+        pairs = [(name, value) for name, _, value in query]
+        request = self._canonical(method, address.path, pairs, signed, _hash(body))
         credential = f"{self.access_key_id}/{self._scope(at)}"
         return signed | {
             "authorization": f"{_ALGORITHM} Credential={credential}, SignedHeaders={_names(signed)}, "
@@ -57,7 +60,7 @@ class Signer:
 
     def address(self, url: str, query: Mapping[str, str], *, at: datetime, seconds: int) -> str:
         """Return an address that may be read (GET) from `at` on for so many seconds, by whoever has it."""
-        headers = {"host": urlsplit(url).netloc}
+        headers = {"host": _host(url)}
         query = {
             **query,
             "X-Amz-Algorithm": _ALGORITHM,
@@ -69,8 +72,18 @@ class Signer:
         if self.session_token:
             query["X-Amz-Security-Token"] = self.session_token
         body = "UNSIGNED-PAYLOAD" if self.service == "s3" else _hash(b"")
-        request = _canonical("GET", urlsplit(url).path, query, headers, body)
-        return f"{url}?{_encoded(query)}&X-Amz-Signature={self._signature(request, at)}"
+        pairs = [(quote(name, _UNRESERVED), quote(value, _UNRESERVED)) for name, value in query.items()]
+        request = self._canonical("GET", urlsplit(url).path, pairs, headers, body)
+        return f"{url}?{_joined(pairs)}&X-Amz-Signature={self._signature(request, at)}"
+
+    def _canonical(
+        self, method: str, path: str, query: Iterable[tuple[str, str]], headers: Mapping[str, str], body: str
+    ) -> str:
+        """Return the request as it is signed. `query` is escaped, and `body` is the hash of it."""
+        if self.service != "s3":
+            path = quote(path, f"/{_UNRESERVED}")  # once more: all services but S3 want it so
+        lines = [f"{name}:{' '.join(headers[name].split())}" for name in sorted(headers)]
+        return "\n".join((method, path, _joined(sorted(query)), *lines, "", _names(headers), body))
 
     def _signature(self, request: str, at: datetime) -> str:
         text = "\n".join((_ALGORITHM, _moment(at), self._scope(at), _hash(request.encode())))
@@ -83,10 +96,11 @@ class Signer:
         return f"{at:%Y%m%d}/{self.region}/{self.service}/aws4_request"
 
 
-def _canonical(method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: str) -> str:
-    """Return the request as it is signed. `body` is the hash of it."""
-    lines = [f"{name}:{headers[name]}" for name in sorted(headers)]
-    return "\n".join((method, path, _encoded(dict(sorted(query.items()))), *lines, "", _names(headers), body))
+def _host(url: str) -> str:
+    address = urlsplit(url)
+    host = address.hostname or ""  # in lower case
+    host = f"[{host}]" if ":" in host else host
+    return host if address.port in {None, _PORTS.get(address.scheme)} else f"{host}:{address.port}"
 
 
 def _hash(content: bytes) -> str:
@@ -101,5 +115,5 @@ def _names(headers: Mapping[str, str]) -> str:
     return ";".join(sorted(headers))
 
 
-def _encoded(query: Mapping[str, str]) -> str:
-    return "&".join(f"{quote(name, _UNRESERVED)}={quote(value, _UNRESERVED)}" for name, value in query.items())
+def _joined(query: Iterable[tuple[str, str]]) -> str:
+    return "&".join(f"{name}={value}" for name, value in query)
