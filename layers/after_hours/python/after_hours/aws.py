@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from select import select
 from threading import Event
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from after_hours.connections import Connection
 from after_hours.errors import Misconfigured, SecretRefused, SecretsUnavailable, ServiceUnavailable
 from after_hours.signing import Signer
 
@@ -37,6 +37,10 @@ class Answer(NamedTuple):
     status: int
     content: Mapping[str, Any]
     fault: str
+
+
+class NoAnswer(HTTPException):
+    """What came is nothing that a service of AWS says: somebody else answered."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,8 @@ class Service:
 
         `operation` names what is asked of a service whose requests all have one path.
 
-        Raises `unavailable` when no answer comes, or only that the service cannot answer now (5xx, throttling).
+        Raises `unavailable` when no answer comes, or only that the service cannot answer now (5xx, throttling). The
+        request may then have been carried out, and may have been more than once.
         """
         for attempt in range(1, self.attempts + 1):
             try:
@@ -66,7 +71,7 @@ class Service:
             except (OSError, HTTPException) as error:
                 fault = type(error).__name__
             else:
-                if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR and "Throttling" not in answer.fault:
+                if not _passes(answer):
                     return answer
                 fault = f"{answer.status} {answer.fault}".strip()
             if attempt < self.attempts:
@@ -88,32 +93,44 @@ class Service:
             headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": operation}
         signer = Signer.of_function(self.name, region)
         signed = signer.headers(method, url + path, headers, body, at=datetime.now(UTC))
-        connection = self._connection(url)
-        try:
-            connection.request(method, path, body, signed)
-            response = connection.getresponse()
-            text = response.read()
-        except BaseException:
-            connection.close()
-            raise
-        _kept[self, url].append(connection)
+        response, text = self._send(url, method, urlsplit(url).path + path, body, signed)
         return _read(response.status, response.headers.get("x-amzn-errortype", ""), text)
 
-    def _connection(self, url: str) -> HTTPConnection:
-        """Return a connection that nobody uses: one that was kept and that the service has not closed, or a new one."""
+    def _send(
+        self, url: str, method: str, path: str, body: bytes, headers: dict[str, str]
+    ) -> tuple[HTTPResponse, bytes]:
+        """Ask over a connection that was kept, and over a new one where there is none or where it turns out to be over.
+
+        The service may close it while the request is on its way.
+        """
+        if kept := self._kept_connection(url):
+            try:
+                answer = kept.ask(method, path, body, headers, seconds=self.timeout_seconds)
+            except (ConnectionError, ssl.SSLError):
+                pass
+            else:
+                _kept[self, url].append(kept)
+                return answer
+        tls = None if urlsplit(url).scheme == "http" else _tls()
+        new = Connection(url, seconds=self.timeout_seconds, tls=tls)
+        answer = new.ask(method, path, body, headers, seconds=self.timeout_seconds)
+        _kept[self, url].append(new)
+        return answer
+
+    def _kept_connection(self, url: str) -> Connection | None:
+        """Return a connection that nobody uses and that may be used again, if there is one."""
         kept = _kept[self, url]
-        while kept:
-            connection = kept.pop()
-            if connection.sock and not any(select([connection.sock], [], [], 0)):  # who is idle has nothing to say
+        while True:
+            try:
+                connection = kept.pop()
+            except IndexError:  # not asked before: another thread may take the last one between asking and taking
+                return None
+            if connection.is_usable():
                 return connection
             connection.close()
-        address = urlsplit(url)
-        if address.scheme == "http":
-            return HTTPConnection(address.netloc, timeout=self.timeout_seconds)
-        return HTTPSConnection(address.netloc, timeout=self.timeout_seconds, context=_tls())
 
 
-_kept: defaultdict[tuple[Service, str], list[HTTPConnection]] = defaultdict(list)  # appending and popping is atomic
+_kept: defaultdict[tuple[Service, str], list[Connection]] = defaultdict(list)  # appending and popping is atomic
 
 
 @cache
@@ -122,15 +139,25 @@ def _tls() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=_AMAZON)
 
 
+def _passes(answer: Answer) -> bool:
+    """Tell whether the fault, if it is one, is such that the same request may be answered later."""
+    throttled = answer.status == HTTPStatus.TOO_MANY_REQUESTS or "Throttling" in answer.fault
+    return throttled or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
 def _read(status: int, fault: str, text: bytes) -> Answer:
+    """Raises `NoAnswer` for what is no success of AWS's, and does not say that it is none."""
     try:
-        content = json.loads(text) if text else {}
-    except ValueError:
-        content = {}
-    if status < HTTPStatus.BAD_REQUEST:
-        return Answer(status, content, "")
-    named = fault.partition(":")[0] or str(content.get("__type", "")).rpartition("#")[2]
-    return Answer(status, content, named or "unknown")
+        content: object = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        content = None
+    members: dict[str, Any] | None = content if isinstance(content, dict) else None
+    if status >= HTTPStatus.BAD_REQUEST:
+        named = fault.partition(":")[0] or str((members or {}).get("__type", "")).rpartition("#")[2]
+        return Answer(status, members or {}, named or "unknown")
+    if members is None or not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        raise NoAnswer
+    return Answer(status, members, "")
 
 
 _SECRETS = Service("secretsmanager", "SECRETS_MANAGER", timeout_seconds=2, attempts=1, unavailable=SecretsUnavailable)
