@@ -115,4 +115,8 @@ def _put(events: Sequence[Event]) -> list[str]:
     answer = _BUS.ask("POST", "/", {"Entries": entries}, region=region, operation="AWSEvents.PutEvents")
     if answer.fault:
         raise EventBusUnavailable(answer.fault)
-    return [event["id"] for event, entry in zip(events, answer.content["Entries"], strict=True) if "EventId" in entry]
+    results = answer.content.get("Entries")
+    if not isinstance(results, list) or len(results) != len(events):
+        raise EventBusUnavailable("the bus does not say which events it took")
+    taken = [isinstance(result, dict) and bool(result.get("EventId")) for result in results]
+    return [event["id"] for event, was_taken in zip(events, taken, strict=True) if was_taken]
