@@ -7,12 +7,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from after_hours import aws
+from after_hours import aws, domain_events
 from after_hours.errors import Misconfigured, SchedulerUnavailable, SecretRefused, SecretsUnavailable
 
 from tests.support.certificates import Authority
@@ -135,6 +136,16 @@ def test_a_connection_that_breaks_when_it_is_used_again_is_replaced_unnoticed(se
     ask()
     assert ask().status == 200
     assert (len(server.requests), server.connections) == (3, 2)
+
+
+def test_what_may_have_been_told_is_not_told_again_at_once(server: Server) -> None:
+    bus = replace(service(), idempotent=False)
+    server.breaks = [False, True]
+    bus.ask("POST", "/", {}, region="eu-west-1")
+    with pytest.raises(SchedulerUnavailable, match="RemoteDisconnected"):
+        bus.ask("POST", "/", {}, region="eu-west-1")
+    assert len(server.requests) == 2
+    assert not domain_events._BUS.idempotent
 
 
 def test_a_new_connection_that_breaks_is_a_fault(server: Server) -> None:

@@ -48,7 +48,8 @@ class Service:
     """A service of AWS that takes and gives JSON.
 
     `name` is that of its host and of its signatures, `variable` what AWS_ENDPOINT_URL_… calls it. It is waited for
-    `timeout_seconds` when connecting, and again for its answer; `attempts` is how often it is asked in all.
+    `timeout_seconds` when connecting, and again for its answer; `attempts` is how often it is asked in all. A service
+    that is `idempotent` may have been asked once more: when a connection that was kept ends in place of an answer.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Service:
     timeout_seconds: float
     attempts: int
     unavailable: type[ServiceUnavailable]
+    idempotent: bool = True
 
     def ask(self, method: str, path: str, content: object, *, region: str, operation: str | None = None) -> Answer:
         """Send a request, with `content` as JSON unless it is None.
@@ -63,7 +65,7 @@ class Service:
         `operation` names what is asked of a service whose requests all have one path.
 
         Raises `unavailable` when no answer comes, or only that the service cannot answer now (5xx, throttling). The
-        request may then have been carried out, and may have been more than once.
+        request may have been carried out all the same.
         """
         for attempt in range(1, self.attempts + 1):
             try:
@@ -101,13 +103,14 @@ class Service:
     ) -> tuple[HTTPResponse, bytes]:
         """Ask over a connection that was kept, and over a new one where there is none or where it turns out to be over.
 
-        The service may close it while the request is on its way.
+        The service may close it while the request is on its way, or just after it carried the request out.
         """
         if kept := self._kept_connection(url):
             try:
                 answer = kept.ask(method, path, body, headers, seconds=self.timeout_seconds)
             except (ConnectionError, ssl.SSLError):
-                pass
+                if not self.idempotent:
+                    raise
             else:
                 _kept[self, url].append(kept)
                 return answer

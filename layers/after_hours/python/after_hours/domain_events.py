@@ -22,8 +22,11 @@ FAULTS = "EventBusFaults"
 
 _MAX_ENTRIES = 10  # of one PutEvents call
 
-# A member waits behind this call, and the sweep does what it leaves undone: better to give up at once.
-_BUS = aws.Service("events", "EVENTBRIDGE", timeout_seconds=1, attempts=1, unavailable=EventBusUnavailable)
+# A member waits behind this call, and the sweep does what it leaves undone: better to give up at once. What may have
+# been told is not told again before the lease is over.
+_BUS = aws.Service(
+    "events", "EVENTBRIDGE", timeout_seconds=1, attempts=1, unavailable=EventBusUnavailable, idempotent=False
+)
 
 
 class Event(TypedDict):
