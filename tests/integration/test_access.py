@@ -219,6 +219,27 @@ def test_what_is_read_is_looked_at_only_for_those_who_may_see_it(world: World, w
     assert len(shown) == 1
 
 
+def test_nobody_reads_what_is_another_member_s(world: World) -> None:
+    """A read takes its row by joins: of one that forgets whose row it joins, all members would see what one has."""
+    other, member = Phone("other"), Phone("entitled")
+    other.create_profile(description="another's")
+    other.create_preferences()
+    other.start()
+    other.request_upload()
+    for read in (member.profile, member.photo):
+        with refused("404 PROFILE_NOT_FOUND"):
+            read()
+    with refused("404 PREFERENCES_NOT_FOUND"):
+        member.preferences()
+    assert member.session() is None
+    member.create_profile(description="my own")
+    member.create_preferences(maxDistanceKm=3)
+    assert (member.profile().user_id, member.profile().description) == (member.id, "my own")
+    assert member.preferences().max_distance_km == 3
+    assert member.photo().status == "none"
+    assert member.session() is None
+
+
 def test_without_the_secrets_nobody_gets_through(world: World, endpoint: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     config.jwt_secret._value = None
     monkeypatch.setenv("AWS_ENDPOINT_URL", UNREACHABLE)
