@@ -13,7 +13,7 @@ import pytest
 from after_hours import database
 
 from infra import build
-from infra.root_certificates import AMAZON
+from infra.root_certificates import AMAZON, PUBLIC
 from tests.support.synthesized import Synthesized
 
 UNCHECKED_HASH = 0b01
@@ -209,6 +209,17 @@ def _known(file: Path) -> set[str]:
     return {value for subject in subjects for part in subject for name, value in part if name == "commonName"}
 
 
+# All five, for whoever has a trust store of its own (Amazon Trust Services' repository). They are the same in two
+# packages, so that neither alone can add one.
+AMAZONS = {*(f"Amazon Root CA {n}" for n in (1, 2, 3, 4)), "Starfield Services Root Certificate Authority - G2"}
+
+
+def _certificates(pem: str) -> set[bytes]:
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    parts = [part.partition(end)[0] for part in pem.split(begin)[1:]]
+    return {ssl.PEM_cert_to_DER_cert(f"{begin}{part}{end}") for part in parts}
+
+
 def test_the_layer_knows_who_certifies_rds_its_proxy_and_other_hosts(
     aws: Synthesized, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,7 +229,7 @@ def test_the_layer_knows_who_certifies_rds_its_proxy_and_other_hosts(
     assert {"Amazon RDS eu-west-1 Root CA RSA2048 G1", "Amazon Root CA 1"} <= cluster
     assert database._authorities("vlvt.proxy-c1a2b3.ap-southeast-4.rds.amazonaws.com").exists()
     assert len(cluster) < 10
-    assert {"Amazon Root CA 1", "Starfield Services Root Certificate Authority - G2"} <= _known(
-        database._ROOT_CERTIFICATES / AMAZON
-    )
+    assert _known(database._ROOT_CERTIFICATES / AMAZON) == AMAZONS
+    public = (database._ROOT_CERTIFICATES / PUBLIC).read_text()
+    assert _certificates((database._ROOT_CERTIFICATES / AMAZON).read_text()) <= _certificates(public)
     assert {"ISRG Root X1", "Amazon Root CA 1"} <= _known(database._authorities("db.example.com"))

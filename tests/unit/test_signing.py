@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 import boto3
 import pytest
 from after_hours import aws, domain_events, schedules
+from after_hours.errors import Misconfigured
 from after_hours.signing import Signer
 from botocore.auth import S3SigV4QueryAuth, SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
@@ -83,6 +84,20 @@ def test_an_address_has_the_signature_of_botocore_s(
     signs(credentials, service, REGION, expires=seconds).add_auth(request)
     signature = str(request.url).rpartition("&X-Amz-Signature=")[2]
     assert ours.address(url, query, at=AT, seconds=seconds).endswith(f"&X-Amz-Signature={signature}")
+
+
+def test_credentials_are_read_anew_and_missed_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
+    for generation in ("old", "new"):
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", f"{generation} id")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", f"{generation} key")
+        expected = Signer("s3", REGION, f"{generation} id", f"{generation} key", None)
+        assert Signer.of_function("s3", REGION) == expected
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
+    assert Signer.of_function("s3", REGION).session_token == "token"
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(Misconfigured, match="AWS_SECRET_ACCESS_KEY"):
+        Signer.of_function("s3", REGION)
 
 
 def test_a_signer_shows_no_secret() -> None:

@@ -12,6 +12,8 @@ from datetime import datetime
 from hashlib import sha256
 from urllib.parse import quote, urlsplit
 
+from after_hours.errors import Misconfigured
+
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _UNRESERVED = "-_.~"  # of a URI (RFC 3986, section 2.3), beside letters and digits
 _PORTS = {"https": 443, "http": 80}  # those that whoever asks does not name (RFC 9110, section 7.2)
@@ -32,14 +34,20 @@ class Signer:
 
     @classmethod
     def of_function(cls, service: str, region: str) -> "Signer":
-        """Return one with the credentials of this function, which Lambda puts into its environment."""
-        return cls(
-            service,
-            region,
-            os.environ["AWS_ACCESS_KEY_ID"],
-            os.environ["AWS_SECRET_ACCESS_KEY"],
-            os.environ.get("AWS_SESSION_TOKEN"),
-        )
+        """Return one with the credentials of this function, which Lambda puts into its environment.
+
+        Raises `Misconfigured` where there are none: SnapStart, for one, gives them otherwise.
+        """
+        try:
+            return cls(
+                service,
+                region,
+                os.environ["AWS_ACCESS_KEY_ID"],
+                os.environ["AWS_SECRET_ACCESS_KEY"],
+                os.environ.get("AWS_SESSION_TOKEN"),
+            )
+        except KeyError as missing:
+            raise Misconfigured(f"{missing.args[0]} is not set in the environment") from None
 
     def headers(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, at: datetime
