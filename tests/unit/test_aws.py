@@ -130,6 +130,13 @@ def test_a_connection_that_the_service_closed_is_replaced_unnoticed(server: Serv
     assert len(server.requests) == server.connections == 2
 
 
+def test_an_answer_after_which_the_service_closes_is_read_to_its_end(server: Server) -> None:
+    server.answers = [(200, {"connection": "close"}, json.dumps({"a": "b" * 100_000}))]
+    server.keeps = False
+    assert [len(ask().content["a"]) for _ in range(2)] == [100_000] * 2
+    assert server.connections == 2
+
+
 def test_a_connection_that_breaks_when_it_is_used_again_is_replaced_unnoticed(server: Server) -> None:
     """The service may close it at the very moment at which it is asked, or while Lambda froze the function."""
     server.breaks = [False, True, False]
@@ -289,10 +296,12 @@ def test_nobody_is_asked_whose_certificate_is_not_by_amazon_s_authorities(
         monkeypatch.setattr(aws, "_AMAZON", tmp_path / name)
         (tmp_path / name).write_text(trusted.pem)
         if trusted is authority:
-            assert ask().status == 200
+            server.answers = [OK, (200, {"connection": "close"}, json.dumps({"a": "b" * 100_000}))]
+            assert [ask().status for _ in range(3)] == [200] * 3
+            assert server.connections == 2
             aws._kept.clear()
         else:
             with pytest.raises(SchedulerUnavailable, match="SSLCertVerificationError"):
                 ask()
     aws._tls.cache_clear()
-    assert len(server.requests) == 1
+    assert len(server.requests) == 3
