@@ -15,6 +15,9 @@ from infra.stages import Stage
 _MEMORY_MB = 512
 # Long enough for everything outside the database to be down: a member still gets an answer.
 _TIMEOUT = Duration.seconds(25)
+# How many seconds glibc waits for a name server, and how often (resolv.conf(5)). No timeout in Python bounds this, and
+# by itself it comes to ten seconds for each service that is asked.
+_RESOLVER = "timeout:1 attempts:2"
 
 _PYTHON = "Python 3.13 throughout: development, byte-code and Lambda move together"
 _SET_ASIDE = {
@@ -78,7 +81,7 @@ class Functions(Construct):
             handler="handler.handler",
             code=_code(build.function(name, self._target, folders=folders)),
             layers=[self._layer(layer) for layer in ("after_hours", *layers)],
-            environment={"POWERTOOLS_SERVICE_NAME": Stack.of(self).stack_name},
+            environment={"POWERTOOLS_SERVICE_NAME": Stack.of(self).stack_name, "RES_OPTIONS": _RESOLVER},
             memory_size=memory_mb,
             reserved_concurrent_executions=self._stage.concurrency.of(name) if self._stage.concurrency else None,
             timeout=timeout,

@@ -81,7 +81,7 @@ TOLD = {
     "s3:DeleteObject": {"UPLOAD_BUCKET"},
     "rds-db:connect": {"DATABASE_HOST", "DATABASE_PORT", "DATABASE_NAME", "DATABASE_IAM_USER"},
 }  # fmt: skip
-TOLD_TO_ALL = {"POWERTOOLS_SERVICE_NAME", "AWS_USE_DUALSTACK_ENDPOINT"}
+TOLD_TO_ALL = {"POWERTOOLS_SERVICE_NAME", "RES_OPTIONS", "AWS_USE_DUALSTACK_ENDPOINT"}
 TOLD_TO_ONE = {
     "process_photo": {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"},
     "migrate_database": {
@@ -98,6 +98,11 @@ def test_is_told_what_it_uses_and_no_more(aws: Synthesized, name: str) -> None:
         (secret.value for secret in READS[name]),
         *(variables for action, variables in TOLD.items() if action in RIGHTS[name]),
     )
+
+
+@each_function
+def test_waits_two_seconds_for_a_name_server_that_says_nothing(aws: Synthesized, name: str) -> None:
+    assert aws.variables(name)["RES_OPTIONS"] == "timeout:1 attempts:2"
 
 
 def test_metrics_of_two_stages_are_not_counted_together(aws: Synthesized, dev: Synthesized) -> None:
