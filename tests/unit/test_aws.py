@@ -242,6 +242,28 @@ def test_an_answer_that_comes_byte_by_byte_is_not_waited_for_longer_than_one_tha
     assert time.monotonic() - began < 2
 
 
+def test_a_handshake_that_does_not_end_is_given_up(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that speaks, but no TLS to its end: its first bytes are those of a long record."""
+    monkeypatch.setattr(aws, "_tls", ssl.create_default_context)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://127.0.0.1:{silent.getsockname()[1]}")
+
+        def drip() -> None:
+            connection, _ = silent.accept()
+            with suppress(OSError), connection:
+                for byte in b"\x16\x03\x03\x40\x00" + bytes(100):
+                    connection.sendall(bytes([byte]))
+                    time.sleep(0.05)
+
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        began = time.monotonic()
+        with pytest.raises(SchedulerUnavailable, match="TimeoutError"):
+            ask(timeout_seconds=0.3)
+        assert time.monotonic() - began < 2
+        dripping.join()
+
+
 def test_all_addresses_of_a_service_are_tried_in_the_time_of_one(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,7 +272,8 @@ def test_all_addresses_of_a_service_are_tried_in_the_time_of_one(
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         nowhere = socket.getaddrinfo("127.0.0.1", full.getsockname()[1], type=socket.SOCK_STREAM)
         with socket.create_connection(full.getsockname()):  # its queue is full: it takes no other
-            monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [*nowhere * 3, *there])
+            unsupported = (999, *there[0][1:])  # as IPv6 where there is none
+            monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [unsupported, *nowhere * 3, *there])
             assert ask(timeout_seconds=1.2).status == 200
             monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: nowhere * 8)
             began = time.monotonic()

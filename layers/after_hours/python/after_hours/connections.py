@@ -81,19 +81,37 @@ class _Timed(RawIOBase):
 def _connected(host: str, port: int, deadline: float, tls: ssl.SSLContext | None) -> socket.socket:
     """Try each address of a host (one a zone, and one of each kind of IP) in its part of the time that is left."""
     addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    fault: OSError = TimeoutError()
     for position, (family, kind, protocol, _, address) in enumerate(addresses):
-        connected = socket.socket(family, kind, protocol)
+        part = (deadline - time.monotonic()) / (len(addresses) - position)
         try:
-            connected.settimeout(_left(deadline) / (len(addresses) - position))
-            connected.connect(address)
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connected.settimeout(_left(deadline))
-            return tls.wrap_socket(connected, server_hostname=host) if tls else connected
-        except BaseException as error:
-            connected.close()
-            if not isinstance(error, OSError) or position == len(addresses) - 1:
-                raise
-    raise OSError("the host has no address")
+            connected = _opened(family, kind, protocol, address, time.monotonic() + part)
+        except OSError as error:
+            fault = error
+            continue
+        return _encrypted(connected, host, deadline, tls) if tls else connected
+    raise fault
+
+
+def _opened(family: int, kind: int, protocol: int, address: Any, deadline: float) -> socket.socket:  # noqa: ANN401 (socket's)
+    opened = socket.socket(family, kind, protocol)
+    try:
+        opened.settimeout(_left(deadline))
+        opened.connect(address)
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _encrypted(connected: socket.socket, host: str, deadline: float, tls: ssl.SSLContext) -> socket.socket:
+    try:
+        connected.settimeout(_left(deadline))  # for the whole handshake
+        return tls.wrap_socket(connected, server_hostname=host)
+    except BaseException:
+        connected.close()
+        raise
 
 
 def _left(deadline: float) -> float:
