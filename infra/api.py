@@ -71,7 +71,12 @@ class Api(Construct):
             stage,
             name=f"/aws/vendedlogs/{name}-api",  # this prefix needs no resource policy, whose size is limited
         )
-        self.stage = apigatewayv2.HttpStage(
+        self.stage = self._limited_and_logged(stage)
+        self.stage.node.add_dependency(*routes)  # else there is no route yet to set a limit for
+
+    def _limited_and_logged(self, stage: Stage) -> apigatewayv2.HttpStage:
+        """Publish the routes, with the limits that the table of stages has, and write a line for each call."""
+        published = apigatewayv2.HttpStage(
             self,
             "Stage",
             http_api=self.http,
@@ -80,15 +85,15 @@ class Api(Construct):
             detailed_metrics_enabled=True,  # by route
             throttle=apigatewayv2.ThrottleSettings(rate_limit=stage.reads.rate, burst_limit=stage.reads.burst),
         )
-        self.stage.node.add_dependency(*routes)  # else there is no route yet to set a limit for
         # The CDK's own option takes an interface that only TypeScript can fill in without a class.
-        cfn_stage = cast("apigatewayv2.CfnStage", self.stage.node.default_child)
+        cfn_stage = cast("apigatewayv2.CfnStage", published.node.default_child)
         cfn_stage.access_log_settings = apigatewayv2.CfnStage.AccessLogSettingsProperty(
             destination_arn=self.access_log.log_group_arn, format=json.dumps(_ACCESS_LOG_FIELDS)
         )
         cfn_stage.route_settings = {
             endpoint.route_key: _limited_to(stage.changes) for endpoint in ENDPOINTS if endpoint.method != _SAFE
         }
+        return published
 
 
 def _limited_to(throttle: Throttle) -> dict[str, object]:

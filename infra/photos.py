@@ -80,7 +80,6 @@ class Photos(Construct):
         stage: Stage,
     ) -> None:
         super().__init__(scope, "Photos")
-        stack = Stack.of(self)
         self.dead_letters = dead_letter_queue(self)
         self.process = functions.make(
             "process_photo",
@@ -93,16 +92,15 @@ class Photos(Construct):
         uploads.allow_reading(self.process)
         uploads.allow_removing(self.process)
         give_up(self.process, after=_EVENT_AGE, retries=_RETRIES, to=self.dead_letters)
-        self.process.add_permission(
-            "Arrivals",
-            principal=iam.ServicePrincipal("s3.amazonaws.com"),
-            source_arn=uploads.arn(),
-            source_account=stack.account,
-        )
-        self.bucket = s3.Bucket(
+        self.bucket = self._forgetful_bucket(uploads.bucket_name, stage)
+        self._tell_of_arrivals(uploads.arn())
+
+    def _forgetful_bucket(self, name: str, stage: Stage) -> s3.Bucket:
+        """Make the bucket, which keeps what arrives for a day."""
+        bucket = s3.Bucket(
             self,
             "Bucket",
-            bucket_name=uploads.bucket_name,
+            bucket_name=name,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             encryption=s3.BucketEncryption.S3_MANAGED,
             enforce_ssl=True,
@@ -114,13 +112,25 @@ class Photos(Construct):
             # S3 deletes no bucket that holds something. The function that empties it does not run on the local AWS.
             auto_delete_objects=not stage.emulated,
         )
-        Validations.of(self.bucket).acknowledge(
+        Validations.of(bucket).acknowledge(
             Acknowledgment(
                 id="AwsSolutions-S1",
                 reason="Each object lives for seconds and leaves its trace in the database and in process_photo's log",
             )
         )
-        # The CDK's own way brings a function of its own that may change every bucket of the account.
+        return bucket
+
+    def _tell_of_arrivals(self, bucket_arn: str) -> None:
+        """Let the bucket invoke process_photo for each object that arrives.
+
+        The CDK's own way brings a function of its own that may change every bucket of the account.
+        """
+        self.process.add_permission(
+            "Arrivals",
+            principal=iam.ServicePrincipal("s3.amazonaws.com"),
+            source_arn=bucket_arn,
+            source_account=Stack.of(self).account,
+        )
         cfn_bucket = cast("s3.CfnBucket", self.bucket.node.default_child)
         cfn_bucket.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
             lambda_configurations=[
