@@ -11,7 +11,8 @@ from local.workspace import NODE_FOLDER, REPOSITORY, Workspace
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
-_MINISTACK = REPOSITORY / ".local" / "ministack" / "bin" / "python"
+_PYTHON = REPOSITORY / ".local" / "ministack" / "bin" / "python"
+_MINISTACK = REPOSITORY / "local" / "ministack.py"
 
 
 class Access(TypedDict):
@@ -78,7 +79,7 @@ def start(workspace: Workspace, processes: Processes, port: int) -> str:
     url = f"http://127.0.0.1:{port}"
     processes.start_server(
         "ministack",
-        [_MINISTACK, "-m", "ministack"],
+        [_PYTHON, "-P", _MINISTACK],
         environment=_environment(workspace, port),
         is_ready=lambda: _answers(url),
         stop_signal=signal.SIGKILL,  # it holds everything in memory, and would take 12 s to end in order
@@ -96,6 +97,7 @@ def _environment(workspace: Workspace, port: int) -> dict[str, str]:
         "TMPDIR": str(workspace.temporary),
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
+        "AUTH": "true",  # each call is checked against the rights of whoever makes it
         "MINISTACK_REGION": REGION,
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
         # These two listen on fixed ports, which would clash with those of a second system.

@@ -16,7 +16,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 from local import welcome
 from local.stack import Stack
 from local.workspace import REPOSITORY, Workspace
-from tests.support.deployed import NewMember
+from tests.support.deployed import NewMember, refused
 from tests.support.workspaces import processes_of
 
 UNREACHABLE = "http://127.0.0.1:9"  # the discard port: nobody listens
@@ -131,6 +131,7 @@ def test_demo_passes_and_leaves_no_trace(stack: Stack, workspace: Workspace, con
     assert (demo.returncode, demo.stderr) == (0, "")
     assert demo.stdout.splitlines()[-1].endswith("All as promised.")
     assert _everything(connection) == before
+    assert refused(stack) == set(), "the whole story, and no function lacked a right"
 
 
 def test_second_system_in_the_same_workspace_is_refused(stack: Stack, workspace: Workspace) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
+import boto3
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
 from local import members
@@ -48,3 +49,14 @@ def new_members(stack: Stack, connection: Connection) -> Iterator[NewMember]:
     yield new
     for member in made:
         members.remove(connection, member)
+
+
+def refused(stack: Stack) -> set[str]:
+    """Return the functions that AWS has refused something for want of a right, as their logs say."""
+    logs = boto3.client("logs", **stack.aws)
+    found = set()
+    for name, deployed in stack.functions.items():
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{deployed}")
+        if any("AccessDenied" in event["message"] for page in pages for event in page["events"]):
+            found.add(name)
+    return found
