@@ -120,6 +120,7 @@ format: $(PYTHON_READY) ## Format, and correct what can be corrected
 
 bench: $(EVERYTHING) ## Measure what the design promises: make bench [PART=warm] [QUICK=1] [PUBLISH=1]
 	@PYTHONPATH=$(LAYER) $(RUN) benchmarks $(PART) $(if $(QUICK),--quick) $(if $(PUBLISH),--publish)
+	@$(if $(PUBLISH),$(RUN) ops.cost)
 
 bench-compare: $(PYTHON_READY) ## Print what changed since the figures of a revision: make bench-compare [BASE=origin/main]
 	@PYTHONPATH=$(LAYER) $(RUN) benchmarks --compare "$(BASE)"

@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import Event, Lock, Thread, local
 from typing import Any
 
+import psutil
 from after_hours import database as functions_database
 from after_hours.database import Database
 from after_hours.observability import logger
@@ -135,15 +136,17 @@ def _evenings(server: postgres.Database, handlers: dict[str, Callable[..., Json]
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), ThreadPoolExecutor(number) as pool:
         logger.registered_handler.stream = nowhere  # type: ignore[attr-defined]
         with watch.watching():
-            cpu, began = time.process_time(), time.perf_counter()
+            cpu, of_database, began = time.process_time(), _cpu_of(server), time.perf_counter()
             taken = list(pool.map(lambda member: _evening(handlers, member), range(1, number + 1)))
-            cpu, whole = time.process_time() - cpu, time.perf_counter() - began
+            whole = time.perf_counter() - began
+            cpu, of_database = time.process_time() - cpu, _cpu_of(server) - of_database
     calls = sorted(milliseconds for member in taken for milliseconds in member)
     waiting = [len(locks) for locks, _ in watch.samples]
     return {
         "calls_per_second": round(len(calls) / whole),
         "statements_per_call": round(watch.statements / len(calls), 2),
         "cpu_ms_per_call": round(cpu / len(calls) * 1000, 2),
+        "database_cpu_ms_per_call": round(of_database / len(calls) * 1000, 2),
         "median_ms": round(statistics.median(calls), 1),
         "p99_ms": round(calls[int(len(calls) * 0.99)], 1),
         "most_connections": max((connections for _, connections in watch.samples), default=0),
@@ -151,6 +154,19 @@ def _evenings(server: postgres.Database, handlers: dict[str, Callable[..., Json]
         "waiting_for_locks": round(statistics.mean(waiting), 3) if waiting else 0,
         "locks": ", ".join(sorted({lock for locks, _ in watch.samples for lock in locks})) or "none",
     }
+
+
+def _cpu_of(server: postgres.Database) -> float:
+    """Return the seconds of CPU that PostgreSQL has taken, in the processes of connections that are over, too."""
+    connection = server.connect()
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)::int")
+        [[pid]] = cursor.fetchall()
+    connection.close()
+    postmaster = psutil.Process(pid)
+    over = postmaster.cpu_times()
+    running = [process.cpu_times() for process in (postmaster, *postmaster.children())]
+    return over.children_user + over.children_system + sum(each.user + each.system for each in running)
 
 
 def _evening(handlers: dict[str, Callable[..., Json]], member: int) -> list[float]:
@@ -192,11 +208,12 @@ more members at once, in threads of one process with a connection each, against 
 answers at once. The times grow because all of it shares this machine's processor; statements, connections and locks
 would be the same elsewhere. Locks are looked for every 20 ms.
 
-Of each number of members: calls a second; statements a call; CPU of a call, its median and its 99th percentile, in ms;
-connections, at most; who waits for a lock, at most and on average, and what locks (`extend`: a table's file grows).
+Of each number of members: calls a second; statements a call; CPU of a call and of PostgreSQL for it, in ms; a call's
+median and its 99th percentile, in ms; connections, at most; who waits for a lock, at most and on average, and what
+locks (`extend`: a table's file grows). docs/cost.md computes with the last row.
 
-| members | calls/s | statements | CPU | median | 99th | connections | waiting, most | on average | for |
-|---|---|---|---|---|---|---|---|---|---|
+| members | calls/s | statements | CPU | PostgreSQL's | median | 99th | connections | waiting, most | on average | for |
+|---|---|---|---|---|---|---|---|---|---|---|
 {rows}
 
 ![CPU and time of a call](performance/load.svg)

@@ -1,8 +1,10 @@
 """What a month costs, and which limit is met first: `make cost` writes docs/cost.md and its plot from ops/prices.py.
 
-The model is in `Load`: what a session asks of each part. It is arithmetic, not measurement; docs/benchmarks has those.
+The model is in `Load`: what a session asks of each part. What a call takes of processors is measured (`make bench
+PART=load`); all else is arithmetic.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,11 @@ PLOT = PAGE.with_name("cost.svg")
 
 SESSIONS_A_DAY = (1_000, 100_000, 5_000_000)
 
+# The mean call of an evening of as many members at once as were measured. A poll takes less than that.
+_LOAD = json.loads((PAGE.parent / "performance" / "load.json").read_text())["members"]
+_MEMBERS = max(_LOAD, key=int)
+_CALL: dict[str, float] = _LOAD[_MEMBERS]
+
 _SECONDS_A_DAY = 86_400
 _DAYS_A_MONTH = HOURS_A_MONTH / 24
 _SESSION_SECONDS = 1_800
@@ -26,14 +33,19 @@ _CALLS = 8  # of a session, without polling: profile, photo and preferences read
 _CHANGES = 1.5  # of those, that change something
 _PHOTOS = 0.05
 _EVENTS = 3
-_CALL_SECONDS = 0.04  # billed, cold starts spread over all
 _MEMORY_GB = 0.5
+_PROCESSORS = 512 / 1769  # that Lambda gives with this memory
+_ROUND_TRIP_SECONDS = 0.002  # of a statement, through the proxy and perhaps into another zone
+_COLD_SECONDS = 0.005 * 2  # one call of two hundred is a cold start, which takes two seconds
+_CALL_SECONDS = (  # billed
+    _CALL["cpu_ms_per_call"] / 1000 / _PROCESSORS + _CALL["statements_per_call"] * _ROUND_TRIP_SECONDS + _COLD_SECONDS
+)
+_TOLD_SECONDS = 0.05  # that a change waits besides, for EventBridge and Scheduler
 _PHOTO_GB_SECONDS = 1.73 * 2.5
 _LOGGED_GB_A_CALL = 2.5e-6  # the request's line, its metrics, Lambda's report, the access log
 _ANSWER_GB = 1e-6
-_CALLS_A_SECOND_AND_ACU = (
-    125  # a millisecond of the database's processor each; an ACU has a quarter of one, used by half
-)
+_ACU_PROCESSORS = 0.25 / 2  # an ACU has a quarter of one, which is used by half
+_CALLS_A_SECOND_AND_ACU = _ACU_PROCESSORS / (_CALL["database_cpu_ms_per_call"] / 1000)
 _IO_A_CHANGE = 10
 _STORED_GB_A_SESSION = 2e-6  # with its indexes, for 90 days
 _OWN_METRICS = 35
@@ -77,7 +89,11 @@ def month(load: Load) -> dict[str, float]:
         "proxy": max(acu, _PROXY_AT_LEAST_ACU) * HOURS_A_MONTH * prices.PROXY.each,
         "API": calls * prices.HTTP_API.each + calls * _ANSWER_GB * prices.TRANSFER.each,
         "functions": (calls + 2 * sessions + photos + sweeps) * prices.LAMBDA_REQUESTS.each
-        + ((calls + 2 * sessions + sweeps) * _CALL_SECONDS * _MEMORY_GB + photos * _PHOTO_GB_SECONDS)
+        + (
+            (calls + 2 * sessions + sweeps) * _CALL_SECONDS * _MEMORY_GB
+            + _CHANGES * sessions * _TOLD_SECONDS * _MEMORY_GB
+            + photos * _PHOTO_GB_SECONDS
+        )
         * prices.LAMBDA_TIME.each,
         "schedules, events": 2 * sessions * prices.SCHEDULER.each + _EVENTS * sessions * prices.EVENTS.each,
         "photos": photos * (prices.UPLOADS.each + 2 * prices.R2_WRITES.each)
@@ -146,7 +162,10 @@ def walls(*, polling: bool) -> list[Wall]:
             Wall(quota.of, quota.limit, quota.raised_by, share)
             for quota, share in (
                 (prices.API_RATE, one.calls_a_second),
-                (prices.LAMBDA_AT_ONCE, (one.calls_a_second + 2 * a_second) * _CALL_SECONDS),
+                (
+                    prices.LAMBDA_AT_ONCE,
+                    (one.calls_a_second + 2 * a_second) * _CALL_SECONDS + _CHANGES * a_second * _TOLD_SECONDS,
+                ),
                 (prices.SCHEDULES_MADE, 2 * a_second),
                 (prices.SCHEDULES_FIRED, 2 * a_second),
                 (prices.SCHEDULES_HELD, held),
@@ -163,6 +182,11 @@ def page() -> str:
         noted=min(price.noted for price in vars(prices).values() if isinstance(price, prices.Price)),
         polled=_POLLED_EVERY_SECONDS,
         calls=_CALLS,
+        members=_MEMBERS,
+        statements=_CALL["statements_per_call"],
+        cpu=_CALL["cpu_ms_per_call"],
+        database_cpu=_CALL["database_cpu_ms_per_call"],
+        billed=1000 * _CALL_SECONDS,
         months="\n".join(_months()),
         walls="\n".join(_walls()),
     )
@@ -231,8 +255,11 @@ _PAGE = """\
 # What it costs, and where it ends
 
 `make cost` writes this page from `ops/prices.py` (prices and quotas of us-east-1, noted {noted}, without free tiers)
-and `ops/cost.py` (what a session asks of each part). It is arithmetic about the stage prod with a database of our own;
-measurements are in [performance.md](performance.md).
+and `ops/cost.py` (what a session asks of each part). It is arithmetic about the stage prod with a database of our own.
+Measured, by {members} members at once ([performance](performance.md#many-members-at-once)): a call makes {statements}
+statements, and takes {cpu} ms of a processor and {database_cpu} ms of the database's. Lambda bills {billed:.0f} ms
+for it: what that is with a function's share of a processor, two ms for each statement, and cold starts. A change waits
+for EventBridge besides.
 
 ## A month, in dollars
 

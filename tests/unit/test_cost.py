@@ -1,5 +1,6 @@
 """docs/cost.md is what its script computes, and the script computes what it should."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -37,3 +38,13 @@ def test_the_first_wall_of_polling_is_the_stage_s_own_limit() -> None:
     assert first.what.startswith("reads a second")
     assert first.sessions * first.share == pytest.approx(STAGES["prod"].reads.rate)
     assert walls(polling=False)[0].sessions > 10 * first.sessions
+
+
+def test_what_a_call_takes_is_what_the_benchmark_measured() -> None:
+    measured = json.loads((cost.PAGE.parent / "performance" / "load.json").read_text())["members"]
+    busiest = measured[max(measured, key=int)]
+    assert f"a call makes {busiest['statements_per_call']}\n" in cost.page()
+    cluster = STAGES["prod"].cluster
+    assert cluster
+    served = cluster.max_acu * 0.125 / (busiest["database_cpu_ms_per_call"] / 1000)
+    assert next(wall.limit for wall in walls(polling=True) if wall.what.startswith("calls")) == pytest.approx(served)
