@@ -108,3 +108,10 @@ def test_files_and_functions_are_short() -> None:
         for node in ast.walk(module):
             if isinstance(node, ast.FunctionDef):
                 assert (node.end_lineno or 0) - node.lineno < 50, f"{path}: {node.name}"
+
+
+def test_every_link_between_our_pages_leads_somewhere() -> None:
+    pages = [*Path().glob("*.md"), *Path("docs").rglob("*.md")]
+    links = {(page, link) for page in pages for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text())}
+    assert len(links) > 20
+    assert {(page, link) for page, link in links if "://" not in link and not (page.parent / link).exists()} == set()
