@@ -44,7 +44,7 @@ class Network(Construct):
             ipv6_allowed_for_dual_stack=self._dual_stack,
         )
         if self._dual_stack:
-            function.add_environment("AWS_USE_DUALSTACK_ENDPOINT", "true")  # for the SDK: only IPv6 leads out
+            function.add_environment("AWS_USE_DUALSTACK_ENDPOINT", "true")  # only IPv6 leads out
         function.node.add_dependency(self)  # the way out, too: a migration needs it in the same deployment
         _allow_interfaces(cast("iam.Role", function.role), str(cfn_function.function_name))
 
