@@ -24,6 +24,21 @@ def test_forms_are_signed_for_the_bucket_s_own_region(environment: None, monkeyp
     assert post.url == f"https://{UPLOAD_BUCKET}.s3.eu-west-1.amazonaws.com/"
 
 
+def test_where_only_ipv6_leads_out_s3_is_asked_by_it_and_r2_as_ever(
+    environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_USE_DUALSTACK_ENDPOINT", "true")
+    storage.bucket.cache_clear()
+    photos = storage.bucket(Store.R2)
+    photos.put("k.jpg", b"a photo", content_type="image/jpeg", cache_control="private")
+    assert photos.get("k.jpg") == b"a photo"
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    storage.bucket.cache_clear()
+    post = storage.bucket(Store.UPLOADS).sign_post("k", max_bytes=1, type_prefix="image/", seconds=1)
+    assert post.url == f"https://{UPLOAD_BUCKET}.s3.dualstack.eu-west-1.amazonaws.com/"
+
+
 def test_an_address_stays_the_same_for_an_hour_and_is_good_for_two_more(
     environment: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
