@@ -23,10 +23,13 @@ CORES := $(shell getconf _NPROCESSORS_ONLN)
 TEST_PROCESSES ?= $(shell expr $(CORES) + 1)
 # What the apps that are out were made for.
 BASE ?= origin/main
-# What `make synth` writes the template for. The local stage always has a database given, so an example stands for it.
+# What `make synth` writes the template for. The local stage always has a database given, so examples stand for its secrets.
 SYNTHESIZED = $(or $(STAGE),dev)
-DATABASE_SECRET_ARN ?= $(if $(filter local,$(SYNTHESIZED)),arn:aws:secretsmanager:us-east-1:000000000000:secret:example-a1B2c3)
-CONTEXT = -c stage="$(SYNTHESIZED)" -c alarmEmail="$(ALARM_EMAIL)" -c databaseSecretArn="$(DATABASE_SECRET_ARN)" $(OPTIONS)
+EXAMPLE_SECRET = $(if $(filter local,$(SYNTHESIZED)),arn:aws:secretsmanager:us-east-1:000000000000:secret:example-)
+DATABASE_SECRET_ARN ?= $(EXAMPLE_SECRET:%-=%-a1B2c3)
+APP_DATABASE_SECRET_ARN ?= $(EXAMPLE_SECRET:%-=%-d4E5f6)
+CONTEXT = -c stage="$(SYNTHESIZED)" -c alarmEmail="$(ALARM_EMAIL)" -c databaseSecretArn="$(DATABASE_SECRET_ARN)" \
+	-c appDatabaseSecretArn="$(APP_DATABASE_SECRET_ARN)" $(OPTIONS)
 
 .PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive lint format bench openapi dart compatible synth diff deploy cost coverage lock clean stop logs debug psql token reset page screenshots rights soak soak-proof bench-compare
 

@@ -1,7 +1,9 @@
 """Promises of the stack as a whole."""
 
 import json
+import os
 import re
+import subprocess
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from cdk_nag import AwsSolutionsChecks, ServerlessChecks
 from cfnlint import api as cfn_lint
 from cfnlint.config import ManualArgs
 
+from tests.support.environment import UNREACHABLE
 from tests.support.synthesized import APP_DATABASE_SECRET_ARN, DATABASE_SECRET_ARN, Synthesized
 
 STAGES = ["aws", "private", "dev", "local"]
@@ -153,6 +156,21 @@ def test_a_failed_migration_fails_the_deployment(aws: Synthesized) -> None:
     """An invocation that is waited for: the trigger then answers CloudFormation with the handler's error."""
     [migration] = aws.resources("Custom::Trigger").values()
     assert migration["Properties"]["InvocationType"] == "RequestResponse"
+
+
+@pytest.mark.parametrize(("stage", "built"), [("prod", "aws"), ("local", "local")])
+def test_make_synth_needs_no_network_and_warns_of_nothing(
+    request: pytest.FixtureRequest, stage: str, built: str
+) -> None:
+    request.getfixturevalue(built)  # what its layers hold is downloaded once
+    nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), UNREACHABLE)
+    done = subprocess.run(
+        ["make", "synth", f"STAGE={stage}", "ALARM_EMAIL=ops@example.com"],
+        capture_output=True, text=True, check=False, env=os.environ | nowhere,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert f"cdk.out/AfterHours-{stage}.template.json" in done.stdout
+    assert not re.findall(r"^.*(?:WARNING|rror\b).*", done.stderr, re.MULTILINE)
 
 
 @pytest.mark.parametrize("rules", [AwsSolutionsChecks, ServerlessChecks])
