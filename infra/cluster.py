@@ -105,13 +105,13 @@ class Cluster(Database):
         function.node.add_dependency(self.database)  # on its instances: somebody must answer
 
     def pinned_connections(self) -> cloudwatch.Metric:
-        """How many connections of the proxy belong to one client each. It has no metric without a proxy."""
+        """How many connections of the proxy belong to one client each, over all machines that it runs on."""
         return cloudwatch.Metric(
             namespace="AWS/RDS",
             metric_name="DatabaseConnectionsCurrentlySessionPinned",
             dimensions_map={"ProxyName": Stack.of(self._scope).stack_name},
-            statistic=cloudwatch.Stats.MINIMUM,
-            period=Duration.minutes(5),
+            statistic=cloudwatch.Stats.SUM,
+            period=Duration.minutes(1),  # each machine says so once a minute
         )
 
     def _proxied(self, network: OwnNetwork) -> rds.DatabaseProxy:

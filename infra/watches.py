@@ -226,5 +226,5 @@ def _database(cluster: Cluster, max_acu: int, max_connections: int) -> Iterator[
             "RDS Proxy cannot share connections: a statement changes its session, which then belongs to one client.",
             cluster.pinned_connections(),
             limit=1,
-            periods=_QUARTER_OF_AN_HOUR,
+            periods=15,  # of a minute each
         )

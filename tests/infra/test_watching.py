@@ -84,6 +84,12 @@ def test_a_session_that_ends_late_is_told_before_members_tell(aws: Synthesized) 
     assert late["Dimensions"] == [{"Name": "service", "Value": "AfterHours-prod"}]
 
 
+def test_pinned_connections_are_added_up_over_the_proxy_s_machines(aws: Synthesized) -> None:
+    """Each counts its own every minute, and the least of them says nothing: one of two may have none."""
+    pinned = alarms(aws)["ProxyPinned"]
+    assert (pinned["Statistic"], pinned["Period"], pinned["EvaluationPeriods"]) == ("Sum", 60, 15)
+
+
 def test_an_absent_sweep_rings_by_its_silence_and_no_other_silence_rings(aws: Synthesized) -> None:
     rings = {name for name, alarm in alarms(aws).items() if alarm["TreatMissingData"] != "notBreaching"}
     assert rings == {"SweepAbsent"}
