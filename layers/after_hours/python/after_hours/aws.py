@@ -49,7 +49,8 @@ class Service:
 
     `name` is that of its host and of its signatures, `variable` what AWS_ENDPOINT_URL_… calls it. It is waited for
     `timeout_seconds` when connecting, and again for its answer; `attempts` is how often it is asked in all. A service
-    that is `idempotent` may have been asked once more: when a connection that was kept ends in place of an answer.
+    that is `idempotent` may have been asked once more: when a connection that was kept ends in place of an answer. Its
+    host has IPv6 in `ipv6_domain`, which for most is a domain of its own.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Service:
     attempts: int
     unavailable: type[ServiceUnavailable]
     idempotent: bool = True
+    ipv6_domain: str = "api.aws"
 
     def ask(self, method: str, path: str, content: object, *, region: str, operation: str | None = None) -> Answer:
         """Send a request, with `content` as JSON unless it is None.
@@ -83,9 +85,8 @@ class Service:
     def url(self, region: str) -> str:
         """Return where the service is, as a client of boto3 would find out."""
         elsewhere = os.environ.get(f"AWS_ENDPOINT_URL_{self.variable}") or os.environ.get("AWS_ENDPOINT_URL")
-        # IPv6 has a domain of its own.
         dual_stack = os.environ.get("AWS_USE_DUALSTACK_ENDPOINT", "").lower() == "true"
-        own = f"https://{self.name}.{region}.{'api.aws' if dual_stack else 'amazonaws.com'}"
+        own = f"https://{self.name}.{region}.{self.ipv6_domain if dual_stack else 'amazonaws.com'}"
         return (elsewhere or own).rstrip("/")
 
     def _answer(self, method: str, path: str, content: object, region: str, operation: str | None) -> Answer:
@@ -163,7 +164,14 @@ def _read(status: int, fault: str, text: bytes) -> Answer:
     return Answer(status, members, "")
 
 
-_SECRETS = Service("secretsmanager", "SECRETS_MANAGER", timeout_seconds=2, attempts=1, unavailable=SecretsUnavailable)
+_SECRETS = Service(
+    "secretsmanager",
+    "SECRETS_MANAGER",
+    timeout_seconds=2,
+    attempts=1,
+    unavailable=SecretsUnavailable,
+    ipv6_domain="amazonaws.com",  # "AWS Secrets Manager endpoints", its User Guide; in api.aws it has no host
+)
 
 
 def secret(arn: str, *, region: str) -> str:
