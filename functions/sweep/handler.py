@@ -9,12 +9,13 @@ from after_hours.errors import DatabaseUnreachable
 from after_hours.observability import logger, stack
 from after_hours.storage import Store
 
-# Of the 60 that the function has: connecting may take 30, and a call that began in time may still wait for an answer.
+# The function may run for 60 seconds: connecting may take 30 of them, and a call that began in time may still have to
+# wait for its answer.
 SECONDS = 20
 
 
 class Duty(NamedTuple):
-    """What must come true even if a schedule, a call or a function fails; `share` weighs its part of the time left."""
+    """Work that must be done even if a schedule, a call or a function failed; `share` weighs its part of the time."""
 
     name: str
     share: int
@@ -44,7 +45,7 @@ class SweepIncomplete(Exception):
 
 
 @jobs.job
-def handler(event: dict[str, Any], database: Database) -> dict[str, object]:  # noqa: ARG001 (a clock's event says nothing)
+def handler(event: dict[str, Any], database: Database) -> dict[str, object]:  # noqa: ARG001 (a timer's event says nothing)
     """Invoked every minute. Each duty has its turn, whatever becomes of the others."""
     database.open()
     outcomes: dict[str, object] = {}

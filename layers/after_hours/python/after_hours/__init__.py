@@ -1,1 +1,1 @@
-"""After Hours: the domain (profiles, preferences, sessions, photos, location, schedules) and what it stands on."""
+"""After Hours: the domain (profiles, preferences, sessions, photos, location, schedules) and what it is built on."""

@@ -27,13 +27,13 @@ from after_hours.schema import field_errors
 type Event = Mapping[str, Any]
 type Answer = dict[str, Any]
 
-MAX_BODY = 50_000  # the longest valid body is a tenth of it; parsed, a body may take a hundred times its length
+MAX_BODY = 50_000  # ten times the longest valid body; once parsed, a body may take a hundred times its length in memory
 
 _HEADERS = {"content-type": "application/json", "cache-control": "no-store"}
 
 
 class LambdaHandler(Protocol):
-    """What Lambda calls. It keeps what its endpoint declared, so that the description of the API can tell it."""
+    """What Lambda calls. It keeps what its endpoint declared, from which `contract` writes docs/openapi.json."""
 
     body: type[BaseModel] | None
     entitled: bool
@@ -86,8 +86,8 @@ def endpoint(
 ) -> Callable[[Work[Any]], LambdaHandler]:
     """Make a Lambda handler for API Gateway's payload format 2.0 from a function of a `Request`, or of what is read.
 
-    `read` is what the endpoint reads, where it changes nothing. `body` is the model of the JSON body, where the
-    endpoint takes one. `entitled=False` leaves out the access check, never authentication.
+    `read` is what an endpoint reads that changes nothing. `body` is the model of the JSON body, for an endpoint that
+    takes one. `entitled=False` leaves out the access check, never authentication.
     """
 
     def decorate(work: Work[Any]) -> LambdaHandler:

@@ -1,7 +1,7 @@
-"""What our calls to AWS have in common: signed JSON over connections that are kept, faults, a few at a time.
+"""How we call AWS: signed JSON over connections that are kept, with retries, and several calls in parallel.
 
-No client of boto3 makes them: two clients would double a cold start (docs/decisions/cold-start.md). S3 and R2, whose
-objects and forms are more than a call, are asked by boto3 (`storage`).
+The calls are made without boto3, since two of its clients would double a cold start (docs/decisions/cold-start.md).
+Only `storage` uses boto3, for S3 and R2: objects and upload forms take more than a signed call.
 """
 
 import json
@@ -139,7 +139,7 @@ _kept: defaultdict[tuple[Service, str], list[Connection]] = defaultdict(list)  #
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """Trust Amazon's five authorities: to read all public ones takes a quarter of a cold start."""
+    """Trust Amazon's five certificate authorities: reading all public ones would take a quarter of a cold start."""
     return ssl.create_default_context(cafile=_AMAZON)
 
 
@@ -188,10 +188,10 @@ def secret(arn: str, *, region: str) -> str:
 
 
 def database_token(host: str, port: int, user: str, *, region: str) -> str:
-    """Return a password of RDS and Aurora for a user of IAM: good for connecting within 15 minutes. Nothing is sent.
+    """Return a password by which a database user with IAM authentication can connect for 15 minutes. Nothing is sent.
 
-    As botocore's `generate_db_auth_token`: an address, signed in its query ("Connecting to your DB cluster using IAM
-    authentication", Amazon Aurora User Guide), without its scheme.
+    It is what botocore's `generate_db_auth_token` returns: a presigned URL without its scheme ("Connecting to your DB
+    cluster using IAM authentication", Amazon Aurora User Guide).
     """
     signer = Signer.of_function("rds-db", region)
     query = {"Action": "connect", "DBUser": user}
@@ -204,8 +204,8 @@ def in_parallel[Item, Result](
 ) -> list[tuple[Item, Result | ServiceUnavailable]]:
     """Make one call for each item, a few at a time. Returns the items that were tried, each with its result or fault.
 
-    No call begins after `deadline` (of `time.monotonic`, in seconds), nor once a call has failed by silence: a batch of
-    time-outs would cost everyone behind it their turn. `call` is run by threads.
+    No call begins after `deadline` (of `time.monotonic`, in seconds), nor once a call has timed out: a batch of
+    timeouts would leave no time for what comes after it. `call` runs in several threads.
     """
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
 

@@ -3,10 +3,10 @@
 from after_hours.database import Database
 from after_hours.observability import count
 
-# Each count reads the index that the sweep's duty for it reads, so that its cost follows what is undone. Two conditions
-# are beyond PostgreSQL's estimates: it takes every ended session for one with wrong schedules, or with a place, and
-# would start workers, or read the whole table, to count none. The order and the LIMIT keep it to the index, and no more
-# than the LIMIT is counted. A thing counts as stuck after five attempts, which take about half an hour.
+# Each count reads the index that the sweep's duty for it reads, so that its cost follows what is undone. PostgreSQL
+# misestimates two of the conditions: it expects every ended session to have wrong schedules, or a place, and would
+# start parallel workers, or read the whole table, only to count none. ORDER BY and LIMIT keep it to the index, and no
+# more than the LIMIT is counted. A thing counts as stuck after five attempts, which take about half an hour.
 _UNDONE = """
     SELECT
         (SELECT count(*) FROM after_hours_sessions WHERE ended_at IS NULL AND expires_at <= now()) AS "overdueSessions",

@@ -1,7 +1,8 @@
 """What the deployment tells a function: settings in its environment, and the secrets that they point to.
 
-Nobody else reads the environment. Each is checked when it is first used, so that a function needs only what it uses,
-and what is missing is named.
+No other module reads a setting of ours; `aws` and `signing` read those variables that Lambda and AWS's own tools
+define. Each setting is checked when it is first used, so that a function needs only what it uses, and an error names
+what is missing.
 """
 
 import os
@@ -39,9 +40,9 @@ type OptionalSetting = Literal[
     "DATABASE_HOST",
     "DATABASE_PORT",
     "DATABASE_NAME",
-    "DATABASE_IAM_USER",  # who we are where a token of IAM is the password, and there is no secret
-    "DATABASE_APP_ROLE",  # for migrate_database: the role that serves, where the owner does not
-    "DATABASE_HOST_TABLES",  # for migrate_database: `create`, where no main app has made them
+    "DATABASE_IAM_USER",  # the role to connect as with an IAM token; a stack that sets it has no database secret
+    "DATABASE_APP_ROLE",  # for migrate_database: the role that serves requests, where that is not the owner
+    "DATABASE_HOST_TABLES",  # for migrate_database: `create` in a database where no main app has made its tables
 ]
 
 _Name = Annotated[str, StringConstraints(min_length=1)]
@@ -61,10 +62,10 @@ def optional(name: OptionalSetting) -> str | None:
 
 
 class DatabaseSecret(BaseModel):
-    """Where PostgreSQL is, and who we are there. The names are those Secrets Manager itself uses for a database secret.
+    """Where PostgreSQL is, and the role to connect as. The names are Secrets Manager's own for a database secret.
 
-    Host, port and name are the environment's where that has them: a secret that RDS makes holds none of them, and a
-    stack may have put a proxy in front of what a secret names.
+    Host, port and database name in the environment take precedence over the secret's: a secret that RDS makes holds
+    none of them, and a stack may put a proxy in front of the server that a secret names.
     """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
@@ -75,7 +76,7 @@ class DatabaseSecret(BaseModel):
     password: Annotated[str, Field(repr=False)]
     dbname: _Name
     sslmode: Literal["disable", "verify-ca", "verify-full"] = "verify-full"
-    sslrootcert: _Name | None = None  # PEM: the authorities to trust instead of those that the layer has
+    sslrootcert: _Name | None = None  # PEM: the certificate authorities to trust instead of those in the layer
 
     @model_validator(mode="before")
     @classmethod
@@ -97,7 +98,7 @@ class DatabaseSecret(BaseModel):
 
 
 class JwtSecret(BaseModel):
-    """The main app's signing key and, while phones still hold tokens that it signed, the one before."""
+    """The main app's signing key and, while phones still hold tokens signed with it, the previous key."""
 
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, hide_input_in_errors=True)
 
@@ -140,8 +141,9 @@ def _is_loopback(host: str) -> bool:
 class Secret[Model: BaseModel]:
     """A secret, read when first needed and again when older than five minutes, so that a rotation is noticed.
 
-    One that cannot be read again is used as it was last read: Secrets Manager being down is no reason to be down. One
-    that is refused, or has become something else, is used so for an hour at most: a key that was revoked must die.
+    While Secrets Manager is down, the value that was read last stays in use, however long that takes. When it refuses
+    the secret, or the secret has become invalid, the last value stays in use for an hour at most: a key that was
+    revoked must stop working.
     """
 
     def __init__(self, model: type[Model], arn: Setting) -> None:
@@ -150,13 +152,16 @@ class Secret[Model: BaseModel]:
         self.forget()
 
     def forget(self) -> None:
-        """Be as new."""
+        """Forget the value and its age, so that the next read asks Secrets Manager."""
         self._value: Model | None = None
         self._read_again_at = 0.0
         self._refused_since: float | None = None
 
     def read(self, *, fresh: bool = False) -> Model:
-        """Raises `SecretsUnavailable` when it cannot be read, `Misconfigured` when it lacks something."""
+        """Return the secret. With `fresh`, Secrets Manager is asked however young the value is.
+
+        Raises `SecretsUnavailable` when the secret cannot be read, `Misconfigured` when it lacks something.
+        """
         now = time.monotonic()
         if self._value is not None and now < self._read_again_at and not fresh:
             return self._value
@@ -166,11 +171,11 @@ class Secret[Model: BaseModel]:
         except ServiceUnavailable as fault:
             if isinstance(fault, Misconfigured):
                 count("SecretsIncomplete")
-            return self._held(fault, now)
+            return self._last_value(fault, now)
         self._read_again_at, self._refused_since = now + SECRET_MAX_AGE_SECONDS, None
         return self._value
 
-    def _held(self, fault: ServiceUnavailable, now: float) -> Model:
+    def _last_value(self, fault: ServiceUnavailable, now: float) -> Model:
         """Return the value that was read before, if it may still be used. Raises the fault otherwise."""
         if self._refused_since is None and isinstance(fault, SecretRefused | Misconfigured):
             self._refused_since = now
@@ -190,9 +195,9 @@ r2_secret = Secret(R2Secret, "R2_SECRET_ARN")
 
 
 def database_access(*, fresh: bool = False) -> DatabaseSecret:
-    """Return where PostgreSQL is and who we are there: as the secret says, or by a token of IAM, signed now.
+    """Return where PostgreSQL is and how to log in: with the secret's password, or with an IAM token signed now.
 
-    A token lets connect for 15 minutes, so it is asked for anew for each connection. Raises what `Secret.read` raises.
+    An IAM token is valid for 15 minutes, so call this for each new connection. Raises what `Secret.read` raises.
     """
     user = optional("DATABASE_IAM_USER")
     if user is None:

@@ -1,7 +1,7 @@
 """PostgreSQL: one connection a warm function, opened on first use, kept, and opened again when it broke.
 
-Every statement commits by itself (autocommit): a change that must be one is written as one statement. So a read costs
-one round trip, and a change one for the access check and one, seldom two, for its work.
+Every statement commits by itself (autocommit), so what must change together is written as one statement. An endpoint
+that reads costs one round trip; one that changes costs one for the access check and one, seldom two, for its work.
 """
 
 import math
@@ -25,17 +25,17 @@ from after_hours.errors import DatabaseUnavailable, DatabaseUnreachable, Interna
 
 type Row = dict[str, Any]
 type Parameters = Mapping[str, object] | None
-type Access = Callable[..., config.DatabaseSecret]  # takes `fresh`: whether what was read before may not do
+type Access = Callable[..., config.DatabaseSecret]  # takes `fresh`: True where a cached password will not do
 
-IDLE_SECONDS = 60  # networks forget connections that are idle; the quickest take minutes
+IDLE_SECONDS = 60  # network devices drop idle connections without a word; the quickest do so after minutes
 
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
 _ROOT_CERTIFICATES = Path(__file__).with_name("root-certificates")  # infra/build.py makes it
-_OF_RDS = re.compile(r"\.([a-z0-9-]+)\.rds\.amazonaws\.com$")
+_RDS_HOST = re.compile(r"\.([a-z0-9-]+)\.rds\.amazonaws\.com$")
 
-_READ_ONLY = "25006"  # still connected to what was the writer before a failover
-# Classes of errors that a server or a pooler sends when it goes away: what became of the statement is not certain.
+_READ_ONLY = "25006"  # we are still connected to the server that was the writer before a failover
+# A server or a pooler that goes away sends errors of these classes: whether the statement took effect is unknown.
 _GOING_AWAY = ("08", "57P")
 
 
@@ -44,8 +44,9 @@ class Timeouts:
     """How long a function waits for PostgreSQL.
 
     `connect_seconds` is for one attempt to connect: the server's answer, TLS and the login. Attempts are repeated for
-    `retry_seconds`, and a second one is always made. `silence_seconds` is for the answer to a statement, after which
-    the server, if it were well, would have given it up by its own statement_timeout; None waits for ever.
+    `retry_seconds`, and a second one is always made. `silence_seconds` is for the answer to a statement, and longer
+    than the role's statement_timeout, so that only a server that does not answer at all reaches it; None waits for
+    ever.
     """
 
     connect_seconds: float
@@ -63,8 +64,9 @@ class Database:
 
     A method raises `DatabaseUnavailable` when the server cannot be reached or refuses, and then nothing was changed;
     `OutcomeUnknown` when the statement was sent and no answer came; `InternalError` when the statement is at fault. The
-    first two drop the connection, so that the next call opens a new one. A statement is sent once, unless it is said
-    that it only reads: then it is sent again, once and on a new connection, when a kept one gave no answer.
+    first two drop the connection, so that the next call opens a new one. A statement is sent once, for it may have
+    changed something. Only a statement that is declared to read alone is retried, once, on a new connection, when a
+    kept connection gave no answer.
 
     A statement may be preceded by others in the same text (a lock, say): they share one round trip and one transaction.
     """
@@ -134,10 +136,11 @@ class Database:
         return self._connection
 
     def _was_forgotten(self, connection: "_TimedConnection") -> bool:
-        """Ask a connection that was idle for a minute whether it still is one, as briefly as a new one is waited for.
+        """Tell whether the network dropped a connection that was idle for a minute, by a query with a short timeout.
 
-        A network that forgot it tells nobody: what is sent would get no answer, and what became of a change would be
-        unknown. By the clock on the wall, since the other may stand still while Lambda freezes a function.
+        A network device that drops a connection tells neither side: a statement would get no answer, and nobody would
+        know whether a change was made. The idle time is taken from the wall clock, since the monotonic clock may stand
+        still while Lambda freezes a function.
         """
         if time.time() - self._used_at < IDLE_SECONDS:
             return False
@@ -161,7 +164,7 @@ class Database:
 
 
 class _TimedConnection(Connection):
-    """A connection that waits for its server only so long, from its very beginning."""
+    """A connection with a timeout for each wait for its server, connecting included."""
 
     def __init__(self, dsn: str, *, timeout_seconds: float | None) -> None:
         self.timeout_seconds = timeout_seconds
@@ -169,7 +172,7 @@ class _TimedConnection(Connection):
 
 
 def open_connection(access: Access, timeouts: Timeouts) -> _TimedConnection:
-    """Open a connection, trying again with a fresh password what is refused. Raises `DatabaseUnreachable`."""
+    """Open a connection; when that fails, try again with a fresh password. Raises `DatabaseUnreachable`."""
     give_up_at = time.monotonic() + timeouts.retry_seconds
     fresh, pause = False, _FIRST_PAUSE_SECONDS
     while True:
@@ -177,7 +180,7 @@ def open_connection(access: Access, timeouts: Timeouts) -> _TimedConnection:
             return connect(access(fresh=fresh), timeouts)
         except psycopg2.OperationalError as error:
             if fresh and time.monotonic() >= give_up_at:
-                reason = " ".join(str(error).split())  # of an address and a role; there is no row yet to be quoted
+                reason = " ".join(str(error).split())  # it names an address and a role; there is no row yet to quote
                 raise DatabaseUnreachable(f"PostgreSQL refuses or cannot be reached: {reason}") from None
         time.sleep(pause)
         fresh, pause = True, min(2 * pause, _LONGEST_PAUSE_SECONDS)
@@ -186,12 +189,12 @@ def open_connection(access: Access, timeouts: Timeouts) -> _TimedConnection:
 def connect(access: config.DatabaseSecret, timeouts: Timeouts) -> _TimedConnection:
     """Open a connection that commits each statement by itself. Raises psycopg2.OperationalError.
 
-    It raises that as well when the server says nothing for `timeouts.silence_seconds`. Nothing is set for the
-    connection, neither at its start nor later: RDS Proxy refuses the one, and for the other ties the connection to one
-    of the database's. What must hold for each connection is set for the role (migrations/serving_role.py).
+    Its statements raise the same when the server does not answer for `timeouts.silence_seconds`. The connection has no
+    settings of its own: RDS Proxy refuses them at the start, and pins the connection after a SET, so that it can no
+    longer share it. Such settings belong to the role (migrations/serving_role.py).
     """
     # A server that is frozen, or a proxy with no connection to lend, still acknowledges every packet: neither TCP nor
-    # the server's own statement_timeout ends that wait. psycopg2 leaves waiting to this, whatever the connection.
+    # the server's own statement_timeout ends that wait. The callback holds for every psycopg2 connection of a process.
     extensions.set_wait_callback(_wait)
     connection: _TimedConnection = psycopg2.connect(
         host=access.host,
@@ -212,14 +215,14 @@ def connect(access: config.DatabaseSecret, timeouts: Timeouts) -> _TimedConnecti
 
 
 def _authorities(host: str) -> Path:
-    """Return the file of those who may certify a host: RDS's own in the region that its name tells, else the public."""
-    region = _OF_RDS.search(host)
+    """Return the file of certificate authorities to trust for a host: RDS's own of its region, or the public ones."""
+    region = _RDS_HOST.search(host)
     return _ROOT_CERTIFICATES / (f"{region[1]}.pem" if region else "public.pem")
 
 
 @cache
 def _file_of(certificates: str) -> str:
-    """Write them to a file, since libpq reads them from nothing else. It lasts as long as the function is warm."""
+    """Write certificates to a file, the only form in which libpq reads them. It is kept while the function is warm."""
     with NamedTemporaryFile("w", suffix=".pem", delete=False) as file:
         file.write(certificates)
     return file.name
@@ -238,8 +241,8 @@ def _wait(connection: Connection) -> None:
 def _is_broken(connection: Connection) -> bool:
     """Tell, without sending anything, whether the server closed an idle connection.
 
-    An idle server says nothing, so a readable socket holds its farewell (or the end of the stream). Asking `SELECT 1`
-    instead would cost every request a round trip.
+    An idle server sends nothing, so a readable socket holds its last error message or the end of the stream. A
+    `SELECT 1` instead would cost every request a round trip.
     """
     if connection.closed:
         return True
@@ -249,5 +252,5 @@ def _is_broken(connection: Connection) -> bool:
 
 @cache
 def shared(timeouts: Timeouts = ENDPOINT) -> Database:
-    """Return the one database of this warm function. Nothing is opened before its first statement."""
+    """Return the one `Database` of this warm function. It opens no connection before its first statement."""
     return Database(config.database_access, timeouts)

@@ -119,7 +119,7 @@ class NoActiveSession(ApiError):
 
 
 class ServiceUnavailable(ApiError):
-    """Something this service stands on is down or not set up: nothing was changed, and the call may be tried again."""
+    """Something this service depends on is down or not set up: nothing was changed, and the call may be retried."""
 
     status, code, message = 503, "SERVICE_UNAVAILABLE", "After Hours is not available right now. Please try again."
     headers: Mapping[str, str] = {"retry-after": "5"}
@@ -133,9 +133,9 @@ class DatabaseUnreachable(DatabaseUnavailable):
 
 
 class OutcomeUnknown(ServiceUnavailable):
-    """The database had the statement and gave no answer: the change may have been made.
+    """The database got the statement and gave no answer: the change may have been made.
 
-    No Retry-After: whoever repeats the call blindly may do the thing twice.
+    It has no Retry-After, since a blind retry could make the change twice.
     """
 
     code = "OUTCOME_UNKNOWN"

@@ -1,4 +1,4 @@
-"""The factory of every function that is not an endpoint: events read, logs and metrics written."""
+"""The factory of every function that is not an endpoint: it gives each logging, metrics and the database."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,8 +15,8 @@ type JobHandler = Callable[[dict[str, Any], LambdaContext], Mapping[str, object]
 def job(work: Callable[[dict[str, Any], Database], Mapping[str, object]]) -> JobHandler:
     """Make a Lambda handler of a function of the event and the database.
 
-    What it returns is logged and answered; what it raises fails the invocation, so that Lambda tries again and then
-    hands the event to the dead-letter queue.
+    Its result is logged and returned. An exception fails the invocation, so that Lambda retries it and then sends the
+    event to the function's dead-letter queue, if it has one.
     """
 
     @metrics.log_metrics

@@ -9,11 +9,12 @@ from after_hours.database import Database
 from after_hours.errors import ProfileNotFound
 from after_hours.observability import count
 
-# The statement takes two locks. The lock on the member makes another phone that is creating preferences wait, for which
-# there may be no row to lock. The lock on the profile lets a start or a photo under way finish first; a later one finds
-# no profile. A departure, which `retention` follows, is all that tells a member who has left from one who never joined.
-# The main app may delete a profile, too: so a trigger on profiles records the departure, and the deletion of the
-# photo's objects; only preferences without a profile have their departure recorded here.
+# The statement takes two locks. The advisory lock makes another phone of this member that is creating preferences wait:
+# there may be no row of preferences to lock. The lock on the profile lets a start or a photo under way finish first; a
+# later one finds no profile. A row of after_hours_departures tells `retention` that the member has left, which nothing
+# else does. Deleting an account in the main app deletes the profile, too; so a trigger on after_hours_profiles records
+# the departure and the deletion of the photo's objects. Only preferences without a profile have their departure
+# recorded here.
 _LEAVE = """
     SELECT pg_advisory_xact_lock(hashtextextended('after hours ' || %(user_id)s, 0));
     SELECT FROM after_hours_profiles WHERE user_id = %(user_id)s FOR UPDATE;

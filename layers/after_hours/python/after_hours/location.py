@@ -105,15 +105,15 @@ def _candidate(digest: bytes, row: int, cell: int) -> Point:
     """Return the candidate of a cell, in whole thousandths of a degree: exactly what will be shown."""
     [place_in_cell] = struct.unpack_from(">8xQ", digest)  # uniform over 64 bits
     cells = _cells_around(row)
-    # In integers, and so from -180.000 to 179.999 by construction.
+    # Computed in integers, so that the longitude is from -180.000 to 179.999 by construction.
     column = ((cell << 64) + place_in_cell) * _CIRCLE // (cells << 64) - _CIRCLE // 2
     return Point(latitude=row / _PER_DEGREE, longitude=column / _PER_DEGREE)
 
 
 def _hmac(key: bytes) -> Callable[[bytes], bytes]:
-    """Return HMAC-SHA256 for many messages under one key: each starts from hashes that have taken the key in.
+    """Return a function that computes HMAC-SHA256 under one key: it copies hashes that already contain the key.
 
-    `hmac.digest` takes it in anew for every message, which is most of its time.
+    `hmac.digest` would hash the key again for every message, which is most of its time.
     """
     size = sha256().block_size
     padded = (sha256(key).digest() if len(key) > size else key).ljust(size, b"\0")

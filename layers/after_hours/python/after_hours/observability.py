@@ -20,14 +20,14 @@ def count(name: str, value: int = 1) -> None:
 
 
 def measure_seconds(name: str, values: Iterable[float]) -> None:
-    """Add each value to the distribution of a metric, so that its percentiles are of single things."""
+    """Add each value to a metric by itself, so that its percentiles are those of single values."""
     for value in values:
         metrics.add_metric(name=name, unit=MetricUnit.Seconds, value=value)
 
 
 @contextmanager
 def best_effort(faults: str) -> Iterator[None]:
-    """Wrap what follows a change that is made already: when that fails, the call still succeeds, and the sweep repairs.
+    """Wrap what follows a change that is committed: when it fails, the call still succeeds, and the sweep repairs it.
 
     `faults` is the metric that counts the failures.
     """

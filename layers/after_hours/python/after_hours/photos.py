@@ -15,7 +15,7 @@ from after_hours.observability import count
 from after_hours.schema import ResponseModel
 
 type Status = Literal["none", "pending", "processing", "ready", "rejected", "failed"]
-type Failure = Literal["UPLOAD_TIMED_OUT", "PROCESSING_FAILED"]  # the file was never sent; we failed to process it
+type Failure = Literal["UPLOAD_TIMED_OUT", "PROCESSING_FAILED"]  # the file never came, or we failed to process it
 
 PhotoUrl = Annotated[
     str | None,

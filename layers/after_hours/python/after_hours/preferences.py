@@ -1,7 +1,7 @@
 """Whom a member seeks in After Hours, apart from the main profile's preferences.
 
-Smart defaults are taken from the main profile once, on creation. Ages are checked against what is stored by the
-statement that stores: two phones that each send one bound can never leave a crossed pair.
+Defaults are taken from the main profile once, on creation. The statement that stores an age also checks it against the
+stored one, so that two phones that each send one bound can never leave a lowest age above the highest.
 """
 
 from typing import Annotated, ClassVar, Literal, get_args

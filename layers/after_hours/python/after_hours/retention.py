@@ -11,9 +11,10 @@ import time
 from after_hours.batches import repeat
 from after_hours.database import Database
 
-# The sessions are locked before the statement looks who references them. A transaction that wants to reference one
-# waits for the lock, and then finds that the session is gone, or was kept. The statement may take longer than the five
-# seconds that the role has, since nobody waits: the look reads the whole of a table that has no index for it.
+# The sessions are locked before the statement checks which of them are referenced. A transaction that wants to
+# reference one waits for the lock, and then finds that the session is gone, or was kept. The statement may take longer
+# than the role's statement_timeout of five seconds, since nobody waits for it: for the check, PostgreSQL reads the
+# whole of a referencing table that has no index on the reference.
 _FORGET_SESSIONS = """
     SELECT set_config('statement_timeout', '9s', true);
     WITH old AS MATERIALIZED (

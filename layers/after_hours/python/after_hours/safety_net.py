@@ -29,7 +29,8 @@ _EXPIRE_OVERDUE = """
 """
 
 # What entitles a member is in the main app's tables, and nothing tells us when that changes: so all live sessions are
-# read, slice by slice. The LIMIT keeps PostgreSQL from reading those tables whole to join them with a slice.
+# read, slice by slice. The LIMIT in the LATERAL join makes PostgreSQL look members up one by one, where it might
+# otherwise read those tables whole to join them with a slice.
 _END_LAPSED = """
     WITH slice AS (
         SELECT id, user_id FROM after_hours_sessions
@@ -110,8 +111,8 @@ def expire_overdue(database: Database, deadline: float) -> int:
 def end_lapsed(database: Database, deadline: float) -> int:
     """End the live sessions of members who may no longer use After Hours. Returns how many there were.
 
-    It begins at a random id and goes round once. So sweeps that run out of time reach every session in the long run,
-    and none needs to know where the one before it stopped.
+    It begins at a random id, goes to the last and on from the first, once round. So sweeps that run out of time reach
+    every session in the long run, and none needs to know where the one before it stopped.
     """
     lapsed = live = 0
     begin = after = uuid4()

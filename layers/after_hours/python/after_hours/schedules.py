@@ -56,7 +56,7 @@ class Times(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A schedule to make or move or, without a time, to delete. A wrong guess whether it is `new` costs a call more."""
+    """A schedule to make or move or, where `at` is None, to delete. Only if `new` is wrong is a second call needed."""
 
     session_id: str
     kind: Kind
@@ -108,7 +108,7 @@ def name(kind: Kind, session_id: UUID | str) -> str:
 
 
 def making(session_id: str, times: Times, *, new: bool) -> list[Change]:
-    """Return the changes that make the schedules of a session, or move them if they are most likely there."""
+    """Return the changes that make the schedules of a `new` session, or move those of one that most likely has some."""
     changes = [Change(session_id, Kind.EXPIRY, times.expiry, new)]
     return [*changes, Change(session_id, Kind.WARNING, times.warning, new)] if times.warning else changes
 

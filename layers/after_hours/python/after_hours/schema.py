@@ -14,8 +14,8 @@ MAX_FIELD_NAME = 100
 class RequestModel(BaseModel):
     """A request body. Types are strict (`"30"` and `true` are not 30) and unknown fields are refused.
 
-    Null is the same as absent: generated clients write the fields that were not set as null. `null_is_a_choice` names
-    the fields of which null says something that absence does not.
+    Null is the same as absent, since generated clients write fields that were not set as null. `null_is_a_choice` names
+    the fields whose null says something that absence does not.
     """
 
     model_config = ConfigDict(
@@ -57,8 +57,8 @@ def _whole(number: object) -> object:
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
-# JSON knows one kind of number: `30.0` and `3e1` are 30, and Dart writes a double so. What is not whole, infinity too,
-# is left to be refused.
+# JSON knows one kind of number: `30.0` and `3e1` are 30, and Dart writes a double like that. Any other number, infinity
+# included, stays a float, which the strict type then refuses.
 Whole = BeforeValidator(_whole)
 
 

@@ -1,5 +1,6 @@
-"""Signature Version 4, by which AWS and R2 know who asks ("AWS Signature Version 4 for API requests", IAM User Guide).
+"""Signature Version 4, by which AWS and R2 authenticate requests.
 
+It is described in "AWS Signature Version 4 for API requests", IAM User Guide.
 botocore signs, too, but importing its signer takes a fifth of a cold start (docs/decisions/cold-start.md). A test
 compares what is signed here with what botocore signs.
 """

@@ -81,11 +81,11 @@ class Bucket:
 
 @cache
 def bucket(store: Store) -> Bucket:
-    """Return the bucket of a store. Made on first use, and boto3 imported with it: reading a profile needs neither."""
+    """Return the bucket of a store. Its client and boto3 are loaded on first use: reading a profile needs neither."""
     import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 
-    # A member may wait behind a call, and the sweep does what it leaves undone.
+    # The timeouts are short: a member may be waiting, and the sweep does what a failed call leaves undone.
     options = Config(
         connect_timeout=1,
         read_timeout=3,
@@ -112,7 +112,7 @@ def bucket(store: Store) -> Bucket:
 
 
 def photo_address(key: str) -> str:
-    """Return an address at which this object of R2 can be read, the same one for an hour, valid for two hours more."""
+    """Return a presigned URL of this object in R2: the same one for an hour, and valid for two hours more."""
     r2 = config.r2_secret.read()
     now = int(time.time())
     window = datetime.fromtimestamp(now - now % URL_WINDOW_SECONDS, UTC)

@@ -43,7 +43,7 @@ class UploadForm(ResponseModel):
 
 
 class UploadInProgress(Exception):
-    """Another invocation makes this photo, or deletes what an earlier one left: the event must come again later."""
+    """Another invocation makes this photo, or deletes what an earlier one left: Lambda must retry the event later."""
 
 
 @dataclass(frozen=True)
@@ -107,11 +107,11 @@ _REQUEST = """
     FROM profile LEFT JOIN upload ON true
 """
 
-# The deletion of each object is recorded before the object is made, so that a function that dies leaves no orphan. A
-# deletion that is due within a minute may be under way, under a lease: it would delete what we make, so it is not put
-# off, and the upload is not claimed. A failed upload can be claimed again, which is what redriving the dead-letter
-# queue is for. The upload's lease is as long as the function may run: were two functions to make one photo, the last to
-# finish could put back what was deleted meanwhile.
+# The deletion of each object is recorded before the object is made, so that a function that dies leaves no orphan; the
+# claim postpones deletions that an earlier attempt recorded. A deletion that is due within a minute may already be
+# under way, under a lease, and would delete what we make: it is not postponed, and the upload is not claimed. A failed
+# upload can be claimed again, which is what redriving the dead-letter queue is for. The upload's lease is as long as
+# the function may run: if two functions made one photo, the last to finish could put back what was deleted meanwhile.
 _CLAIM = """
     WITH claimable AS (
         SELECT id FROM after_hours_photo_uploads
@@ -142,7 +142,7 @@ _CLAIM = """
         ON id = %(photo_id)s AND user_id = %(user_id)s
 """
 
-# After a fault that may pass, the lease is given back, so that the retry need not wait for its end.
+# After a transient fault the lease is given back, so that the retry need not wait for its end.
 _RELEASE = """
     UPDATE after_hours_photo_uploads SET leased_until = NULL WHERE id = %(photo_id)s AND user_id = %(user_id)s
 """
@@ -261,8 +261,8 @@ def request(database: Database, user_id: str) -> UploadForm:
 def process(database: Database, original_key: str, size: int) -> Outcome:
     """Make the photo of an object that arrived in the upload bucket, `size` bytes long, and show it on the profile.
 
-    Idempotent: called any number of times, in any order, it leaves one right state. Raises
-    `UploadInProgress`, `StorageUnavailable`, `DatabaseUnavailable` and MemoryError, which may pass: Lambda retries.
+    It is idempotent: called any number of times, in any order, it leaves the same state. It raises `UploadInProgress`,
+    `StorageUnavailable`, `DatabaseUnavailable` and MemoryError for transient faults, after which Lambda retries.
     """
     upload = Upload.of_original(original_key)
     if upload is None:
@@ -327,12 +327,12 @@ def _processed(upload: Upload, size: int) -> "Processed | None":
 def _require_allowed(database: Database, processed: "Processed") -> None:
     """Raise Rejected for a photo that looks like one that the main app has banned.
 
-    What keeps us from knowing is raised as the passing fault that it is: no photo is shown unchecked.
+    A fault of the database is raised as well, and Lambda retries: no photo is shown unchecked.
     """
-    look = database.fetch_one(_BANNED, {"photo_hash": processed.photo_hash, "uncropped_hash": processed.uncropped_hash})
-    if look["malformed"]:
-        count("MalformedBannedHashes", look["malformed"])
-    if look["banned"]:
+    ban = database.fetch_one(_BANNED, {"photo_hash": processed.photo_hash, "uncropped_hash": processed.uncropped_hash})
+    if ban["malformed"]:
+        count("MalformedBannedHashes", ban["malformed"])
+    if ban["banned"]:
         raise Rejected(Reason.NOT_ALLOWED)
 
 

@@ -1,4 +1,4 @@
-"""Size and direction. All bands of a picture are resized alike, so that colour stays on brightness."""
+"""Size and orientation. All bands of a picture are resized alike, so that colour and brightness stay in register."""
 
 import contextlib
 
@@ -24,7 +24,7 @@ def fitted(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def shrunk(image: Image.Image) -> Image.Image:
-    """Fit the picture into the photo: average whole pixels first, and leave Lanczos enough to keep it sharp."""
+    """Fit the picture into the photo: average whole pixels first, for speed, and leave Lanczos enough to keep sharp."""
     return image.resize(fitted(image.size), Image.Resampling.LANCZOS, reducing_gap=1.6)
 
 

@@ -14,13 +14,13 @@ from after_hours.images.rejection import Reason, Rejected, check_size
 pillow_heif.options.DECODE_THREADS = 1
 pillow_heif.options.THUMBNAILS = pillow_heif.options.DEPTH_IMAGES = pillow_heif.options.AUX_IMAGES = False
 
-_MAX_ITEMS = 2000  # of items, and of the pieces that they lie in; an iPhone's 48 MP has some 300 of each
+_MAX_ITEMS = 2000  # items, and also the pieces of the file that they lie in; an iPhone's 48 MP has some 300 of each
 _MAX_COPIES = 100_000_000  # bytes; pillow_heif copies metadata and profile for each image that is not hidden
 _PICTURES = {b"hvc1", b"grid", b"iden"}
 
 
 def decode(data: bytes) -> Image.Image:
-    """Decode to L, LA, RGB or RGBA. libheif turns the picture upright; EXIF's orientation only informs of that."""
+    """Decode to L, LA, RGB or RGBA. libheif turns the picture upright, so EXIF's orientation is dropped."""
     opened = pillow_heif.open_heif(_needed(data))
     picture = opened[opened.primary_index]
     info: dict[str, Any] = picture.info

@@ -43,7 +43,7 @@ def process(content: bytes) -> Processed:
     if not content:
         raise Rejected(Reason.EMPTY)
     try:
-        with warnings.catch_warnings(action="ignore"):  # decoders warn about odd files; nobody reads that
+        with warnings.catch_warnings(action="ignore"):  # decoders warn about odd files; nobody reads those warnings
             return _encoded(in_srgb(upright(_on_white(shrunk(_decoded(content))))))
     except (Rejected, MemoryError):
         raise

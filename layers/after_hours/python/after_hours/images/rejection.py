@@ -16,7 +16,7 @@ class Reason(StrEnum):
 
 
 class Rejected(Exception):
-    """The file will never become a photo, whoever tries again."""
+    """The file will never become a photo, however often it is tried."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.value)
