@@ -22,7 +22,7 @@ class Alarms(Construct):
     def __init__(self, scope: Construct, watches: Iterable[Watch], *, email: str | None) -> None:
         super().__init__(scope, "Alarms")
         self.topic = sns.Topic(self, "Topic", display_name="After Hours alarms", enforce_ssl=True)
-        # With a policy of its own (`enforce_ssl` makes one) a topic loses the default one, which let CloudWatch in.
+        # A topic with a policy of its own (`enforce_ssl` makes one) loses the default policy, which let CloudWatch in.
         self.topic.add_to_resource_policy(
             iam.PolicyStatement(
                 actions=["sns:Publish"],
@@ -36,7 +36,7 @@ class Alarms(Construct):
             Validations.of(self.topic).acknowledge(
                 Acknowledgment(
                     id="Serverless-SNSRedrivePolicy",
-                    reason="Mail that does not arrive is not missed by being kept; the dashboard shows what rings",
+                    reason="Keeping an undelivered e-mail would help nobody; the dashboard shows alarms that ring",
                 )
             )
         self.by_name = {watch.name: self._alarm(watch) for watch in watches}

@@ -1,7 +1,8 @@
 """Builds the folders that Lambda runs, layers and functions, under `.build/`: with uv, without Docker.
 
 A build is named after a hash of all that goes into it, so that a second synthesis finds it ready; the same hash tells
-the CDK whether anything is to be deployed. It gets its name only when complete: an interrupted one leaves nothing.
+the CDK whether anything is to be deployed. A build gets its name only when it is complete: an interrupted one leaves
+nothing.
 """
 
 import hashlib
@@ -132,7 +133,7 @@ def _build(
 
 
 def _packages(name: str, requirements: Path, mount: str, target: Platform) -> Build:
-    """The third-party half of a build, apart because it seldom changes: an edit of ours costs no new installation."""
+    """Build the third-party half apart, since it seldom changes: an edit of our code needs no new installation."""
 
     def install(folder: Path) -> None:
         command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--target", str(folder)]
@@ -158,21 +159,21 @@ def _trim(folder: Path) -> None:
 def _compile(folder: Path, mount: str) -> None:
     """Write byte-code beside each module, as the runtime would if its disk were not read-only.
 
-    Unchecked hashes, because the usual byte-code names its source's time of change, and the CDK's archives set that to
-    1980: Python would compile everything anew at each cold start.
+    The byte-code has unchecked hashes. The usual kind names the time at which its source was changed, and the CDK's
+    archives set that to 1980: Python would compile everything anew at each cold start.
     """
     options = ["-q", "-j", "0", "--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", mount]
     subprocess.run([sys.executable, "-m", "compileall", *options, str(folder)], check=True)
 
 
 def _make_readable(folder: Path) -> None:
-    """Lambda reads as a user of its own; a strict umask here must not lock it out there."""
+    """Let everybody read the folder: Lambda reads it as another user, whom a strict umask here would lock out."""
     for path in [folder, *folder.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def _once(name: str, digest: str, make: Callable[[Path], None]) -> Build:
-    """The build of that name and hash, made now if this is the first time that it is asked for."""
+    """Return the build of that name and hash; it is made the first time that it is asked for."""
     folder = BUILDS / f"{name}-{digest}"
     if not folder.exists():
         sys.stderr.write(f"{ANNOUNCEMENT}{name}\n")
@@ -192,7 +193,7 @@ def _once(name: str, digest: str, make: Callable[[Path], None]) -> Build:
 
 
 def _forget_older(name: str) -> None:
-    """Keep the builds last used: for another platform, another branch."""
+    """Delete all but the last used builds of a name; those kept may serve another platform or another branch."""
     builds = [path for path in BUILDS.glob(f"{name}-*") if len(path.name) == len(name) + 1 + _DIGEST_LENGTH]
     for path in sorted(builds, key=lambda path: path.stat().st_mtime, reverse=True)[_BUILDS_KEPT:]:
         shutil.rmtree(path, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""How new code of the busiest functions goes live: for a tenth of the calls first, and back when those get 5xx."""
+"""Canary deployments of the busiest functions: new code gets a tenth of the calls, and is rolled back on 5xx."""
 
 from collections.abc import Mapping
 
@@ -15,12 +15,12 @@ _A_TENTH_FIRST = codedeploy.LambdaDeploymentConfig.CANARY_10_PERCENT_10_MINUTES
 
 
 def live(function: lambda_.Function) -> lambda_.Alias:
-    """Make the alias that calls go to, for CodeDeploy to move from one version to the next."""
+    """Make the alias that API Gateway calls; CodeDeploy shifts it from one version to the next."""
     return lambda_.Alias(function, "Live", alias_name="live", version=function.current_version)
 
 
 class Canaries(Construct):
-    """One deployment group for each alias. Its alarm, by the function's name, takes a deployment back."""
+    """One deployment group for each alias. `alarms`, by the functions' names, are those that roll a deployment back."""
 
     def __init__(
         self, scope: Construct, *, aliases: Mapping[str, lambda_.Alias], alarms: Mapping[str, cloudwatch.IAlarm]
@@ -37,7 +37,7 @@ class Canaries(Construct):
                 alias=alias,
                 deployment_config=_A_TENTH_FIRST,
                 alarms=[alarms[name]],
-                role=role.without_policy_updates(),  # else it may do so to every function of the account
+                role=role.without_policy_updates(),  # the CDK would give it rights on every function of the account
             )
             alias.node.add_dependency(role)
 
@@ -54,7 +54,7 @@ class Canaries(Construct):
         Validations.of(role).acknowledge(
             Acknowledgment(
                 id="AwsSolutions-IAM5[Resource::*]",
-                reason="CloudWatch lets look at all alarms or at none, and CodeDeploy looks at those of its groups",
+                reason="CloudWatch allows describing all alarms or none, and CodeDeploy describes those of its groups",
             )
         )
         return role

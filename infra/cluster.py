@@ -27,12 +27,12 @@ _QUIET_AND_ENCRYPTED = {
     "log_statement": "none",
     "log_min_duration_statement": "-1",
 }
-_BORROW_TIMEOUT = Duration.seconds(5)  # a client has given up a second later (after_hours.database)
-_POOLED_PERCENT = 80  # the rest is for migrations and people, who come past the proxy
+_BORROW_TIMEOUT = Duration.seconds(5)  # a second before the client's own timeout (after_hours.database)
+_POOLED_PERCENT = 80  # the rest is for migrations and people, who connect past the proxy
 
 
 class Cluster(Database):
-    """The cluster and, where the stage has one, the proxy before it. Functions log in with tokens of IAM."""
+    """The cluster and, where the stage has one, RDS Proxy in front of it. Functions log in with IAM tokens."""
 
     def __init__(self, scope: Construct, size: stages.Cluster, network: OwnNetwork) -> None:
         self.network = network
@@ -44,7 +44,7 @@ class Cluster(Database):
             vpc=network.vpc,
             vpc_subnets=network.database,
             writer=rds.ClusterInstance.serverless_v2("writer"),
-            # Scaled with the writer, whose place it takes when that fails.
+            # The reader is scaled with the writer, since it takes the writer's place in a failover.
             readers=[rds.ClusterInstance.serverless_v2("reader", scale_with_writer=True)] if size.reader else [],
             serverless_v2_min_capacity=size.min_acu,
             serverless_v2_max_capacity=size.max_acu,
@@ -79,7 +79,7 @@ class Cluster(Database):
             )
         self.proxy = self._proxied(network) if size.proxy else None
         port = ec2.Port.tcp(POSTGRESQL)
-        # Past the proxy, too: migrations take that way.
+        # The database itself, too: migrations connect past the proxy.
         self.database.connections.allow_from(network.functions, port, "Functions of After Hours")
         if self.proxy:
             self.proxy.connections.allow_from(network.functions, port, "Functions of After Hours")
@@ -87,25 +87,25 @@ class Cluster(Database):
     def allow_serving(self, function: lambda_.Function) -> None:
         if self.proxy:
             self.proxy.grant_connect(function, APP_ROLE)
-            _tell(function, self.proxy.endpoint)
+            _set_address(function, self.proxy.endpoint)
         else:
             self.database.grant_connect(function, APP_ROLE)
-            _tell(function, self.database.cluster_endpoint.hostname)
+            _set_address(function, self.database.cluster_endpoint.hostname)
         function.add_environment("DATABASE_IAM_USER", APP_ROLE)
 
     def allow_owning(self, function: lambda_.Function) -> None:
-        """Past the proxy, whose connections are for statements that end soon."""
+        """Let the function connect as the owner, past the proxy: its connections are for statements that end soon."""
         secret = self.database.secret
         if secret is None:
             raise ValueError("a cluster whose password RDS manages has a secret")
         allow_reading(function, "DATABASE_SECRET_ARN", secret.secret_arn)
-        _tell(function, self.database.cluster_endpoint.hostname)
+        _set_address(function, self.database.cluster_endpoint.hostname)
         function.add_environment("DATABASE_APP_ROLE", APP_ROLE)
-        function.add_environment("DATABASE_HOST_TABLES", "create")  # no main app has made them here
-        function.node.add_dependency(self.database)  # on its instances: somebody must answer
+        function.add_environment("DATABASE_HOST_TABLES", "create")  # no main app has made its tables here
+        function.node.add_dependency(self.database)  # its instances included: a cluster without any does not answer
 
     def pinned_connections(self) -> cloudwatch.Metric:
-        """How many connections of the proxy belong to one client each, over all machines that it runs on."""
+        """Return how many connections of the proxy are pinned to one client each, over all machines that it runs on."""
         return cloudwatch.Metric(
             namespace="AWS/RDS",
             metric_name="DatabaseConnectionsCurrentlySessionPinned",
@@ -117,13 +117,12 @@ class Cluster(Database):
     def _proxied(self, network: OwnNetwork) -> rds.DatabaseProxy:
         """Make the proxy, which lets a thousand functions share fewer connections, and keeps them over a failover."""
         role = iam.Role(self._scope, "ProxyRole", assumed_by=iam.ServicePrincipal("rds.amazonaws.com"))
-        self.database.grant_connect(role, APP_ROLE)  # the CDK leaves that to us
+        self.database.grant_connect(role, APP_ROLE)  # the CDK does not do so for a proxy with IAM authentication
         return rds.DatabaseProxy(
             self._scope,
             "Proxy",
-            db_proxy_name=Stack.of(
-                self._scope
-            ).stack_name,  # else every stage has one called Proxy, and an account only one
+            # The CDK would name it `Proxy` in every stage, and an account has each name once.
+            db_proxy_name=Stack.of(self._scope).stack_name,
             proxy_target=rds.ProxyTarget.from_cluster(self.database),
             vpc=network.vpc,
             vpc_subnets=network.database,
@@ -148,12 +147,12 @@ class Cluster(Database):
 def _parameters(size: stages.Cluster) -> dict[str, str]:
     if size.pause_after_minutes is None:
         return _QUIET_AND_ENCRYPTED
-    # A cluster pauses when nobody is connected, and a warm function stays so for as long as it is warm.
+    # A cluster pauses when nobody is connected, and a warm function would keep its connection until it is recycled.
     return _QUIET_AND_ENCRYPTED | {"idle_session_timeout": "60000"}
 
 
-def _tell(function: lambda_.Function, host: str) -> None:
-    """Tell the function where the database is: a secret that RDS makes holds no more than a name and a password."""
+def _set_address(function: lambda_.Function, host: str) -> None:
+    """Set where the database is for the function: a secret that RDS makes holds only a name and a password."""
     function.add_environment("DATABASE_HOST", host)
     function.add_environment("DATABASE_PORT", str(POSTGRESQL))
     function.add_environment("DATABASE_NAME", _NAME)

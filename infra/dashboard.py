@@ -1,4 +1,4 @@
-"""One dashboard: what members do, above; what the machine does for it, below."""
+"""One dashboard: what members do in the upper part, what the system does for it in the lower one."""
 
 from collections.abc import Iterable
 
@@ -20,7 +20,7 @@ class Dashboard(Construct):
 
     def __init__(self, scope: Construct, measured: Measured, alarms: Iterable[cloudwatch.IAlarm]) -> None:
         super().__init__(scope, "Dashboard")
-        machine = [*_answers(measured), *_functions(measured), *_undone(measured), *_database(measured)]
+        system = [*_answers(measured), *_functions(measured), *_undone(measured), *_database(measured)]
         cloudwatch.Dashboard(
             self,
             "Dashboard",
@@ -29,8 +29,8 @@ class Dashboard(Construct):
                 [cloudwatch.AlarmStatusWidget(title="Alarms", alarms=[*alarms], width=_WHOLE, height=4)],
                 _heading("What members do"),
                 [*_product(measured)],
-                _heading("What the machine does for it"),
-                machine,
+                _heading("What the system does for it"),
+                system,
             ],
         )
 
@@ -81,7 +81,7 @@ def _answers(measured: Measured) -> Iterable[cloudwatch.IWidget]:
 def _functions(measured: Measured) -> Iterable[cloudwatch.IWidget]:
     functions = measured.functions.items()
     yield cloudwatch.GraphWidget(
-        title="At once, and what the account allows",
+        title="Concurrent executions, and the account's limit",
         left=[
             measured.account_concurrency().with_(label="all functions of the account"),
             *(each.metric("ConcurrentExecutions", statistic=MAXIMUM, label=name) for name, each in functions),
@@ -89,21 +89,21 @@ def _functions(measured: Measured) -> Iterable[cloudwatch.IWidget]:
         left_annotations=[cloudwatch.HorizontalAnnotation(value=measured.stage.account_concurrency)],
         width=_THIRD,
     )
-    yield _graph("Not let run", *(each.metric_throttles(label=name) for name, each in functions))
+    yield _graph("Throttled", *(each.metric_throttles(label=name) for name, each in functions))
     yield _graph("Failed", *(each.metric_errors(label=name) for name, each in functions))
     yield _graph(
         "Longest runs, in milliseconds",
         *(each.metric_duration(statistic=MAXIMUM, label=name) for name, each in functions),
     )
     yield _graph(
-        "Age of events, in milliseconds",
+        "Age of events when their function gets them, in milliseconds",
         *(measured.event_age(name).with_(label=name) for name in ("expire_session", "process_photo", "sweep")),
     )
 
 
 def _undone(measured: Measured) -> Iterable[cloudwatch.IWidget]:
     yield _graph(
-        "Given up, left undone, stuck",
+        "In dead-letter queues, undone, stuck",
         measured.session_dead_letters.metric_approximate_number_of_messages_visible(label="session dead letters"),
         measured.photo_dead_letters.metric_approximate_number_of_messages_visible(label="photo dead letters"),
         measured.own("Undone", MAXIMUM),

@@ -1,4 +1,4 @@
-"""The PostgreSQL that functions connect to, given or our own, and the migrations that each deployment brings to it."""
+"""The PostgreSQL that functions connect to, given or our own, and the migrations that each deployment runs on it."""
 
 from abc import ABC, abstractmethod
 
@@ -18,7 +18,7 @@ _MIGRATION_TIMEOUT = Duration.minutes(10)
 
 
 class Database(ABC):
-    """A PostgreSQL, as whom functions connect to it, and the network that they must be in for that."""
+    """A PostgreSQL, the roles that functions connect as, and the network that they must be in to reach it."""
 
     network: Network | None = None
 
@@ -32,7 +32,7 @@ class Database(ABC):
 
 
 class GivenDatabase(Database):
-    """A PostgreSQL that is there: the secret of who owns the tables, perhaps another of who serves."""
+    """An existing PostgreSQL: a secret for the role that owns the tables, perhaps another for the role that serves."""
 
     def __init__(self, scope: Construct, options: Options, owner_arn: str) -> None:
         self._owner = GivenSecret(scope, "DatabaseSecret", owner_arn)

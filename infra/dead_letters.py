@@ -1,4 +1,4 @@
-"""How a dead-letter queue of ours is made: the last stop of events that were tried and given up."""
+"""How a dead-letter queue of ours is made, and after how many retries events go there."""
 
 from aws_cdk import Acknowledgment, Duration, Validations
 from aws_cdk import aws_iam as iam
@@ -10,7 +10,7 @@ _KEPT = Duration.days(14)  # the longest that SQS offers
 
 
 def dead_letter_queue(scope: Construct) -> sqs.Queue:
-    """Make the dead-letter queue of what `scope` is about. `make redrive` sends back what it holds."""
+    """Make the dead-letter queue of the construct `scope`. `make redrive` sends back what it holds."""
     queue = sqs.Queue(
         scope,
         "DeadLetters",
@@ -24,9 +24,9 @@ def dead_letter_queue(scope: Construct) -> sqs.Queue:
 
 
 def give_up(function: lambda_.Function, *, after: Duration, retries: int, to: sqs.IQueue | None = None) -> None:
-    """Say when Lambda stops trying an event that nobody waits for, and which queue has it then.
+    """Set when Lambda gives up retrying an asynchronous event, and which dead-letter queue gets the event then.
 
-    The CDK's own way would let the function look at the queue as well, which it never does.
+    The CDK's own option would also grant the function rights to inspect the queue, which it never does.
     """
     lambda_.CfnEventInvokeConfig(
         function,

@@ -8,7 +8,7 @@ from infra.functions import function_name
 
 
 class DomainEvents(Construct):
-    """The event bus. Whoever wants to hear puts rules on it, in a stack of their own."""
+    """The event bus. Services that want events put rules on it, in stacks of their own."""
 
     def __init__(self, scope: Construct) -> None:
         super().__init__(scope, "DomainEvents")

@@ -10,7 +10,7 @@ PREFIX = "/api/after-hours"
 
 
 class Secret(Enum):
-    """A secret of ours, by the variable that tells a function where it is. Every endpoint reads the JWT key."""
+    """A secret of ours; its value is the variable that tells a function its ARN. Every endpoint reads the JWT key."""
 
     JWT = "JWT_SECRET_ARN"
     LOCATION = "LOCATION_SECRET_ARN"

@@ -1,4 +1,4 @@
-"""How a function of ours is made: the one place that decides its runtime, layer, environment, logs and first rights."""
+"""How a function of ours is made: the one place that decides its runtime, layer, environment, logs and basic rights."""
 
 from collections.abc import Iterable
 
@@ -29,15 +29,15 @@ _SET_ASIDE = {
 
 
 def function_name(scope: Construct, name: str) -> str:
-    """Form the deployed name of `functions/<name>`; known before the function is, it breaks circles of references."""
+    """Return the deployed name of `functions/<name>`, for use where a reference to the function would be circular."""
     return f"{Stack.of(scope).stack_name}-{name}"
 
 
 class Functions(Construct):
     """Makes functions that share a layer, and gives each of them its own role.
 
-    A role begins with the right to write to the function's own log group. Who lets the function do more also tells it
-    what it needs to know for that: no function has in its environment what it does not use.
+    A role begins with the right to write to the function's own log group. Whatever grants a function a further right
+    also sets the environment variables that it needs for that, so that no function has a variable it does not use.
     """
 
     def __init__(self, scope: Construct, *, stage: Stage, network: Network | None) -> None:
@@ -91,11 +91,11 @@ class Functions(Construct):
             tracing=lambda_.Tracing.ACTIVE if self._stage.tracing else None,
         )
         if self._network:
-            self._network.hold(function)
+            self._network.attach(function)
         return function
 
     def _layer(self, name: str) -> lambda_.LayerVersion:
-        """The layer of `layers/<name>`, made when the first function asks for it."""
+        """Return the layer of `layers/<name>`, made when the first function asks for it."""
         if name not in self._layers:
             self._layers[name] = lambda_.LayerVersion(
                 self,

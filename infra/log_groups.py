@@ -1,4 +1,4 @@
-"""How a log group of ours is made: it forgets, and goes with the stack."""
+"""How a log group of ours is made: with the stage's retention, and deleted with the stack."""
 
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_logs as logs
@@ -15,7 +15,7 @@ _RETENTION = {
 
 
 def log_group(scope: Construct, construct_id: str, stage: Stage, *, name: str | None = None) -> logs.LogGroup:
-    """Make a log group that keeps what is in it for as long as the stage says; without a name it gets one."""
+    """Make a log group with the retention of the stage. Without a name, CloudFormation gives it one."""
     return logs.LogGroup(
         scope,
         construct_id,

@@ -1,4 +1,4 @@
-"""What is measured of which part: alarms and the dashboard look at the same numbers."""
+"""The metrics of each part of the system, which the alarms and the dashboard share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,9 +25,10 @@ _NAMESPACE = "AfterHours"  # after_hours.observability
 
 @dataclass(frozen=True)
 class Measured:
-    """The parts of a deployed system, and what is measured of them, in five minutes each.
+    """The parts of a deployed system, and their metrics, mostly by five minutes.
 
-    No metric has a label: an alarm on one that has is a query, which the local AWS does not know.
+    The metrics have no labels: CloudFormation writes an alarm on a labelled one as a metric query, which the local AWS
+    does not know.
     """
 
     stage: Stage
@@ -38,7 +39,7 @@ class Measured:
     cluster: Cluster | None
 
     def own(self, name: str, statistic: str = SUM) -> cloudwatch.Metric:
-        """What functions count themselves. The stack's name keeps two stages in one account apart."""
+        """Return a metric that functions count themselves. The stack's name keeps two stages in one account apart."""
         return cloudwatch.Metric(
             namespace=_NAMESPACE,
             metric_name=name,
@@ -48,7 +49,7 @@ class Measured:
         )
 
     def answered(self, status: int) -> cloudwatch.Metric:
-        """How many answers had this status: counted from the access log, for API Gateway counts no status alone."""
+        """Return how many answers had this status, counted from the access log: API Gateway only counts 4xx and 5xx."""
         construct_id = f"Answered{status}"
         namespace = Stack.of(self.api).stack_name
         if self.api.node.try_find_child(construct_id) is None:
@@ -64,18 +65,18 @@ class Measured:
         return cloudwatch.Metric(namespace=namespace, metric_name=construct_id, statistic=SUM, period=FIVE_MINUTES)
 
     def latency(self, endpoint: Endpoint) -> cloudwatch.Metric:
-        """How long a route's slowest answers took, in milliseconds."""
+        """Return how long a route's slowest answers took (p99), in milliseconds."""
         return self._of_route(endpoint, "Latency", P99, FIVE_MINUTES)
 
     def server_errors(self, endpoint: Endpoint) -> cloudwatch.Metric:
-        """How many answers of a route were 5xx, in a minute."""
+        """Return how many answers of a route were 5xx, in a minute."""
         return self._of_route(endpoint, "5xx", SUM, Duration.minutes(1))
 
     def _of_route(self, endpoint: Endpoint, name: str, statistic: str, period: Duration) -> cloudwatch.Metric:
         return cloudwatch.Metric(
             namespace="AWS/ApiGateway",
             metric_name=name,
-            # By the stage's name, not by reference: alarms take canaries back, and the stage waits for those.
+            # The stage's name, not a reference to it: the stage waits for the canaries, which wait for these alarms.
             dimensions_map={
                 "ApiId": self.api.http.api_id,
                 "Stage": STAGE_NAME,
@@ -87,12 +88,12 @@ class Measured:
         )
 
     def event_age(self, function: str) -> cloudwatch.Metric:
-        """How long events waited for the function at most, in milliseconds."""
+        """Return how long events waited for the function at most, in milliseconds."""
         return self.functions[function].metric("AsyncEventAge", statistic=MAXIMUM, period=FIVE_MINUTES)
 
     @staticmethod
     def account_concurrency() -> cloudwatch.Metric:
-        """How many functions of the account ran at once, at most."""
+        """Return how many executions of the account's functions ran at once, at most."""
         return cloudwatch.Metric(
             namespace="AWS/Lambda",
             metric_name="ConcurrentExecutions",

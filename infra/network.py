@@ -15,15 +15,15 @@ POSTGRESQL = 5432
 _ZONES = 2
 _HTTPS = ec2.Port.tcp(443)
 
-# What Lambda does in the function's name, so that network interfaces come and go ("Giving Lambda functions access to
-# resources in an Amazon VPC", AWS Lambda Developer Guide). EC2 allows looking at everything or not at all.
+# What Lambda does with the function's role to attach the function to a VPC ("Giving Lambda functions access to
+# resources in an Amazon VPC", AWS Lambda Developer Guide). EC2 cannot restrict the Describe actions to resources.
 _CHANGE_INTERFACES = (
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
     "ec2:DeleteNetworkInterface",
     "ec2:UnassignPrivateIpAddresses",
 )
-_LOOK_AT_THEM = ("ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets")
+_DESCRIBE = ("ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets")
 
 
 class Network(Construct):
@@ -35,7 +35,7 @@ class Network(Construct):
         self._subnet_ids: list[str]
         self._dual_stack: bool
 
-    def hold(self, function: lambda_.Function) -> None:
+    def attach(self, function: lambda_.Function) -> None:
         """Put the function into this network."""
         cfn_function = cast("lambda_.CfnFunction", function.node.default_child)
         cfn_function.vpc_config = lambda_.CfnFunction.VpcConfigProperty(
@@ -45,7 +45,7 @@ class Network(Construct):
         )
         if self._dual_stack:
             function.add_environment("AWS_USE_DUALSTACK_ENDPOINT", "true")  # only IPv6 leads out
-        function.node.add_dependency(self)  # the way out, too: a migration needs it in the same deployment
+        function.node.add_dependency(self)  # its routes, too: a migration in the same deployment needs the way out
         _allow_interfaces(cast("iam.Role", function.role), str(cfn_function.function_name))
 
     def _use(self, vpc: ec2.IVpc, subnet_ids: list[str], *, dual_stack: bool) -> None:
@@ -63,7 +63,7 @@ class GivenNetwork(Network):
 
     def __init__(self, scope: Construct, given: PrivateDatabase, *, port: int) -> None:
         super().__init__(scope)
-        # Its zones are asked for by the CDK and needed by nothing here.
+        # The CDK requires availability zones, which nothing here uses.
         vpc = ec2.Vpc.from_vpc_attributes(self, "Vpc", vpc_id=given.vpc_id, availability_zones=["unknown"])
         self._use(vpc, list(given.subnet_ids), dual_stack=False)
         database = ec2.SecurityGroup.from_security_group_id(self, "Database", given.security_group_id)
@@ -71,10 +71,10 @@ class GivenNetwork(Network):
 
 
 class OwnNetwork(Network):
-    """Two zones in IPv4 and IPv6, from which functions get out and into which nobody gets.
+    """A dual-stack VPC in two availability zones: functions can call out, and nothing outside can call in.
 
-    IPv6 leads out through a gateway that costs nothing; `nat` is the way out should a service lack IPv6, at the price
-    of a NAT gateway. Objects of S3 take a gateway of their own, which costs nothing either.
+    IPv6 leaves through an egress-only internet gateway, which costs nothing. `nat` adds a NAT gateway, should a service
+    lack IPv6. S3 is reached through a gateway endpoint, which costs nothing either.
     """
 
     def __init__(self, scope: Construct, *, egress: Literal["ipv6", "nat"]) -> None:
@@ -99,7 +99,7 @@ class OwnNetwork(Network):
         Validations.of(self.vpc).acknowledge(
             Acknowledgment(
                 id="AwsSolutions-VPC7",
-                reason="Nobody gets in, and each call that leaves has a line in its function's log",
+                reason="Nothing outside can call in, and each call out has a line in its function's log",
             )
         )
         self.database = ec2.SubnetSelection(subnet_group_name="database")
@@ -108,18 +108,18 @@ class OwnNetwork(Network):
 
 
 def _allow_interfaces(role: iam.Role, function_name: str) -> None:
-    """Let Lambda attach the function, but not the function's own code, whose calls bear the function's ARN."""
+    """Let Lambda attach the function, but deny that to the function's code, whose calls carry the function's ARN."""
     stack = Stack.of(role)
     interfaces = stack.format_arn(service="ec2", resource="*", resource_name="*")
     code = stack.format_arn(
         service="lambda", resource="function", resource_name=function_name, arn_format=ArnFormat.COLON_RESOURCE_NAME
     )
     role.add_to_policy(iam.PolicyStatement(actions=[*_CHANGE_INTERFACES], resources=[interfaces]))
-    role.add_to_policy(iam.PolicyStatement(actions=[*_LOOK_AT_THEM], resources=["*"]))
+    role.add_to_policy(iam.PolicyStatement(actions=[*_DESCRIBE], resources=["*"]))
     role.add_to_policy(
         iam.PolicyStatement(
             effect=iam.Effect.DENY,
-            actions=[*_CHANGE_INTERFACES, *_LOOK_AT_THEM],
+            actions=[*_CHANGE_INTERFACES, *_DESCRIBE],
             resources=["*"],
             conditions={"ArnEquals": {"lambda:SourceFunctionArn": code}},
         )

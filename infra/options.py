@@ -1,4 +1,4 @@
-"""What whoever deploys says with `-c name=value`, checked before anything is built. Nothing here needs the CDK."""
+"""The options of a deployment (`-c name=value`), checked before anything is built. Nothing here needs the CDK."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class PrivateDatabase:
-    """Where a given PostgreSQL is that has no public address: functions go into its network."""
+    """Where a given PostgreSQL without a public address is: functions are attached to its network."""
 
     vpc_id: str
     subnet_ids: tuple[str, ...]  # of the functions: private ones, from which the internet can be reached
@@ -52,7 +52,7 @@ NAMES = frozenset({"stage", "alarmEmail", "allowedOrigins", *_OF_A_GIVEN_DATABAS
 
 
 def read(context: Mapping[str, object], *, region: str | None = None) -> Options:
-    """Return the options that `context` holds, those of the CDK itself beside them. Raises `Refused`.
+    """Return our options of `context`, which also holds the CDK's own. Raises `Refused`.
 
     `region` is where the deployment goes, when that is known.
     """
@@ -80,7 +80,7 @@ def read(context: Mapping[str, object], *, region: str | None = None) -> Options
 
 
 def _is_ours(name: str) -> bool:
-    """The CDK's own context has names such as `@aws-cdk/aws-iam:minimizePolicies`."""
+    """Tell our options from the CDK's own, whose names are such as `@aws-cdk/aws-iam:minimizePolicies`."""
     return not any(character in name for character in ":/@")
 
 

@@ -1,4 +1,4 @@
-"""Questions to the logs that people on call ask again and again, saved in CloudWatch Logs Insights."""
+"""Queries of the logs that people on call need again and again, saved in CloudWatch Logs Insights."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ from constructs import Construct
 
 from infra.metrics import Measured
 
-# By what they answer. The lines are JSON: after_hours.observability and Lambda write them.
+# Each query by the question that it answers. Log lines are JSON; after_hours.observability and Lambda write them.
 _OF_FUNCTIONS = {
     "What failed": """
         fields @timestamp, function_name, code, reason, stack.0

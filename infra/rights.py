@@ -86,7 +86,7 @@ def _rows(owner: str, statements: Iterator[dict[str, Any]]) -> Iterator[tuple[st
 
 
 def _shortened(text: str, owner: str) -> str:
-    """Leave out the hashes of logical ids, and say of what is the owner's own that it is."""
+    """Leave out the hashes of logical ids, and call the owner's own log group and function just that."""
     text = re.sub(r"<AWS::(\w+)>", r"<\1>", re.sub(r"<(\w+?)[0-9A-F]{8}([.>])", r"<\1\2", text))
     own_log_group = f"<Functions{owner.replace('_', '')}Logs.Arn>"
     return re.sub(rf":function:[\w-]+-{owner}$", ":function:<itself>", text.replace(own_log_group, "<its log group>"))
@@ -101,7 +101,7 @@ def _owner(template: Mapping[str, Any], role: str) -> str:
 
 
 def _short_name(function: Mapping[str, Any]) -> str | None:
-    """The name of a function of ours, as its folder has it; None for those that the CDK adds."""
+    """Return the name of a function of ours, as its folder has it; None for those that the CDK adds."""
     name = function["Properties"].get("FunctionName")
     return name and str(name).rpartition("-")[2]
 

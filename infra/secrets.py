@@ -16,7 +16,7 @@ _LOCATION_KEY_LENGTH = 64
 
 
 class GivenSecret:
-    """A secret that is there, perhaps encrypted with a key of its owner's, which Secrets Manager uses in our name."""
+    """An existing secret, perhaps encrypted with a customer managed key, with which Secrets Manager decrypts for us."""
 
     def __init__(self, scope: Construct, construct_id: str, arn: str) -> None:
         self.arn = secretsmanager.Secret.from_secret_complete_arn(scope, construct_id, arn).secret_arn
@@ -42,7 +42,7 @@ class GivenSecret:
         Validations.of(cast("iam.Role", function.role)).acknowledge(
             Acknowledgment(
                 id=f"AwsSolutions-IAM5[Resource::{self._keys}]",
-                reason="Whatever key the secret is encrypted with, and of that key nothing but this secret",
+                reason="The secret may be encrypted with any key, which decrypts nothing but this secret for us",
             )
         )
 
@@ -77,9 +77,9 @@ class Secrets(Construct):
         return GivenSecret(self, name, arn) if arn else None
 
     def _completed_by_ops(self, name: str, content: str) -> secretsmanager.Secret:
-        """Make a secret without content. It has `{}` in it, so that what is missing is named until ops put it in.
+        """Make a secret that holds `{}` until ops put its content in: an error then names what is missing.
 
-        Leave that as it is: when it changes, CloudFormation writes over what ops have put in.
+        Never change the `{}`, nor how it is written: CloudFormation would overwrite what ops have put in.
         """
         secret = secretsmanager.Secret(
             self,
@@ -91,9 +91,9 @@ class Secrets(Construct):
         return secret
 
     def _location(self) -> secretsmanager.Secret:
-        """Make the location key. It outlives the stack, for with another one members would show at other points.
+        """Make the location key. It outlives the stack, since a new key would show members at other points.
 
-        Leave `generate_secret_string` as it is: when it changes, CloudFormation generates the key anew.
+        Never change `generate_secret_string`: CloudFormation would generate a new key.
         """
         secret = secretsmanager.Secret(
             self,
@@ -107,7 +107,7 @@ class Secrets(Construct):
             ),
             removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
         )
-        _explain_no_rotation(secret, "A new location key would show members at other points, and two points say more")
+        _explain_no_rotation(secret, "A new key would show members at other points, and two points narrow a place down")
         return secret
 
 

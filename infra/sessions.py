@@ -29,7 +29,8 @@ class Scheduling(Construct):
         super().__init__(scope, "Scheduling")
         stack = Stack.of(self)
         self.group_name = stack.stack_name
-        # By name, not by reference: expire_session has this role's ARN in its environment, and the role may invoke it.
+        # Named, not referenced, which would be circular: expire_session has this role's ARN in its environment, and
+        # the role may invoke expire_session.
         self.expire_function_arn = stack.format_arn(
             service="lambda",
             resource="function",
@@ -58,7 +59,7 @@ class Scheduling(Construct):
         )
 
     def allow_putting(self, function: lambda_.Function) -> None:
-        """Let the function make and move schedules of our group, and let those use the role."""
+        """Let the function make and move schedules of our group, and pass the role to them."""
         self._allow(function, "CreateSchedule", "UpdateSchedule")
         for name, value in {
             "SCHEDULER_ROLE_ARN": self.role.role_arn,
@@ -105,13 +106,13 @@ class Sessions(Construct):
         super().__init__(scope, "Sessions")
         self.expire = functions.make(_EXPIRE, timeout=_BACKGROUND_TIMEOUT)
         scheduling.allow_putting(self.expire)  # a session extended meanwhile gets its schedule back
-        # A schedule's dead letters are the events that never reached the function; these are the ones that it failed.
+        # The schedules' own dead letters are events that never reached the function; these are events that it failed.
         give_up(self.expire, after=_EVENT_AGE, retries=_RETRIES, to=scheduling.dead_letters)
 
         self.sweep = functions.make(_SWEEP, timeout=_BACKGROUND_TIMEOUT)
         scheduling.allow_putting(self.sweep)
         scheduling.allow_deleting(self.sweep)
-        # The next sweep is the retry of one that failed, so neither repeats nor dead letters of its own.
+        # The next sweep is the retry of one that failed, so it has neither retries nor dead letters of its own.
         give_up(self.sweep, after=Duration.minutes(1), retries=0)
         Validations.of(self.sweep).acknowledge(
             Acknowledgment(
@@ -127,7 +128,7 @@ class Sessions(Construct):
             targets=[
                 targets.LambdaFunction(
                     self.sweep,
-                    dead_letter_queue=scheduling.dead_letters,  # ticks that could not even be delivered
+                    dead_letter_queue=scheduling.dead_letters,  # events of the clock that could not be delivered
                     max_event_age=_EVENT_AGE,
                     retry_attempts=_RETRIES,
                 )

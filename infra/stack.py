@@ -11,12 +11,12 @@ from infra.alarms import Alarms
 from infra.api import Api
 from infra.canaries import Canaries
 from infra.cluster import Cluster
+from infra.custom_resources import bound_logs
 from infra.dashboard import Dashboard
 from infra.database import Database, GivenDatabase, migrate_before
 from infra.domain_events import DomainEvents
 from infra.endpoints import ENDPOINTS, Right, Secret
 from infra.functions import Functions, function_name
-from infra.helpers import bound_logs
 from infra.metrics import Measured
 from infra.network import OwnNetwork
 from infra.options import Options, Refused
@@ -77,10 +77,10 @@ class AfterHours(Stack):
             cluster=database if isinstance(database, Cluster) else None,
         )
         self._watch(options, measured, aliases)
-        self._tell(secrets, scheduling, uploads, domain_events, measured)
+        self._output(secrets, scheduling, uploads, domain_events, measured)
 
     def _watch(self, options: Options, measured: Measured, aliases: Mapping[str, lambda_.Alias]) -> None:
-        """Alarms where the stage has them or somebody is to be told, one dashboard, and saved queries."""
+        """Make alarms where the stage has them or an address was given, the dashboard, and saved queries."""
         alarms = {}
         if options.stage.alarms or options.alarm_email:
             alarms = Alarms(self, watches(measured), email=options.alarm_email).by_name
@@ -90,7 +90,7 @@ class AfterHours(Stack):
         if not options.stage.emulated:  # the local AWS saves no queries
             Queries(self, measured)
 
-    def _tell(
+    def _output(
         self,
         secrets: Secrets,
         scheduling: Scheduling,
@@ -98,7 +98,7 @@ class AfterHours(Stack):
         domain_events: DomainEvents,
         measured: Measured,
     ) -> None:
-        """Put out what people need to know of what was made."""
+        """Write the stack's outputs: the names and addresses that people and tools need."""
         for name, value in {
             "ApiUrl": measured.api.http.api_endpoint,
             "ApiId": measured.api.http.api_id,
@@ -116,7 +116,7 @@ class AfterHours(Stack):
 
 
 def _database(stack: Stack, options: Options) -> Database:
-    """Return the database that is given or, where none is, one of our own in a network of our own."""
+    """Return the database that is given or, if none is, one of our own in a network of our own."""
     if options.database_secret_arn:
         return GivenDatabase(stack, options, options.database_secret_arn)
     if options.stage.cluster is None:

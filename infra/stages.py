@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal
 
-# What Aurora allows a cluster by its largest capacity, in ACU of 2 GiB: the default of max_connections, as its
-# documentation lists it. A smallest capacity below 1 caps it.
+# The default of max_connections by a cluster's largest capacity, in ACU of 2 GiB, as Aurora's documentation lists it.
+# It is capped where the smallest capacity is below 1 ACU.
 _MAX_CONNECTIONS = {1: 189, 4: 823, 8: 1669, 16: 3360, 32: 5000}
 _MAX_CONNECTIONS_BELOW_ONE_ACU = 2000
 
-# Of the connections that a database has: what functions may take, and what is left to people and to Aurora's own.
+# How a database's connections are divided: the share for functions, and the number kept for people and for Aurora.
 _SHARE_FOR_FUNCTIONS = 0.8
 _CONNECTIONS_FOR_PEOPLE = 20
 
@@ -36,9 +36,9 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Concurrency:
-    """How many of a function may run at once. Each holds one connection, so this bounds what the database is asked.
+    """The reserved concurrency of each function. An execution holds one connection, so this bounds the connections.
 
-    It is reserved: taken from the account's limit, of which AWS keeps 100 for everything that reserves none.
+    It is taken from the account's limit, of which AWS keeps 100 for functions that reserve none.
     """
 
     polled: int  # get_session, which phones ask for again and again
@@ -73,7 +73,7 @@ class Stage:
     changes: Throttle  # of each route that starts, signs or changes something
     sweep_minutes: int
     log_days: Literal[7, 14, 30, 90]
-    alarms: bool  # made even when they are told to nobody
+    alarms: bool  # whether they are made even without an address to send them to
     tracing: bool  # with X-Ray, which charges for each trace
     canary: bool  # new code of the two busiest functions gets a tenth of the calls first
     egress: Literal["ipv6", "nat"] = "ipv6"  # how functions in our own network reach AWS and R2
@@ -150,8 +150,8 @@ STAGES = {
 
 
 def connections_missing(cluster: Cluster, reserved: int) -> int:
-    """Return how many connections `reserved` functions at once ask for beyond what a cluster has; 0 when it has enough.
+    """Return how many connections a cluster lacks for so much `reserved` concurrency; 0 when it has enough.
 
-    A connection that a function holds is held until the function goes, so no fewer will do.
+    A function keeps its connection for as long as it is warm, so each reserved execution counts as one.
     """
     return max(0, reserved + _CONNECTIONS_FOR_PEOPLE - int(_SHARE_FOR_FUNCTIONS * cluster.max_connections))

@@ -1,4 +1,4 @@
-"""What a person is called for, as a table. docs/operations.md says of each what it means and what to do."""
+"""The alarms as a table. docs/operations.md says of each what it means and what to do."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _GIB_PER_ACU = 2
 _SERVER_ERRORS = 5  # one is a connection that broke; five are a fault that members see
 _CANARY_ERRORS = 3  # in a minute
 _FAILED_SWEEPS = 3  # one may meet a database that restarts
-_REFUSED_TOKENS = 300  # each member has one of those whenever a token expires; this is a key that is not the main app's
+_REFUSED_TOKENS = 300  # members get some 401s whenever tokens expire; so many mean that the key is not the main app's
 _TOO_MANY_REQUESTS = 100
 _THROTTLED = 5
 _EXPIRY_LAG_SECONDS = 180  # the objective is 99.9 % within 120
@@ -28,7 +28,7 @@ _LITTLE_MEMORY = 0.1
 _HALF_AN_HOUR = 6
 _QUARTER_OF_AN_HOUR = 3
 
-# Counted where a call failed and was left to the sweep, which meets the same fault again and again.
+# Faults of calls whose work was left to the sweep, which meets the same fault again and again.
 _LEFT_TO_SWEEP = {
     "StorageFaults": "Photos of members who removed them or left cannot be deleted from R2 or S3",
     "EventBusFaults": "Chat and push services hear nothing: the event bus takes no events",
@@ -36,13 +36,13 @@ _LEFT_TO_SWEEP = {
     "DatabaseFaults": "What was done after a change cannot be recorded: the database fails in between",
     "SecretFaults": "Secrets cannot be read again, and are used as they were last read",
 }
-# How old an event may be when its function gets it. By two minutes the sweep has ended the session itself.
+# How old an event may be when its function gets it. After two minutes the sweep has ended the session itself.
 _EVENT_AGE_SECONDS = {"expire_session": 120, "process_photo": 600}
 
 
 @dataclass(frozen=True)
 class Watch:
-    """One alarm: it rings when the metric was at the limit for so many periods on end."""
+    """One alarm: it rings when the metric was at the limit for so many consecutive periods."""
 
     name: str
     says: str
@@ -109,7 +109,7 @@ def _answers(measured: Measured) -> Iterator[Watch]:
     )
     yield Watch(
         "TooManyRequests",
-        "Many requests are answered 429: members are more than the stage's limits, or one client runs wild.",
+        "Many requests are answered 429: there are more members than the stage's limits allow, or a client runs wild.",
         measured.answered(429),
         limit=_TOO_MANY_REQUESTS,
     )

@@ -1,4 +1,4 @@
-"""The functions that the CDK adds by itself: one runs the migrations, one empties the upload bucket at the end."""
+"""The functions that the CDK adds for custom resources: one runs the migrations, one empties the bucket at the end."""
 
 from typing import cast
 
@@ -10,7 +10,10 @@ from infra.stages import Stage
 
 
 def bound_logs(stack: Stack, stage: Stage) -> None:
-    """Give each a log group that forgets. Its own would stay for ever, and its role could write to every one."""
+    """Give each of them a log group with the stage's retention, and the right to write to that alone.
+
+    Their default log groups would be kept for ever, and their default roles could write to every log group.
+    """
     for provider in stack.node.children:
         if not isinstance(provider, CustomResourceProviderBase):
             continue
