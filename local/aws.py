@@ -1,12 +1,10 @@
-"""MiniStack, a local AWS from PyPI, on a loopback port and with nothing of this machine's own AWS account in sight."""
+"""MiniStack, a local AWS from PyPI, on a loopback port; the settings of this machine's own AWS account are hidden."""
 
 import os
 import signal
 from typing import TypedDict
-from urllib.error import URLError
-from urllib.request import urlopen
 
-from local.processes import Processes
+from local.processes import Processes, answers
 from local.workspace import NODE_FOLDER, REPOSITORY, Workspace
 
 REGION = "us-east-1"
@@ -34,9 +32,9 @@ def access(endpoint_url: str) -> Access:
 
 
 def keep_to_this_machine() -> None:
-    """Drop this machine's AWS settings from the environment, and what would lead calls to 127.0.0.1 to a proxy.
+    """Drop this machine's AWS settings from the environment, and keep calls to 127.0.0.1 from any HTTP proxy.
 
-    Whatever goes wrong goes wrong in no real account.
+    So no mistake can reach a real account.
     """
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
@@ -51,20 +49,20 @@ _NO_OWN_SETTINGS = {
 
 
 def _without_proxy() -> dict[str, str]:
-    """The setting that keeps calls to this machine from any proxy; both spellings, because programs read either."""
+    """Return the setting that keeps calls to this machine from any proxy, in both spellings: programs read either."""
     already = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
     hosts = ",".join(filter(None, ["127.0.0.1,localhost", already]))
     return {"NO_PROXY": hosts, "no_proxy": hosts}
 
 
 def command_line_environment(endpoint_url: str) -> dict[str, str]:
-    """The environment in which a command line tool, `cdk` say, sees the local AWS alone."""
+    """Return the environment in which a command line tool such as `cdk` sees the local AWS alone."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK_"))}
     return inherited | _NO_OWN_SETTINGS | _without_proxy() | settings(endpoint_url)
 
 
 def settings(endpoint_url: str) -> dict[str, str]:
-    """The variables that point whatever speaks to AWS at the local one."""
+    """Return the variables that point SDKs and tools at the local AWS."""
     return {
         "AWS_ENDPOINT_URL": endpoint_url,
         "AWS_REGION": REGION,
@@ -81,14 +79,14 @@ def start(workspace: Workspace, processes: Processes, port: int) -> str:
         "ministack",
         [_PYTHON, "-P", _MINISTACK],
         environment=_environment(workspace, port),
-        is_ready=lambda: _answers(url),
+        is_ready=lambda: answers(f"{url}/_ministack/ready"),
         stop_signal=signal.SIGKILL,  # it holds everything in memory, and would take 12 s to end in order
     )
     return url
 
 
 def _environment(workspace: Workspace, port: int) -> dict[str, str]:
-    """All that MiniStack sees, and with it every function it runs: its workers inherit this."""
+    """Return the whole environment of MiniStack, which the workers of its functions inherit."""
     return {
         "PATH": os.pathsep.join([str(NODE_FOLDER), os.defpath]),  # the CDK's helper functions run on Node.js
         "LANG": "C.UTF-8",
@@ -100,15 +98,7 @@ def _environment(workspace: Workspace, port: int) -> dict[str, str]:
         "AUTH": "true",  # each call is checked against the rights of whoever makes it
         "MINISTACK_REGION": REGION,
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
-        # These two listen on fixed ports, which would clash with those of a second system.
+        # Both would listen on fixed ports, which a second system could not have.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
     }
-
-
-def _answers(url: str) -> bool:
-    try:
-        urlopen(f"{url}/_ministack/ready", timeout=5).close()  # noqa: S310 (our own http://127.0.0.1)
-    except (URLError, ConnectionError, TimeoutError):
-        return False
-    return True

@@ -1,34 +1,22 @@
 """`make debug FUNCTION=start_session [EVENT=valid]`: run one handler in this process, against the running system.
 
-The code is that of the working tree, and so is a `breakpoint()` in it: it stops here. An editor's debugger runs
+The code is that of the working tree, so a `breakpoint()` in it stops here. An editor's debugger can run
 `python -m local.debug start_session` itself.
 """
 
 import json
 import os
 import sys
-from dataclasses import dataclass
-from importlib.util import module_from_spec, spec_from_file_location
-from typing import Any
 from uuid import uuid4
 
 import boto3
 
 from local import aws, members
+from local.handlers import Context, load
 from local.invoke import Outcome, prepare, sample
 from local.samples import Sample
 from local.stack import Stack
 from local.workspace import REPOSITORY, CommandError, command_line
-
-
-@dataclass(frozen=True)
-class _Context:
-    """What Lambda hands to a handler beside the event."""
-
-    function_name: str
-    invoked_function_arn: str
-    memory_limit_in_mb: int
-    aws_request_id: str
 
 
 def run(stack: Stack, sent: Sample) -> Outcome:
@@ -37,25 +25,15 @@ def run(stack: Stack, sent: Sample) -> Outcome:
         FunctionName=stack.functions[sent.function]
     )
     os.environ.update(deployed["Environment"]["Variables"] | aws.settings(stack.aws_endpoint_url))
-    context = _Context(deployed["FunctionName"], deployed["FunctionArn"], deployed["MemorySize"], str(uuid4()))
-    handler = _handler(sent.function)
+    context = Context(deployed["FunctionName"], deployed["MemorySize"], deployed["FunctionArn"], str(uuid4()))
+    sys.path.insert(0, str(REPOSITORY / "layers" / "after_hours" / "python"))  # the package, where the layer has it
+    handler = load(sent.function).handler
     try:
         result = handler(sent.event(stack.token(members.SAMPLE.id)), context)
     except Exception as error:  # noqa: BLE001 (whatever it fails with is the outcome)
         sys.excepthook(type(error), error, error.__traceback__)
         return Outcome(failed=True, result={"errorType": type(error).__name__, "errorMessage": str(error)}, log="")
     return Outcome(failed=False, result=json.loads(json.dumps(result)), log="")
-
-
-def _handler(function: str) -> Any:  # noqa: ANN401 (a handler)
-    """The handler of the working tree; its package is found where the layer has it."""
-    sys.path.insert(0, str(REPOSITORY / "layers" / "after_hours" / "python"))
-    spec = spec_from_file_location("handler", REPOSITORY / "functions" / function / "handler.py")
-    if spec is None or spec.loader is None:
-        raise CommandError(f"functions/{function}/handler.py cannot be loaded.")
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.handler
 
 
 def main() -> int:

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import boto3
 
-from local import aws, members, photo
+from local import aws, members, photo, schedules
 from local.members import Member
 from local.processes import end_on_any_interruption
 from local.progress import Progress, clock
@@ -38,7 +38,7 @@ _ATTEMPTS = 3
 
 
 class Demo:
-    """One showing, with a member of its own who is gone afterwards: the seeded members stay as they were."""
+    """One performance, by a member of its own who is removed afterwards: the seeded members stay as they were."""
 
     def __init__(self, stack: Stack, progress: Progress) -> None:
         self._stack = stack
@@ -60,7 +60,7 @@ class Demo:
             self._an_expiry()
             self._leaving()
         finally:
-            self._call("DELETE", "/profile")  # so that an unfinished showing leaves nothing behind either
+            self._call("DELETE", "/profile")  # an unfinished demo must leave nothing behind either
             with closing(self._stack.connect()) as connection:
                 members.remove(connection, self._robin)
 
@@ -142,11 +142,11 @@ class Demo:
     def _ended_by_its_schedule(self) -> bool:
         """Let a session run out. Return whether its schedule ended it, and not the sweep."""
         session = self._start()
-        schedule = f"expire-{session['id']}"
-        expression = self._scheduler.get_schedule(GroupName=self._stack.schedule_group, Name=schedule)[
-            "ScheduleExpression"
-        ]
-        self._progress(f"  EventBridge Scheduler holds {schedule}: {expression}")
+        name = f"expire-{session['id']}"
+        schedule = schedules.find(self._scheduler, self._stack.schedule_group, name)
+        if schedule is None:
+            raise CommandError("Not as promised: a started session has its schedule")
+        self._progress(f"  EventBridge Scheduler holds {name}: {schedule['ScheduleExpression']}")
 
         expires_at = self._moment_for_the_schedule()
         self._bring_near(session["id"], schedule, expires_at)
@@ -170,7 +170,7 @@ class Demo:
             return False
         self._progress("  closed by the schedule: the log of expire_session says")
         self._progress(f"    {json.dumps({'kind': 'expiry', 'sessionId': session['id'], 'outcome': outcome})}")
-        _wait_for("the schedule has deleted itself", 120, lambda: not self._exists(schedule))
+        _wait_for("the schedule has deleted itself", 120, lambda: not self._exists(name))
         self._progress("  and the schedule has deleted itself")
         return True
 
@@ -195,7 +195,7 @@ class Demo:
         return session
 
     def _moment_for_the_schedule(self) -> datetime:
-        """Return a moment soon, in whole seconds, after which the scheduler comes by before the sweep does."""
+        """Return a time soon, in whole seconds, after which the scheduler acts before the next sweep does."""
         soon = datetime.now(UTC).replace(microsecond=0) + _NOTICE
         sweeps = self._log_of("sweep", since=datetime.now(UTC) - 2 * _SWEEP_EVERY)
         if not sweeps:
@@ -207,19 +207,10 @@ class Demo:
             return soon
         return next_sweep.replace(microsecond=0) + timedelta(seconds=5)
 
-    def _bring_near(self, session_id: str, schedule: str, expires_at: datetime) -> None:
+    def _bring_near(self, session_id: str, schedule: dict[str, Any], expires_at: datetime) -> None:
         with closing(self._stack.connect()) as connection, connection, connection.cursor() as cursor:
             cursor.execute("UPDATE after_hours_sessions SET expires_at = %s WHERE id = %s", (expires_at, session_id))
-        now = self._scheduler.get_schedule(GroupName=self._stack.schedule_group, Name=schedule)
-        self._scheduler.update_schedule(
-            GroupName=now["GroupName"],
-            Name=now["Name"],
-            ScheduleExpression=f"at({expires_at:%Y-%m-%dT%H:%M:%S})",
-            ScheduleExpressionTimezone="UTC",
-            FlexibleTimeWindow=now["FlexibleTimeWindow"],
-            ActionAfterCompletion=now["ActionAfterCompletion"],
-            Target=now["Target"],
-        )
+        schedules.move(self._scheduler, schedule, expires_at)
 
     def _ended_at(self, session_id: str) -> datetime | None:
         with closing(self._stack.connect()) as connection, connection.cursor() as cursor:
@@ -249,11 +240,7 @@ class Demo:
         ]
 
     def _exists(self, schedule: str) -> bool:
-        try:
-            self._scheduler.get_schedule(GroupName=self._stack.schedule_group, Name=schedule)
-        except self._scheduler.exceptions.ResourceNotFoundException:
-            return False
-        return True
+        return schedules.find(self._scheduler, self._stack.schedule_group, schedule) is not None
 
     def _call(self, method: str, path: str, body: object = None) -> Answer:
         return self._stack.call(method, path, token=self._token, body=body)

@@ -1,4 +1,4 @@
-"""Deploy the CDK app to the local AWS with the real `cdk`, exactly as ops do to the real one."""
+"""Deploy the CDK app to the local AWS with the real `cdk`, exactly as ops deploy it to the real AWS."""
 
 import json
 import os
@@ -27,7 +27,7 @@ _QUIET = ("--no-notices", "--no-color", "--ci")
 
 
 def put_database_secret(access: aws.Access, name: str, database: Database) -> str:
-    """Put a secret that a deployment is pointed to. Return its ARN."""
+    """Put a database's secret into Secrets Manager, for a deployment to name. Return its ARN."""
     secret = boto3.client("secretsmanager", **access).create_secret(Name=name, SecretString=json.dumps(database.secret))
     return str(secret["ARN"])
 
@@ -45,7 +45,7 @@ def deploy(
 
     def cdk(command: str, *arguments: str | Path, folder: Path = REPOSITORY) -> Process:
         line = [_CDK, command, *_QUIET, *arguments]
-        # An interrupted `cdk` has nothing worth saving: builds appear whole or not at all, and its AWS ends as well.
+        # An interrupted `cdk` has nothing to save: builds appear whole or not at all, and the local AWS ends as well.
         return processes.start(
             f"cdk-{command}", line, environment=environment, folder=folder, stop_signal=signal.SIGKILL
         )
@@ -54,7 +54,7 @@ def deploy(
     # They run side by side, because neither needs the other, and bootstrapping is mostly waiting.
     context = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
     synth = cdk("synth", "--quiet", "--output", assembly, *context)
-    # In a folder without cdk.json, for bootstrapping would synthesize the app only to look for environments in it.
+    # Run in a folder without cdk.json: there, bootstrapping does not synthesize the app to look for environments in it.
     bootstrap = cdk("bootstrap", f"aws://{aws.ACCOUNT}/{aws.REGION}", folder=workspace.root)
     processes.finish(synth, seconds=_STEP_SECONDS, heard=_steps(progress, build.ANNOUNCEMENT))
     processes.finish(bootstrap, seconds=_STEP_SECONDS)
@@ -69,7 +69,7 @@ def deploy(
 
 
 def _steps(progress: Progress, beginning: str) -> Callable[[str], None]:
-    """Report those lines of a command that begin so, because a command that says nothing for a minute seems to hang."""
+    """Report a command's lines with this beginning: a command that says nothing for a minute seems to hang."""
     return lambda line: progress(f"  {line.rstrip('.')}…") if line.startswith(beginning) else None
 
 
@@ -86,7 +86,7 @@ def create_r2_bucket(access: aws.Access) -> dict[str, str]:
 
 
 def complete_secrets(access: aws.Access, outputs: Mapping[str, str], jwt_secret: str, r2: dict[str, str]) -> None:
-    """Put what the deployment cannot make up into its secrets, as ops do after their first one."""
+    """Put what only ops know into the secrets of the deployment, as ops do after their first one."""
     client = boto3.client("secretsmanager", **access)
     client.put_secret_value(SecretId=outputs["JwtSecretArn"], SecretString=json.dumps({"jwtSecret": jwt_secret}))
     client.put_secret_value(SecretId=outputs["R2SecretArn"], SecretString=json.dumps(r2))

@@ -11,8 +11,8 @@ from local.samples import Given, Sample, samples
 from local.stack import Stack
 from local.workspace import CommandError, command_line
 
-# The sweep comes every minute. It ends an overdue session, too, and deletes photos of earlier runs, which have the same
-# keys. It does not come in between three times in a row.
+# The sweep runs every minute. It also ends an overdue session, and deletes photos of earlier runs, which have the same
+# keys; so such events are sent again. It does not interfere three times in a row.
 _SWEPT = {Given.OVERDUE_SESSION, Given.UPLOADED_PHOTO}
 _ATTEMPTS = 3
 
@@ -22,7 +22,7 @@ def every_sample() -> list[Sample]:
 
 
 def played(stack: Stack, sample: Sample) -> Outcome:
-    """Send the event in the state that it needs. Once more, where the sweep may have changed that state meanwhile."""
+    """Send the event in the state that it needs, and again where the sweep may have changed that state meanwhile."""
     attempts = 1 if _SWEPT.isdisjoint(sample.expected.given) else _ATTEMPTS
     for _ in range(attempts):
         prepare(stack, sample.expected)

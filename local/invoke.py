@@ -1,6 +1,6 @@
 """`make invoke FUNCTION=start_session [EVENT=valid] [JSON=1]`: send one sample event to a deployed function.
 
-The samples have a member of their own, who is put into the state that the event needs first.
+The samples have a member of their own. Before an event is sent, that member is put into the state that it needs.
 """
 
 import base64
@@ -28,7 +28,7 @@ class Outcome:
 
     @property
     def body(self) -> Any:  # noqa: ANN401 (JSON)
-        """What an endpoint answered, parsed; of a job, its result."""
+        """The parsed body of an endpoint's answer, or the result of a job."""
         if not self._is_answer:
             return self.result
         return json.loads(self.result["body"]) if self.result.get("body") else None

@@ -7,20 +7,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from threading import Event, Thread
+from threading import Event
 from typing import Any, NoReturn
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local import aws
+from local.background import beside
 from local.processes import end_on_any_interruption
 from local.stack import Stack
 from local.workspace import CommandError, command_line
 
 _EVERY_SECONDS = 0.5
-_LATE_MS = 5000  # how much later than it is dated a line may still appear
-# Every line has these, and hardly anybody asks for them.
+_LATE_MS = 5000  # how long after its own timestamp a line may appear in CloudWatch Logs
+# Keys that every line has and that are not printed.
 _LEFT_OUT = {
     "cold_start", "correlation_id", "function_arn", "function_memory_size", "function_name", "function_request_id",
     "level", "location", "message", "service", "timestamp",
@@ -53,7 +54,7 @@ class Line:
 
     @property
     def request(self) -> str | None:
-        """The line as a request: its time, route, status, duration and caller. None when it is none."""
+        """A request's line in short: time, status, route, duration and caller. None for any other line."""
         entry = self.entry
         if entry.get("message") != "request":
             return None
@@ -70,7 +71,7 @@ class Reader:
         self._logs = boto3.client("logs", **stack.aws)
         self._groups = {name: f"/aws/lambda/{stack.functions[name]}" for name in functions}
         self._since_ms = int(time.time() * 1000)
-        self._seen: set[Line] = set()  # of the window that is read again
+        self._seen: set[Line] = set()  # in the last `_LATE_MS`, which are read again
 
     def read(self) -> list[Line]:
         """Return what was written since the last time, the oldest first. What AWS itself writes is left out."""
@@ -93,26 +94,20 @@ class Reader:
 @contextmanager
 def requests_shown(stack: Stack) -> Iterator[None]:
     """Print a line for each request, and for what goes wrong, until the block ends."""
-    ending = Event()
     reader = Reader(stack, list(stack.functions))
 
-    def run() -> None:
+    def run(ending: Event) -> None:
         while not ending.wait(_EVERY_SECONDS):
             try:
                 lines = reader.read()
             except (BotoCoreError, ClientError):
-                continue  # whoever watches over the processes says what is wrong
+                continue  # `Processes.watch` says what is wrong
             for line in lines:
                 if text := line.request or (str(line) if line.entry.get("level") in {"WARNING", "ERROR"} else None):
                     print(text, flush=True)
 
-    thread = Thread(target=run, name="requests", daemon=True)
-    thread.start()
-    try:
+    with beside(run):
         yield
-    finally:
-        ending.set()
-        thread.join()
 
 
 def follow(stack: Stack, functions: list[str], write: Callable[[str], None]) -> NoReturn:

@@ -9,7 +9,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 from local.workspace import REPOSITORY
 
 _HOST_TABLES = REPOSITORY / "migrations" / "host_tables.sql"
-_TOKEN_SECONDS = 30 * 24 * 60 * 60  # so that a saved collection works on another evening, too
+_TOKEN_SECONDS = 30 * 24 * 60 * 60  # so that a saved collection of calls works on another day, too
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ SEEDED = {
     "unverified": replace(_ENTITLED, id="local-unverified", name="Dana", verified=False),
     "noConsent": replace(_ENTITLED, id="local-no-consent", name="Eli", consenting=False),
 }
-# Whoever sends a sample event sends it as this member, whom nobody else plays: it does nothing to anybody else's data.
-# Some of the events name the id.
+# The member as whom sample events are sent, and who is used for nothing else, so that they touch nobody else's data.
+# Some of the events name this id.
 SAMPLE = replace(_ENTITLED, id="local-sample", name="Sam")
 
 
@@ -49,7 +49,7 @@ def create_host_tables(connection: Connection) -> None:
 
 
 def save(connection: Connection, *members: Member) -> None:
-    """Put the members into the host tables, or back into the state given here; what After Hours knows of them stays."""
+    """Insert the members into the host tables, or update them. Rows of After Hours stay as they are."""
     with connection, connection.cursor() as cursor:
         for member in members:
             cursor.execute(
@@ -101,7 +101,7 @@ def remove(connection: Connection, member: Member) -> None:
 
 
 def token(user_id: str, jwt_secret: str, *, lifetime_seconds: int = _TOKEN_SECONDS) -> str:
-    """A token as the main app issues it."""
+    """Return a token as the main app issues it."""
     claims = {
         "userId": user_id,
         "provider": "google",

@@ -1,4 +1,4 @@
-"""A camera for playing with the local system: takes a photo as a phone does, and looks at what became of it.
+"""A camera for the local system: it takes a photo as a phone does, and describes what became of it.
 
 python -m local.photo take FILE     make a photo that lies on its side and tells where it was taken
 … | python -m local.photo form FILE    turn the answer of POST /profile/photo into what `curl -K -` needs to send it
@@ -21,7 +21,7 @@ from local import aws
 
 _UPRIGHT_SIZE = (1512, 2016)
 _SKY, _GROUND = (96, 150, 220), (60, 110, 50)
-_LYING_ON_ITS_SIDE = 6  # EXIF's name for: turn it by 90° clockwise to see it upright
+_LYING_ON_ITS_SIDE = 6  # EXIF's value for: turn the picture by 90° clockwise to see it upright
 _ORIENTATION, _MAKE, _GPS = 0x0112, 0x010F, 0x8825
 _LATITUDE, _LONGITUDE = (52, 22, 12), (4, 53, 43)
 _TOLERANCE = 12
@@ -30,7 +30,7 @@ WAITING = ("pending", "processing")
 
 
 def take() -> bytes:
-    """A photo of a moon over a field as a phone held upright stores it: on its side, and with GPS in its EXIF."""
+    """Return a photo of the moon over a field as a phone stores it: lying on its side, and with GPS in its EXIF."""
     width, height = _UPRIGHT_SIZE
     picture = Image.new("RGB", _UPRIGHT_SIZE, _SKY)
     draw = ImageDraw.Draw(picture)

@@ -1,7 +1,6 @@
-"""How PostgreSQL carries out a statement: its plan, and which tables it really read, and how.
+"""How PostgreSQL executes a statement: its plan, and the tables that it really read.
 
-The counts include what a plan does not show: the statements of functions, of triggers, and of foreign keys that
-cascade.
+The counts include what a plan does not show: statements of functions, of triggers, and of foreign keys that cascade.
 """
 
 import re
@@ -21,7 +20,7 @@ _READ = """
 
 @dataclass(frozen=True)
 class Execution:
-    """What came of one statement; `plans` has the JSON of EXPLAIN for each of its parts (a lock, and the change)."""
+    """One statement's execution; `plans` has the JSON of EXPLAIN for each of its parts (a lock, and the change)."""
 
     plans: list[Any]
     sequential: dict[str, int]  # table → rows, of tables that were read from one end to the other
@@ -50,7 +49,7 @@ class Execution:
 
 
 def execution(connection: Connection, statement: str, parameters: Mapping[str, object] | None = None) -> Execution:
-    """Explain and run a statement on a connection in autocommit mode, and take back whatever it did."""
+    """Explain and run a statement on a connection in autocommit mode, and roll it back."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_stat_force_next_flush()")  # so that what was read before this is not counted
         cursor.execute("BEGIN")
@@ -84,7 +83,7 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _indexes(scan: dict[str, Any]) -> list[str]:
-    """The indexes of a scan; those of a bitmap scan are in the nodes below it, beside whatever else is."""
+    """Return the indexes of a scan. Those of a bitmap scan are in the nodes below it, among others."""
     below = [
         name for child in scan.get("Plans", ()) if child["Node Type"].startswith("Bitmap") for name in _indexes(child)
     ]

@@ -1,4 +1,4 @@
-"""Many members and what has become of their sessions, made in the database itself: for tests and benchmarks of size."""
+"""Many members and sessions, made by the database itself, for tests and benchmarks of scale."""
 
 from typing import NamedTuple
 
@@ -32,7 +32,7 @@ _MEMBERS = """
     FROM generate_series(%(first)s, %(last)s) n;
 """
 
-# They are spread over the last 80 days: none is old enough to be forgotten, so that their number stays the same.
+# The sessions are spread over the last 80 days: none is old enough to be deleted, so that their number stays the same.
 _ENDED = """
     WITH ended AS (
         INSERT INTO after_hours_sessions (user_id, started_at, expires_at, ended_at)
@@ -64,7 +64,7 @@ _LIVE = """
         CROSS JOIN LATERAL (SELECT now() + interval '5 hours' + interval '10 ms' * (n %% 100000) AS expires_at) AS times
 """
 
-# These rows were tried before and back off: nobody may take them yet.
+# These rows were tried before and are backing off: the sweep may not take them yet.
 WAITING = """
     INSERT INTO after_hours_domain_events (type, detail, due_at, attempts)
     SELECT 'SessionEnded', '{}', now() + interval '10 minutes', n %% 7 FROM generate_series(1, %(number)s) n;
@@ -94,7 +94,7 @@ def end_sessions(connection: Connection, members: Members, *, each: int) -> None
 
 
 def match(connection: Connection) -> None:
-    """Let a table of the main app reference a tenth of the ended sessions; made when it is not there."""
+    """Let a table of the main app reference a tenth of the ended sessions. The table is made if it is missing."""
     with connection, connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass('after_hours_matches') IS NULL")
         if cursor.fetchone() == (True,):

@@ -23,7 +23,7 @@ class Ports:
 
     @classmethod
     def from_first(cls, first: int) -> Self:
-        """The port chosen with `PORT=`, and the two after it. Raises CommandError when there cannot be such ports."""
+        """Return the port chosen with `PORT=` and the two after it. Raises CommandError for impossible ports."""
         if not _LOWEST_FIRST <= first <= _HIGHEST_FIRST:
             raise CommandError(f"PORT must be from {_LOWEST_FIRST} to {_HIGHEST_FIRST}; it is {first}.")
         return cls(first, first + 1, first + 2)
@@ -33,7 +33,7 @@ class Ports:
         return cls(*(free_port() for _ in range(3)))
 
     def require_free(self) -> None:
-        """Raise CommandError, naming who has it, when a port is taken."""
+        """Raise CommandError when a port is taken, naming the process that has it."""
         for purpose, port in vars(self).items():
             if _is_taken(port):
                 raise CommandError(
@@ -54,7 +54,7 @@ def free_port() -> int:
 
 def _is_taken(port: int) -> bool:
     with socket.socket() as probe:
-        # As servers do: connections of an earlier run that are still fading away do not count.
+        # Servers set this as well: connections of an earlier run in TIME_WAIT do not block the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))

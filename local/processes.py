@@ -1,4 +1,4 @@
-"""Start processes so that they are surely ended: by us, or after a crash by whoever starts next."""
+"""Start processes so that they surely end: we end them or, after a crash, the next start in the same workspace does."""
 
 import json
 import os
@@ -12,6 +12,8 @@ from pathlib import Path
 from threading import current_thread, main_thread
 from types import FrameType
 from typing import NoReturn
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import psutil
 
@@ -29,6 +31,15 @@ def end_on_any_interruption() -> None:
     """Let `kill` and a closed terminal unwind this process just as Ctrl-C does."""
     for number in _INTERRUPTIONS:
         signal.signal(number, signal.default_int_handler)
+
+
+def answers(url: str) -> bool:
+    """Whether a server of ours answers at this URL, for `is_ready` of `start_server`."""
+    try:
+        urlopen(url, timeout=5).close()  # noqa: S310 (our own http://127.0.0.1)
+    except (URLError, ConnectionError, TimeoutError):
+        return False
+    return True
 
 
 @contextmanager
@@ -79,7 +90,7 @@ class _Started:
             descendants = process.children(recursive=True)
             process.send_signal(self.stop_signal)
             _wait([process])
-            # Its children have nothing left to do without it. Its group also holds those born since we looked.
+            # Its children have nothing left to do without it. Its process group has those that started since we looked.
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
             for left in descendants:
@@ -90,7 +101,7 @@ class _Started:
 
 
 def _runs(process: psutil.Process) -> bool:
-    """Whether the process does more than wait for its parent to take note of its end, which can take seconds."""
+    """Whether the process runs, and is no zombie that waits for its parent to reap it, which can take seconds."""
     try:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -166,9 +177,9 @@ class Processes:
         raise CommandError(f"{name} does not start. The end of {self.log(name)}:\n{self._end_of_log(name)}")
 
     def finish(self, process: Process, *, seconds: float, heard: Callable[[str], None] = lambda _line: None) -> None:
-        """Wait for a command to do its work, and hand each line that it writes to `heard`.
+        """Wait for a command to finish, and hand each line that it writes to `heard`.
 
-        Raises CommandError, with what it said, when it fails or takes longer.
+        Raises CommandError, with the end of its log, when it fails or takes longer.
         """
         name = next(started.name for started in self._read() if started.pid == process.pid)
         deadline = time.monotonic() + seconds
@@ -202,7 +213,7 @@ class Processes:
         self._forget(process.pid)
 
     def end_all(self) -> list[str]:
-        """End whatever is written down and still ours, the youngest first. Return the names of those ended."""
+        """End every recorded process that is still ours, the youngest first. Return the names of those ended."""
         with interruptions_held_back():
             names = [started.name for started in reversed(self._read()) if started.end()]
             self._workspace.processes_file.unlink(missing_ok=True)

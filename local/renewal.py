@@ -1,4 +1,4 @@
-"""Put each edit of `functions/` and `layers/` into the running functions, as a deployment would, in seconds."""
+"""Update the running functions with each edit of `functions/` and `layers/`, as a deployment would, in seconds."""
 
 import io
 import subprocess
@@ -9,13 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from watchfiles import watch
 
 from infra import build
+from local.background import beside
 from local.progress import Progress
 from local.stack import Stack
 from local.workspace import REPOSITORY
@@ -26,31 +27,26 @@ _DEPLOYED_ONLY = "migrate_database"
 # An editor writes several files at once; 50 ms after the last one, they are taken together.
 _SETTLED_MS = 50
 _AT_ONCE = 4
-_FAST = 1  # of zlib's levels: the archive goes no further than this machine
+_FAST = 1  # zlib's lowest level: the archive does not leave this machine
 
 
 @contextmanager
 def watching(stack: Stack, progress: Progress) -> Iterator[None]:
     """Renew what is edited until the block ends, and tell which functions were renewed."""
-    ending = Event()
     renewal = Renewal(stack)
 
-    def run() -> None:
+    def run(ending: Event) -> None:
         folders = [REPOSITORY / name for name in _WATCHED]
         for changes in watch(*folders, debounce=10 * _SETTLED_MS, step=_SETTLED_MS, stop_event=ending):
-            _tell(renewal, {Path(path) for _, path in changes}, progress)
+            _renew(renewal, {Path(path) for _, path in changes}, progress)
 
-    thread = Thread(target=run, name="renewal", daemon=True)
-    thread.start()
-    try:
+    with beside(run):
         yield
-    finally:
-        ending.set()
-        thread.join()
 
 
-def _tell(renewal: "Renewal", changed: set[Path], progress: Progress) -> None:
-    # Editors write to files of another name first, which are gone by now.
+def _renew(renewal: "Renewal", changed: set[Path], progress: Progress) -> None:
+    """Renew what was changed, and tell what became of it."""
+    # Editors first write to a file of another name, which is gone by now.
     left = {path for path in changed if path.exists()} or changed
     names = ", ".join(sorted(str(path.relative_to(REPOSITORY)) for path in left))
     began = time.monotonic()
@@ -115,7 +111,7 @@ class Renewal:
         return renewed
 
     def _use(self, layer: str, version: str, function: str) -> bool:
-        """Let a function use this version of a layer; whether it uses the layer at all."""
+        """Let a function use this version of a layer. Return whether it uses the layer at all."""
         name = self._stack.functions[function]
         used = [each["Arn"] for each in self._lambda.get_function_configuration(FunctionName=name).get("Layers", [])]
         wanted = [version if arn.rpartition(":")[0] == layer else arn for arn in used]

@@ -16,7 +16,7 @@ from local.workspace import CommandError, Phase, Workspace, command_line
 
 @contextmanager
 def running_system(workspace: Workspace, ports: Ports, progress: Progress) -> Iterator[Stack]:
-    """Bring up a whole system in this workspace, and end all of it on the way out, however that is.
+    """Bring up a whole system in this workspace, and end all of it when the block ends or fails.
 
     Raises CommandError when one is running there already or when this one cannot start.
     """
@@ -111,7 +111,7 @@ def _complete(
 
 @contextmanager
 def services(stack: Stack, progress: Progress) -> Iterator[None]:
-    """Run what a person at work has beside the system, each a context manager, until the block ends."""
+    """Run what developers want beside the system, until the block ends: edits take effect, and requests are shown."""
     with ExitStack() as running:
         running.enter_context(renewal.watching(stack, progress))
         running.enter_context(logs.requests_shown(stack))

@@ -1,6 +1,6 @@
 """The sample events in `events/<function>/<name>.json`, and what is expected of each: `expected.json` beside them.
 
-An expectation names the state that the event needs and the outcome it then has, in words that a program can act on.
+An expectation names the state that the event needs and the outcome it then has, as data that programs act on.
 """
 
 import json

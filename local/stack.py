@@ -14,7 +14,7 @@ from pydantic.alias_generators import to_camel
 from local import aws, members
 from local.workspace import CommandError, Holder, Phase, Workspace, replace_file
 
-# No answer takes so long, not even that of a dozen cold starts at once on a slow machine.
+# Longer than any answer takes, even of a dozen cold starts at once on a slow machine.
 _ANSWER_SECONDS = 300
 
 

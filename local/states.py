@@ -17,7 +17,7 @@ _STATEMENTS = {
         "INSERT INTO after_hours_sessions (user_id, id, expires_at, fuzzed_latitude, fuzzed_longitude)"
         " VALUES (%s, '6f1c2f8e-3f0a-4b62-9d1e-0c5b7a1d2e3f', now() - interval '1 minute', 52.5, 13.4)"
     ),
-    # Where the event was sent before, its objects may be due to be deleted, and nobody may make a photo meanwhile.
+    # If the event was sent before, its objects may be due for deletion, and the upload could not be claimed meanwhile.
     Given.UPLOADED_PHOTO: """
         WITH upload AS (
             INSERT INTO after_hours_photo_uploads (user_id, id) VALUES (%s, '0b0a1f3c-52d7-4c0e-9a55-3f6a3a1f9b10')
@@ -37,9 +37,9 @@ def prepare(
     s3: Any,  # noqa: ANN401 (boto3's)
     bucket: str,
 ) -> None:
-    """Make the parts of the state, for a member of whom After Hours knows nothing yet.
+    """Make the parts of the state, for a member who has no rows in After Hours yet.
 
-    They are made in the order given, because tables refer to the ones before them. `rows` sends a statement and its one
+    They are made in the order given, since later tables refer to earlier ones. `rows` sends a statement and its one
     parameter to the database.
     """
     for part in given:
@@ -49,7 +49,7 @@ def prepare(
 
 
 def _put_unnoticed(s3: Any, bucket: str, key: str, content: bytes) -> None:  # noqa: ANN401 (boto3's)
-    """Put an object without an event from S3, which would do what the sample event is to do, and do it first."""
+    """Put an object without an event from S3: that event would process the photo before the sample event does."""
     notifications = s3.get_bucket_notification_configuration(Bucket=bucket)
     del notifications["ResponseMetadata"]
     s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})

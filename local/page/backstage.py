@@ -1,9 +1,9 @@
-"""What happens behind the API, read from the running system, and what a person who plays may change there."""
+"""What happens behind the API, read from the running system, and what the page may change there."""
 
 import json
 from contextlib import closing
 from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,7 +13,7 @@ from psycopg2.extras import RealDictCursor
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from local import members
+from local import members, schedules
 from local.members import Member
 from local.stack import Stack
 
@@ -47,14 +47,14 @@ class MemberDetails(BaseModel):
 
 
 class Moment(StrEnum):
-    """Until when time passes."""
+    """Until when the page lets time pass."""
 
     WARNING = "warning"
     END = "end"
 
 
 class Backstage:
-    """One running system, seen from behind. Every method looks anew."""
+    """One running system, seen from behind the API. Nothing is cached: every method reads anew."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -62,20 +62,20 @@ class Backstage:
         self._logs = boto3.client("logs", **stack.aws)
 
     def members(self) -> list[dict[str, Any]]:
-        """Everyone of the main app, with a token of a day."""
+        """Return all members of the main app, each with a token."""
         return [
             {to_camel(name): value for name, value in asdict(member).items()} | {"token": self._stack.token(member.id)}
             for member in self._everyone()
         ]
 
     def make_member(self, details: MemberDetails) -> str:
-        """Make someone who is fully entitled, if nothing else is said; their id."""
+        """Make a member, fully entitled unless the details say otherwise. Return the id."""
         member = details.applied_to(replace(members.SEEDED["entitled"], id=f"page-{uuid4()}"))
         self._save(member)
         return member.id
 
     def change_member(self, user_id: str, details: MemberDetails) -> None:
-        """Raises NoSuchMemberError."""
+        """Change what the details give. Raises NoSuchMemberError."""
         found = next((member for member in self._everyone() if member.id == user_id), None)
         if found is None:
             raise NoSuchMemberError
@@ -89,7 +89,7 @@ class Backstage:
             members.begin_anew(connection)
 
     def session(self, user_id: str) -> dict[str, Any] | None:
-        """The newest session as the database has it, the place that others are shown, and its schedules."""
+        """Return the newest session as the database has it, with the place that others are shown and its schedules."""
         rows = self._rows(
             """
             SELECT id::text, ended_at, warned_for = expires_at AS warned,
@@ -113,9 +113,9 @@ class Backstage:
         }
 
     def let_time_pass(self, session_id: UUID, until: Moment) -> None:
-        """Move a live session into the past, until a few seconds before its warning or its end; never back.
+        """Move a live session into the past, so that its warning or its end is seconds away; never into the future.
 
-        Nothing else is done for it: what happens then is the doing of its schedules, which are moved along.
+        Its schedules are moved along, and all that happens then is their doing.
         """
         left = _SOON + (_WARNED_BEFORE if until is Moment.WARNING else timedelta())
         moved = self._rows(
@@ -138,7 +138,7 @@ class Backstage:
             self._move_schedule(f"warn-{session_id}", expires_at - _WARNED_BEFORE)
 
     def log_of_last_call(self, function: str, since: datetime) -> dict[str, Any]:
-        """What the function wrote when it last ran to its end, if that was since then. Raises KeyError: no such one."""
+        """Return what the function logged in its last complete run since then. Raises KeyError for other names."""
         group = f"/aws/lambda/{self._stack.functions[function]}"
         pages = self._logs.get_paginator("filter_log_events").paginate(
             logGroupName=group, startTime=int(since.timestamp() * 1000)
@@ -182,31 +182,17 @@ class Backstage:
             return [dict(row) for row in cursor.fetchall()]
 
     def _schedule(self, name: str) -> dict[str, Any] | None:
-        try:
-            schedule = self._scheduler.get_schedule(GroupName=self._stack.schedule_group, Name=name)
-        except self._scheduler.exceptions.ResourceNotFoundException:
-            return None
-        return {"name": name, "expression": schedule["ScheduleExpression"]}
+        schedule = schedules.find(self._scheduler, self._stack.schedule_group, name)
+        return {"name": name, "expression": schedule["ScheduleExpression"]} if schedule else None
 
     def _move_schedule(self, name: str, moment: datetime) -> None:
-        """Move a schedule, if it is still there, and leave all else of it as it is."""
-        try:
-            now = self._scheduler.get_schedule(GroupName=self._stack.schedule_group, Name=name)
-        except self._scheduler.exceptions.ResourceNotFoundException:
-            return
-        self._scheduler.update_schedule(
-            GroupName=now["GroupName"],
-            Name=now["Name"],
-            ScheduleExpression=f"at({moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S})",
-            ScheduleExpressionTimezone="UTC",
-            FlexibleTimeWindow=now["FlexibleTimeWindow"],
-            ActionAfterCompletion=now["ActionAfterCompletion"],
-            Target=now["Target"],
-        )
+        """Move a schedule, if it is still there."""
+        if schedule := schedules.find(self._scheduler, self._stack.schedule_group, name):
+            schedules.move(self._scheduler, schedule, moment)
 
 
 def _line(text: str) -> dict[str, Any]:
-    """A line of a log, without what every line has."""
+    """Return a line of a log, without the keys that every line has."""
     try:
         entry = json.loads(text)
     except ValueError:

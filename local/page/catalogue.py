@@ -12,7 +12,7 @@ _CONTRACT = REPOSITORY / "docs" / "openapi.json"
 
 
 def contract() -> dict[str, Any]:
-    """The description of the API for app developers, as it lies in `docs/`."""
+    """Return the description of the API for app developers, as it is in `docs/`."""
     description: dict[str, Any] = json.loads(_CONTRACT.read_bytes())
     return description
 

@@ -1,4 +1,4 @@
-"""Domain events as they arrive: a rule and a queue of the page's own on the local AWS, as a chat service would have."""
+"""Domain events as they arrive, by a rule and a queue of the page's own on the local AWS."""
 
 import asyncio
 import json
@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from threading import Event, Thread
 from typing import Any
 from uuid import uuid4
@@ -13,11 +14,12 @@ from uuid import uuid4
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local import bus
 from local.stack import Stack
 
 _KEPT = 500
-_WAIT_SECONDS = 10  # of one look into the queue; an event ends it
-_PAUSE_SECONDS = 2  # after a look that failed
+_WAIT_SECONDS = 10  # of one long poll of the queue; an event ends it
+_PAUSE_SECONDS = 2  # after a poll that failed
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,8 @@ class Listener:
 
     def __init__(self, stack: Stack) -> None:
         self._bus = stack.event_bus
-        self._events = boto3.client("events", **stack.aws)
-        self._queues = boto3.client("sqs", **stack.aws)
+        self._client = partial(boto3.client, **stack.aws)
+        self._queues = self._client("sqs")
         self._heard: deque[Numbered] = deque(maxlen=_KEPT)
         self._changed = asyncio.Condition()
         self._stopped = Event()
@@ -43,15 +45,15 @@ class Listener:
     async def listening(self) -> AsyncIterator[None]:
         """Listen while the block runs; the rule and the queue are gone afterwards."""
         name = f"page-{uuid4()}"
-        queue = await asyncio.to_thread(self._subscribe, name)
-        # A daemon: nobody waits for its last look into the queue.
+        queue = await asyncio.to_thread(bus.subscribe, self._client, self._bus, name)
+        # A daemon: nobody waits for its last poll of the queue.
         Thread(target=self._listen, args=(queue, asyncio.get_running_loop()), daemon=True).start()
         try:
             yield
         finally:
             self._stopped.set()
             with suppress(BotoCoreError, ClientError):  # the system may have ended first, and all of it is gone
-                await asyncio.to_thread(self._unsubscribe, name, queue)
+                await asyncio.to_thread(bus.unsubscribe, self._client, self._bus, name, queue)
 
     async def after(self, number: int) -> AsyncIterator[Numbered]:
         """Yield what was heard after this number, and what will be."""
@@ -63,18 +65,6 @@ class Listener:
             async with self._changed:
                 if not self._heard or self._heard[-1].number <= number:
                     await self._changed.wait()
-
-    def _subscribe(self, name: str) -> str:
-        queue: str = self._queues.create_queue(QueueName=name)["QueueUrl"]
-        arn = self._queues.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        self._events.put_rule(Name=name, EventBusName=self._bus, EventPattern=json.dumps({"source": ["after-hours"]}))
-        self._events.put_targets(Rule=name, EventBusName=self._bus, Targets=[{"Id": "page", "Arn": arn}])
-        return queue
-
-    def _unsubscribe(self, name: str, queue: str) -> None:
-        self._events.remove_targets(Rule=name, EventBusName=self._bus, Ids=["page"])
-        self._events.delete_rule(Name=name, EventBusName=self._bus)
-        self._queues.delete_queue(QueueUrl=queue)
 
     def _listen(self, queue: str, loop: asyncio.AbstractEventLoop) -> None:
         while not self._stopped.is_set():

@@ -1,4 +1,4 @@
-"""What a file says besides the picture, and a preview of what it holds, for browsers cannot show every format."""
+"""The metadata of a picture's file, and a preview of the picture, since browsers cannot show every format."""
 
 import base64
 import io
@@ -18,7 +18,7 @@ pillow_heif.register_heif_opener()
 
 
 def look(content: bytes) -> dict[str, Any]:
-    """Describe a picture: format, size, metadata and a JPEG of it, as it lies. Raises OSError for what is none."""
+    """Describe a picture: format, size, metadata, and a JPEG of its pixels. Raises OSError for other files."""
     with Image.open(io.BytesIO(content)) as picture:
         return {
             "format": picture.format,
@@ -31,7 +31,7 @@ def look(content: bytes) -> dict[str, Any]:
 
 
 def samples() -> dict[str, tuple[str, bytes]]:
-    """Files to send, by name: content type and bytes. The last one is no picture, whatever it says it is."""
+    """Return files to send, by name: content type and bytes. The last one is no picture, whatever its name says."""
     taken = photo.take()
     return {
         "phone.jpg": ("image/jpeg", taken),
@@ -89,7 +89,7 @@ def _profile_name(profile: bytes) -> str:
 
 
 def _preview(picture: Image.Image) -> bytes:
-    """The pixels as the file stores them: not turned, so that one sees how it lies, in its own colours."""
+    """Return the pixels as the file stores them, in its own colours and not turned, so that one sees how it lies."""
     profile = picture.info.get("icc_profile")
     small = picture.convert("RGB")
     small.thumbnail(_PREVIEW)

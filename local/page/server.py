@@ -1,6 +1,6 @@
-"""The page's server: files, the way to the API and to the local S3, and what only the running system itself can tell.
+"""The page's server: static files, a proxy to the API and to the local S3, and what it reads behind the API.
 
-It decides nothing about After Hours: a request for the API goes there as it came, and the answer comes back as it was.
+It has no rules of After Hours: it forwards requests for the API, and their answers, unchanged.
 """
 
 import json
@@ -52,7 +52,7 @@ _HEADERS = {
 
 
 def application(stack: Stack, port: int) -> Starlette:
-    """The page for this running system, when it is served on this port of 127.0.0.1."""
+    """Return the page's application for this running system, to be served on this port of 127.0.0.1."""
     page = Page(stack)
 
     @asynccontextmanager
@@ -76,9 +76,9 @@ def application(stack: Stack, port: int) -> Starlette:
 
 
 class OwnNameOnly:
-    """Answers to its own host name alone, and takes changes from its own page alone.
+    """Middleware that refuses other host names than its own, and changes from other pages than its own.
 
-    A name that somebody points to 127.0.0.1 (DNS rebinding) and a form on somebody's page would else reach all of it.
+    Otherwise a host name that points to 127.0.0.1 (DNS rebinding) or a form on any web page could reach the system.
     """
 
     def __init__(self, app: ASGIApp, hosts: list[str]) -> None:
@@ -114,7 +114,7 @@ class OwnNameOnly:
 
 
 class Page:
-    """What the routes do. Plain functions among them run in threads, for they wait for AWS and the database."""
+    """What the routes do. Starlette runs those that are no coroutines in threads: they wait for AWS or the database."""
 
     def __init__(self, stack: Stack) -> None:
         self.listener = Listener(stack)
@@ -147,7 +147,7 @@ class Page:
         return await self._forwarded(request, f"{self._stack.api_url}/{request.path_params['path']}")
 
     async def to_storage(self, request: Request) -> Response:
-        """To the two buckets that signed addresses lead to; the signature is for the address that stands in it."""
+        """Forward to the two buckets that presigned URLs name. Their signatures are for the bucket's own host."""
         bucket, key = request.path_params["bucket"], request.path_params.get("key")
         endpoints = {
             self._stack.upload_bucket: self._stack.aws_endpoint_url,
@@ -176,7 +176,7 @@ class Page:
     def system(self, _: Request) -> Response:
         return JSONResponse(
             {
-                "instance": self._instance,  # another one has other tokens
+                "instance": self._instance,  # a page that sees another one reloads: its tokens are no longer valid
                 "apiUrl": self._stack.api_url.removesuffix(PREFIX),
                 "endpoints": catalogue.endpoints(),
                 "functions": sorted(self._stack.functions),
@@ -184,7 +184,7 @@ class Page:
         )
 
     async def events(self, request: Request) -> Response:
-        """Domain events, in the format of an EventSource, which says after an interruption what it saw last."""
+        """Stream domain events to an EventSource, which names the last one it got when it connects again."""
         seen = int(request.headers.get("last-event-id", "0"))
 
         async def stream() -> AsyncIterator[str]:
