@@ -16,12 +16,12 @@ from PIL import Image
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
 from local import aws, photo
+from local.forms import post
 from local.stack import Stack
 from local.workspace import REPOSITORY
 from pictures.files import GPS_BYTES, corners, display_p3, encoded, exif, xmp
 from pictures.photograph import photograph
 from tests.support.deployed import Caller, NewMember
-from tests.support.forms import post
 from tests.support.waiting import until
 
 JPEG = encoded(photograph(2016, 1512), exif=exif(6), comment=GPS_BYTES, xmp=xmp(), icc_profile=display_p3())

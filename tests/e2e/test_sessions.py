@@ -13,6 +13,7 @@ import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
 from infra.endpoints import ENDPOINTS
+from local.schedules import find, move
 from local.stack import Answer, Stack
 from local.workspace import Workspace
 from tests.support.deployed import Caller, NewMember, connected, new_members
@@ -120,15 +121,9 @@ def ended_by_its_schedule(member: Caller, stack: Stack, connection: Connection) 
     assert schedules(stack, session["id"]) == {f"expire-{session['id']}", f"warn-{session['id']}"}
     one(connection, "UPDATE after_hours_sessions SET expires_at = now() + interval '2 s' WHERE id = %s", session["id"])
     client = boto3.client("scheduler", **stack.aws)
-    schedule = client.get_schedule(GroupName=stack.schedule_group, Name=f"expire-{session['id']}")
-    due = datetime.now(UTC) + timedelta(seconds=3)
-    client.update_schedule(
-        **{
-            name: schedule[name]
-            for name in ("GroupName", "Name", "FlexibleTimeWindow", "ActionAfterCompletion", "Target")
-        },
-        ScheduleExpression=f"at({due:%Y-%m-%dT%H:%M:%S})",
-    )
+    schedule = find(client, stack.schedule_group, f"expire-{session['id']}")
+    assert schedule
+    move(client, schedule, datetime.now(UTC) + timedelta(seconds=3))
     ended = "SELECT ended_at = expires_at, latitude, longitude, fuzzed_latitude FROM after_hours_sessions WHERE id = %s"
     until(lambda: one(connection, ended, session["id"])[0] is not None)
     assert one(connection, ended, session["id"]) == (True, None, None, None)

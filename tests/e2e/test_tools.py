@@ -6,13 +6,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Event, Thread
+from threading import Event
 
 import boto3
 import jwt
 import pytest
 
 from local import aws, logs
+from local.background import beside
 from local.stack import Stack
 from local.workspace import REPOSITORY, Workspace
 from tests.support.deployed import Caller, NewMember
@@ -66,19 +67,12 @@ def test_logs_follow_a_function(stack: Stack, workspace: Workspace, new_member: 
 
 @contextmanager
 def looking_again_and_again(member: Caller) -> Iterator[None]:
-    ending = Event()
-
-    def look() -> None:
+    def look(ending: Event) -> None:
         while not ending.wait(0.5):
             member.call("GET", "/session")
 
-    thread = Thread(target=look)
-    thread.start()
-    try:
+    with beside(look):
         yield
-    finally:
-        ending.set()
-        thread.join()
 
 
 def test_every_request_is_a_line_in_the_terminal_of_the_run(

@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infra.endpoints import ENDPOINTS
+from local.handlers import Context
 from tests.support.environment import JWT_SECRET, UNREACHABLE
-from tests.support.handlers import Answer, Context, http_event, send
+from tests.support.handlers import Answer, http_event, send
 from tests.support.phone import Phone, refused
 from tests.support.world import World
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from after_hours import aws, domain_events
 
+from local.bus import subscribe
 from pictures.files import corners, encoded
 from tests.support.environment import SETTINGS
 from tests.support.phone import Phone, refused
@@ -22,12 +23,7 @@ ID = "local-entitled"
 @pytest.fixture(scope="session")
 def bus(deployed: dict[str, str], client: Callable[[str], Any]) -> Callable[[], list[dict[str, Any]]]:
     """Read, from a queue that a rule fills as a chat service's would, what was put on the bus since the last time."""
-    sqs, events = client("sqs"), client("events")
-    queue = sqs.create_queue(QueueName="chat")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    pattern = json.dumps({"source": ["after-hours"]})
-    events.put_rule(Name="chat", EventBusName=SETTINGS["EVENT_BUS"], EventPattern=pattern)
-    events.put_targets(Rule="chat", EventBusName=SETTINGS["EVENT_BUS"], Targets=[{"Id": "chat", "Arn": arn}])
+    sqs, queue = client("sqs"), subscribe(client, SETTINGS["EVENT_BUS"], "chat")
 
     def read() -> list[dict[str, Any]]:
         told = []

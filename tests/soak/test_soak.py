@@ -14,10 +14,10 @@ from threading import Thread
 
 import pytest
 
+from local.schedules import moment
 from soak.checks import counted, named, sent_too_soon_again, sentence
 from soak.clock import wrong_clock
 from soak.journal import Journal, Outcome
-from soak.leaps import moment
 from soak.proxy import Ailment, Proxy, Service, Sighting, service_of
 from soak.results import Results, Round
 

@@ -1,23 +1,13 @@
-"""Load a function's handler as Lambda does, make the events that API Gateway sends to it, and read its answers."""
+"""The functions' handlers: the events that API Gateway sends to them, and their answers."""
 
 import json
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import module_from_spec, spec_from_file_location
 from typing import Any
 from uuid import uuid4
 
-from local.workspace import REPOSITORY
-
-
-@dataclass(frozen=True)
-class Context:
-    """What Lambda hands to a handler beside the event."""
-
-    function_name: str
-    memory_limit_in_mb: int = 512
-    invoked_function_arn: str = "arn:aws:lambda:us-east-1:000000000000:function:test"
-    aws_request_id: str = "00000000-0000-0000-0000-000000000000"
+from local import handlers
+from local.handlers import Context
 
 
 @dataclass(frozen=True)
@@ -31,13 +21,8 @@ class Answer:
 
 @cache
 def load(function: str) -> Any:
-    path = REPOSITORY / "functions" / function / "handler.py"
-    spec = spec_from_file_location(f"functions.{function}.handler", path)
-    assert spec
-    assert spec.loader
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.handler
+    """Return a function's handler, loaded once for all tests."""
+    return handlers.load(function).handler
 
 
 def http_event(*, token: str | None = None, body: Any = None, **overrides: Any) -> dict[str, Any]:

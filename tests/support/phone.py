@@ -14,9 +14,9 @@ from after_hours.uploads import UploadForm
 from pydantic import BaseModel
 
 from local import members
+from local.forms import post
 from pictures.files import corners, encoded, exif
 from tests.support.environment import JWT_SECRET
-from tests.support.forms import post
 from tests.support.handlers import Answer, http_event, send
 
 JPEG = encoded(corners((1600, 1200)), exif=exif(), quality=92)
