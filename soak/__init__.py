@@ -1,1 +1,1 @@
-"""`make soak`: many members at once on the deployed local stack, while what it stands on fails. See docs/soak.md."""
+"""`make soak`: many members at once on the deployed local stack, while its dependencies fail. See docs/soak.md."""

@@ -58,8 +58,8 @@ def _soak(results: Results, options: argparse.Namespace, progress: Progress) -> 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=2)
-    parser.add_argument("--seed", type=int, help="the same members and faults again; chosen at random if not said")
-    parser.add_argument("--fault", action="append", choices=FAULTS, help="only these; may be said several times")
+    parser.add_argument("--seed", type=int, help="the same members and faults again; random if not given")
+    parser.add_argument("--fault", action="append", choices=FAULTS, help="only these; may be given several times")
     parser.add_argument("--rest-seconds", type=float, default=240, help="how long it may take until all is done")
     parser.add_argument("--results", type=Path, default=WORKSPACE.root / "results.json")
     return parser.parse_args()

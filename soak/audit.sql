@@ -1,5 +1,5 @@
--- What really changed, written down by the database beside the product: it tells the checks what must have been
--- announced, and what an answer must have left behind. It lives in the soak's own database, never in a deployment.
+-- What really changed, written by triggers of the soak: the checks compare events and answers with it. It exists in the
+-- soak's own database, never in a deployment.
 CREATE SCHEMA soak;
 
 CREATE TABLE soak.changes (
@@ -11,7 +11,7 @@ CREATE TABLE soak.changes (
 );
 CREATE INDEX ON soak.changes (what, key);
 
--- Each leap of time once, so that one that PostgreSQL did not acknowledge can be made again.
+-- The leaps of time that were made, so that a retry of one that PostgreSQL did not acknowledge does nothing.
 CREATE TABLE soak.leaps (number INTEGER PRIMARY KEY);
 
 CREATE FUNCTION soak.note(what TEXT, user_id TEXT, key TEXT) RETURNS VOID

@@ -1,15 +1,12 @@
-"""Looks at database, schedules, objects, bus, answers and logs, and says what is not as promised.
-
-Every check returns sentences, one a violation, and none when all is well.
-"""
+"""Checks of database, schedules, objects, bus, answers and logs: each returns a sentence for every violation."""
 
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
+from local.schedules import find, moment
 from soak.journal import Journal, Outcome
-from soak.leaps import moment
 from soak.phones import DEVICE, TEXT
 from soak.proxy import Sighting
 from soak.rules import AT_REST
@@ -17,15 +14,15 @@ from soak.system import System
 
 type Check = Callable[[System, Journal], list[str]]
 
-_LEASE = timedelta(seconds=25)  # the shortest lease of an event is 30 seconds
+_LEASE = timedelta(seconds=25)  # the shortest lease of an event is 30 seconds; the rest is for imprecise timing
 _FIRES_WITHIN = timedelta(seconds=60)
-# A place as anything of ours would write it; what members send lies in no other degree.
+# A place as any code of ours would write it. All places that members send lie in these degrees (soak.phones).
 _PLACE = re.compile(r"-4[12]\.\d|-7[12]\.\d")
 _SHOWN = 4
-_SWEEP_SECONDS = 45  # it takes 20 by its own deadlines; a cold start and a last wait for an answer come to that
-_LOOKED_INTO = 60  # schedules at a time: each takes a call
+_SWEEP_SECONDS = 45  # by its own deadlines it takes 20; a cold start and a last wait for an answer are added
+_CHECKED = 60  # schedules at the most, since each takes a call
 
-# What was announced, by the change of which it tells; and which member of the event names what was changed.
+# The event that announces a change, by the change as soak.changes names it; and the field that holds what was changed.
 EVENTS = {
     "started": ("SessionStarted", "sessionId"),
     "extended": ("SessionExtended", "sessionId"),
@@ -56,14 +53,14 @@ def breaches(system: System, rules: Mapping[str, str]) -> dict[str, set[str]]:
 
 
 def sentence(what: str, found: Iterable[str]) -> str:
-    """Say what was found, by name as long as that helps."""
+    """Write a violation as a sentence that begins with the names of what was found, or of the first few."""
     names = sorted(found)
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return f"{', '.join(names[:_SHOWN])}{more} {what}"
 
 
 def schedules(system: System, _journal: Journal) -> list[str]:
-    """Every open session has its schedule, for its end, and no schedule is without its session after its time."""
+    """Every open session has its schedule, for its end; no schedule outlives its session, or its own time."""
     group, client = system.stack.schedule_group, system.client("scheduler")
     names = system.schedules()
     open_ends = dict(system.database.run(_OPEN))
@@ -73,21 +70,17 @@ def schedules(system: System, _journal: Journal) -> list[str]:
     right = sorted((f"expire-{id_}", end) for id_, end in open_ends.items() if f"expire-{id_}" in names)
 
     def at(name: str) -> datetime | None:
-        try:
-            return moment(client.get_schedule(GroupName=group, Name=name)["ScheduleExpression"])
-        except client.exceptions.ResourceNotFoundException:
-            return None  # it has fired since it was listed
+        schedule = find(client, group, name)
+        return moment(schedule["ScheduleExpression"]) if schedule else None  # None: it has fired since it was listed
 
     found = {
         "is open and has no schedule": [id_ for id_ in open_ends if f"expire-{id_}" not in names],
         "is a schedule for another end than its session has": [
-            name for name, end in right[:_LOOKED_INTO] if at(name) not in {None, end}
+            name for name, end in right[:_CHECKED] if at(name) not in {None, end}
         ],
         "is a schedule of a session that has ended": [name for name, id_ in ids.items() if id_ in ended],
         "is a schedule whose time is over": [
-            name
-            for name in unknown[:_LOOKED_INTO]
-            if (at(name) or datetime.now(UTC)) < datetime.now(UTC) - _FIRES_WITHIN
+            name for name in unknown[:_CHECKED] if (at(name) or datetime.now(UTC)) < datetime.now(UTC) - _FIRES_WITHIN
         ],
     }
     return [sentence(what, which) for what, which in found.items() if which]
@@ -167,7 +160,7 @@ def answers(system: System, journal: Journal) -> list[str]:
 
 
 def named(journal: Journal, changed: Iterable[tuple[str, str, str | None, str]]) -> list[str]:
-    """Compare what callers know by name: texts they sent, ids they were given."""
+    """Compare changes that callers can name: by the text that they sent, or the id that they got."""
     found = defaultdict(set)
     keys = defaultdict(set)
     for what, _, key, _ in changed:
@@ -181,7 +174,7 @@ def named(journal: Journal, changed: Iterable[tuple[str, str, str | None, str]])
 
 
 def counted(journal: Journal, changed: Iterable[tuple[str, str, str | None, str]]) -> list[str]:
-    """Compare how often: of each member no fewer changes than were answered 2xx, no more than may have been made."""
+    """Compare numbers of changes: each member made as many as were answered 2xx, and at most those with 5xx as well."""
     made: dict[tuple[str, str], set[tuple[str, str | None]]] = defaultdict(set)
     for what, member, key, transaction in changed:
         made[what, member].add((transaction, None if what == "left" else key))

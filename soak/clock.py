@@ -1,4 +1,4 @@
-"""Two clocks: the world's, which leaps, and a function's, which may be wrong."""
+"""Two clocks: the database's, which the soak moves on, and a function's, which may be wrong."""
 
 import time
 from importlib.util import find_spec
@@ -14,7 +14,7 @@ time_machine.travel(datetime.datetime.now(datetime.UTC) + datetime.timedelta(sec
 
 
 class Clock:
-    """The time that the database tells: this machine's, and what was leapt over, in seconds."""
+    """The database's time: this machine's clock plus the seconds that were leapt over (soak.leaps)."""
 
     def __init__(self) -> None:
         self.leapt = 0.0
@@ -24,16 +24,16 @@ class Clock:
 
 
 def wrong_clock(folder: Path, seconds: int) -> dict[str, str]:
-    """Return what a function's environment needs for its clock to be off by so many seconds.
+    """Return the environment variables that put a function's clock off by so many seconds.
 
-    Python looks for `sitecustomize` before it runs anything: nothing of the function itself knows of this.
+    Python imports `sitecustomize` before anything else, so the function's own code stays as it is.
     """
     if not seconds:
         return {}
     site = folder / "wrong-clock"
     site.mkdir(parents=True, exist_ok=True)
     (site / "sitecustomize.py").write_text(_SITE.format(seconds=seconds))
-    # The package itself and its extension, and nothing else of this environment.
+    # Link the package and its extension alone: the function must see nothing else of this virtual environment.
     for module in ("time_machine", "_time_machine"):
         spec = find_spec(module)
         if spec is None or spec.origin is None:

@@ -1,4 +1,4 @@
-"""The soak's own way into PostgreSQL, and to its processes: both outlast what is done to the server."""
+"""The soak's own connections to PostgreSQL, and its server's processes: both survive the faults of the server."""
 
 import os
 import signal
@@ -14,21 +14,24 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 from local.processes import Processes
 from local.workspace import CommandError
 
-_PATIENCE_SECONDS = 120
+_RETRY_SECONDS = 120
 _PAUSE_SECONDS = 0.2
 _APPLICATION = "after-hours"
 
 
-class PatientDatabase:
-    """Sends a statement again until PostgreSQL acknowledges it, so statements must be idempotent. For any thread."""
+class RetryingDatabase:
+    """Retries a statement until PostgreSQL acknowledges it, so statements must be idempotent. Thread-safe."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._own = ThreadLocal()
 
     def run(self, statement: str, parameters: Any = None) -> list[tuple[Any, ...]]:  # noqa: ANN401 (psycopg2's)
-        """Run it in a transaction; the rows, if it has any. Raises what PostgreSQL raises after two minutes of it."""
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+        """Run a statement in a transaction, and return its rows, if it has any.
+
+        After two minutes of retries it raises PostgreSQL's error.
+        """
+        deadline = time.monotonic() + _RETRY_SECONDS
         while True:
             try:
                 with self._connection() as connection, connection.cursor() as cursor:
@@ -56,9 +59,9 @@ class PatientDatabase:
 
 
 class Server:
-    """PostgreSQL's processes, killed, frozen and brought back on the same port with the same data."""
+    """PostgreSQL's processes: killed, frozen, and started again on the same port with the same data."""
 
-    def __init__(self, processes: Processes, database: PatientDatabase) -> None:
+    def __init__(self, processes: Processes, database: RetryingDatabase) -> None:
         self._processes = processes
         self._database = database
         postmaster = processes.running("postgresql")
@@ -70,8 +73,8 @@ class Server:
         self._signal(signal.SIGKILL)
 
     def restart(self) -> None:
-        """Start it again, and wait until it answers. Raises CommandError after two minutes."""
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+        """Start the server again, and wait until it answers. Raises CommandError after two minutes."""
+        deadline = time.monotonic() + _RETRY_SECONDS
         while time.monotonic() < deadline:
             process = self._processes.start(
                 "postgresql",
@@ -84,7 +87,7 @@ class Server:
                 if self._database.answers():
                     return
                 time.sleep(_PAUSE_SECONDS)
-            time.sleep(1)  # what was killed may still hold its shared memory
+            time.sleep(1)  # killed processes may still hold the shared memory
         raise CommandError("PostgreSQL does not come back after it was killed")
 
     def freeze(self) -> None:
@@ -94,14 +97,14 @@ class Server:
         self._signal(signal.SIGCONT)
 
     def cut_connections(self) -> int:
-        """Terminate the backends of all functions; how many there were."""
+        """Terminate the backends of all functions. Return how many there were."""
         [(number,)] = self._database.run(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = %s", (_APPLICATION,)
         )
         return int(number)
 
     def latest_caller(self) -> int | None:
-        """Return the port from which the function calls that sent the last statement: it is most likely at work."""
+        """Return the client port of the function that sent the last statement, and so is most likely at work."""
         rows = self._database.run(
             "SELECT client_port FROM pg_stat_activity WHERE application_name = %s ORDER BY query_start DESC LIMIT 1",
             (_APPLICATION,),

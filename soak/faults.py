@@ -1,4 +1,4 @@
-"""What goes wrong, by name: each is a function that makes it happen, for a while, to real processes."""
+"""The faults by name. Each is a function that injects its fault into real processes, for a while."""
 
 import time
 from collections.abc import Callable
@@ -17,11 +17,11 @@ from soak.proxy import Ailment, Service
 from soak.system import System
 
 _CROWD = 1000
-_UNSCHEDULED = 300  # slow as the scheduler then is, more than a sweep could do in its time
+_UNSCHEDULED = 300  # more than a sweep can schedule in its time while the scheduler is slow
 
 
 class Scene(NamedTuple):
-    """Where a fault happens."""
+    """What a fault may act on."""
 
     system: System
     leaps: Leaps
@@ -40,7 +40,7 @@ def kill_postgres(scene: Scene, random: Random) -> None:
 def freeze_postgres(scene: Scene, random: Random) -> None:
     scene.system.server.freeze()
     try:
-        time.sleep(random.uniform(1, 9))  # members are answered after six seconds of silence
+        time.sleep(random.uniform(1, 9))  # functions give up, and answer their members, after six seconds
     finally:
         scene.system.server.thaw()
 
@@ -66,7 +66,7 @@ def ail(service: Service, scene: Scene, random: Random, ailments: tuple[Ailment,
 
 
 def photo_makers_die(scene: Scene, random: Random) -> None:
-    """Some members send photos at once, and functions are killed when R2 has what they put there."""
+    """Some members send photos at the same time, and functions are killed as soon as R2 has stored an object."""
     with scene.system.proxy.ailing(Service.R2, Ailment.CALLERS_KILLED):
         for _ in range(6):
             scene.world.act(random, send_good_photo)
@@ -90,10 +90,10 @@ def sweeps_meet(scene: Scene, random: Random) -> None:
 
 
 def earlier_release(scene: Scene, random: Random) -> None:
-    """An earlier release still serves: it starts sessions without a lock, writes exact places, tells nobody."""
+    """An earlier release still serves: it starts sessions without a lock, with exact places and without an event."""
     members = scene.system.database.run("SELECT user_id FROM after_hours_profiles WHERE user_id NOT LIKE '%crowd%'")
     for (member,) in random.sample(members, min(8, len(members))):
-        # A member who is live, or has deleted the account, gets no session; what that release answers is its business.
+        # A member who is live, or has deleted the account, gets no session; that release's answer does not matter here.
         with suppress(psycopg2.IntegrityError):
             scene.system.database.run(
                 """
@@ -107,7 +107,7 @@ def earlier_release(scene: Scene, random: Random) -> None:
 
 
 def crowd_is_due(scene: Scene, random: Random) -> None:
-    """A thousand sessions end in one second, nearly all of their schedules are lost, and sweeps meet over them."""
+    """A thousand sessions end in one second, nearly all of their schedules are lost, and three sweeps run at once."""
     name = _crowd(scene, _CROWD, "date_trunc('second', now()) + interval '4 seconds'", scheduled=True)
     time.sleep(5)
     ids = scene.system.database.run(
@@ -117,7 +117,7 @@ def crowd_is_due(scene: Scene, random: Random) -> None:
         for (session_id,) in random.sample(ids, min(20, len(ids))):
             pool.submit(scene.system.invoke, "expire_session", {"kind": "expiry", "sessionId": session_id})
     with scene.system.proxy.ailing(Service.BUS, Ailment.SLOW):
-        sweeps_meet(scene, random)  # and each has a thousand events to publish
+        sweeps_meet(scene, random)  # there are a thousand events to publish
 
 
 def crowd_has_no_schedules(scene: Scene, random: Random) -> None:
@@ -130,7 +130,7 @@ def crowd_has_no_schedules(scene: Scene, random: Random) -> None:
 
 
 def refuse_for_an_hour(service: Service, scene: Scene, random: Random) -> None:
-    """What waits for the service fails again and again, until it waits for as long as it ever will."""
+    """Work that needs the service fails again and again, until its backoff has reached its maximum."""
     with scene.system.proxy.ailing(service, Ailment.FAILING):
         time.sleep(5)  # so that something fails
         for _ in range(6):
@@ -139,7 +139,7 @@ def refuse_for_an_hour(service: Service, scene: Scene, random: Random) -> None:
 
 
 def _crowd(scene: Scene, number: int, expires_at: str, *, scheduled: bool) -> str:
-    """Put so many members with a live session into the database, unseen by triggers; what their ids begin with."""
+    """Put so many members with a live session into the database, without firing triggers. Return their ids' prefix."""
     name = f"soak-crowd-{time.monotonic_ns()}"
     scene.system.database.run(
         f"""

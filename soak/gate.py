@@ -1,4 +1,4 @@
-"""Who may go on while time leaps: calls share the gate, a leap has it alone."""
+"""A shared and exclusive lock: calls of members share it, and a leap of time holds it alone."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

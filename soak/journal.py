@@ -1,4 +1,4 @@
-"""What members asked for, and what the API answered: the other half of what the database says has changed."""
+"""What members asked for, and what the API answered, to be compared with what the database says has changed."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ class Outcome(StrEnum):
 
 
 class Asked(NamedTuple):
-    """One change that was asked for. `key` names it, where the caller can know a name: an id, or a text."""
+    """One change that was asked for. `key` is its id or its text, where the caller can know one."""
 
     what: str
     member: str
@@ -23,7 +23,7 @@ class Asked(NamedTuple):
 
 
 class Journal:
-    """Written by several threads. `violations` are what a caller saw with its own eyes."""
+    """A thread-safe journal. `violations` are those that a caller saw in an answer."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -39,7 +39,7 @@ class Journal:
         with self._lock:
             self.answers[answer] += 1
 
-    def object(self, violation: str) -> None:
+    def report(self, violation: str) -> None:
         with self._lock:
             self.violations.append(violation)
 

@@ -1,9 +1,8 @@
-"""Time passes: every time in the database moves back, and every schedule comes nearer.
+"""Time passes in leaps: every time in the database moves back, and every schedule comes nearer.
 
-Schedules that were leapt over come as they may: once, twice, late, in any order, or never.
+Schedules whose time was leapt over are delivered once, twice, late, in any order, or never.
 """
 
-import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ from threading import Lock
 
 from botocore.exceptions import ClientError
 
+from local import schedules
 from soak.system import System
 
 _COLUMNS = """
@@ -23,10 +23,9 @@ _COLUMNS = """
     )
     GROUP BY attrelid ORDER BY attrelid::regclass::text
 """
-# Copies of a schedule that its time was leapt over: EventBridge Scheduler promises at least one, and the product none.
+# How often a schedule whose time was leapt over is delivered: EventBridge Scheduler promises at least once, and the
+# product must not rely on it.
 _COPIES = (0, 1, 1, 2)
-_AT = re.compile(r"at\((.*)\)")
-_SCHEDULE = ("GroupName", "Name", "ScheduleExpressionTimezone", "FlexibleTimeWindow", "ActionAfterCompletion", "Target")
 
 
 class Leaps:
@@ -40,7 +39,7 @@ class Leaps:
         self.delivered = self.lost = 0
 
     def leap(self, distance: timedelta, random: Random) -> None:
-        """Let so much time pass at once. What is late from the leap before comes now."""
+        """Let so much time pass at once. Deliveries that the leap before made late come now."""
         with self._lock:
             due, self._late = self._late, []
             with self._system.gate.closed():
@@ -53,7 +52,7 @@ class Leaps:
             self._deliver(due[half:])
 
     def deliver_early(self, random: Random, most: int = 6) -> int:
-        """Deliver some schedules of sessions long before their time, which stay scheduled; how many."""
+        """Deliver some schedules long before their time, without removing them. Return how many."""
         names = sorted(self._system.schedules())
         events = [self._event(name) for name in random.sample(names, min(most, len(names)))]
         self._deliver([event for event in events if event])
@@ -65,7 +64,7 @@ class Leaps:
             f"UPDATE {table} SET " + ", ".join(f"{column} = {column} - %(by)s" for column in columns)
             for table, columns in self._system.database.run(_COLUMNS)
         )
-        # As a replica: the product's triggers, the audit's and the look at references see no change in this.
+        # As a replica, so that no trigger fires: neither the product's, nor the audit's, nor those of foreign keys.
         self._system.database.run(
             f"""
             DO $$ BEGIN
@@ -79,23 +78,21 @@ class Leaps:
         )
 
     def _event(self, name: str) -> str | None:
-        client = self._system.client("scheduler")
-        with suppress(ClientError):  # it has fired meanwhile
-            schedule = client.get_schedule(GroupName=self._system.stack.schedule_group, Name=name)
-            return str(schedule["Target"]["Input"])
-        return None
+        schedule = schedules.find(self._system.client("scheduler"), self._system.stack.schedule_group, name)
+        return str(schedule["Target"]["Input"]) if schedule else None
 
     def _move_schedules(self, distance: timedelta, random: Random) -> list[str]:
-        """Bring each schedule nearer; the events of those that are due, as often as they come."""
+        """Bring each schedule nearer. Return the events of those that are due, each as often as it is delivered."""
         client, group = self._system.client("scheduler"), self._system.stack.schedule_group
         now, due = datetime.now(UTC), []
         for name in sorted(self._system.schedules()):
-            with suppress(ClientError):
-                schedule = client.get_schedule(GroupName=group, Name=name)
-                at = moment(schedule["ScheduleExpression"]) - distance
+            schedule = schedules.find(client, group, name)
+            if schedule is None:
+                continue
+            with suppress(ClientError):  # it fires meanwhile
+                at = schedules.moment(schedule["ScheduleExpression"]) - distance
                 if at > now:
-                    same = {part: schedule[part] for part in _SCHEDULE if part in schedule}
-                    client.update_schedule(**same, ScheduleExpression=f"at({at:%Y-%m-%dT%H:%M:%S})")
+                    schedules.move(client, schedule, at)
                 else:
                     client.delete_schedule(GroupName=group, Name=name)
                     copies = random.choice(_COPIES)
@@ -108,11 +105,3 @@ class Leaps:
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(lambda event: client.invoke(FunctionName=function, Payload=event.encode()), events))
         self.delivered += len(events)
-
-
-def moment(expression: str) -> datetime:
-    """Read `at(2026-11-25T17:00:00)`, in UTC."""
-    matched = _AT.fullmatch(expression)
-    if matched is None:
-        raise ValueError(expression)
-    return datetime.fromisoformat(matched[1]).replace(tzinfo=UTC)

@@ -8,24 +8,19 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from random import Random
 from threading import Lock
-from typing import Any
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 from PIL import Image
-from urllib3 import encode_multipart_formdata
 
-from local import members
+from local import forms, members
 from local.stack import Answer
 from soak.journal import Journal, Outcome
 from soak.system import System
 
-TEXT = "soak-text-"  # begins what must be in no log
+TEXT = "soak-text-"  # the prefix of texts that must be in no log
 DEVICE = "soak-device-"
-_LATITUDE, _LONGITUDE = -41.0, -71.0  # nothing else here has such numbers, so that logs can be searched for them
+_LATITUDE, _LONGITUDE = -41.0, -71.0  # no other number is like these, so that logs can be searched for places
 _MINUTES = (15, 30, 60)
 _SERVER_ERROR, _CLIENT_ERROR, _CREATED = 500, 400, 201
-_UPLOAD_SECONDS = 30
 _WITHDRAWALS = (
     "UPDATE users SET id_verified = false WHERE id = %(id)s",
     "UPDATE users SET after_hours_consent = false WHERE id = %(id)s",
@@ -39,7 +34,7 @@ _ENTITLED = """
 
 @dataclass
 class Phone:
-    """A member with a phone. `lock`: a member does one thing at a time."""
+    """A member with a phone. The lock makes a member do one thing at a time."""
 
     id: str
     token: str
@@ -53,7 +48,7 @@ class World:
     def __init__(self, system: System, journal: Journal, run: str) -> None:
         self.system = system
         self.journal = journal
-        self.quiet = False  # nothing is made to fail any more, so nothing may
+        self.quiet = False  # True once no fault is injected any more: then no answer may be a 5xx
         self._run = run
         self._number = 0
         self._lock = Lock()
@@ -80,7 +75,7 @@ class World:
         return f"{TEXT}{self._next()}"
 
     def call(self, phone: Phone, method: str, path: str, body: object = None) -> Answer:
-        """Call the API; an Answer with status 599 when there was none. Looks at what no answer may be."""
+        """Call the API, and report an answer that may never be. The status is 599 when no answer came."""
         try:
             answer = self.system.stack.call(method, path, token=phone.token, body=body)
         except (OSError, json.JSONDecodeError):
@@ -88,7 +83,7 @@ class World:
         code = (answer.body or {}).get("code") if isinstance(answer.body, dict) else None
         self.journal.count(f"{answer.status} {code}" if code else str(answer.status))
         if code == "INTERNAL_ERROR" or (self.quiet and answer.status >= _SERVER_ERROR):
-            self.journal.object(f"{method} {path} answered {answer.status} {code}{' in quiet' if self.quiet else ''}")
+            self.journal.report(f"{method} {path} answered {answer.status} {code}{' in quiet' if self.quiet else ''}")
         return answer
 
     def change(
@@ -102,7 +97,7 @@ class World:
     def delete_account(self, phone: Phone) -> None:
         """The main app deletes the account, and somebody else joins."""
         self.journal.write("left", phone.id, None, Outcome.UNKNOWN)
-        self.journal.write("left", phone.id, None, Outcome.UNKNOWN)  # the preferences, should they go apart
+        self.journal.write("left", phone.id, None, Outcome.UNKNOWN)  # preferences count apart, where there are some
         self.system.database.run("DELETE FROM users WHERE id = %s", (phone.id,))
         self.phones[self.phones.index(phone)] = self._new_phone()
 
@@ -149,7 +144,7 @@ def write_nonsense(world: World, phone: Phone, random: Random) -> None:
     ]
     answer = world.change(phone, "PATCH", "/profile", random.choice(bodies), what="described", key=text)
     if outcome_of(answer) is Outcome.DONE:
-        world.journal.object(f"a body that breaks the contract was answered {answer.status}")
+        world.journal.report(f"a body that breaks the contract was answered {answer.status}")
 
 
 def choose(world: World, phone: Phone, random: Random) -> None:
@@ -160,14 +155,14 @@ def choose(world: World, phone: Phone, random: Random) -> None:
 
 
 def send_photo(world: World, phone: Phone, random: Random) -> None:
-    """Send what is good, bad or nothing; S3's event may come twice."""
+    """Send a good file, a bad one or none; S3's event may come twice."""
     content = random.choice((picture(6), picture(6), picture(1), picture(6)[:900], b"<html>no</html>", None))
     twice = random.random() < 0.5  # noqa: PLR2004
     _send_photo(world, phone, content, twice=twice)
 
 
 def send_good_photo(world: World, phone: Phone, random: Random) -> None:
-    """Send what becomes a photo, as someone who may and has a profile."""
+    """Send a file that becomes a photo, as a member who is entitled and has a profile."""
     world.system.database.run(_ENTITLED, {"id": phone.id})
     write_profile(world, phone, random)
     _send_photo(world, phone, picture(6), twice=False)
@@ -180,8 +175,11 @@ def _send_photo(world: World, phone: Phone, content: bytes | None, *, twice: boo
     world.journal.write("asked", phone.id, upload.get("photoId"), outcome_of(answer))
     if not created or content is None:
         return
-    sent = _post(upload["url"], upload["fields"], content)
-    if sent and twice:
+    try:
+        stored = forms.post(upload["url"], upload["fields"], content) < _CLIENT_ERROR
+    except OSError:
+        return  # nobody knows whether S3 has the file
+    if stored and twice:
         bucket, key = world.system.stack.upload_bucket, upload["fields"]["key"]
         s3 = {"bucket": {"name": bucket}, "object": {"key": key, "size": len(content)}}
         world.system.client("lambda").invoke(
@@ -231,7 +229,7 @@ def look(world: World, phone: Phone, random: Random) -> None:
     if path == "/session" and outcome_of(answer) is Outcome.DONE and answer.body["active"]:
         ends = datetime.fromisoformat(answer.body["session"]["expiresAt"])
         if ends < asked:
-            world.journal.object(f"a member is shown live {(asked - ends) / timedelta(seconds=1):.1f} s past the end")
+            world.journal.report(f"a member is shown live {(asked - ends) / timedelta(seconds=1):.1f} s past the end")
 
 
 def leave(world: World, phone: Phone, _random: Random) -> None:
@@ -239,18 +237,18 @@ def leave(world: World, phone: Phone, _random: Random) -> None:
 
 
 def withdraw(world: World, phone: Phone, random: Random) -> None:
-    """The main app takes from the member, or gives back, what After Hours asks for."""
+    """The main app takes from the member something that entitles to After Hours, or gives it all back."""
     statement = random.choice((*_WITHDRAWALS, _ENTITLED, _ENTITLED, _ENTITLED))
     world.system.database.run(statement, {"id": phone.id})
 
 
-def go(world: World, phone: Phone, _random: Random) -> None:
+def delete_account(world: World, phone: Phone, _random: Random) -> None:
     world.delete_account(phone)
 
 
 type Action = Callable[[World, Phone, Random], None]
 
-# What members do, and how often beside the others.
+# What members do, each with its weight.
 ACTIONS: tuple[tuple[Action, int], ...] = (
     (write_profile, 14),
     (write_nonsense, 2),
@@ -263,28 +261,16 @@ ACTIONS: tuple[tuple[Action, int], ...] = (
     (look, 12),
     (leave, 3),
     (withdraw, 3),
-    (go, 2),
+    (delete_account, 2),
 )
 
 
 @cache
 def picture(orientation: int) -> bytes:
-    """A small photo that tells where it was taken."""
+    """Return a small JPEG whose EXIF tells where it was taken."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     exif.get_ifd(0x8825).update({1: "S", 2: (41.0, 8.0, 1.0), 3: "W", 4: (71.0, 18.0, 37.0)})
     file = io.BytesIO()
     Image.radial_gradient("L").convert("RGB").save(file, "JPEG", exif=exif, comment=f"{TEXT}comment")
     return file.getvalue()
-
-
-def _post(url: str, fields: dict[str, str], content: bytes) -> bool:
-    """Send the form; whether S3 said that it has the file."""
-    filled: dict[str, Any] = {**fields, "file": ("photo", content, "application/octet-stream")}
-    body, content_type = encode_multipart_formdata(filled)
-    request = Request(url, data=body, headers={"content-type": content_type})  # noqa: S310 (our own http://127.0.0.1)
-    try:
-        with urlopen(request, timeout=_UPLOAD_SECONDS):  # noqa: S310
-            return True
-    except (HTTPError, OSError):
-        return False

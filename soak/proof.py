@@ -2,8 +2,8 @@
 
 python -m soak.proof [--only NAME …]
 
-What was shown is kept in .local/soak-proof/shown.json for as long as the code stays as it is: an interrupted proof goes
-on where it was.
+Results are kept in .local/soak-proof/shown.json for as long as the code stays as it is: an interrupted proof goes on
+where it was.
 """
 
 import argparse
@@ -26,7 +26,7 @@ _FOLDER = DEFAULT_WORKSPACE.root / "soak-proof"
 _SHOWN = _FOLDER / "shown.json"
 _PAGE = REPOSITORY / "docs" / "soak.md"
 _BEGIN, _END = "<!-- written by make soak-proof -->\n", "<!-- to here -->"
-# Builds are shared, too: each is kept under the digest of what it is made of.
+# Installed tools and builds, which the copies share: a build is named after the digest of what it is made of.
 _SHARED = (".venv", "node_modules", ".local/ministack", ".build")
 _RUN = ("functions/", "infra/", "layers/", "local/", "migrations/", "soak/")
 _MINUTES = "1"
@@ -82,7 +82,7 @@ def table(shown: dict[str, Shown]) -> str:
 
 
 def between(page: str, text: str) -> str:
-    """Return the page with this text where the marks are."""
+    """Return the page with this text between the marks."""
     before, _, rest = page.partition(_BEGIN)
     return f"{before}{_BEGIN}\n{text}\n{_END}{rest.partition(_END)[2]}"
 
@@ -122,13 +122,13 @@ def _show(safeguard: Safeguard, code: str) -> Shown:
 
 
 def _clear() -> None:
-    """Remove the copies in which nothing runs any more."""
+    """Remove copies of earlier proofs, unless a system still runs there."""
     for root in [path for path in _FOLDER.glob("*/") if not Workspace(path / ".local" / "soak").is_occupied()]:
         shutil.rmtree(root, ignore_errors=True)
 
 
 def _copy(root: Path) -> None:
-    """Copy the working tree; what is installed is shared. The database and logs of a run before go."""
+    """Copy the working tree, and link what is installed. The database and logs of an earlier run are deleted."""
     shutil.rmtree(root, ignore_errors=True)
     for name in _files():
         target = root / name

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 _FORWARD_SECONDS = 60
 _SILENCE_SECONDS = 8  # more than any client of the functions waits
 _SLOW_SECONDS = 0.8  # less than any of them does
-_EVERY = 3  # of so many callers the first is killed
+_EVERY = 3  # of each so many callers the first is killed
 _HOP_BY_HOP = {"connection", "expect", "keep-alive", "transfer-encoding", "content-length"}
 
 
@@ -28,6 +28,8 @@ class Service(StrEnum):
 
 
 class Ailment(StrEnum):
+    """A way in which a service fails. With the last two it does its work, and no answer reaches the caller."""
+
     UNREACHABLE = "unreachable"
     SILENT = "silent"
     SLOW = "slow"
@@ -56,7 +58,7 @@ def service_of(target: str, authorization: str) -> Service | None:
 
 
 class Proxy:
-    """Two doors to one local AWS: through one of them it is R2. `kill` gets the port that a caller calls from."""
+    """Two ports in front of one local AWS, of which one stands for R2. `kill` is called with a caller's own port."""
 
     def __init__(self, aws_url: str, *, kill: Callable[[int], bool], now: Callable[[], float] = time.time) -> None:
         upstream = urlsplit(aws_url)
@@ -96,7 +98,7 @@ class Proxy:
             self._ailments.pop(service, None)
 
     def ailment(self, service: Service | None) -> Ailment | None:
-        """Return what this call suffers, and count it."""
+        """Return how this call is to fail, if so, and count it."""
         ailment = self._ailments.get(service) if service else None
         if not service or not ailment:
             return None
@@ -119,7 +121,7 @@ class Proxy:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Passes one call on, or does not."""
+    """Forwards one call, or makes it fail."""
 
     protocol_version = "HTTP/1.1"
     timeout = 120
@@ -178,7 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _Door(ThreadingHTTPServer):
-    """A port of the proxy. What comes to a door with a `service` is for that service."""
+    """A port of the proxy. Calls to a port with a `service` are for that service, whatever they say."""
 
     daemon_threads = True
 

@@ -22,7 +22,7 @@ class Round(BaseModel):
 
 
 class Results(BaseModel):
-    """The rounds of one soak: `seed` and `minutes` tell one soak from another."""
+    """The rounds of one soak, which is identified by `seed` and `minutes`."""
 
     seed: int
     minutes: float
@@ -30,7 +30,7 @@ class Results(BaseModel):
 
     @classmethod
     def load(cls, path: Path, seed: int | None, minutes: float) -> "Results":
-        """Return what an unfinished soak of these minutes, and of this seed, has done; or a new one."""
+        """Return an unfinished soak of these minutes, and of this seed if one is given; else a new one."""
         try:
             found = cls.model_validate_json(path.read_text())
         except (FileNotFoundError, ValueError):

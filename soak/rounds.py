@@ -1,14 +1,14 @@
-"""One round: members and faults side by side, then quiet; then all must be as promised, at once and months later."""
+"""One round: members act while faults happen; then it is quiet, and all must be as promised, now and months later."""
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from datetime import timedelta
 from random import Random
-from threading import Event, Thread
+from threading import Event
 
+from local.background import beside
 from local.progress import Progress
 from soak import checks
 from soak.checks import Check
@@ -26,7 +26,7 @@ _WARM_UP = 100
 _LOOK_EVERY_SECONDS = 2
 _LISTEN_EVERY_SECONDS = 1
 
-# What must be so once things are quiet: the cheap looks first, for each is repeated until it finds nothing.
+# What must hold once things are quiet. Cheap checks come first, since they are repeated until none finds anything.
 AT_REST: tuple[Check, ...] = (checks.rows, checks.schedules, checks.objects, checks.announced)
 ONCE: tuple[Check, ...] = (
     checks.answers,
@@ -34,7 +34,7 @@ ONCE: tuple[Check, ...] = (
     checks.sweeps,
     checks.logs,
 )
-# Time passes until every lease and backoff is over, every session, what is kept for a day, and for 90 days.
+# After these leaps every lease and backoff is over, then every session, then what is kept for a day, then for 90 days.
 LATER = (timedelta(minutes=16), timedelta(hours=7), timedelta(hours=25), timedelta(days=91))
 
 
@@ -57,32 +57,18 @@ class Soak:
         self._progress = progress
         self._rest_seconds = rest_seconds
         self._stopped = Event()
-        self._over = Event()
         self._found: defaultdict[str, set[str]] = defaultdict(set)
 
     def run(self, result: Round) -> None:
         """Soak for so many minutes, and write into `result` what was done and found."""
         self.world.join(MEMBERS)
-        with self._watching():
+        with beside(self._watch), beside(self._listen):
             self._act_and_fail(result.minutes)
             self.world.quiet = True
             violations = self._come_to_rest()
         never = [checks.sentence(what, found) for what, found in self._found.items() if found]
         result.violations = [*never, *sorted(set(self.journal.violations)), *violations]
         self._count(result)
-
-    @contextmanager
-    def _watching(self) -> Iterator[None]:
-        """Look beside the block for what may never be, and listen to the bus."""
-        helpers = [Thread(target=self._watch), Thread(target=self._listen)]
-        for helper in helpers:
-            helper.start()
-        try:
-            yield
-        finally:
-            self._over.set()
-            for helper in helpers:
-                helper.join()
 
     def _act_and_fail(self, minutes: float) -> None:
         self._warm_up()
@@ -133,17 +119,19 @@ class Soak:
                 self._progress(f"  {name}")
             time.sleep(random.uniform(0.5, 3))
 
-    def _watch(self) -> None:
-        while not self._over.wait(_LOOK_EVERY_SECONDS):
+    def _watch(self, ending: Event) -> None:
+        """Look for what may never be."""
+        while not ending.wait(_LOOK_EVERY_SECONDS):
             for what, found in checks.breaches(self.system, ALWAYS).items():
                 self._found[what] |= found
 
-    def _listen(self) -> None:
-        while not self._over.wait(_LISTEN_EVERY_SECONDS):
+    def _listen(self, ending: Event) -> None:
+        """Take what the bus delivers."""
+        while not ending.wait(_LISTEN_EVERY_SECONDS):
             self.system.listen()
 
     def _come_to_rest(self) -> list[str]:
-        """Wait until everything undone is done, and again as time passes; what never came right."""
+        """Wait until everything undone is done, and again after each leap of time. Return the violations that stay."""
         random = Random(f"{self._seed} rest")  # noqa: S311 (no secret)
         violations: list[str] = []
         self._progress("quiet: a few go on as ever, some sessions near their end")
@@ -160,7 +148,7 @@ class Soak:
         return violations
 
     def _bring_near(self) -> None:
-        """Let a few sessions end in four minutes; the schedules they had are of no use to them."""
+        """Let a few sessions end in four minutes: their schedules are then for a wrong end, and the sweep must act."""
         self.system.database.run(
             """
             UPDATE after_hours_sessions SET expires_at = now() + interval '4 minutes'

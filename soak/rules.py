@@ -1,6 +1,6 @@
-"""What the database may never hold, and what it may not hold once things are quiet.
+"""Rules of what the database may never hold, and of what it may not hold once things are quiet.
 
-A statement returns what breaks the rule, as text that may be shown: ids and times, never a place.
+A rule's statement returns whatever breaks it, as text that may be printed: ids and times, never a place.
 """
 
 # At any moment, whatever fails.
@@ -35,7 +35,7 @@ ALWAYS = {
     """,
 }
 
-# As soon as nothing fails any more and the sweep has been there: what was undone is done.
+# Once no fault is injected any more and sweeps have run: everything undone is done.
 AT_REST = {
     "is a session that is open past its end": """
         SELECT id::text FROM after_hours_sessions WHERE ended_at IS NULL AND expires_at < now() - interval '5 seconds'

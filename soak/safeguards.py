@@ -1,6 +1,6 @@
-"""What keeps the promises, one by one: how to take it out of a copy of the code, and which faults then show it.
+"""The safeguards: how to take each out of a copy of the code, and which faults then show that it is missing.
 
-An edit names the text that it takes out. One that no longer finds it fails loudly, so that the table stays true.
+An edit names the text that it replaces, and fails when that text is not there, so that the table cannot go stale.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ _SWEEP = "functions/sweep/handler.py"
 
 
 class Edit(NamedTuple):
-    """A text of a file that stands there exactly once, and what stands there instead."""
+    """A text that is in a file exactly once, and what replaces it."""
 
     file: str
     old: str
@@ -19,7 +19,7 @@ class Edit(NamedTuple):
 
 
 class Safeguard(NamedTuple):
-    """`shown_by` are names of faults, and `seen_as` is part of a sentence that the soak must then say."""
+    """`shown_by` are names of faults; `seen_as` is part of the violation that the soak must then report."""
 
     name: str
     edits: tuple[Edit, ...]

@@ -14,6 +14,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from local import bus
 from local.ports import Ports
 from local.processes import Processes
 from local.progress import Progress
@@ -21,7 +22,7 @@ from local.run import running_system
 from local.stack import Stack
 from local.workspace import Workspace
 from soak.clock import Clock, wrong_clock
-from soak.database import PatientDatabase, Server
+from soak.database import RetryingDatabase, Server
 from soak.gate import Gate
 from soak.proxy import Proxy
 from soak.workers import Workers
@@ -30,18 +31,18 @@ _AUDIT = Path(__file__).with_name("audit.sql")
 _QUEUE = "soak"
 _ALL = 1_000_000
 _SECRET = re.compile(r"[\w-]{24,}")
-# An invocation is never sent twice: the soak itself says when an event comes doubled.
+# No retries: the soak itself decides when an event is delivered twice.
 _ONCE = Config(read_timeout=90, retries={"total_max_attempts": 1}, max_pool_connections=20)
 
 
 @dataclass
 class System:
-    """Everything that the soak reaches: `stack` as callers see it, and what stands below it."""
+    """Everything that the soak acts on: `stack` as callers see it, and the processes and services below it."""
 
     workspace: Workspace
     stack: Stack
     proxy: Proxy
-    database: PatientDatabase
+    database: RetryingDatabase
     server: Server
     workers: Workers
     clock: Clock
@@ -52,14 +53,14 @@ class System:
     _lock: Lock = field(default_factory=Lock)
 
     def client(self, service: str) -> Any:  # noqa: ANN401 (as boto3)
-        """Return a client that goes past the proxy."""
+        """Return a client of the local AWS that does not go through the proxy."""
         with self._lock:  # boto3 cannot create two clients at once
             if service not in self._clients:
                 self._clients[service] = boto3.client(service, config=_ONCE, **self.stack.aws)
             return self._clients[service]
 
     def invoke(self, function: str, event: object) -> Any:  # noqa: ANN401 (JSON)
-        """Run a function to its end; what it returns, or None when it failed."""
+        """Run a function to its end. Return its result, or None when it failed."""
         answer = self.client("lambda").invoke(
             FunctionName=self.stack.functions[function], Payload=json.dumps(event).encode()
         )
@@ -73,7 +74,7 @@ class System:
         self.longest_sweep_seconds = max(self.longest_sweep_seconds, time.monotonic() - began)
 
     def listen(self) -> int:
-        """Take what the bus has delivered; how many events there were. For one thread."""
+        """Take what the bus has delivered, and return how many events there were. To be called by one thread."""
         sqs = self.client("sqs")
         queue = sqs.get_queue_url(QueueName=_QUEUE)["QueueUrl"]
         heard = 0
@@ -89,7 +90,7 @@ class System:
         return heard
 
     def secrets(self) -> set[str]:
-        """Return what is secret in Secrets Manager: values that nobody could guess."""
+        """Return the secret values in Secrets Manager: those too long to be guessed."""
         client = self.client("secretsmanager")
         texts = [
             client.get_secret_value(SecretId=secret["ARN"])["SecretString"]
@@ -99,7 +100,7 @@ class System:
         return {value for value in values if isinstance(value, str) and _SECRET.fullmatch(value)}
 
     def schedules(self) -> set[str]:
-        """Return the names of all schedules. MiniStack knows no pages: what is beyond the first is not there."""
+        """Return the names of all schedules, in one page: MiniStack has no further ones."""
         listed = self.client("scheduler").list_schedules(GroupName=self.stack.schedule_group, MaxResults=_ALL)
         return {schedule["Name"] for schedule in listed["Schedules"]}
 
@@ -119,17 +120,17 @@ def soaking_system(workspace: Workspace, progress: Progress, *, clock_off_second
         clock = Clock()
         workers = Workers(processes, workspace.temporary)
         with Proxy(stack.aws_endpoint_url, kill=workers.kill_at_port, now=clock.now) as proxy:
-            database = PatientDatabase(stack.database_url)
+            database = RetryingDatabase(stack.database_url)
             system = System(workspace, stack, proxy, database, Server(processes, database), workers, clock)
-            progress("putting the proxy before the functions, and the audit beside the tables…")
+            progress("pointing the functions at the proxy, and adding the audit to the database…")
             _point_functions_at_proxy(system, wrong_clock(workspace.root, clock_off_seconds))
-            _collect_events(system)
+            bus.subscribe(system.client, stack.event_bus, _QUEUE)
             database.run(_AUDIT.read_text())
             yield system
 
 
 def _point_functions_at_proxy(system: System, environment: dict[str, str]) -> None:
-    """Give the functions the address that botocore reads. A secret that names R2 is told R2's door."""
+    """Set AWS_ENDPOINT_URL of the functions to the proxy, and R2's address in the secret to the proxy's port for R2."""
     client = system.client("lambda")
     for name in system.stack.functions.values():
         variables = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
@@ -143,13 +144,3 @@ def _point_functions_at_proxy(system: System, environment: dict[str, str]) -> No
         if system.stack.r2_endpoint_url in text:
             changed = text.replace(system.stack.r2_endpoint_url, system.proxy.r2_url)
             secrets.put_secret_value(SecretId=secret["ARN"], SecretString=changed)
-
-
-def _collect_events(system: System) -> None:
-    """Let a queue hear everything that is put on the bus, as chat and push services would."""
-    sqs, events = system.client("sqs"), system.client("events")
-    queue = sqs.create_queue(QueueName=_QUEUE)["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    bus = system.stack.event_bus
-    events.put_rule(Name=_QUEUE, EventBusName=bus, EventPattern=json.dumps({"source": ["after-hours"]}))
-    events.put_targets(Rule=_QUEUE, EventBusName=bus, Targets=[{"Id": _QUEUE, "Arn": arn}])

@@ -10,7 +10,7 @@ from local.processes import Processes
 
 
 class Workers:
-    """The workers of one place: children of its MiniStack, and no other process of this machine."""
+    """The workers of one workspace: children of its MiniStack, and no other process of this machine."""
 
     def __init__(self, processes: Processes, folder: Path) -> None:
         self._processes = processes
@@ -25,7 +25,7 @@ class Workers:
         return found
 
     def kill_at_port(self, port: int) -> bool:
-        """Kill the worker that has a connection from this port; whether there was one."""
+        """Kill the worker that has a connection from this port. Return whether there was one."""
         for process in self.all():
             with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
                 if any(each.laddr and each.laddr.port == port for each in process.net_connections("tcp")):
@@ -34,7 +34,7 @@ class Workers:
         return False
 
     def kill_any(self, random: Random) -> bool:
-        """Kill one of them; whether there was one."""
+        """Kill one of the workers. Return whether there was one."""
         workers = self.all()
         if workers:
             with suppress(psutil.NoSuchProcess):
