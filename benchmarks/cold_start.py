@@ -1,8 +1,8 @@
-"""What a cold start costs: instructions until the handler is ready, and with its first request, above a floor.
+"""What a cold start costs, in multiples of a floor: until the handler is ready, and with its first request.
 
-Each figure is of a fresh process that has what Lambda has, the built layer and nothing else. Instructions are the
-same on a busy machine: `perf` counts them where the processor lets it, else valgrind where that is installed; without
-both, it is CPU time, the best of a few.
+Each figure is of a fresh process that has only the built layer, as on Lambda. It counts instructions, whose number does
+not depend on what else the machine does: by `perf` where the processor allows it, else by valgrind where that is
+installed. Without both, it is CPU time, the best of a few runs.
 """
 
 import json
@@ -15,11 +15,11 @@ from collections.abc import Callable
 
 from matplotlib.figure import Figure
 
-from benchmarks import far_side
+from benchmarks import fake_aws
 from benchmarks.measuring import Json, Progress, database
-from benchmarks.scale.functions import Context
 from infra import build
 from local import members, population
+from local.handlers import Context
 from local.population import Members
 from local.samples import samples
 
@@ -33,7 +33,7 @@ class Model(BaseModel):
 Logger(service="floor")
 """
 _READY = "import handler\n"
-# What TLS trusts is read, as it is where AWS is asked by HTTPS.
+# The fake AWS speaks HTTP; with the real one, the certificate authorities of TLS would be read as well, so they are.
 _FIRST_REQUEST = """
 import json, sys
 from types import SimpleNamespace
@@ -79,7 +79,7 @@ def _cpu(command: list[str], environment: dict[str, str]) -> float:
 
 
 def _run(command: list[str], environment: dict[str, str]) -> str:
-    """Run a process; what it, or who counts it, wrote to stderr."""
+    """Run a process, and return its stderr, to which the counting tool writes."""
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment, cwd="/")
     if done.returncode:
         raise RuntimeError(f"{command[0]} failed:\n{done.stdout}{done.stderr}")
@@ -87,6 +87,7 @@ def _run(command: list[str], environment: dict[str, str]) -> str:
 
 
 def _way_to_count() -> tuple[str, Count]:
+    """Return a unit, and the function that counts it for a command: the most exact one that works here."""
     for what, tool, count in (
         ("instructions, by perf", "perf", _perf),
         ("instructions, by valgrind", "valgrind", _valgrind),
@@ -103,12 +104,12 @@ def _way_to_count() -> tuple[str, Count]:
 def measure(progress: Progress) -> Json:
     unit, count = _way_to_count()
     layer = build.layer("after_hours", build.HOST).folder / "python"
-    with database() as server, far_side.environment(server) as environment:
+    with database() as server, fake_aws.environment(server) as environment:
         connection = server.connect()
         population.join(connection, Members(1, len(_FUNCTIONS)))
         population.go_live(connection, Members(1, len(_FUNCTIONS)))
         with connection, connection.cursor() as cursor:
-            cursor.execute("DELETE FROM after_hours_sessions WHERE user_id = 'member-3'")  # who will start one
+            cursor.execute("DELETE FROM after_hours_sessions WHERE user_id = 'member-3'")  # this member starts one
         connection.close()
 
         def costs(code: str, function: str = "get_session", event: Json | None = None) -> float:
@@ -131,12 +132,13 @@ def measure(progress: Progress) -> Json:
 
 
 def _cases() -> list[tuple[str, str, str, Json | None]]:
+    """Return what to measure: name, code, function and event. The last three show what imports would have cost."""
     cases: list[tuple[str, str, str, Json | None]] = [
         ("the floor", _FLOOR, "get_session", None),
         ("Python alone", "pass", "get_session", None),
     ]
     for number, function in enumerate(_FUNCTIONS, 1):
-        event = samples()[function]["valid"].event(members.token(f"member-{number}", far_side.JWT_SECRET))
+        event = samples()[function]["valid"].event(members.token(f"member-{number}", fake_aws.JWT_SECRET))
         cases.append((f"{function}, ready", _READY, function, None))
         cases.append((f"{function}, first request", _READY + _FIRST_REQUEST, function, event))
     return [

@@ -9,12 +9,12 @@ from benchmarks.measuring import Json
 from benchmarks.page import LAST, PARTS, PUBLISHED, read
 from local.workspace import REPOSITORY
 
-_NOTICED = 0.02  # of a figure; less is said of no figure
+_NOTICED = 0.02  # of a figure; smaller changes are not printed
 
 
 def main(revision: str) -> str | None:
-    """Print the figures that differ. Returns what is wrong, if something is."""
-    now = read(PUBLISHED) | read(LAST)  # what was measured last counts, and what was published where nothing was
+    """Print the figures that differ. Returns an error message, if there is nothing to compare."""
+    now = read(PUBLISHED) | read(LAST)  # the last run's figures and, for parts that it did not measure, published ones
     found = False
     for part in PARTS:
         if part not in now or (before := _published(revision, part)) is None:
@@ -40,7 +40,7 @@ def changes(before: Json, now: Json) -> Iterator[str]:
 
 
 def _numbers(value: Any, name: str = "") -> Iterator[tuple[str, float]]:  # noqa: ANN401 (JSON)
-    """Yield each number in JSON and where it is. Lists are of rounds or nights, and say what they are by position."""
+    """Yield each number in a JSON value with its path. Items of lists (rounds or nights) go by their position."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if key not in {"machine", "plans"}:

@@ -1,4 +1,7 @@
-"""What a start pays for the point that others see: CPU of `location.fuzz` against the plain way to the same point."""
+"""What a start pays for the point that others see: CPU of `location.fuzz` against the plain method for the same point.
+
+The plain method (`attacks.plain`) ranks and measures every candidate of a box around the disc.
+"""
 
 import time
 from collections.abc import Callable
@@ -22,7 +25,7 @@ ROUNDS = 40
 
 
 def cpu_milliseconds(way: Callable[..., Point], place: tuple[float, float]) -> float:
-    """CPU time of one call, of one round of calls."""
+    """Return the CPU time of one call, averaged over a round of calls."""
     began = time.process_time()
     for _ in range(CALLS_A_ROUND):
         way(*place, user_id=MEMBER, key=KEY)

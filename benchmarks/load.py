@@ -1,7 +1,7 @@
-"""The story of an evening by more and more members at once: statements, connections, locks and CPU of a call.
+"""A story of calls by more and more members at once: statements, connections, locks and CPU of a call.
 
 Handlers run in threads of this process, each with a connection of its own as each environment of Lambda has, against a
-real PostgreSQL. AWS answers at once: the local one would give way first, and says nothing about ours.
+real PostgreSQL. A fake AWS answers at once: the local one would be the bottleneck, and the figures would be its own.
 """
 
 import os
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from threading import Event, Lock, Thread, local
+from threading import Event, Lock, local
 from typing import Any
 
 import psutil
@@ -21,16 +21,17 @@ from after_hours.database import Database
 from after_hours.observability import logger
 from matplotlib.figure import Figure
 
-from benchmarks import far_side
+from benchmarks import fake_aws
 from benchmarks.measuring import Json, Progress, database
-from benchmarks.scale import far_side as at_once
-from benchmarks.scale.functions import Context, load
+from benchmarks.scale import fake_services
 from local import members, postgres
+from local.background import beside
+from local.handlers import Context, load
 from local.samples import samples
 
 _AT_ONCE = (1, 2, 4, 8, 16, 32, 64)
 _AT_ONCE_OF_A_QUICK_RUN = (1, 8, 64)
-_EVENINGS = 6  # of each member; twelve starts an hour are the limit
+_EVENINGS = 6  # how often each member plays the story; twelve starts an hour are the limit
 _SAMPLE_SECONDS = 0.02
 _STORY = (
     "create_profile", "create_preferences", "get_profile", "start_session", "get_session", "get_session",
@@ -53,12 +54,12 @@ _JOINED = """
 
 
 class _Watch:
-    """Counts the statements of the functions, and looks again and again who waits for a lock and how many connect."""
+    """Counts the functions' statements, and samples how many connections there are and how many wait for a lock."""
 
     def __init__(self, server: postgres.Database) -> None:
         self.statements = 0
         self.samples: list[tuple[list[str], int]] = []
-        self._server, self._over, self._counting = server, Event(), Lock()
+        self._server, self._counting = server, Lock()
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -69,21 +70,18 @@ class _Watch:
                 self.statements += 1
             return run(database, *arguments)
 
-        watcher = Thread(target=self._look)
-        watcher.start()
         Database._run = counting  # type: ignore[method-assign,assignment]  # noqa: SLF001
         try:
-            yield
+            with beside(self._look):
+                yield
         finally:
             Database._run = run  # type: ignore[method-assign]  # noqa: SLF001
-            self._over.set()
-            watcher.join()
 
-    def _look(self) -> None:
+    def _look(self, ending: Event) -> None:
         connection = self._server.connect()
         connection.autocommit = True
         with connection.cursor() as cursor:
-            while not self._over.wait(_SAMPLE_SECONDS):
+            while not ending.wait(_SAMPLE_SECONDS):
                 cursor.execute(_WAITING)
                 self.samples += cursor.fetchall()
         connection.close()
@@ -92,10 +90,10 @@ class _Watch:
 def measure(progress: Progress) -> Json:
     numbers = _AT_ONCE_OF_A_QUICK_RUN if progress.quick else _AT_ONCE
     results: Json = {"calls_of_a_member": _EVENINGS * len(_STORY), "members": {}}
-    with database() as server, far_side.environment(server) as environment:
+    with database() as server, fake_aws.environment(server) as environment:
         os.environ |= environment
-        at_once.install(at_once.Scheduler(lambda: None, are_there=False), at_once.Bus(lambda: None))
-        handlers = {function: load(function)["handler"] for function in set(_STORY)}
+        fake_services.install(fake_services.Scheduler(lambda: None, are_there=False), fake_services.Bus(lambda: None))
+        handlers = {function: load(function).handler for function in set(_STORY)}
         for done, number in enumerate((1, *numbers)):  # the first warms up
             with _own_connections():
                 figures = _evenings(server, handlers, number)
@@ -107,7 +105,7 @@ def measure(progress: Progress) -> Json:
 
 @contextmanager
 def _own_connections() -> Iterator[None]:
-    """Give each thread a connection of its own, in place of one for the function."""
+    """Give each thread a connection of its own, instead of the one that a function shares."""
     shared, own = functions_database.shared, local()
     opened: list[Database] = []
 
@@ -132,7 +130,7 @@ def _evenings(server: postgres.Database, handlers: dict[str, Callable[..., Json]
         cursor.execute(_JOINED, {"number": number})
     connection.close()
     watch = _Watch(server)
-    warnings.filterwarnings("ignore", "No application metrics")  # threads share what each function has for itself
+    warnings.filterwarnings("ignore", "No application metrics")  # threads share the metrics, functions do not
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), ThreadPoolExecutor(number) as pool:
         logger.registered_handler.stream = nowhere  # type: ignore[attr-defined]
         with watch.watching():
@@ -171,7 +169,7 @@ def _cpu_of(server: postgres.Database) -> float:
 
 def _evening(handlers: dict[str, Callable[..., Json]], member: int) -> list[float]:
     """Play the story some times. Returns the milliseconds of each call."""
-    token = members.token(f"member-{member}", far_side.JWT_SECRET)
+    token = members.token(f"member-{member}", fake_aws.JWT_SECRET)
     taken = []
     for _ in range(_EVENINGS):
         for function in _STORY:

@@ -1,4 +1,4 @@
-"""What the parts share: telling how far they are, the machine they ran on, and a database to run on."""
+"""What the parts share: their progress, the machine that they ran on, and a database."""
 
 import os
 import platform
@@ -21,21 +21,21 @@ type Json = dict[str, Any]
 
 @dataclass
 class Progress:
-    """Tells what was measured and how much is left. `quick` asks for a small run: its figures are rough."""
+    """Prints what was measured and how much is left. `quick` asks for a small run, whose figures are rough."""
 
     quick: bool
     _began: float = field(default_factory=time.monotonic)
     _most_load: float = 0
 
     def tell(self, done: int, of: int, what: str) -> None:
-        """Say that step `done` of `of` is over."""
+        """Print that step `done` of `of` is over."""
         self._most_load = max(self._most_load, os.getloadavg()[0])
         taken = time.monotonic() - self._began
         left = f", some {taken / done * (of - done):.0f} s left" if 0 < done < of else ""
         print(f"[{taken:4.0f} s] {done} of {of}{left}: {what}", flush=True)
 
     def machine(self) -> Json:
-        """Return where and when this was measured, and what else the machine had to do."""
+        """Return when and on what machine this was measured, and that machine's highest load."""
         return {
             "date": f"{datetime.now(UTC):%Y-%m-%d}",
             "python": platform.python_version(),
@@ -48,7 +48,7 @@ class Progress:
 
 @contextmanager
 def database() -> Iterator[postgres.Database]:
-    """A migrated database on a server of its own, without members."""
+    """Start a server of its own with a migrated database, without members."""
     with TemporaryDirectory(prefix="after-hours-") as folder:
         workspace = Workspace(Path(folder).resolve())
         processes = Processes(workspace)

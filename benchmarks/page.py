@@ -10,7 +10,7 @@ from benchmarks.measuring import Json
 from local.workspace import REPOSITORY
 
 PARTS = ("cold_start", "warm", "load", "fuzz", "photos", "scale")
-PRINTED_ONLY = ("attacks",)  # its tables are a decision's (docs/decisions/fuzzed-location.md)
+PRINTED_ONLY = ("attacks",)  # its table is in docs/decisions/fuzzed-location.md
 
 PAGE = REPOSITORY / "docs" / "performance.md"
 PUBLISHED = PAGE.with_suffix("")
@@ -30,14 +30,14 @@ machine, and of whatever else it had to do.
 
 
 def save(part: str, figures: str, *, publish: bool) -> None:
-    """Keep a part's figures as those of the last run and, to be published, in docs/performance/."""
+    """Keep a part's figures as those of the last run and, if they are to be published, in docs/performance/."""
     for folder in (LAST, *([PUBLISHED] if publish else [])):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{part}.json").write_text(figures)
 
 
 def write() -> None:
-    """Write the page and its plots anew from what is published."""
+    """Write the page and its plots anew from the published figures."""
     figures: dict[str, Json] = {
         part: json.loads(file.read_text()) for part in PARTS if (file := PUBLISHED / f"{part}.json").exists()
     }

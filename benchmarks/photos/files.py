@@ -1,4 +1,4 @@
-"""The files that are measured, made once and kept: photos, and what strangers may send at the limits."""
+"""The files that are measured, made once and kept: photos, and hostile files at the limits of what is decoded."""
 
 import io
 import struct
@@ -87,7 +87,7 @@ HOSTILE: Makers = {
 
 
 def make(makers: Makers, folder: Path) -> dict[str, Path]:
-    """The files by title. Remove the folder to have them made anew."""
+    """Return the files by title, made if they are missing. Remove the folder to have them made anew."""
     paths = {}
     for title, (suffix, maker) in makers.items():
         path = folder / f"{title.lower().replace(',', '').replace(':', '').replace(' ', '-')}.{suffix}"

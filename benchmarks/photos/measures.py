@@ -1,8 +1,8 @@
 """Measure the image work of process_photo against sharp.
 
 Bytes in, both JPEGs out, on the same files in one run. CPU time is user + system of a warm process; both sides take
-turns, so that a busy machine hits them alike. Memory is the peak of a fresh process: over its baseline with libraries
-loaded, after its first photo and after all rounds; and as a whole, runtime and libraries included.
+turns, so that a busy machine slows both alike. Memory is the peak of a fresh process: above its baseline with libraries
+loaded, after its first photo and after all rounds; and in total, with runtime and libraries.
 """
 
 import io

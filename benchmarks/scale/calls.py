@@ -1,6 +1,6 @@
-"""What an endpoint's handler costs, and a duty of the sweep with something to do, beside few or many ended sessions.
+"""What each endpoint's handler and each duty of the sweep costs in a database with few or many ended sessions.
 
-Everything but AWS is real: the event, the token, the access check, the statements. AWS answers at once.
+Everything but AWS is real: the event, the token, the access check, the statements. A fake AWS answers at once.
 """
 
 import json
@@ -24,10 +24,11 @@ from after_hours.observability import logger
 from after_hours.storage import Store
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
-from benchmarks.scale import duties, far_side
-from benchmarks.scale.functions import Context, load
+from benchmarks import fake_aws
+from benchmarks.scale import duties, fake_services
 from infra.endpoints import ENDPOINTS
 from local import members, plans, postgres
+from local.handlers import Context, load
 from local.samples import samples
 
 ROUNDS = 40
@@ -37,20 +38,19 @@ GROWING = {
     "device_fingerprints", "after_hours_matches", "users", "profiles", "user_subscriptions",
 }  # fmt: skip
 
-# In this order each call of a member finds what it needs.
+# The order of the endpoints in which each call of a member finds what it needs.
 _LIFE = (
     "get_profile", "update_profile", "get_preferences", "update_preferences",
     "get_photo", "request_photo_upload", "delete_photo",
     "start_session", "get_session", "extend_session", "end_session",
     "delete_profile", "create_profile", "create_preferences",
 )  # fmt: skip
-_JWT_SECRET = "j" * 32
 _DELETE_ACCOUNT = "DELETE FROM users WHERE id = %(user_id)s"
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Some rounds, and from one more, before them, how each statement read each table."""
+    """The time of some rounds, and how each statement read each table in one more round before them."""
 
     milliseconds: float  # the median
     fastest_milliseconds: float
@@ -59,7 +59,7 @@ class Cost:
 
 
 class Call:
-    """Something to measure: `prepare` is called before each time, and not measured."""
+    """Something to measure. `prepare` runs before each call of `make`, and is not measured."""
 
     def __init__(self, name: str, make: Callable[[], object], prepare: Callable[[], None] = lambda: None) -> None:
         self.name, self.make, self.prepare = name, make, prepare
@@ -96,7 +96,7 @@ def number_of_calls() -> int:
 
 def _endpoints(first: int) -> Iterator[Call]:
     for endpoint in sorted(ENDPOINTS, key=lambda endpoint: _LIFE.index(endpoint.function)):
-        handler = partial(load(endpoint.function)["handler"], context=Context(endpoint.function))
+        handler = partial(load(endpoint.function).handler, context=Context(endpoint.function))
         requests = _requests(endpoint.function, first)
         yield Call(f"{endpoint.method} {endpoint.path}", partial(_answer, handler, requests))
 
@@ -104,7 +104,7 @@ def _endpoints(first: int) -> Iterator[Call]:
 def _requests(function: str, first: int) -> Iterator[dict[str, Any]]:
     """Yield the sample request of one member after the other."""
     for number in count(first):
-        yield samples()[function]["valid"].event(members.token(f"member-{number}", _JWT_SECRET))
+        yield samples()[function]["valid"].event(members.token(f"member-{number}", fake_aws.JWT_SECRET))
 
 
 def _answer(handler: Callable[[dict[str, Any]], dict[str, Any]], requests: Iterator[dict[str, Any]]) -> None:
@@ -123,7 +123,7 @@ def _account_deletion(first: int) -> Call:
 
 
 def _duties(connection: Connection, first: int) -> Iterator[Call]:
-    for position, duty in enumerate(load("sweep")["DUTIES"]):
+    for position, duty in enumerate(load("sweep").DUTIES):
         numbers = range(first + position * DUE_AT_ONCE, first + (position + 1) * DUE_AT_ONCE)
         due = {"members": [f"member-{number}" for number in numbers]}
         prepare = partial(_run, connection, duties.statements(duty.name), due)
@@ -138,7 +138,7 @@ def _do(duty: Any) -> None:  # noqa: ANN401 (the handler's Duty)
 
 @contextmanager
 def _explaining(connection: Connection) -> Iterator[dict[str, plans.Execution]]:
-    """Explain each statement that is sent meanwhile, on a connection of its own, just before it is sent."""
+    """Explain each statement that the block sends, on a connection of its own, just before it is sent."""
     sent: dict[str, plans.Execution] = {}
     run = Database._run  # noqa: SLF001
 
@@ -173,20 +173,13 @@ def _run(connection: Connection, statements: tuple[str, ...], parameters: dict[s
 
 
 def _deploy(server: postgres.Database) -> None:
-    """Be a function of the deployed system, whose AWS answers at once."""
+    """Make this process like one of a deployed function, with a fake AWS that answers at once."""
     os.environ |= dict.fromkeys(get_args(config.Setting.__value__), "benchmark")
     os.environ |= {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1"}
     os.environ |= {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
-    secrets = {
-        "DATABASE_SECRET_ARN": server.secret,
-        "JWT_SECRET_ARN": {"jwtSecret": _JWT_SECRET},
-        "LOCATION_SECRET_ARN": {"locationKey": "l" * 32},
-        "R2_SECRET_ARN": {
-            "endpointUrl": "http://r2.example", "bucket": "b", "accessKeyId": "a", "secretAccessKey": "b",
-        },
-    }  # fmt: skip
+    secrets = fake_aws.secrets(server)
     os.environ |= {name: name for name in secrets}
     aws.secret = lambda arn, **_: json.dumps(secrets[arn])
-    far_side.install(far_side.Scheduler(lambda: None, are_there=True), far_side.Bus(lambda: None))
+    fake_services.install(fake_services.Scheduler(lambda: None, are_there=True), fake_services.Bus(lambda: None))
     for store in Store:
         storage.bucket(store).client.delete_object = lambda **_: None  # type: ignore[method-assign,assignment]

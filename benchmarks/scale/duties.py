@@ -1,6 +1,6 @@
-"""Something to do for each duty of the sweep: statements that make it anew for the members named."""
+"""Work for each duty of the sweep: statements that make it anew for the members named."""
 
-# An hour to go, with schedules; whatever was open before is closed.
+# A live session with an hour to go and its schedules; a session that was open before is closed.
 LIVE = """
     UPDATE after_hours_sessions SET
         ended_at = now(), scheduled_for = NULL,
@@ -81,5 +81,5 @@ OF_OTHER_THINGS = {
 
 
 def statements(duty: str) -> tuple[str, ...]:
-    """Return what makes something to do for the duty of this name. Raises KeyError."""
+    """Return the statements that make work for the duty of this name. Raises KeyError."""
     return (LIVE, OF_LIVE_SESSIONS[duty]) if duty in OF_LIVE_SESSIONS else (OF_OTHER_THINGS[duty],)

@@ -1,4 +1,4 @@
-"""What a bad night takes, and what members pay beside a million ended sessions."""
+"""How many sweeps a bad night takes, and what calls cost in a database with a million ended sessions."""
 
 from dataclasses import asdict
 from typing import Any

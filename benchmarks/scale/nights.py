@@ -1,4 +1,4 @@
-"""Bad nights: so many things due at once, of each kind, and the sweeps that it takes to be through with them."""
+"""Bad nights: many things of one kind are due at once, and sweeps run until all of them are done."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from local import population, postgres
 from local.population import Members
 
 NUMBERS = (100, 1_000, 10_000, 100_000)
-_SLEEPS_UP_TO = 10_000  # calls beyond that move a clock
+_SLEEPS_UP_TO = 10_000  # with more, calls to AWS move a clock instead of sleeping (benchmarks.scale.sweeps)
 
 EMPTY = "TRUNCATE users, after_hours_removals, after_hours_domain_events, after_hours_departures CASCADE"
 

@@ -1,8 +1,8 @@
-"""Sweeps of one database until nothing is left, in a process as small as the function.
+"""Sweeps of one database until nothing is left, in a process with as much memory as the function has.
 
-Arguments: the database; the clock; whether the schedules are `there` or `missing`. A call to the bus or the scheduler
-takes 20 ms. With the clock `moved` a call moves the clock on instead of sleeping, so that a
-night of hours is measured in minutes; calls run eight at a time, so each moves it by an eighth.
+Arguments: the database's secret; the clock, `real` or `moved`; whether the schedules are `there` or `missing`. A call
+to the bus or the scheduler takes 20 ms. With the clock `moved`, a call moves the clock on instead of sleeping, so that
+a night of hours is measured in minutes. Calls run eight at a time, so each moves the clock by an eighth of 20 ms.
 """
 
 import json
@@ -19,15 +19,15 @@ from typing import Any, get_args
 import psycopg2
 from after_hours import backlog, config, database
 
-from benchmarks.scale import far_side
-from benchmarks.scale.functions import Context, load
+from benchmarks.scale import fake_services
+from local.handlers import Context, load
 
 MEMORY_BYTES = 512 * 1024 * 1024
 CALL_SECONDS = 0.020
 CALLS_AT_A_TIME = 8
 MOST_SWEEPS = 150  # twice what the longest night, 200,000 calls to the scheduler, took on a busy machine
 
-# As if the minute to the next sweep had passed.
+# What the minute until the next sweep changes.
 _A_MINUTE_LATER = """
     UPDATE after_hours_domain_events SET due_at = due_at - interval '1 minute';
     UPDATE after_hours_sessions SET schedule_due_at = schedule_due_at - interval '1 minute'
@@ -41,15 +41,15 @@ def main() -> None:
     os.environ |= dict.fromkeys(get_args(config.Setting.__value__), "benchmark")
     config.database_secret.read = lambda **_: config.DatabaseSecret.model_validate(secret)  # type: ignore[method-assign]
     take_a_moment = _moved_clock() if clock == "moved" else lambda: time.sleep(CALL_SECONDS)
-    scheduler = far_side.Scheduler(take_a_moment, are_there=schedules == "there")
-    bus = far_side.Bus(take_a_moment)
-    far_side.install(scheduler, bus)
+    scheduler = fake_services.Scheduler(take_a_moment, are_there=schedules == "there")
+    bus = fake_services.Bus(take_a_moment)
+    fake_services.install(scheduler, bus)
     connection = psycopg2.connect(
         **{name: value for name, value in secret.items() if name != "username"}, user=secret["username"]
     )
     connection.autocommit = True
     sweeps: list[dict[str, Any]] = []
-    handler = load("sweep")["handler"]
+    handler = load("sweep").handler
     left: dict[str, int] = {}
     for _ in range(MOST_SWEEPS):
         began, before = time.monotonic(), (len(bus.published), bus.calls, scheduler.calls)

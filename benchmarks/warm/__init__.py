@@ -1,4 +1,4 @@
-"""Warm endpoints against an Express app that does the same work, in one run, on the same database."""
+"""Warm endpoints against an Express app that does the same work, measured in turns on the same database."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from typing import IO, Any, NamedTuple
 from after_hours import access, follow_up, sessions
 from matplotlib.figure import Figure
 
-from benchmarks import far_side
+from benchmarks import fake_aws
 from benchmarks.measuring import Json, Progress, database
 from local import members, population, postgres
 from local.population import Members
@@ -29,7 +29,7 @@ _LOCATION_KEY = "l" * 32
 
 
 class Taken(NamedTuple):
-    """Milliseconds for a request."""
+    """The milliseconds of a request: CPU, and wall clock time as a whole."""
 
     cpu: float
     whole: float
@@ -91,12 +91,12 @@ def _prepare(connection: Any, endpoint: Endpoint) -> None:  # noqa: ANN401 (psyc
 
 
 def _tokens() -> list[str]:
-    return [members.token(f"member-{number}", far_side.JWT_SECRET) for number in range(1, _REQUESTS + 1)]
+    return [members.token(f"member-{number}", fake_aws.JWT_SECRET) for number in range(1, _REQUESTS + 1)]
 
 
 @contextmanager
 def _ours(server: postgres.Database) -> Iterator[Round]:
-    with far_side.environment(server) as environment:
+    with fake_aws.environment(server) as environment:
         process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.warm.ours"],
             cwd=REPOSITORY, env=os.environ | environment,
@@ -126,7 +126,7 @@ def _express(server: postgres.Database) -> Iterator[tuple[Round, Round]]:
             "host": "127.0.0.1", "port": server.port, "user": server.secret["username"],
             "password": server.secret["password"], "database": server.dbname,
         },
-        "secret": far_side.JWT_SECRET, "locationKey": _LOCATION_KEY,
+        "secret": fake_aws.JWT_SECRET, "locationKey": _LOCATION_KEY,
         "entitlements": access._ENTITLEMENTS, "start": sessions._START, "record": follow_up._RECORD,  # noqa: SLF001
     }  # fmt: skip
     process = subprocess.Popen(
@@ -168,7 +168,7 @@ def _express(server: postgres.Database) -> Iterator[tuple[Round, Round]]:
 
 
 def _pipes(process: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:
-    """Return those to what a process reads and from what it writes."""
+    """Return the pipes to a process's stdin and from its stdout."""
     if process.stdin is None or process.stdout is None:
         raise RuntimeError("the process was started without pipes")
     return process.stdin, process.stdout

@@ -1,5 +1,5 @@
-// An Express app that does what two endpoints of ours do, as such apps are written: middleware for the token and for the
-// access check, a pool of connections, a line of JSON in the log for each request. It prints its port, and logs to stderr.
+// An Express app that does what two of our endpoints do, written as such apps usually are: middleware for the token and
+// the access check, a connection pool, a line of JSON in the log for each request. It prints its port, and logs to stderr.
 import { createHmac } from "node:crypto";
 import express from "express";
 import jwt from "jsonwebtoken";
@@ -42,7 +42,7 @@ function log(request, response, next) {
   next();
 }
 
-// psycopg2 puts parameters into statements in the same way, and so several statements share one round trip.
+// Puts parameters into a statement as psycopg2 does, since several statements share one round trip only without them.
 function filled(statement, parameters) {
   return statement.replace(/%\((\w+)\)s/g, (_, name) => {
     const value = parameters[name];

@@ -1,6 +1,7 @@
-"""Our side, a process of its own: serves the events that it reads, and writes what that took.
+"""Our side of the comparison with Express, a process of its own: it serves events, and writes how long that took.
 
-A line of stdin is the function's name and a list of events, a line of stdout CPU seconds, seconds, and the statuses.
+A line of stdin is a function's name and a list of events. A line of stdout is the CPU seconds, the seconds, and the
+statuses of the answers.
 """
 
 import json
@@ -11,15 +12,15 @@ from pathlib import Path
 
 from after_hours.observability import logger
 
-from benchmarks.scale import far_side
-from benchmarks.scale.functions import Context, load
+from benchmarks.scale import fake_services
+from local.handlers import Context, load
 
 
 def main() -> None:
-    far_side.install(far_side.Scheduler(lambda: None, are_there=False), far_side.Bus(lambda: None))
+    fake_services.install(fake_services.Scheduler(lambda: None, are_there=False), fake_services.Bus(lambda: None))
     answers, sys.stdout = sys.stdout, Path(os.devnull).open("w")  # noqa: SIM115 (until the process ends)
     logger.registered_handler.stream = sys.stdout  # type: ignore[attr-defined]
-    handlers = {name: load(name)["handler"] for name in ("get_session", "start_session")}
+    handlers = {name: load(name).handler for name in ("get_session", "start_session")}
     for line in sys.stdin:
         function, events = json.loads(line)
         context = Context(function)

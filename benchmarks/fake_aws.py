@@ -1,4 +1,4 @@
-"""The AWS on the far side of a function in a process of its own: it gives secrets and takes everything, by HTTP."""
+"""A fake AWS for functions in processes of their own: by HTTP it gives secrets, and answers everything else at once."""
 
 import json
 from collections.abc import Iterator
@@ -13,15 +13,29 @@ from local import postgres
 
 JWT_SECRET = "j" * 32
 
-# The names of the settings are the ARNs of the secrets.
-_SECRETS: dict[str, Any] = {
-    "JWT_SECRET_ARN": {"jwtSecret": JWT_SECRET},
-    "LOCATION_SECRET_ARN": {"locationKey": "l" * 32},
-    "R2_SECRET_ARN": {"endpointUrl": "https://r2.example", "bucket": "b", "accessKeyId": "a", "secretAccessKey": "b"},
-}
+_R2 = {"endpointUrl": "https://r2.example", "bucket": "b", "accessKeyId": "a", "secretAccessKey": "b"}
+
+
+def secrets(database: postgres.Database) -> dict[str, Any]:
+    """Return the functions' secrets by their ARNs, which are the names of the settings that hold them."""
+    return {
+        "DATABASE_SECRET_ARN": database.secret,
+        "JWT_SECRET_ARN": {"jwtSecret": JWT_SECRET},
+        "LOCATION_SECRET_ARN": {"locationKey": "l" * 32},
+        "R2_SECRET_ARN": _R2,
+    }
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, database: postgres.Database) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.secrets = secrets(database)
 
 
 class _Handler(BaseHTTPRequestHandler):
+    server: _Server
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
@@ -30,7 +44,7 @@ class _Handler(BaseHTTPRequestHandler):
         operation = self.headers.get("x-amz-target", "")
         answer: object = {}
         if operation == "secretsmanager.GetSecretValue":
-            answer = {"SecretString": json.dumps(_SECRETS[asked["SecretId"]])}
+            answer = {"SecretString": json.dumps(self.server.secrets[asked["SecretId"]])}
         elif operation == "AWSEvents.PutEvents":
             answer = {"Entries": [{"EventId": "1"}] * len(asked["Entries"])}
         content = json.dumps(answer).encode()
@@ -44,10 +58,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def environment(database: postgres.Database) -> Iterator[dict[str, str]]:
-    """Stand for AWS meanwhile. Yields the environment of a function that uses it and this database."""
-    _SECRETS["DATABASE_SECRET_ARN"] = database.secret
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.daemon_threads = True
+    """Run the fake AWS while the block runs. Yields the environment of a function that uses it and this database."""
+    server = _Server(database)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:

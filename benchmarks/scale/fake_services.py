@@ -1,4 +1,4 @@
-"""AWS as the benchmarks have it: services that answer after a moment, and count the calls that were made to them."""
+"""Fake services of AWS within this process: they answer after a moment, and count the calls made to them."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ _MISSING = Answer(HTTPStatus.NOT_FOUND, {}, "ResourceNotFoundException")
 
 @dataclass
 class Scheduler:
-    """Every schedule is there, or none is; remembering each would be counted as the sweep's own memory."""
+    """Has every schedule, or none: remembering each would count as the memory of the sweep that is measured."""
 
     take_a_moment: Callable[[], None]
     are_there: bool
@@ -35,7 +35,7 @@ class Scheduler:
 
 @dataclass
 class Bus:
-    """It takes everything, and remembers the ids of the events."""
+    """A fake bus that takes everything, and remembers the ids of the events."""
 
     take_a_moment: Callable[[], None]
     calls: int = 0
@@ -51,13 +51,13 @@ class Bus:
 
 
 def install(scheduler: Scheduler, bus: Bus) -> None:
-    """Let the package have these where it asks a service of AWS."""
+    """Put the fakes in the place of EventBridge Scheduler and EventBridge; other services are asked as ever."""
     services: dict[str, Scheduler | Bus] = {"scheduler": scheduler, "events": bus}
     ask_aws = aws.Service.ask
 
     def ask(service: aws.Service, method: str, path: str, content: object, **options: Any) -> Answer:  # noqa: ANN401 (its own)
-        if stand_in := services.get(service.name):
-            return stand_in.ask(method, content)
+        if fake := services.get(service.name):
+            return fake.ask(method, content)
         return ask_aws(service, method, path, content, **options)
 
     aws.Service.ask = ask  # type: ignore[method-assign,assignment]
