@@ -17,7 +17,7 @@ _NAME = FILE.relative_to(REPOSITORY).as_posix()
 
 
 def _write() -> str | None:
-    """Write the file; return why it could not be written, if so."""
+    """Write the file. Return an error message if it could not be written."""
     try:
         new = document()
     except OutdatedTableError as error:
@@ -31,7 +31,7 @@ def _write() -> str | None:
 
 
 def _compare(revision: str) -> str | None:
-    """Return in what way the file breaks apps that were made for the one of a git revision, if so."""
+    """Return how the file breaks apps that were made for that of a git revision, or None if it does not."""
     try:
         old = _file_of(revision)
     except subprocess.CalledProcessError as error:

@@ -1,4 +1,4 @@
-"""What in a new docs/openapi.json breaks an app that was made for an older one."""
+"""Find what in a new docs/openapi.json breaks an app that was made for an older one."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple

@@ -1,7 +1,7 @@
-"""The parts of the description that operations refer to: schemas of models, and answers that are errors.
+"""The components that operations refer to: schemas of models, and answers that are errors.
 
-Schemas of answers are open, so that a field added later breaks no strict client. Tests hold every answer to a closed
-copy (`closed`), so that nothing slips out.
+Schemas of answers are open, so that a field added later breaks no strict client. Tests validate every answer against a
+closed copy (`closed`), so that no undescribed field gets out.
 """
 
 from collections.abc import Iterable, Mapping
@@ -96,7 +96,7 @@ _HEADERS: Mapping[int, Json] = {
 
 
 class _Schemas(GenerateJsonSchema):
-    """Pydantic's schemas without its titles, and with what it cannot know of our models."""
+    """Pydantic's schemas without titles and defaults, and with the rules of our models that pydantic does not know."""
 
     def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002
         return False
@@ -106,7 +106,7 @@ class _Schemas(GenerateJsonSchema):
         properties = json_schema["properties"]
         del json_schema["title"]
         for schema_of_field in properties.values():
-            # Generated clients would send it as if the member had chosen it, and TypeScript demands what has one.
+            # Generated clients would send a default as if the member had chosen it; TypeScript's even require it.
             schema_of_field.pop("default", None)
         if self.mode == "serialization":  # an answer has all its members, always
             return json_schema | {"required": list(properties)}
@@ -206,7 +206,7 @@ class Components:
 
 
 def _inlined(part: Any, aliases: Mapping[str, Json]) -> Any:  # noqa: ANN401 (JSON)
-    """Put types in the place of their aliases, whose names mean something in their own module only."""
+    """Replace references to type aliases by the types: an alias's name means something only in its own module."""
     match part:
         case {"$ref": reference, **beside} if (name := reference.rpartition("/")[2]) in aliases:
             return _inlined(aliases[name], aliases) | beside

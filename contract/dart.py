@@ -1,7 +1,7 @@
 """A copy of docs/openapi.json from which openapi-generator's dart-dio makes a client that can be compiled and used.
 
-With json_serializable it makes one class of a union, of which the last alternative wins, and of a fixed boolean an
-enumeration of quoted words that is no Dart. The copy therefore has no unions and no fixed booleans.
+With json_serializable, the generator turns a union into one class in which the last alternative wins, and a fixed
+boolean into an enumeration that is not valid Dart. The copy therefore has no unions and no fixed booleans.
 
 python -m contract.dart <folder>    writes the package `after_hours_client` there; Java is needed
 """
@@ -20,12 +20,12 @@ from contract.document import document
 type Json = dict[str, Any]
 
 _NULL = {"type": "null"}
-# `enumUnknownDefaultCase`: a value that a later version adds is not an error to the app that is out.
+# `enumUnknownDefaultCase`: a value that a later version adds must not be an error in a released app.
 _OPTIONS = "serializationLibrary=json_serializable,pubName=after_hours_client,enumUnknownDefaultCase=true"
 
 
 def simplified(description: Json) -> Json:
-    """Return the copy."""
+    """Return the copy of a description without unions and fixed booleans."""
     components = description["components"]
     merged = {
         name: _merged([resolved(description, alternative) for alternative in schema["oneOf"]])
@@ -40,7 +40,7 @@ def simplified(description: Json) -> Json:
 
 
 def _merged(alternatives: list[Json]) -> Json:
-    """Return one object that each alternative is: what not all have is optional, what differs is a plain type."""
+    """Return one object schema for all alternatives: what some lack is optional, what differs keeps its type alone."""
     properties: Json = {}
     for alternative in alternatives:
         for name, schema in alternative["properties"].items():

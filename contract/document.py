@@ -156,7 +156,7 @@ def _gateway_answers(handler: LambdaHandler) -> Iterator[int]:
 
 
 def _common_errors(endpoint: Endpoint, handler: LambdaHandler) -> Iterator[type[ApiError]]:
-    """Yield what the chain that every request goes through can answer."""
+    """Yield the errors that `api.endpoint` itself can answer, in the order in which it checks a request."""
     if handler.body:
         yield errors.InvalidRequest
     yield errors.Unauthorized

@@ -1,7 +1,7 @@
 """What each endpoint says of itself in the API's description: a row for each of infra/endpoints.py, by its function.
 
-Here stands only what no code says: what the operation is for, its success, and the errors that are its own. Request
-bodies and who may call are the handlers'; what a field means is said in the model; errors tell their own sentences.
+It has only what no other code says: what the operation is for, its success, and the errors that are its own. Request
+bodies and who may call come from the handlers, meanings of fields from the models, and messages from the errors.
 """
 
 from collections.abc import Mapping, Sequence
