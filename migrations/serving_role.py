@@ -1,7 +1,7 @@
-"""The role that the functions connect as, where the owner of the tables does not serve: made, and let do what it must.
+"""The role that the functions connect as, where that is not the owner of the tables: it is made and granted its rights.
 
-It owns nothing, so no function can change a table, a trigger or a rule. What else must hold for each of its connections
-is set for the role, never for a connection (RDS Proxy refuses or pins that), nor for a role that the main app has, too.
+It owns nothing, so no function can change a table, a trigger or a rule. Settings of its connections are set for the
+role: RDS Proxy refuses or pins those of a connection, and the owner's role may be the main app's, too.
 """
 
 import psycopg2
@@ -10,24 +10,24 @@ from sqlalchemy.exc import DBAPIError
 
 from migrations.failure import MigrationFailed
 
-STATEMENT_TIMEOUT = "5s"  # a member waits; a client has given up a second later (after_hours.database.ENDPOINT)
+STATEMENT_TIMEOUT = "5s"  # a member waits; a second less than the client's own timeout (after_hours.database.ENDPOINT)
 
-# A test compares them with what the revisions make: one that makes a table adds it here.
+# A revision that makes a table must add it here; a test compares.
 OWN_TABLES = (
     "after_hours_profiles", "after_hours_preferences", "after_hours_sessions", "after_hours_photo_uploads",
     "after_hours_removals", "after_hours_domain_events", "after_hours_departures", "device_fingerprints",
 )  # fmt: skip
 OWN_VIEWS = ("after_hours_shown_photos",)
-HOST_TABLES = ("users", "profiles", "user_subscriptions", "banned_photo_hashes")  # those that are there
+HOST_TABLES = ("users", "profiles", "user_subscriptions", "banned_photo_hashes")  # one that is missing is skipped
 
-# Without a password it can log in by IAM alone. A role that is there already keeps the way that it logs in.
+# Without a password the role can log in by IAM alone. A role that exists already keeps its way to log in.
 _MAKE = """
 SELECT format('CREATE ROLE %I LOGIN', :role)
     || CASE WHEN to_regrole('rds_iam') IS NULL THEN '' ELSE format('; GRANT rds_iam TO %I', :role) END
 WHERE to_regrole(quote_ident(:role)) IS NULL
 """
 
-# The commands that give what is missing, and none when all is there.
+# The query returns the commands that set and grant whatever is missing, and no row when nothing is.
 _LACKING = """
 WITH serving AS (SELECT * FROM pg_roles WHERE rolname = :role),
 wanted (name, privilege) AS (
@@ -63,9 +63,9 @@ _PARAMETERS = {
 
 
 def let_serve(connection: Connection, role: str) -> None:
-    """Make the role if it is missing, and give it what it lacks. Idempotent; one that lacks nothing is left alone.
+    """Make the role if it is missing, and grant it what it lacks. Idempotent: a role that lacks nothing is left alone.
 
-    Raises `MigrationFailed` with the commands for whoever may give what this role may not.
+    Raises `MigrationFailed` with the commands that this connection may not run, for somebody who may.
     """
     if connection.scalar(text("SELECT current_user")) == role:
         return

@@ -23,8 +23,8 @@ VERSION_TABLE = "after_hours_alembic_version"
 _DEPLOYMENT_LOCK = 0xAF7E4
 _LOCK_POLL_SECONDS = 0.5
 
-# These are settings of the session, not of a transaction, since some revisions leave theirs. A deployment that waits
-# for a lock makes all of the main app's reads wait behind it, so it gives up soon, and fails.
+# These are settings of the session, not of a transaction, since some revisions leave their transaction. A deployment
+# that waits for a lock makes all of the main app's reads queue behind it, so it gives up soon, and fails.
 _SETTINGS = "SET statement_timeout = 0; SET lock_timeout = '20s'; SET TimeZone = 'UTC'"
 _HOST_TABLES = Path(__file__).with_name("host_tables.sql")
 
