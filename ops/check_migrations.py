@@ -1,6 +1,6 @@
-"""Let squawk read the SQL of revisions that are not released yet: what would lock or break the main app's tables.
+"""Let squawk check the SQL of revisions that are not released yet for what would lock or break the main app's tables.
 
-A revision is run without a database, and what it would send is written down. What it asks for has no rows.
+A revision is run without a database: the statements that it sends are collected, and none of them returns rows.
 """
 
 import subprocess
@@ -18,7 +18,7 @@ from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, create_mock_engine
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-FIRST_CHECKED = "0008"  # squawk came after those before it, which can no longer change
+FIRST_CHECKED = "0008"  # earlier revisions are older than the use of squawk, and can no longer change
 
 _URL = "postgresql+psycopg2://"
 

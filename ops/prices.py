@@ -1,7 +1,7 @@
 """What AWS and Cloudflare charge, and what AWS allows, as far as this backend uses it.
 
-For us-east-1, without free tiers, discounts and taxes. `noted` is when a figure was written down, from what is
-published; no bill has been compared with it yet, and one that is older than a year is not to be believed.
+The figures are for us-east-1, without free tiers, discounts and taxes. `noted` is when a figure was copied from the
+published prices; no bill has been compared with it yet. Do not trust a figure that is older than a year.
 """
 
 from dataclasses import dataclass

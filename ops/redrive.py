@@ -1,8 +1,8 @@
 """`make redrive QUEUE=<url>`: send the events of a dead-letter queue back to the functions that failed them.
 
-What a function failed lies in the queue as a record of its asynchronous invocation (AWS Lambda, "Retaining records of
-asynchronous invocations"), with the event inside. Everything else in it, such as what EventBridge could not deliver, is
-left: the sweep has long done what that was for.
+An event that a function failed is in the queue as a record of the asynchronous invocation (AWS Lambda, "Retaining
+records of asynchronous invocations"), which holds the event. All other messages, such as events that EventBridge could
+not deliver, stay in the queue: the sweep has long done what they were for.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import boto3
 
-_INVISIBLE_SECONDS = 300  # more than a whole run takes, so that what is left is met once
+_INVISIBLE_SECONDS = 300  # the visibility timeout: longer than a run, so that it meets each message once
 _BATCH = 10
 
 
