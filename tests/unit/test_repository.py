@@ -83,6 +83,15 @@ def test_deployments_go_through_staging_with_no_key_of_aws_and_actions_that_cann
     assert all(re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40}", action) for action in used)
 
 
+def test_updates_are_looked_for_where_dependencies_are_named() -> None:
+    updates = yaml.safe_load(Path(".github/dependabot.yml").read_text())["updates"]
+    listed = {each["package-ecosystem"]: each.get("directories") for each in updates}
+    files = subprocess.run(["git", "ls-files"], check=True, capture_output=True, text=True).stdout.splitlines()
+    for ecosystem, pattern in (("pip", "*requirements.txt"), ("npm", "package.json")):
+        folders = {Path("/", file).parent.as_posix() for file in files if Path(file).match(pattern)}
+        assert folders == set(listed[ecosystem]), ecosystem
+
+
 def syntax_of(*folders: str) -> dict[Path, ast.Module]:
     return {path: ast.parse(path.read_text()) for folder in folders for path in Path(folder).rglob("*.py")}
 
