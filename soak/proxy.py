@@ -69,7 +69,7 @@ class Proxy:
         self.now = now
         self._ailments: dict[Service, Ailment] = {}
         self._lock = Lock()
-        self._servers = [_Door(self, None), _Door(self, Service.R2)]
+        self._servers = [_Port(self, None), _Port(self, Service.R2)]
 
     @property
     def url(self) -> str:
@@ -125,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = 120
-    server: "_Door"
+    server: "_Port"
 
     def _pass_on(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
@@ -179,7 +179,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: http.server would tell of every call."""
 
 
-class _Door(ThreadingHTTPServer):
+class _Port(ThreadingHTTPServer):
     """A port of the proxy. Calls to a port with a `service` are for that service, whatever they say."""
 
     daemon_threads = True

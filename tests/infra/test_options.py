@@ -44,7 +44,9 @@ PRIVATE = {"databaseVpcId": "vpc-1", "databaseSubnetIds": "subnet-1,subnet-2", "
         ({"allowedOrigins": "https://a.example.com,https://*.example.com"}, "allowedOrigins are like"),
     ],
 )
-def test_is_refused_with_a_sentence(given: dict[str, str | None], sentence: str) -> None:
+def test_options_that_cannot_be_deployed_are_refused_with_a_sentence(
+    given: dict[str, str | None], sentence: str
+) -> None:
     with pytest.raises(options.Refused) as refusal:
         options.read(PROD | given, region="eu-west-1")
     assert str(refusal.value).startswith(sentence)
@@ -54,7 +56,7 @@ def test_is_refused_with_a_sentence(given: dict[str, str | None], sentence: str)
 @pytest.mark.parametrize(
     "name", ["appDatabaseSecretArn", "databaseHost", "databasePort", "databaseName", "databaseVpcId"]
 )
-def test_what_is_said_of_a_given_database_needs_one(name: str) -> None:
+def test_options_about_a_given_database_need_one(name: str) -> None:
     with pytest.raises(options.Refused, match=f"{name} is about a given database, which -c databaseSecretArn=… must"):
         options.read({"stage": "dev", name: "anything"})
 

@@ -1,4 +1,4 @@
-"""Handlers against a real PostgreSQL; moto's server stands for the AWS on their far side."""
+"""Handlers against a real PostgreSQL, and moto's server in place of AWS."""
 
 import json
 import re
@@ -97,7 +97,7 @@ def aws_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def client(aws_url: str) -> Callable[[str], Any]:
-    """Make a client of the AWS on the far side."""
+    """Make a client of moto's AWS."""
     return partial(
         boto3.client,
         endpoint_url=aws_url,

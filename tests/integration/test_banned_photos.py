@@ -1,4 +1,4 @@
-"""A photo that the main app has banned is refused, however it was changed; a look that fails lets nobody through."""
+"""A photo that the main app has banned is refused, however it was changed; a check that fails lets nobody through."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -75,14 +75,14 @@ def test_the_hash_of_the_photo_shown_is_kept_and_goes_with_it(phone: Phone, worl
 
 
 @pytest.mark.parametrize(("bits", "outcome"), [(9, "rejected"), (10, "ready")])
-def test_fewer_than_ten_bits_make_a_photo_the_same(
+def test_photos_that_differ_in_fewer_than_ten_bits_are_the_same(
     world: World, upload: Upload, banned: str, bits: int, outcome: str
 ) -> None:
     world.rows("UPDATE banned_photo_hashes SET photo_hash = %s", f"{int(banned, 16) ^ ((1 << bits) - 1):016X}")
     assert upload(encoded(PHOTO, quality=92)) == outcome
 
 
-def test_a_hash_that_is_none_is_skipped_counted_and_blocks_nobody(
+def test_a_malformed_hash_is_skipped_and_counted_and_blocks_nobody(
     world: World, upload: Upload, banned: str, output: Callable[[], str]
 ) -> None:
     world.rows(
@@ -93,7 +93,7 @@ def test_a_hash_that_is_none_is_skipped_counted_and_blocks_nobody(
     assert '"MalformedBannedHashes":[4' in output().replace(" ", "")
 
 
-def test_a_look_that_cannot_be_made_lets_nobody_through_and_is_made_again(
+def test_a_check_that_fails_lets_nobody_through_and_is_retried(
     phone: Phone, world: World, upload: Upload, banned: str
 ) -> None:
     world.rows("ALTER TABLE banned_photo_hashes RENAME photo_hash TO hidden")
@@ -114,7 +114,7 @@ def test_a_host_without_the_table_bans_nothing(world: World, upload: Upload) -> 
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_banned_photos_are_one_look(world: World, banned: str) -> None:
+def test_a_hundred_thousand_banned_photos_are_checked_in_one_statement(world: World, banned: str) -> None:
     world.rows(
         "INSERT INTO banned_photo_hashes (photo_hash)"
         " SELECT substr(md5(n::text), 1, 16) FROM generate_series(1, 100000) n"
@@ -124,7 +124,7 @@ def test_a_hundred_thousand_banned_photos_are_one_look(world: World, banned: str
     print(f"{(time.perf_counter() - began) * 1000:.0f} ms")  # noqa: T201 (shown, not judged)
 
 
-def test_a_release_older_looks_by_one_hash(world: World, banned: str) -> None:
+def test_an_older_release_checks_by_one_hash(world: World, banned: str) -> None:
     assert world.rows("SELECT banned FROM after_hours_banned_photo(%s)", banned) == [(True,)]
     assert world.rows(
         "SELECT banned FROM after_hours_banned_photo(%s)", f"{~int(banned, 16) & (1 << 64) - 1:016x}"

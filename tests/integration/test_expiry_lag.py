@@ -32,20 +32,22 @@ def lags(output: Callable[[], str]) -> Callable[[], list[float]]:
     return read
 
 
-def test_of_a_session_that_its_schedule_ends(world: World, lags: Callable[[], list[float]]) -> None:
+def test_the_lag_of_a_session_that_its_schedule_ends_is_measured(world: World, lags: Callable[[], list[float]]) -> None:
     [(session,)] = world.rows(LATE, 1)
     assert world.fire("expiry", session) == "expired"
     [lag] = lags()
     assert 100 <= lag < 160
 
 
-def test_of_every_session_that_the_sweep_ends(world: World, lags: Callable[[], list[float]]) -> None:
+def test_the_lag_of_every_session_that_the_sweep_ends_is_measured(
+    world: World, lags: Callable[[], list[float]]
+) -> None:
     world.rows(LATE, 250)
     assert world.sweep()["expired"] == 250
     assert len(lags()) == 250
     assert all(100 <= lag < 160 for lag in lags())
 
 
-def test_of_none_when_nothing_was_late(world: World, lags: Callable[[], list[float]]) -> None:
+def test_no_lag_is_measured_when_nothing_was_late(world: World, lags: Callable[[], list[float]]) -> None:
     world.sweep()
     assert lags() == []

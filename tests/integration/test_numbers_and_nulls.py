@@ -51,7 +51,7 @@ def test_minutes_are_whole_numbers(value: str) -> None:
         ("update_preferences", {}, "maxAge"),
     ],
 )
-def test_nothing_else_is(function: str, fields: dict[str, Any], field: str, value: str) -> None:
+def test_no_other_value_is_a_whole_number(function: str, fields: dict[str, Any], field: str, value: str) -> None:
     refused = Phone().call(function, body=written(fields, field, value))
     assert (refused.status, refused.body["code"]) == (400, "VALIDATION_ERROR")
     constant = "NaN" in value or "Infinity" in value  # these are not JSON at all
@@ -68,7 +68,7 @@ def test_null_on_creation_is_the_same_as_absent(world: World) -> None:
 
 
 @pytest.mark.usefixtures("world")
-def test_but_an_orientation_of_null_is_none() -> None:
+def test_an_orientation_of_null_on_creation_is_a_choice() -> None:
     assert Phone().create_preferences(sexualOrientation=None).sexual_orientation is None
 
 

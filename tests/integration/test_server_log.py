@@ -31,14 +31,14 @@ def log(workspace: Workspace) -> Callable[[], str]:
     return read
 
 
-def test_a_row_that_breaks_a_rule(connection: Database, log: Callable[[], str]) -> None:
+def test_a_row_that_breaks_a_rule_is_not_quoted(connection: Database, log: Callable[[], str]) -> None:
     with pytest.raises(InternalError):
         connection.execute(START, SESSION | {"longitude": 181})
     assert 'violates check constraint "after_hours_sessions_location"' in log()
     assert str(LATITUDE) not in log()
 
 
-def test_a_second_row_where_there_may_be_one(connection: Database, log: Callable[[], str]) -> None:
+def test_a_duplicate_row_is_not_quoted(connection: Database, log: Callable[[], str]) -> None:
     describe = "INSERT INTO after_hours_profiles (user_id, description) VALUES ('local-entitled', %(text)s)"
     connection.execute(describe, {"text": TEXT})
     with pytest.raises(InternalError):
@@ -47,7 +47,9 @@ def test_a_second_row_where_there_may_be_one(connection: Database, log: Callable
     assert TEXT not in log()
 
 
-def test_a_lock_that_is_not_given(world: World, connection: Database, log: Callable[[], str]) -> None:
+def test_a_statement_that_times_out_at_a_lock_is_not_quoted(
+    world: World, connection: Database, log: Callable[[], str]
+) -> None:
     connection.execute(START, SESSION)
     connection.execute("SET lock_timeout = '50ms'")
     other = world.database.connect()

@@ -37,7 +37,7 @@ def test_each_duty_of_the_sweep_is_a_safeguard() -> None:
     assert len(duties) >= 12
 
 
-def test_an_edit_that_does_not_apply_is_loud(tmp_path: Path) -> None:
+def test_an_edit_that_does_not_apply_fails(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("x = 1\nx = 1\n")
     for old in ("x = 1", "y"):
         with pytest.raises(EditDoesNotApply):

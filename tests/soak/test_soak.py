@@ -95,7 +95,7 @@ def test_a_service_that_is_well_is_passed_on_while_another_ails() -> None:
     assert proxy.calls == {(Service.SCHEDULER, Ailment.UNREACHABLE): 1}
 
 
-def test_what_comes_to_the_other_door_is_for_r2() -> None:
+def test_a_call_to_the_other_port_is_for_r2() -> None:
     with proxied() as proxy, proxy.ailing(Service.R2, Ailment.FAILING):
         assert call(proxy.r2_url, authorization=S3) == (503, b"")
         assert call(proxy.url, authorization=S3) == (200, b"hello")

@@ -54,7 +54,7 @@ _FORGET_EVERYTHING = """
 
 @dataclass(frozen=True)
 class World:
-    """A migrated database with the five members of `local/members.py` in it, and the AWS on the far side.
+    """A migrated database with the five members of `local/members.py` in it, and moto's AWS.
 
     `database` is what the functions see of it; `own_connection` is its owner's.
     """

@@ -37,7 +37,7 @@ def test_any_size_fits_and_has_a_thumbnail(kind: str, size: tuple[int, int], exp
 
 
 @pytest.mark.parametrize("size", [(5000, 1), (1, 5000), (65_500, 1)])
-def test_a_line(size: tuple[int, int]) -> None:
+def test_a_picture_of_one_pixel_s_height_or_width_becomes_a_photo(size: tuple[int, int]) -> None:
     for kind in ("JPEG", "PNG"):  # the others do not go that thin
         result = process(encoded(Image.new("RGB", size, (200, 120, 60)), kind, quality=95))
         assert max(opened(result.photo).size) == 1200

@@ -26,7 +26,7 @@ def with_xmp(kind: str, orientation: int, content: bytes) -> bytes:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", KINDS)
-def test_by_exif(kind: str, orientation: int) -> None:
+def test_exif_turns_a_picture(kind: str, orientation: int) -> None:
     stored = turned_away(corners((1600, 1200)), orientation)
     photo = opened(process(encoded(stored, kind, exif=exif(orientation), quality=95)).photo)
     assert photo.size == (1200, 900)
@@ -41,7 +41,7 @@ def test_by_exif(kind: str, orientation: int) -> None:
         *((kind, mode) for kind in ("WEBP", "HEIF") for mode in ("RGB", "RGBA")),
     ],
 )
-def test_in_every_mode_and_with_a_profile(kind: str, mode: str) -> None:
+def test_pictures_of_every_mode_and_with_a_profile_are_turned(kind: str, mode: str) -> None:
     """What is known of a picture has to get as far as where it is turned."""
     stored = turned_away(corners((1600, 1200)), 6).convert(mode)
     for profile in ({}, {"icc_profile": display_p3()}):
@@ -51,7 +51,7 @@ def test_in_every_mode_and_with_a_profile(kind: str, mode: str) -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", KINDS)
-def test_by_xmp(kind: str, orientation: int) -> None:
+def test_xmp_turns_a_picture(kind: str, orientation: int) -> None:
     result = process(with_xmp(kind, orientation, xmp(orientation)))
     assert opened(result.photo).size == (1200, 900)
     assert_upright(opened(result.photo))
@@ -70,7 +70,7 @@ def test_exif_comes_before_xmp(kind: str) -> None:
     assert_upright(opened(process(data).photo))
 
 
-def test_png_with_compressed_xmp_behind_the_rows() -> None:
+def test_compressed_xmp_behind_the_rows_turns_a_png() -> None:
     text = PngImagePlugin.PngInfo()
     text.add_itxt("XML:com.adobe.xmp", xmp(8).decode(), zip=True)
     data = encoded(turned_away(corners(), 8), "PNG", pnginfo=text)
@@ -79,7 +79,7 @@ def test_png_with_compressed_xmp_behind_the_rows() -> None:
     assert_upright(opened(process(moved).photo))
 
 
-def test_xmp_in_parts_that_one_segment_cannot_hold() -> None:
+def test_xmp_in_several_segments_turns_a_picture() -> None:
     more = b"\xff\xe1\0\x28http://ns.adobe.com/xmp/extension/\0abc"
     data = encoded(turned_away(corners(), 6), xmp=xmp(6), quality=95, extra=more * 20)
     assert_upright(opened(process(data).photo))
@@ -87,7 +87,7 @@ def test_xmp_in_parts_that_one_segment_cannot_hold() -> None:
 
 @pytest.mark.parametrize("noted", [0, 9, 65_535])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_an_orientation_that_does_not_exist_is_none(kind: str, noted: int) -> None:
+def test_an_orientation_that_does_not_exist_turns_nothing(kind: str, noted: int) -> None:
     assert_upright(opened(process(encoded(corners(), kind, exif=exif(noted), quality=95)).photo))
 
 
