@@ -13,10 +13,10 @@ import boto3
 
 from local import aws, members
 from local.handlers import Context, load
-from local.invoke import Outcome, prepare, sample
+from local.invoke import Outcome, ready
 from local.samples import Sample
 from local.stack import Stack
-from local.workspace import REPOSITORY, CommandError, command_line
+from local.workspace import REPOSITORY, command_line, shows_errors
 
 
 def run(stack: Stack, sent: Sample) -> Outcome:
@@ -36,20 +36,14 @@ def run(stack: Stack, sent: Sample) -> Outcome:
     return Outcome(failed=False, result=json.loads(json.dumps(result)), log="")
 
 
+@shows_errors
 def main() -> int:
     parser = command_line(__doc__)
     parser.add_argument("function")
     parser.add_argument("event", nargs="?", default="valid")
     arguments = parser.parse_args()
-    aws.keep_to_this_machine()
-    try:
-        sent = sample(arguments.function, arguments.event)
-        stack = Stack.load(arguments.workspace)
-        prepare(stack, sent.expected)
-        outcome = run(stack, sent)
-    except CommandError as error:
-        print(error, file=sys.stderr)
-        return 1
+    stack, sent = ready(arguments)
+    outcome = run(stack, sent)
     print(f"\nExpected: {sent.expected}\nOutcome:  {outcome}")
     print(json.dumps(outcome.body, indent=2, ensure_ascii=False))
     return 0 if outcome.is_as(sent.expected) else 1

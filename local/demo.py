@@ -19,7 +19,7 @@ from local.members import Member
 from local.processes import end_on_any_interruption
 from local.progress import Progress, clock
 from local.stack import Answer, Stack
-from local.workspace import CommandError, command_line
+from local.workspace import CommandError, command_line, shows_errors
 
 _HERE = {"latitude": 40.7411, "longitude": -73.9897}
 _REFUSALS = {
@@ -275,6 +275,7 @@ def _time(moment: str | datetime) -> str:
     return f"{at.astimezone():%H:%M:%S}"
 
 
+@shows_errors
 def main() -> int:
     workspace = command_line(__doc__).parse_args().workspace
     end_on_any_interruption()
@@ -282,9 +283,6 @@ def main() -> int:
     progress = clock()
     try:
         Demo(Stack.load(workspace), progress).play()
-    except CommandError as error:
-        print(error, file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         return 1
     progress("All as promised.")

@@ -9,7 +9,7 @@ from local import aws
 from local.invoke import Outcome, prepare, send
 from local.samples import Given, Sample, samples
 from local.stack import Stack
-from local.workspace import CommandError, command_line
+from local.workspace import command_line, shows_errors
 
 # The sweep runs every minute. It also ends an overdue session, and deletes photos of earlier runs, which have the same
 # keys; so such events are sent again. It does not interfere three times in a row.
@@ -54,6 +54,7 @@ def _run(stack: Stack) -> int:
     return 1 if failed else 0
 
 
+@shows_errors
 def main() -> int:
     parser = command_line(__doc__)
     parser.add_argument("--run", action="store_true", help="play them all on the running system")
@@ -62,11 +63,7 @@ def main() -> int:
         _list()
         return 0
     aws.keep_to_this_machine()
-    try:
-        return _run(Stack.load(arguments.workspace))
-    except CommandError as error:
-        print(error, file=sys.stderr)
-        return 1
+    return _run(Stack.load(arguments.workspace))
 
 
 if __name__ == "__main__":

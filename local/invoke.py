@@ -6,6 +6,7 @@ The samples have a member of their own. Before an event is sent, that member is 
 import base64
 import json
 import sys
+from argparse import Namespace
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +16,7 @@ import boto3
 from local import aws, members, states
 from local.samples import Expected, Sample, samples
 from local.stack import Stack
-from local.workspace import CommandError, command_line
+from local.workspace import CommandError, command_line, shows_errors
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,15 @@ def prepare(stack: Stack, expected: Expected) -> None:
             )
 
 
+def ready(arguments: Namespace) -> tuple[Stack, Sample]:
+    """Return the running system and the sample event that the arguments name, with the event's state prepared."""
+    aws.keep_to_this_machine()
+    sent = sample(arguments.function, arguments.event)
+    stack = Stack.load(arguments.workspace)
+    prepare(stack, sent.expected)
+    return stack, sent
+
+
 def send(stack: Stack, sent: Sample) -> Outcome:
     """Invoke the deployed function with the event, whatever the state is."""
     answer = boto3.client("lambda", **stack.aws).invoke(
@@ -112,21 +122,15 @@ def _print_json(sent: Sample, outcome: Outcome) -> None:
     print(json.dumps(said, indent=2, ensure_ascii=False))
 
 
+@shows_errors
 def main() -> int:
     parser = command_line(__doc__)
     parser.add_argument("function")
     parser.add_argument("event", nargs="?", default="valid")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     arguments = parser.parse_args()
-    aws.keep_to_this_machine()
-    try:
-        sent = sample(arguments.function, arguments.event)
-        stack = Stack.load(arguments.workspace)
-        prepare(stack, sent.expected)
-        outcome = send(stack, sent)
-    except CommandError as error:
-        print(error, file=sys.stderr)
-        return 1
+    stack, sent = ready(arguments)
+    outcome = send(stack, sent)
     (_print_json if arguments.json else _print)(sent, outcome)
     return 0 if outcome.is_as(sent.expected) else 1
 

@@ -17,7 +17,7 @@ from local import aws
 from local.background import beside
 from local.processes import end_on_any_interruption
 from local.stack import Stack
-from local.workspace import CommandError, command_line
+from local.workspace import CommandError, command_line, shows_errors
 
 _EVERY_SECONDS = 0.5
 _LATE_MS = 5000  # how long after its own timestamp a line may appear in CloudWatch Logs
@@ -127,6 +127,7 @@ def _chosen(stack: Stack, function: str | None) -> list[str]:
     return [function]
 
 
+@shows_errors
 def main() -> int:
     parser = command_line(__doc__)
     parser.add_argument("function", nargs="?")
@@ -136,9 +137,6 @@ def main() -> int:
     try:
         stack = Stack.load(arguments.workspace)
         follow(stack, _chosen(stack, arguments.function), lambda text: print(text, flush=True))
-    except CommandError as error:
-        print(error, file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         pass
     return 0

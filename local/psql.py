@@ -6,18 +6,15 @@ from typing import NoReturn
 
 from local.postgres import BINARIES
 from local.stack import Stack
-from local.workspace import CommandError, command_line
+from local.workspace import command_line, shows_errors
 
 
+@shows_errors
 def main() -> int:
     parser = command_line(__doc__)
     parser.add_argument("sql", nargs="?", help="run this, and end")
     arguments = parser.parse_args()
-    try:
-        return _psql(Stack.load(arguments.workspace).database_url, arguments.sql)
-    except CommandError as error:
-        print(error, file=sys.stderr)
-        return 1
+    return _psql(Stack.load(arguments.workspace).database_url, arguments.sql)
 
 
 def _psql(database_url: str, sql: str | None) -> NoReturn:

@@ -6,7 +6,7 @@ from contextlib import closing
 
 from local import aws, members
 from local.stack import Stack
-from local.workspace import CommandError, Workspace, command_line
+from local.workspace import Workspace, command_line, shows_errors
 
 
 def reset(workspace: Workspace) -> str:
@@ -23,14 +23,11 @@ def reset(workspace: Workspace) -> str:
     return "All members are as after a first start. The sweep deletes what is left of their photos within a minute."
 
 
+@shows_errors
 def main() -> int:
     workspace = command_line(__doc__).parse_args().workspace
     aws.keep_to_this_machine()
-    try:
-        print(reset(workspace))
-    except CommandError as error:
-        print(error, file=sys.stderr)
-        return 1
+    print(reset(workspace))
     return 0
 
 

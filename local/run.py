@@ -11,7 +11,7 @@ from local.postgres import Database
 from local.processes import Processes, end_on_any_interruption, interruptions_held_back
 from local.progress import Progress, clock
 from local.stack import Stack, User
-from local.workspace import CommandError, Phase, Workspace, command_line
+from local.workspace import Phase, Workspace, command_line, shows_errors
 
 
 @contextmanager
@@ -118,6 +118,7 @@ def services(stack: Stack, progress: Progress) -> Iterator[None]:
         yield
 
 
+@shows_errors
 def main() -> int:
     parser = command_line(__doc__)
     parser.add_argument("--port", type=int, default=DEFAULT, help="the port of the API; the next two are taken, too")
@@ -135,9 +136,6 @@ def main() -> int:
                 Processes(workspace).watch()
     except KeyboardInterrupt:
         return 0
-    except CommandError as error:
-        print(error, file=sys.stderr)
-        return 1
 
 
 if __name__ == "__main__":

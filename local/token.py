@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local import members
 from local.stack import Stack
-from local.workspace import CommandError, Workspace, command_line
+from local.workspace import CommandError, Workspace, command_line, shows_errors
 
 _DEPLOYED_SECONDS = 60 * 60
 _REFUSED = "prod"
@@ -46,6 +46,7 @@ def _jwt_secret(stack_name: str) -> str | None:
     return value
 
 
+@shows_errors
 def main() -> int:
     parser = command_line(__doc__)
     parser.add_argument("stage")
@@ -53,11 +54,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if not arguments.user:
         parser.error("say whose token: make token USER=local-entitled")
-    try:
-        print(token(arguments.workspace, arguments.stage, arguments.user))
-    except CommandError as error:
-        print(error, file=sys.stderr)
-        return 1
+    print(token(arguments.workspace, arguments.stage, arguments.user))
     return 0
 
 

@@ -5,10 +5,12 @@ import fcntl
 import os
 import secrets
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import wraps
 from pathlib import Path
 from uuid import uuid4
 
@@ -160,6 +162,20 @@ def replace_file(path: Path, text: str) -> None:
     draft.touch(mode=0o600)
     draft.write_text(text)
     draft.replace(path)
+
+
+def shows_errors(main: Callable[[], int]) -> Callable[[], int]:
+    """Decorate the main function of a command: a CommandError is printed as it is, and the exit code is then 1."""
+
+    @wraps(main)
+    def run() -> int:
+        try:
+            return main()
+        except CommandError as error:
+            print(error, file=sys.stderr)
+            return 1
+
+    return run
 
 
 def command_line(module_docstring: str | None) -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ from random import Random
 from local import aws
 from local.processes import end_on_any_interruption
 from local.progress import Progress, clock
-from local.workspace import DEFAULT_WORKSPACE, CommandError, Workspace
+from local.workspace import DEFAULT_WORKSPACE, Workspace, shows_errors
 from soak.faults import FAULTS
 from soak.results import Results, Round
 from soak.rounds import Soak
@@ -22,6 +22,7 @@ _ROUND_MINUTES = 5.0
 _CLOCKS_OFF_SECONDS = (0, 300, -300)
 
 
+@shows_errors
 def main() -> int:
     options = _options()
     end_on_any_interruption()
@@ -35,9 +36,6 @@ def main() -> int:
             _soak(results, options, progress)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
-        return 1
-    except CommandError as error:
-        print(error, file=sys.stderr)
         return 1
     print(results.text())
     return 1 if results.violations else 0

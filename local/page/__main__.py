@@ -8,23 +8,20 @@ import uvicorn
 from local import aws
 from local.page.server import application
 from local.stack import Stack
-from local.workspace import CommandError, command_line
+from local.workspace import CommandError, command_line, shows_errors
 
 _PORT = 8765
 _GRACE_SECONDS = 1  # browsers keep the stream of events open, and would delay the end
 
 
+@shows_errors
 def main() -> int:
     parser = command_line(__doc__)
     parser.add_argument("--port", type=int, default=_PORT, help=f"where to listen on 127.0.0.1 ({_PORT})")
     arguments = parser.parse_args()
     aws.keep_to_this_machine()
-    try:
-        stack = Stack.load(arguments.workspace)
-        listening = _listen(arguments.port)
-    except CommandError as error:
-        print(error, file=sys.stderr)
-        return 1
+    stack = Stack.load(arguments.workspace)
+    listening = _listen(arguments.port)
     port = listening.getsockname()[1]
     print(f"The page is at http://127.0.0.1:{port}", flush=True)
     settings = uvicorn.Config(

@@ -116,7 +116,7 @@ const readSession = newest(
   },
 );
 
-/** See what the API does not tell. */
+/** Read what the API does not tell: the shown place, the warning, and the schedules. */
 export const lookBehind = newest(
   () => system(`/members/${encodeURIComponent(state.memberId)}/session`),
   (found) => (state.backstage = found),
@@ -162,7 +162,7 @@ export function authorization() {
 
 let sent = 0;
 
-/** Send what the console holds; the answer. The page shows the answer of the call that was sent last. */
+/** Send what the console holds, and return the answer. The page shows the answer of the call that was sent last. */
 export function send() {
   return doing(async () => {
     const { function: name, body } = state.request;

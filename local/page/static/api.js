@@ -1,6 +1,6 @@
 // The two ways out of this page: the API, as a phone calls it, and the local system, of which no phone knows.
 
-/** Call the API. The answer: status, body (parsed, or text, or null), headers that matter, and milliseconds. */
+/** Call the API. Returns the status, the body (parsed, or text, or null), `retryAfter` and milliseconds. */
 export async function call(method, path, { authorization, body } = {}) {
   const headers = {};
   if (authorization) headers.authorization = authorization;
@@ -25,7 +25,7 @@ function parsed(text) {
   }
 }
 
-/** Ask the local system. Its answer, or an Error that says what it said. */
+/** Ask the local system. Returns the body of its answer, or throws an Error with its message. */
 export async function system(path, options = {}) {
   const answer = await fetch(`/system${path}`, options);
   const body = parsed(await answer.text());
@@ -39,13 +39,13 @@ export const post = (path, body) =>
 export const patch = (path, body) =>
   system(path, { method: "PATCH", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
 
-/** A signed address of S3 or R2, by way of this page's server. */
+/** The path by which this page's server forwards to a presigned URL of S3 or R2. */
 export function storage(url) {
   const { pathname, search } = new URL(url);
   return `/storage${pathname}${search}`;
 }
 
-/** Hear domain events, also those from before this page was opened. */
+/** Receive domain events, also those from before this page was opened. */
 export function listen({ onEvent, onOpen, onLost }) {
   const source = new EventSource("/system/events");
   source.onmessage = (message) => onEvent(Number(message.lastEventId), JSON.parse(message.data));

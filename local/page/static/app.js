@@ -29,7 +29,7 @@ function draw() {
   );
 }
 
-/** Count down; and look again where time alone changes something: at the end, and when a schedule has fired. */
+/** Count down, and read again when time alone changes something: at the end, and when a schedule has fired. */
 function tick() {
   if (state.session) changed();
   const fired = state.backstage?.schedules.some(({ expression }) => momentOf(expression) < new Date());
@@ -37,9 +37,9 @@ function tick() {
   look?.().catch(() => {}); // the next call says what is wrong
 }
 
-/** A page from before the local system started anew has tokens and addresses that are good no longer. */
+/** Reload a page that is older than the running local system: its tokens and addresses are no longer valid. */
 async function reopened() {
-  changed((state.heard = true));
+  changed((state.listening = true));
   if ((await system("")).instance !== state.system.instance) location.reload();
 }
 
@@ -61,7 +61,7 @@ async function start() {
   listen({
     onEvent: hear,
     onOpen: reopened,
-    onLost: () => changed((state.heard = false)),
+    onLost: () => changed((state.listening = false)),
   });
   setInterval(tick, 1000);
   await chooseMember(state.memberId);

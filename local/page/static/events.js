@@ -11,7 +11,7 @@ export function eventsCard() {
   return html`
     <section class="card events" aria-labelledby="events-title">
       <h2 id="events-title">
-        Domain events ${state.heard ? null : html`<span class="status bad">interrupted</span>`}
+        Domain events ${state.listening ? null : html`<span class="status bad">interrupted</span>`}
       </h2>
       <div class="scroll" tabindex="0" role="region" aria-label="Domain events, the newest first">
         ${theirs.length === 0 ? html`<p class="soft">Nothing has happened yet. Chat and push services hear of it here.</p>` : null}

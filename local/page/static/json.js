@@ -1,4 +1,4 @@
-// JSON for people: indented, and its kinds of value told apart.
+// JSON for people: indented, with a colour for each kind of value.
 
 import { html } from "/lib/lit-html/lit-html.js";
 

@@ -1,4 +1,4 @@
-// A photo as it was sent and as it is shown, side by side, and what each file says besides the picture.
+// A photo as it was sent and as it is shown, side by side, with the metadata of each file.
 
 import { html } from "/lib/lit-html/lit-html.js";
 import { sendPhoto, sendSamplePhoto } from "./actions.js";

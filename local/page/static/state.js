@@ -1,4 +1,4 @@
-// What the page knows, in one place. Whoever changes it says so, and the page is drawn anew.
+// The page's state, in one place. Whoever changes it calls `changed`, and the page is drawn anew.
 
 export const state = {
   system: null, // endpoints, functions and the API's own address
@@ -13,7 +13,7 @@ export const state = {
   place: { latitude: 52.520008, longitude: 13.404954 }, // where the member stands
   sentFrom: null, // the place that the live session was started from: only this page still knows
   events: [], // of all members, the oldest first
-  heard: true, // whether the stream of events is open
+  listening: true, // whether the stream of events is open
   request: { function: "create_profile", sample: "valid", authorization: "", body: "" },
   answer: null,
   file: null, // the photo that was sent: {name, before, problem}
@@ -21,7 +21,7 @@ export const state = {
   log: { function: "create_profile", lines: [], duration: null, busy: false },
   left: false, // whether the member has left since they last joined
   storyFrom: 0, // the number of the event before the member's present story
-  busy: 0, // how many things are being done
+  busy: 0, // how many actions are under way
   problem: null, // what the local system could not do
 };
 
@@ -52,7 +52,7 @@ export function remainingSeconds() {
   return Math.max(0, Math.ceil(session.remainingSeconds - (performance.now() - session.receivedAt) / 1000));
 }
 
-/** Tell those who do not see the page what happened. */
+/** Tell screen readers what happened. */
 export function announce(text) {
   document.getElementById("status").textContent = text;
 }
