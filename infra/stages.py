@@ -56,7 +56,7 @@ class Concurrency:
 
 @dataclass(frozen=True)
 class Throttle:
-    """What API Gateway lets through, for all members together: requests a second, and a burst above them."""
+    """API Gateway's throttling of all members together: requests a second, and the size of a burst."""
 
     rate: int
     burst: int

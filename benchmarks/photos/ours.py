@@ -1,4 +1,4 @@
-"""One measurement of our pipeline in a process of its own, the like of sharp.mjs: FILE ROUNDS OUTPUT-PREFIX."""
+"""Measure our pipeline in a process of its own, as sharp.mjs measures sharp. Arguments: FILE ROUNDS OUTPUT-PREFIX."""
 
 import json
 import sys

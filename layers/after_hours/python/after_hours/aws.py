@@ -83,7 +83,7 @@ class Service:
         raise self.unavailable(fault)
 
     def url(self, region: str) -> str:
-        """Return where the service is, as a client of boto3 would find out."""
+        """Return the service's endpoint, as boto3 would resolve it."""
         elsewhere = os.environ.get(f"AWS_ENDPOINT_URL_{self.variable}") or os.environ.get("AWS_ENDPOINT_URL")
         dual_stack = os.environ.get("AWS_USE_DUALSTACK_ENDPOINT", "").lower() == "true"
         own = f"https://{self.name}.{region}.{self.ipv6_domain if dual_stack else 'amazonaws.com'}"

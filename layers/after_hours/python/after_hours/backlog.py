@@ -1,4 +1,4 @@
-"""How much is undone: what a sweep leaves, and what it has tried for so long that somebody must look."""
+"""How much is undone: what a sweep leaves, and what it has retried for so long that a person must look at it."""
 
 from after_hours.database import Database
 from after_hours.observability import count

@@ -1,4 +1,4 @@
-"""Why a file does not become a photo. Without Pillow, for those who only need the reasons."""
+"""Why a file does not become a photo. The module needs no Pillow, which most functions do not have."""
 
 from enum import StrEnum
 
