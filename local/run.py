@@ -11,7 +11,7 @@ from local.postgres import Database
 from local.processes import Processes, end_on_any_interruption, interruptions_held_back
 from local.progress import Progress, clock
 from local.stack import Stack, User
-from local.workspace import Phase, Workspace, command_line, shows_errors
+from local.workspace import CommandError, Phase, Workspace, command_line, shows_errors
 
 
 @contextmanager
