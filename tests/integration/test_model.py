@@ -37,12 +37,12 @@ scalars = (
 anything = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
 )
-ages = st.integers(16, 101) | anything
+ages = st.integers(16, 101) | st.sampled_from([None, 20.0]) | anything
 plausible_preferences = st.fixed_dictionaries(
     {},
     optional={
         "seekingGender": st.sampled_from(["Any", "Male", "Female", "Non-binary", "male", None]) | anything,
-        "maxDistanceKm": st.integers(0, 201) | anything,
+        "maxDistanceKm": st.integers(0, 201) | st.sampled_from([30.0, 30.5, None]) | anything,
         "minAge": ages,
         "maxAge": ages,
         "sexualOrientation": st.sampled_from(["Gay", "Other", "gay", None]) | anything,
@@ -63,6 +63,24 @@ def valid_profile(body: Any) -> bool:
 
 def storable(text: str) -> bool:
     return "\0" not in text and not any(0xD800 <= ord(character) <= 0xDFFF for character in text)
+
+
+def read_as_json(body: Any) -> Any:
+    """A number may be written as a double: 30.0 is 30."""
+    if not isinstance(body, dict):
+        return body
+    return {
+        field: int(value) if field in RANGES and type(value) is float and value.is_integer() else value
+        for field, value in body.items()
+    }
+
+
+def without_nulls(body: Any) -> Any:
+    """On creation, null is the same as absent, but for the orientation, of which it says that there is none."""
+    if not isinstance(body, dict):
+        return body
+    left_out = CREATED_PREFERENCES.keys() - {"sexualOrientation"}
+    return {field: value for field, value in body.items() if value is not None or field not in left_out}
 
 
 def valid_preferences(body: Any) -> bool:
@@ -130,6 +148,7 @@ class Story(RuleBasedStateMachine):
     @rule(body=bodies_of_preferences)
     def create_preferences(self, body: Any) -> None:
         answer = self.phone.call("create_preferences", body=json.dumps(body))
+        body = without_nulls(read_as_json(body))
         if not valid_preferences(body):
             assert answer.status == 400, answer
         elif self.preferences is not None:
@@ -142,6 +161,7 @@ class Story(RuleBasedStateMachine):
     @rule(body=bodies_of_preferences)
     def update_preferences(self, body: Any) -> None:
         answer = self.phone.call("update_preferences", body=json.dumps(body))
+        body = read_as_json(body)
         if not valid_preferences(body) or not body:
             assert answer.status == 400, answer
         elif self.preferences is None:
