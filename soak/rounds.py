@@ -139,6 +139,7 @@ class Soak:
             self.world.act(random)
         for leap in LATER:
             self.leaps.leap(leap, random)
+            self._withdraw()
             self._bring_near()
             violations = self._repeat(AT_REST, f"{leap} later")
             if violations:
@@ -146,6 +147,20 @@ class Soak:
         for check in ONCE:
             violations += check(self.system, self.journal)
         return violations
+
+    def _withdraw(self) -> None:
+        """Take from two live members what entitles them: no call of theirs tells us, so the sweep must find out."""
+        self.system.database.run(
+            """
+            UPDATE users SET id_verified = false
+            WHERE id IN (
+                SELECT user_id FROM after_hours_sessions
+                WHERE ended_at IS NULL AND expires_at > now() + interval '5 minutes' AND user_id NOT LIKE '%%crowd%%'
+                ORDER BY expires_at DESC
+                LIMIT 2
+            )
+            """
+        )
 
     def _bring_near(self) -> None:
         """Let a few sessions end in four minutes: their schedules are then for a wrong end, and the sweep must act."""
