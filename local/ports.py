@@ -1,5 +1,6 @@
 """The loopback ports of a system: fixed ones, so that a saved address keeps working, or whichever are free."""
 
+import random
 import socket
 from dataclasses import dataclass
 from typing import Self
@@ -11,6 +12,8 @@ from local.workspace import CommandError
 DEFAULT = 4566
 _HIGHEST_FIRST = 65533
 _LOWEST_FIRST = 1024  # those below it belong to root
+# Linux gives those from 32768 on to connections by itself, macOS those from 49152 on.
+_NOT_GIVEN_BY_SYSTEMS = range(10_000, 32_000)
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,10 @@ _PURPOSES = {"api": "the API", "postgres": "PostgreSQL", "page": "the page"}
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that is still free, most likely, when a server that takes seconds to start binds it."""
+    while _is_taken(port := random.choice(_NOT_GIVEN_BY_SYSTEMS)):  # noqa: S311 (no secret)
+        pass
+    return port
 
 
 def _is_taken(port: int) -> bool:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from local.schedules import find, moment
@@ -136,16 +136,21 @@ def announced(system: System, _journal: Journal) -> list[str]:
 
 
 def leases_of_events(system: System, _journal: Journal) -> list[str]:
-    found = sent_too_soon_again(system.proxy.sightings, _LEASE)
+    found = sent_too_soon_again(system.proxy.sightings, _LEASE, system.clock.leaps)
     return [sentence("is an event that was sent again while another was sending it", found)] if found else []
 
 
-def sent_too_soon_again(sightings: Iterable[Sighting], lease: timedelta) -> set[str]:
-    """Return the events that were sent twice within the lease of whoever sent them first."""
+def sent_too_soon_again(sightings: Iterable[Sighting], lease: timedelta, leaps: Sequence[float]) -> set[str]:
+    """Return the events that were sent twice within the lease of whoever sent them first.
+
+    A leap of time ends all leases: one that came between a claim and what it sent is no fault of anybody's.
+    """
     last: dict[str, float] = {}
     again = set()
+    seconds = lease.total_seconds()
     for sighting in sorted(sightings, key=lambda each: each.at):
-        if sighting.at - last.get(sighting.event_id, -lease.total_seconds()) < lease.total_seconds():
+        before = last.get(sighting.event_id, -seconds)
+        if sighting.at - before < seconds and not any(before - seconds < leap <= sighting.at for leap in leaps):
             again.add(sighting.event_id)
         last[sighting.event_id] = sighting.at
     return again

@@ -44,7 +44,7 @@ class Leaps:
             due, self._late = self._late, []
             with self._system.gate.closed():
                 self._age_rows(distance)
-                self._system.clock.leapt += distance.total_seconds()
+                self._system.clock.leap(distance.total_seconds())
                 due += self._move_schedules(distance, random)
             random.shuffle(due)
             half = len(due) // 2 if distance < timedelta(hours=1) else 0

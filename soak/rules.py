@@ -76,10 +76,12 @@ AT_REST = {
         )
     """,
     "is a session of someone who left more than an hour ago": """
-        SELECT s.id::text FROM after_hours_sessions s JOIN soak.changes c ON c.user_id = s.user_id AND c.what = 'left'
+        SELECT s.id::text FROM after_hours_sessions s JOIN (
+            SELECT user_id, max(at) AS at FROM soak.changes WHERE what = 'left' GROUP BY user_id
+        ) AS departure ON departure.user_id = s.user_id  -- the last: who comes back and leaves again has another hour
         WHERE s.ended_at < now() - interval '2 hours' AND s.created_at < now() - interval '2 hours'
             AND NOT EXISTS (SELECT FROM after_hours_profiles a WHERE a.user_id = s.user_id)
-            AND c.at < now() - interval '2 hours'
+            AND departure.at < now() - interval '2 hours'
     """,
     "is a session that ended more than ninety days ago": """
         SELECT id::text FROM after_hours_sessions WHERE ended_at < now() - interval '90 days 1 hour'

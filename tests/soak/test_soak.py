@@ -128,8 +128,15 @@ def test_the_proxy_sees_which_events_are_sent() -> None:
 
 def test_an_event_sent_twice_within_a_lease_is_found_and_one_sent_after_it_is_not() -> None:
     lease = timedelta(seconds=25)
-    assert sent_too_soon_again([Sighting("a", 0), Sighting("b", 1), Sighting("a", 24)], lease) == {"a"}
-    assert sent_too_soon_again([Sighting("a", 0), Sighting("a", 26)], lease) == set()
+    assert sent_too_soon_again([Sighting("a", 0), Sighting("b", 1), Sighting("a", 24)], lease, []) == {"a"}
+    assert sent_too_soon_again([Sighting("a", 0), Sighting("a", 26)], lease, []) == set()
+
+
+def test_an_event_sent_twice_about_a_leap_is_not_found() -> None:
+    lease = timedelta(seconds=25)
+    sightings = [Sighting("a", 100), Sighting("a", 101)]
+    assert sent_too_soon_again(sightings, lease, [99]) == set()
+    assert sent_too_soon_again(sightings, lease, [70, 102]) == {"a"}
 
 
 def journal(*entries: tuple[str, str, str | None, Outcome]) -> Journal:
