@@ -2,6 +2,7 @@
 
 import random
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
@@ -33,7 +34,12 @@ class Ports:
 
     @classmethod
     def free(cls) -> Self:
-        return cls(*(free_port() for _ in range(3)))
+        """Return three in a row that are free, and most likely still are when servers have started."""
+        while True:
+            with suppress(CommandError):
+                ports = cls.from_first(free_port())
+                ports.require_free()
+                return ports
 
     def require_free(self) -> None:
         """Raise CommandError when a port is taken, naming the process that has it."""

@@ -15,12 +15,13 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from infra import build
+from local.ports import Ports
 from local.processes import Processes
 from local.stack import Stack
 from local.workspace import Workspace
 from tests.support.scratch import copy_repository
 from tests.support.waiting import until
-from tests.support.workspaces import first_of_three_free_ports, processes_of
+from tests.support.workspaces import processes_of
 
 NOBODY_LISTENS = "http://127.0.0.1:9"
 START = {"duration": 45, "latitude": 52.5200081, "longitude": 13.4049541}
@@ -73,7 +74,7 @@ def elsewhere(as_user: list[str], tmp_path_factory: pytest.TempPathFactory) -> I
         repository = Path(folder).resolve() / "the repository"
         repository.mkdir()
         copy_repository(repository)
-        command = [*as_user, ".venv/bin/python", "-m", "local.run", "--port", str(first_of_three_free_ports())]
+        command = [*as_user, ".venv/bin/python", "-m", "local.run", "--port", str(Ports.free().api)]
         with subprocess.Popen(
             command, cwd=repository, env=environment() | {"PATH": str(without_git)},
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

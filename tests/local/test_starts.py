@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from local.ports import Ports
 from local.workspace import REPOSITORY, Phase, Workspace
 from tests.support.waiting import until
-from tests.support.workspaces import first_of_three_free_ports, processes_of, temporary_workspace
+from tests.support.workspaces import processes_of, temporary_workspace
 
 
 @pytest.fixture
@@ -126,7 +127,7 @@ def test_stopping_does_not_wait_until_everything_is_deleted(tmp_path: Path) -> N
 @contextmanager
 def _starting(workspace: Workspace) -> Iterator[subprocess.Popen[str]]:
     """A `make run` in a workspace of its own, surely gone at the end."""
-    first = str(first_of_three_free_ports())
+    first = str(Ports.free().api)
     command = [sys.executable, "-m", "local.run", "--workspace", str(workspace.root), "--port", first]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as run:
         try:

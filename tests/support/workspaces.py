@@ -1,14 +1,13 @@
 """Workspaces of systems that tests start, and what runs there."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import psutil
 
-from local.ports import Ports, free_port
-from local.workspace import CommandError, Workspace
+from local.workspace import Workspace
 
 
 @contextmanager
@@ -35,12 +34,3 @@ def processes_of(workspace: Workspace) -> list[psutil.Process]:
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
     return found
-
-
-def first_of_three_free_ports() -> int:
-    """A port for `make run PORT=`: it and the next two are free."""
-    while True:
-        first = free_port()
-        with suppress(CommandError):
-            Ports.from_first(first).require_free()
-            return first
