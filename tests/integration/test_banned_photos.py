@@ -86,11 +86,13 @@ def test_a_malformed_hash_is_skipped_and_counted_and_blocks_nobody(
     world: World, upload: Upload, banned: str, output: Callable[[], str]
 ) -> None:
     world.rows(
-        "INSERT INTO banned_photo_hashes (photo_hash) VALUES (''), ('not a hash'), ('00000000000000g0'), ('123')"
+        "INSERT INTO banned_photo_hashes (photo_hash) VALUES"
+        " (''), ('not a hash'), ('00000000000000g0'), ('123'), ('éééééééé'), (%s), (E'123456789abcdef\\n')",
+        "é" * 16,
     )
     assert upload(encoded(corners())) == "ready"
     assert upload(encoded(PHOTO, quality=92)) == "rejected"
-    assert '"MalformedBannedHashes":[4' in output().replace(" ", "")
+    assert '"MalformedBannedHashes":[7' in output().replace(" ", "")
 
 
 def test_a_check_that_fails_lets_nobody_through_and_is_retried(
