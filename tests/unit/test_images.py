@@ -1,7 +1,9 @@
 import io
+import sys
 from typing import Any
 
 import pytest
+from after_hours.images import pipeline
 from after_hours.images.pipeline import process
 from PIL import Image, ImageCms, ImageOps
 
@@ -111,3 +113,25 @@ def test_48_megapixels_pass() -> None:
     data = encoded(Image.new("RGB", (8160, 6144), (90, 80, 70)), quality=60)
     result = process(data)
     assert opened(result.photo).size == (1200, 904)
+
+
+@pytest.mark.parametrize("kind", list(SAVED))
+def test_only_a_heic_needs_libheif_and_is_no_corrupt_file_without_it(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    file = saved(corners(), kind)
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    if "heic" in kind:
+        with pytest.raises(ImportError):
+            process(file)
+    else:
+        assert_upright(opened(process(file).photo))
+
+
+def test_a_machine_without_memory_is_not_the_files_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(pipeline, "in_srgb", fail)
+    with pytest.raises(MemoryError):
+        process(encoded(corners()))

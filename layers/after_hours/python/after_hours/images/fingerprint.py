@@ -13,6 +13,7 @@ from PIL import Image
 _SIDE = 32
 _BITS = 8  # in each direction
 _GREY_SIDE = 64  # pixels a side when colour becomes grey: with fewer, averaging makes small bright spots too dark
+_LIGHTEST = 1 << 14  # white's light, as an integer: its steps are a fifth of a shade where shades are closest
 _CROP = 2  # per cent of the picture's width or height that may have been cut off at each side
 _COSINES = [[math.cos((2 * n + 1) * k * math.pi / (2 * _SIDE)) for n in range(_SIDE)] for k in range(1, _BITS + 1)]
 
@@ -47,21 +48,28 @@ def _grey(image: Image.Image) -> Image.Image:
     Colours are weighted in linear light (vips_sRGB2scRGB, vips_scRGB2BW).
     """
     small = image.resize((_GREY_SIDE, _GREY_SIDE), Image.Resampling.BOX).convert("RGB")
-    linear, pixels = _linear(), small.tobytes()
-    shades = bytes(
-        _encoded(0.2 * linear[red] + 0.7 * linear[green] + 0.1 * linear[blue])
+    (reds, greens, blues), shades = _light(), _shades()
+    pixels = small.tobytes()
+    grey = bytes(
+        shades[reds[red] + greens[green] + blues[blue]]
         for red, green, blue in zip(pixels[::3], pixels[1::3], pixels[2::3], strict=True)
     )
-    return Image.frombytes("L", small.size, shades).resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    return Image.frombytes("L", small.size, grey).resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
 
 
 @cache
-def _linear() -> list[float]:
-    """Return the linear light, 0 to 1, of each sRGB value (IEC 61966-2-1)."""
-    values = (value / 255 for value in range(256))
-    return [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in values]  # noqa: PLR2004
+def _light() -> list[list[int]]:
+    """Return what each sRGB value of red, of green and of blue (IEC 61966-2-1) adds to the light of grey."""
+    values = [value / 255 for value in range(256)]
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in values]  # noqa: PLR2004
+    return [[round(weight * light * _LIGHTEST) for light in linear] for weight in (0.2, 0.7, 0.1)]
 
 
-def _encoded(light: float) -> int:
-    """Return the sRGB value, 0 to 255, of linear light."""
-    return round(255 * (light * 12.92 if light <= 0.0031308 else 1.055 * light ** (1 / 2.4) - 0.055))  # noqa: PLR2004
+@cache
+def _shades() -> bytes:
+    """Return the sRGB value of each light of grey, from black to white."""
+    lights = (light / _LIGHTEST for light in range(_LIGHTEST + 1))
+    return bytes(
+        round(255 * (light * 12.92 if light <= 0.0031308 else 1.055 * light ** (1 / 2.4) - 0.055))  # noqa: PLR2004
+        for light in lights
+    )

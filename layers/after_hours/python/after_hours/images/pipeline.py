@@ -38,14 +38,14 @@ class Processed:
 def process(content: bytes) -> Processed:
     """Make the photo (within 1200 x 1200, never enlarged, progressive) and the 200 x 200 cover thumbnail.
 
-    Raises Rejected for whatever is wrong with the file. A MemoryError is the machine's fault and passes through.
+    Raises Rejected for whatever is wrong with the file; MemoryError and ImportError, the machine's faults, as they are.
     """
     if not content:
         raise Rejected(Reason.EMPTY)
     try:
         with warnings.catch_warnings(action="ignore"):  # decoders warn about odd files; nobody reads those warnings
             return _encoded(in_srgb(upright(_on_white(shrunk(_decoded(content))))))
-    except (Rejected, MemoryError):
+    except (Rejected, MemoryError, ImportError):
         raise
     except Image.DecompressionBombError as error:
         raise Rejected(Reason.TOO_MANY_PIXELS) from error
