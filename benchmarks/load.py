@@ -10,7 +10,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from threading import Event, Lock, local
 from typing import Any
@@ -21,9 +21,8 @@ from after_hours.database import Database
 from after_hours.observability import logger
 from matplotlib.figure import Figure
 
-from benchmarks import fake_aws
+from benchmarks import fake_aws, fake_services
 from benchmarks.measuring import Json, Progress, database
-from benchmarks.scale import fake_services
 from local import members, postgres
 from local.background import beside
 from local.handlers import Context, load
@@ -162,9 +161,13 @@ def _cpu_of(server: postgres.Database) -> float:
         [[pid]] = cursor.fetchall()
     connection.close()
     postmaster = psutil.Process(pid)
+    taken = 0.0
+    for process in (postmaster, *postmaster.children()):
+        with suppress(psutil.NoSuchProcess):  # it is over since it was listed, and counts as that
+            each = process.cpu_times()
+            taken += each.user + each.system
     over = postmaster.cpu_times()
-    running = [process.cpu_times() for process in (postmaster, *postmaster.children())]
-    return over.children_user + over.children_system + sum(each.user + each.system for each in running)
+    return taken + over.children_user + over.children_system
 
 
 def _evening(handlers: dict[str, Callable[..., Json]], member: int) -> list[float]:

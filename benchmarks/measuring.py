@@ -2,6 +2,7 @@
 
 import os
 import platform
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,10 +14,13 @@ from typing import Any
 
 from local import members, postgres
 from local.processes import Processes
-from local.workspace import Workspace
+from local.workspace import REPOSITORY, Workspace
 from migrations.upgrade import upgrade
 
 type Json = dict[str, Any]
+
+# For a process of its own.
+PYTHONPATH = {"PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'layers/after_hours/python'}"}
 
 
 @dataclass
@@ -44,6 +48,14 @@ class Progress:
             "most_load": round(max(self._most_load, os.getloadavg()[0]), 1),
             "quick": self.quick,
         }
+
+
+def script(path: str, *arguments: str) -> list[str]:
+    """Return the command for a script of ours in a process of its own, whose environment needs PYTHONPATH.
+
+    As a module of a part it would first load the rest of that part, and be measured with all of it in its memory.
+    """
+    return [sys.executable, "-P", str(Path(__file__).parent / path), *arguments]
 
 
 @contextmanager

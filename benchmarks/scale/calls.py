@@ -24,8 +24,8 @@ from after_hours.observability import logger
 from after_hours.storage import Store
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
-from benchmarks import fake_aws
-from benchmarks.scale import duties, fake_services
+from benchmarks import fake_aws, fake_services
+from benchmarks.scale import duties
 from infra.endpoints import ENDPOINTS
 from local import members, plans, postgres
 from local.handlers import Context, load

@@ -3,13 +3,13 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from tempfile import TemporaryFile
 from typing import Any
 
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
+from benchmarks.measuring import PYTHONPATH, script
 from local import population, postgres
 from local.population import Members
 
@@ -57,8 +57,8 @@ def _sweeps(database: postgres.Database, clock: str, schedules: str) -> dict[str
     with (
         TemporaryFile(mode="w+") as output,
         subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.scale.sweeps", *arguments],
-            env=os.environ | {"PYTHONPATH": "layers/after_hours/python:."},
+            script("scale/sweeps.py", *arguments),
+            env=os.environ | PYTHONPATH,
             stdout=output,
             stderr=subprocess.PIPE,
             text=True,

@@ -19,7 +19,7 @@ from typing import Any, get_args
 import psycopg2
 from after_hours import backlog, config, database
 
-from benchmarks.scale import fake_services
+from benchmarks import fake_services
 from local.handlers import Context, load
 
 MEMORY_BYTES = 512 * 1024 * 1024

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from after_hours.observability import logger
 
-from benchmarks.scale import fake_services
+from benchmarks import fake_services
 from local.handlers import Context, load
 
 
