@@ -4,7 +4,7 @@ from datetime import datetime
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from after_hours import storage
+from after_hours import config, storage
 from after_hours.storage import Store
 
 from tests.support.environment import UPLOAD_BUCKET
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("profile", "empty_stores")
 def test_forms_are_signed_for_the_bucket_s_own_region(environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    storage.bucket.cache_clear()
+    storage._bucket.cache_clear()
     post = storage.bucket(Store.UPLOADS).sign_post("k", max_bytes=1, type_prefix="image/", seconds=1)
     assert post.url == f"https://{UPLOAD_BUCKET}.s3.eu-west-1.amazonaws.com/"
 
@@ -28,15 +28,28 @@ def test_where_only_ipv6_leads_out_s3_is_asked_by_it_and_r2_as_ever(
     environment: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_USE_DUALSTACK_ENDPOINT", "true")
-    storage.bucket.cache_clear()
+    storage._bucket.cache_clear()
     photos = storage.bucket(Store.R2)
     photos.put("k.jpg", b"a photo", content_type="image/jpeg", cache_control="private")
     assert photos.get("k.jpg") == b"a photo"
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    storage.bucket.cache_clear()
+    storage._bucket.cache_clear()
     post = storage.bucket(Store.UPLOADS).sign_post("k", max_bytes=1, type_prefix="image/", seconds=1)
     assert post.url == f"https://{UPLOAD_BUCKET}.s3.dualstack.eu-west-1.amazonaws.com/"
+
+
+def test_a_rotated_key_of_r2_is_used_while_the_function_is_warm(
+    environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def key_of(bucket: storage.Bucket) -> str:
+        return urlsplit(bucket.client.generate_presigned_url("get_object", Params={"Bucket": "b", "Key": "k"})).query
+
+    assert "X-Amz-Credential=c%2F" in key_of(storage.bucket(Store.R2))
+    rotated = config.r2_secret.read().model_copy(update={"access_key_id": "rotated"})
+    monkeypatch.setattr(config.r2_secret, "read", lambda: rotated)
+    assert "X-Amz-Credential=rotated%2F" in key_of(storage.bucket(Store.R2))
+    assert storage.bucket(Store.R2) is storage.bucket(Store.R2)
 
 
 def test_an_address_stays_the_same_for_an_hour_and_is_good_for_two_more(
@@ -74,5 +87,5 @@ def test_addresses_are_those_that_boto3_would_sign(
 def test_showing_a_photo_makes_no_client(phone: Phone, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.arrive(phone.send())
     monkeypatch.setattr("boto3.client", lambda *_, **__: pytest.fail("a client"))
-    storage.bucket.cache_clear()
+    storage._bucket.cache_clear()
     assert phone.profile().photo_url

@@ -68,7 +68,7 @@ def test_thirty_phones_asking_at_once_get_ten_forms(world: World) -> None:
 
 def test_storage_out_of_reach_when_a_form_is_signed_is_no_matter(phone: Phone, monkeypatch: Any) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", UNREACHABLE)
-    storage.bucket.cache_clear()
+    storage._bucket.cache_clear()
     phone.request_upload()
 
 

@@ -24,7 +24,7 @@ UNREACHABLE = "http://127.0.0.1:9"  # the discard port: nobody listens
 def start_cold() -> None:
     """Forget what a warm function keeps."""
     database.shared().close()
-    for remembered in (database.shared, storage.bucket):
+    for remembered in (database.shared, storage._bucket):
         remembered.cache_clear()
     aws._kept.clear()
     for secret in (config.database_secret, config.jwt_secret, config.location_secret, config.r2_secret):

@@ -79,9 +79,14 @@ class Bucket:
         return Post(signed["url"], signed["fields"])
 
 
-@cache
 def bucket(store: Store) -> Bucket:
-    """Return the bucket of a store. Its client and boto3 are loaded on first use: reading a profile needs neither."""
+    """Return the bucket of a store: R2's with the key that its secret has now, since a rotated one stops working."""
+    return _bucket(config.r2_secret.read() if store is Store.R2 else None)
+
+
+@cache
+def _bucket(r2: config.R2Secret | None) -> Bucket:
+    """Return R2's bucket, or that of uploads. boto3 is loaded on first use: reading a profile does not need it."""
     import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 
@@ -95,11 +100,10 @@ def bucket(store: Store) -> Bucket:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    if store is Store.UPLOADS:
+    if r2 is None:
         # A form for a bucket's global address would be redirected outside us-east-1, which phones do not follow.
         regional = Config(s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"})
         return Bucket(config.setting("UPLOAD_BUCKET"), boto3.client("s3", config=options.merge(regional)))
-    r2 = config.r2_secret.read()
     client = boto3.client(
         "s3",
         endpoint_url=r2.endpoint_url,
