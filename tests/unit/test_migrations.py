@@ -18,6 +18,11 @@ RELEASED = {
     "versions/0005_domain_events.py": "ba430ef9faf72228bf4c20263b1c9d5dfa4ad4eebc063cc032549ba0a0e85b71",
     "versions/0006_earlier_backend_again.py": "b88ffa380ada7e3b3721d0ea1ba981ab72e3943df933c32560f9dd4ac6eecd5c",
     "versions/0007_photo_leases.py": "85610898580e4e9b175b3803dc8b11278fb219dc85bc7c91b50409180a81ce3c",
+    "versions/0008_what_must_follow.py": "6d79edb10805ce122287b05a5b34e1c7566d141142db1f378b8077bb99a6cdbc",
+    "versions/0009_indexes_of_large_tables.py": "978532332edcc4d4e7408ed4bd3f047bdf295f3292fa72239ff51fd805e5d4ee",
+    "versions/0010_banned_photos.py": "9ef72e522f6daf6b5cf539c6a7ac0be7bb81ce25917f4726949044e187d0eae9",
+    "versions/0011_banned_photos_cropped.py": "7dc1f3652d5f79bf50e32e4f9471cdc731fff91826eb20de4ebc0776c6e43cf8",
+    "versions/0012_asking_for_references.py": "e454d61a48ff074d5a1a2804ce4b6182d708f25b329c8bf616585ab02411db18",
 }
 
 
