@@ -1,13 +1,15 @@
 """Addresses and forms are signed as boto3 would sign them: stable for an hour, and without a client."""
 
 from datetime import datetime
+from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from after_hours import config, storage
+from after_hours.errors import StorageUnavailable
 from after_hours.storage import Store
 
-from tests.support.environment import UPLOAD_BUCKET
+from tests.support.environment import UNREACHABLE, UPLOAD_BUCKET
 from tests.support.phone import Phone
 from tests.support.world import World
 
@@ -50,6 +52,22 @@ def test_a_rotated_key_of_r2_is_used_while_the_function_is_warm(
     monkeypatch.setattr(config.r2_secret, "read", lambda: rotated)
     assert "X-Amz-Credential=rotated%2F" in key_of(storage.bucket(Store.R2))
     assert storage.bucket(Store.R2) is storage.bucket(Store.R2)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [({"bucket": "no-such-bucket"}, "NoSuchBucket"), ({"endpoint_url": UNREACHABLE}, "EndpointConnectionError")],
+)
+def test_whatever_a_store_answers_is_told_by_its_code(
+    environment: None, monkeypatch: pytest.MonkeyPatch, change: dict[str, str], reason: str
+) -> None:
+    failing = config.r2_secret.read().model_copy(update=change)
+    monkeypatch.setattr(config.r2_secret, "read", lambda: failing)
+    bucket = storage.bucket(Store.R2)
+    put = partial(bucket.put, "k", b"a photo", content_type="image/jpeg", cache_control="private")
+    for call in (put, partial(bucket.delete, "k")):
+        with pytest.raises(StorageUnavailable, match=f"^{reason}$"):
+            call()
 
 
 def test_an_address_stays_the_same_for_an_hour_and_is_good_for_two_more(
