@@ -19,9 +19,6 @@ from migrations.upgrade import upgrade
 
 type Json = dict[str, Any]
 
-# For a process of its own.
-PYTHONPATH = {"PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'layers/after_hours/python'}"}
-
 
 @dataclass
 class Progress:
@@ -51,11 +48,12 @@ class Progress:
 
 
 def script(path: str, *arguments: str) -> list[str]:
-    """Return the command for a script of ours in a process of its own, whose environment needs PYTHONPATH.
+    """Return the command for a script of ours in a process of its own.
 
     As a module of a part it would first load the rest of that part, and be measured with all of it in its memory.
     """
-    return [sys.executable, "-P", str(Path(__file__).parent / path), *arguments]
+    paths = os.pathsep.join((str(REPOSITORY), str(REPOSITORY / "layers/after_hours/python")))
+    return ["env", f"PYTHONPATH={paths}", sys.executable, "-P", str(Path(__file__).parent / path), *arguments]
 
 
 @contextmanager

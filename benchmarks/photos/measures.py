@@ -20,7 +20,7 @@ import PIL
 import pillow_heif
 from PIL import Image, ImageCms, ImageOps
 
-from benchmarks.measuring import PYTHONPATH, Json, Progress, database, script
+from benchmarks.measuring import Json, Progress, database, script
 from benchmarks.photos.files import HOSTILE, PHOTOS, make
 from pictures.likeness import ssim
 
@@ -42,7 +42,7 @@ def run(side: str, file: Path, rounds: int) -> Measures:
         command = script("photos/ours.py", str(file), str(rounds), output)
     else:
         command = [str(BIN / "node"), str(HERE / "sharp.mjs"), str(file), side, str(rounds), output]
-    environment = os.environ | PYTHONPATH | (MALLOC if side == "ours" else {})
+    environment = os.environ | (MALLOC if side == "ours" else {})
     # Started by a shell, not by us: Linux lets a process begin with the peak memory of the one that started it.
     command = ["sh", "-c", '"$@"; exit $?', "sh", *command]
     done = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)

@@ -1,7 +1,6 @@
 """Bad nights: many things of one kind are due at once, and sweeps run until all of them are done."""
 
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from tempfile import TemporaryFile
@@ -9,7 +8,7 @@ from typing import Any
 
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
-from benchmarks.measuring import PYTHONPATH, script
+from benchmarks.measuring import script
 from local import population, postgres
 from local.population import Members
 
@@ -58,7 +57,6 @@ def _sweeps(database: postgres.Database, clock: str, schedules: str) -> dict[str
         TemporaryFile(mode="w+") as output,
         subprocess.Popen(
             script("scale/sweeps.py", *arguments),
-            env=os.environ | PYTHONPATH,
             stdout=output,
             stderr=subprocess.PIPE,
             text=True,

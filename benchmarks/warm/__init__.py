@@ -16,7 +16,7 @@ from after_hours import access, follow_up, sessions
 from matplotlib.figure import Figure
 
 from benchmarks import fake_aws
-from benchmarks.measuring import PYTHONPATH, Json, Progress, database, script
+from benchmarks.measuring import Json, Progress, database, script
 from local import members, population, postgres
 from local.population import Members
 from local.samples import samples
@@ -99,7 +99,7 @@ def _ours(server: postgres.Database) -> Iterator[Round]:
     with fake_aws.environment(server) as environment:
         process = subprocess.Popen(
             script("warm/ours.py"),
-            cwd=REPOSITORY, env=os.environ | PYTHONPATH | environment,
+            cwd=REPOSITORY, env=os.environ | environment,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
         )  # fmt: skip
         requests, answers = _pipes(process)

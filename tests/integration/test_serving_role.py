@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import psycopg2
 import pytest
@@ -108,7 +109,7 @@ def test_what_it_may_not_read_it_asks_with_the_owners_rights_in_our_schema_only(
     run("CREATE TABLE after_hours_matches (session_id UUID REFERENCES after_hours_sessions ON DELETE CASCADE)")
     run(f"SET ROLE {ROLE}")
     assert run("SELECT * FROM after_hours_banned_photo(%s, %s)", "0" * 16, "0" * 16) == [(False, 0)]
-    assert run("SELECT after_hours_referenced_sessions(%s::uuid[])", []) == []
+    assert run("SELECT after_hours_referenced_sessions(%s::uuid[])", [str(uuid4())]) == []
     run("RESET ROLE")
     unbound = "SELECT proname FROM pg_proc WHERE prosecdef AND proconfig IS DISTINCT FROM %s"
     assert run(unbound, ["search_path=public, pg_temp"]) == []

@@ -1,4 +1,4 @@
-"""Addresses and forms are signed as boto3 would sign them: stable for an hour, and without a client."""
+"""Addresses and forms are signed as boto3 would, with the key that is valid; faults are told by their code."""
 
 from datetime import datetime
 from functools import partial

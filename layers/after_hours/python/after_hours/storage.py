@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
@@ -84,7 +84,7 @@ def bucket(store: Store) -> Bucket:
     return _bucket(config.r2_secret.read() if store is Store.R2 else None)
 
 
-@cache
+@lru_cache(maxsize=len(Store))  # a key that was replaced is forgotten
 def _bucket(r2: config.R2Secret | None) -> Bucket:
     """Return R2's bucket, or that of uploads. boto3 is loaded on first use: reading a profile does not need it."""
     import boto3  # noqa: PLC0415

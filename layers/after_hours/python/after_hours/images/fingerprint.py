@@ -7,6 +7,7 @@ pictures that look alike few of the 64 bits differ.
 
 import math
 from functools import cache
+from itertools import pairwise
 
 from PIL import Image
 
@@ -59,17 +60,18 @@ def _grey(image: Image.Image) -> Image.Image:
 
 @cache
 def _light() -> list[list[int]]:
-    """Return what each sRGB value of red, of green and of blue (IEC 61966-2-1) adds to the light of grey."""
-    values = [value / 255 for value in range(256)]
-    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in values]  # noqa: PLR2004
-    return [[round(weight * light * _LIGHTEST) for light in linear] for weight in (0.2, 0.7, 0.1)]
+    """Return what each sRGB value of red, of green and of blue adds to the light of grey."""
+    return [[round(weight * _linear(value) * _LIGHTEST) for value in range(256)] for weight in (0.2, 0.7, 0.1)]
 
 
 @cache
 def _shades() -> bytes:
-    """Return the sRGB value of each light of grey, from black to white."""
-    lights = (light / _LIGHTEST for light in range(_LIGHTEST + 1))
-    return bytes(
-        round(255 * (light * 12.92 if light <= 0.0031308 else 1.055 * light ** (1 / 2.4) - 0.055))  # noqa: PLR2004
-        for light in lights
-    )
+    """Return the nearest sRGB value of each light of grey, from black to white."""
+    starts = [0, *(math.ceil(_linear(value - 0.5) * _LIGHTEST) for value in range(1, 256)), _LIGHTEST + 1]
+    return b"".join(bytes([value]) * (end - start) for value, (start, end) in enumerate(pairwise(starts)))
+
+
+def _linear(value: float) -> float:
+    """Return the linear light, 0 to 1, of an sRGB value, 0 to 255 (IEC 61966-2-1)."""
+    share = value / 255
+    return share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4  # noqa: PLR2004
