@@ -61,6 +61,15 @@ def test_a_match_and_its_messages_outlive_the_leaving_of_a_member(phone: Phone, 
 
 
 @pytest.mark.usefixtures("main_app", "ended")
+def test_a_match_holds_its_session_also_where_the_main_app_has_no_declines(world: World) -> None:
+    match(world)
+    world.rows("DROP TABLE after_hours_declines")
+    world.pass_time(days=91)
+    assert world.sweep()["sessionsForgotten"] == 0
+    assert world.counts("after_hours_sessions", "after_hours_matches", "after_hours_messages") == [1, 1, 1]
+
+
+@pytest.mark.usefixtures("main_app", "ended")
 def test_ended_sessions_go_after_90_days_and_no_earlier(world: World) -> None:
     world.pass_time(days=89, hours=23)
     assert world.sweep()["sessionsForgotten"] == 0
