@@ -32,7 +32,7 @@ def test_where_only_ipv6_leads_out_s3_is_asked_by_it_and_r2_as_ever(
     monkeypatch.setenv("AWS_USE_DUALSTACK_ENDPOINT", "true")
     storage._bucket.cache_clear()
     photos = storage.bucket(Store.R2)
-    photos.put("k.jpg", b"a photo", content_type="image/jpeg", cache_control="private")
+    photos.put("k.jpg", b"a photo")
     assert photos.get("k.jpg") == b"a photo"
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
@@ -64,7 +64,7 @@ def test_whatever_a_store_answers_is_told_by_its_code(
     failing = config.r2_secret.read().model_copy(update=change)
     monkeypatch.setattr(config.r2_secret, "read", lambda: failing)
     bucket = storage.bucket(Store.R2)
-    put = partial(bucket.put, "k", b"a photo", content_type="image/jpeg", cache_control="private")
+    put = partial(bucket.put, "k", b"a photo")
     for call in (put, partial(bucket.delete, "k")):
         with pytest.raises(StorageUnavailable, match=f"^{reason}$"):
             call()
@@ -97,7 +97,14 @@ def test_addresses_are_those_that_boto3_would_sign(
         monkeypatch.setattr(f"{module}.get_current_datetime", lambda: moment.replace(tzinfo=None), raising=False)
     bucket = storage.bucket(Store.R2)
     theirs = bucket.client.generate_presigned_url(
-        "get_object", Params={"Bucket": bucket.name, "Key": key}, ExpiresIn=storage.URL_LIFETIME_SECONDS
+        "get_object",
+        Params={
+            "Bucket": bucket.name,
+            "Key": key,
+            "ResponseCacheControl": "private, no-cache",
+            "ResponseContentType": "image/jpeg",
+        },
+        ExpiresIn=storage.URL_LIFETIME_SECONDS,
     )
     assert storage.photo_address(key) == theirs
 

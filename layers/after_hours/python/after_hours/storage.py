@@ -22,6 +22,15 @@ if TYPE_CHECKING:
 URL_WINDOW_SECONDS = 3600
 URL_LIFETIME_SECONDS = URL_WINDOW_SECONDS + 2 * 3600
 
+# A copy in a phone's cache may not outlive its address. The address stays the same while its time runs out, so no
+# max-age is right for it, and Flutter's cache ignores Expires. So each use of a copy asks whether it is still right: R2
+# answers 304 by the ETag, and 403 after the address's end. Objects have this header, and addresses ask for it, since
+# earlier releases stored longer ones.
+_CACHE_CONTROL = "private, no-cache"
+# No store can answer `X-Content-Type-Options: nosniff`. Under this type no browser takes a file for a page or a script,
+# whatever type and bytes the earlier backend stored; and what decodes pictures goes by their bytes.
+_CONTENT_TYPE = "image/jpeg"
+
 
 class Store(StrEnum):
     """The names of the stores, as the database writes them."""
@@ -52,10 +61,10 @@ class Bucket:
             except self.client.exceptions.NoSuchKey:
                 return None
 
-    def put(self, key: str, content: bytes, *, content_type: str, cache_control: str) -> None:
+    def put(self, key: str, jpeg: bytes) -> None:
         with _translated():
             self.client.put_object(
-                Bucket=self.name, Key=key, Body=content, ContentType=content_type, CacheControl=cache_control
+                Bucket=self.name, Key=key, Body=jpeg, ContentType=_CONTENT_TYPE, CacheControl=_CACHE_CONTROL
             )
 
     def delete(self, key: str) -> None:
@@ -122,7 +131,8 @@ def photo_address(key: str) -> str:
     window = datetime.fromtimestamp(now - now % URL_WINDOW_SECONDS, UTC)
     signer = Signer("s3", r2.region, r2.access_key_id, r2.secret_access_key)
     url = f"{r2.endpoint_url.rstrip('/')}/{r2.bucket}/{quote(key)}"
-    return signer.address(url, {}, at=window, seconds=URL_LIFETIME_SECONDS)
+    answer = {"response-cache-control": _CACHE_CONTROL, "response-content-type": _CONTENT_TYPE}
+    return signer.address(url, answer, at=window, seconds=URL_LIFETIME_SECONDS)
 
 
 @contextmanager

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 MAX_BYTES = 10 * 1024 * 1024
 UPLOAD_SECONDS = 600
 
-# A copy in a phone's cache may not outlive its address, which is valid for at least so long when it is handed out.
-_CACHE_CONTROL = f"private, max-age={storage.URL_LIFETIME_SECONDS - storage.URL_WINDOW_SECONDS}"
-
 type Outcome = Literal["ready", "rejected", "superseded", "duplicate", "missing", "unknown"]
 
 
@@ -307,7 +304,7 @@ def _process_claimed(database: Database, upload: Upload, size: int) -> Outcome:
         database.execute(_FAIL, upload.parameters())
         return "missing"
     for key, jpeg in ((upload.photo_key, processed.photo), (upload.thumbnail_key, processed.thumbnail)):
-        storage.bucket(Store.R2).put(key, jpeg, content_type="image/jpeg", cache_control=_CACHE_CONTROL)
+        storage.bucket(Store.R2).put(key, jpeg)
     if not _settle(database, _FINISH, upload.parameters(photo_hash=processed.photo_hash))["event"]:
         return "superseded"
     count("PhotosReady")
