@@ -134,8 +134,9 @@ OPERATIONS: Mapping[str, Operation] = {
         "Give the live session more time",
         "As often as the member likes, but no session ends more than six hours from now: `SESSION_TOO_LONG` carries "
         "the session. Send `expiresAt`, the end that the member saw, so that a call repeated after a lost answer "
-        "extends once only: when the session ends at another time, nothing is changed, and `SESSION_CHANGED` carries "
-        "it.",
+        "extends once only: when the session's end differs by a second or more, nothing is changed, and "
+        "`SESSION_CHANGED` carries it. (A session that was ended, and another one started for the same time within a "
+        "second, have the same end: the call then extends the other one.)",
         200,
         {"session": sessions.ExtendedSession},
         [errors.NoActiveSession, errors.SessionChanged, errors.SessionTooLong],

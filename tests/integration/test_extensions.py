@@ -63,9 +63,19 @@ def test_an_extension_repeated_after_a_lost_answer_extends_once(phone: Phone) ->
     assert refusal.value.session.expires_at == extended.expires_at
 
 
+def whole_second(end: datetime) -> datetime:
+    return end.replace(microsecond=0)
+
+
 @pytest.mark.parametrize(
     "written",
     [
+        lambda end: whole_second(end).isoformat(),
+        lambda end: (whole_second(end) + timedelta(seconds=1)).isoformat(),
+        lambda end: (end + timedelta(milliseconds=1)).isoformat(timespec="milliseconds"),
+        lambda end: (end - timedelta(microseconds=999_999)).isoformat(),
+        lambda end: (end + timedelta(microseconds=999_999)).isoformat(),
+        lambda end: end.isoformat().lower().replace("+00:00", "z"),
         lambda end: end.isoformat(),
         lambda end: end.isoformat(timespec="milliseconds"),
         lambda end: end.astimezone(timezone(timedelta(hours=5, minutes=30))).isoformat(),
@@ -74,14 +84,19 @@ def test_an_extension_repeated_after_a_lost_answer_extends_once(phone: Phone) ->
         lambda _: None,
     ],
 )
-def test_the_end_that_was_seen_may_be_written_in_any_offset_to_the_millisecond(
-    phone: Phone, written: Callable[[datetime], str | None]
+def test_the_end_that_was_seen_may_be_written_in_any_offset_and_be_less_than_a_second_off(
+    phone: Phone, world: World, written: Callable[[datetime], str | None]
 ) -> None:
-    session = phone.start()
+    phone.start()
+    world.rows("UPDATE after_hours_sessions SET expires_at = date_trunc('second', expires_at) + interval '0.123456 s'")
+    session = phone.session()
+    assert session
     phone.extend(expiresAt=written(session.expires_at))
 
 
-@pytest.mark.parametrize("by", [timedelta(milliseconds=2), timedelta(days=-1), timedelta(hours=1)])
+@pytest.mark.parametrize(
+    "by", [timedelta(seconds=1), timedelta(seconds=-1), timedelta(minutes=-15), timedelta(days=-1), timedelta(hours=1)]
+)
 def test_another_end_than_was_seen_changes_nothing(phone: Phone, by: timedelta) -> None:
     session = phone.start()
     with refused("409 SESSION_CHANGED") as refusal:

@@ -95,11 +95,11 @@ class StartSession(RequestModel):
 
 
 def _moment(text: object) -> datetime:
-    """Read a time in ISO 8601, as UTC: PostgreSQL takes fewer offsets than Python does."""
+    """Read a time in ISO 8601 or RFC 3339 (which has small `t` and `z`), as UTC: PostgreSQL takes few offsets."""
     if not isinstance(text, str):
         raise ValueError("must be a time in ISO 8601")  # noqa: TRY004 (pydantic reports only ValueErrors)
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text.upper())
         return moment if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError("must be a time in ISO 8601") from None
@@ -112,7 +112,8 @@ class ExtendSession(RequestModel):
     expires_at: Annotated[AwareDatetime, BeforeValidator(_moment)] | None = Field(
         default=None,
         description="The end that the member saw, so that a call repeated after a lost answer extends once only: when "
-        "the session ends at another time, nothing is changed, and 409 SESSION_CHANGED carries it.",
+        "the session's end differs by a second or more, nothing is changed, and 409 SESSION_CHANGED carries it. Whole "
+        "seconds, rounded up or down, will do.",
     )
 
 
@@ -216,14 +217,14 @@ _START = """
 """
 
 # The lock makes simultaneous extensions wait for each other; each is then judged by the end that the one before made.
-# Ends are compared to the millisecond, since many clients keep no microseconds.
+# Ends of one session are at least 15 minutes apart. Less than a second between the session's end and the one that the
+# member saw is a client's rounding.
 _EXTEND = """
     SELECT FROM after_hours_sessions WHERE user_id = %(user_id)s AND ended_at IS NULL FOR NO KEY UPDATE;
     WITH live AS (
         SELECT
             id, started_at, expires_at,
-            date_trunc('milliseconds', expires_at)
-                IS NOT DISTINCT FROM date_trunc('milliseconds', coalesce(%(seen)s::timestamptz, expires_at)) AS as_seen,
+            abs(extract(epoch FROM expires_at - coalesce(%(seen)s::timestamptz, expires_at))) < 1 AS as_seen,
             expires_at + make_interval(mins => %(minutes)s) <= now() + interval '6 hours' AS short_enough
         FROM after_hours_sessions WHERE user_id = %(user_id)s AND ended_at IS NULL AND expires_at > now()
     ), extended AS (
