@@ -65,7 +65,7 @@ def environment(database: postgres.Database) -> Iterator[dict[str, str]]:
     try:
         yield {
             **{name: name for name in get_args(config.Setting.__value__)},
-            "AWS_REGION": "eu-west-1",
+            "AWS_DEFAULT_REGION": "eu-west-1",
             "AWS_ACCESS_KEY_ID": "a",
             "AWS_SECRET_ACCESS_KEY": "b",
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}",

@@ -1,18 +1,19 @@
-"""Fake services of AWS within this process: they answer after a moment, and count the calls made to them."""
+"""Fake clients of AWS: their services answer after a moment, and count the calls made to them."""
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from threading import Lock
+from types import SimpleNamespace
 from typing import Any
 
-from after_hours import aws
-from after_hours.aws import Answer
+from after_hours import clients
 
-_DONE = Answer(HTTPStatus.OK, {}, "")
-_CONFLICT = Answer(HTTPStatus.CONFLICT, {}, "ConflictException")
-_MISSING = Answer(HTTPStatus.NOT_FOUND, {}, "ResourceNotFoundException")
+
+class _Conflict(Exception): ...
+
+
+class _Missing(Exception): ...
 
 
 @dataclass
@@ -22,42 +23,45 @@ class Scheduler:
     take_a_moment: Callable[[], None]
     are_there: bool
     calls: int = 0
+    exceptions: Any = field(
+        default_factory=lambda: SimpleNamespace(ConflictException=_Conflict, ResourceNotFoundException=_Missing)
+    )
     _lock: Lock = field(default_factory=Lock)  # several threads call, and += may lose one
 
-    def ask(self, method: str, _content: object) -> Answer:
+    def create_schedule(self, **_: object) -> None:
+        self._answer(_Conflict if self.are_there else None)
+
+    def update_schedule(self, **_: object) -> None:
+        self._answer(None if self.are_there else _Missing)
+
+    delete_schedule = update_schedule
+
+    def _answer(self, fault: type[Exception] | None) -> None:
         with self._lock:
             self.calls += 1
         self.take_a_moment()
-        if method == "POST":
-            return _CONFLICT if self.are_there else _DONE
-        return _DONE if self.are_there else _MISSING
+        if fault:
+            raise fault
 
 
 @dataclass
 class Bus:
-    """A fake bus that takes everything, and remembers the ids of the events."""
+    """Takes everything, and remembers the ids of the events."""
 
     take_a_moment: Callable[[], None]
     calls: int = 0
     published: list[str] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
 
-    def ask(self, _method: str, content: Any) -> Answer:  # noqa: ANN401 (JSON)
+    def put_events(self, *, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803 (boto3's name)
         with self._lock:
             self.calls += 1
         self.take_a_moment()
-        self.published.extend(json.loads(entry["Detail"])["eventId"] for entry in content["Entries"])
-        return Answer(HTTPStatus.OK, {"Entries": [{"EventId": "1"}] * len(content["Entries"])}, "")
+        self.published.extend(json.loads(entry["Detail"])["eventId"] for entry in Entries)
+        return {"Entries": [{"EventId": "1"}] * len(Entries)}
 
 
 def install(scheduler: Scheduler, bus: Bus) -> None:
-    """Put the fakes in the place of EventBridge Scheduler and EventBridge; other services are asked as ever."""
-    services: dict[str, Scheduler | Bus] = {"scheduler": scheduler, "events": bus}
-    ask_aws = aws.Service.ask
-
-    def ask(service: aws.Service, method: str, path: str, content: object, **options: Any) -> Answer:  # noqa: ANN401 (its own)
-        if fake := services.get(service.name):
-            return fake.ask(method, content)
-        return ask_aws(service, method, path, content, **options)
-
-    aws.Service.ask = ask  # type: ignore[method-assign,assignment]
+    """Put the fakes in the place of the clients of EventBridge Scheduler and EventBridge."""
+    clients.scheduler = lambda: scheduler  # type: ignore[assignment]
+    clients.event_bus = lambda: bus  # type: ignore[assignment]

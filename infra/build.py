@@ -12,13 +12,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
-
-from infra import root_certificates
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILDS = ROOT / ".build"
@@ -27,8 +25,6 @@ ANNOUNCEMENT = "building "  # each build that is not there yet is announced by a
 
 LAYER_MOUNT = "/opt"
 FUNCTION_MOUNT = "/var/task"
-
-ROOT_CERTIFICATES = "after_hours/root-certificates"  # below `python/` of the layer; after_hours.database reads it
 
 _PYTHON_VERSION = (3, 13)
 _BUILDS_KEPT = 3
@@ -40,7 +36,7 @@ _LEFT_OUT_OF_SOURCES = ("__pycache__", "*.pyc", ".DS_Store", "requirements.txt")
 _NEVER_READ = ("bin", "*.dist-info", "**/tests", "**/testing", "boto3/data", "boto3/examples")
 # Of botocore's 400 service models we keep those that boto3 is used for; the files beside them (endpoints, retries) all
 # stay.
-_AWS_SERVICES = frozenset({"s3"})
+_AWS_SERVICES = frozenset({"events", "s3", "scheduler", "secretsmanager"})
 
 
 @dataclass(frozen=True)
@@ -71,7 +67,6 @@ class Build:
 def layer(name: str, target: Platform) -> Build:
     """Build `layers/<name>`: its `python/` folder together with its requirements, as Lambda expects a layer to be."""
     source = ROOT / "layers" / name
-    roots = root_certificates.files() if name == "after_hours" else {}
     return _build(
         f"layer-{name}",
         sources={"python": source / "python"},
@@ -79,7 +74,6 @@ def layer(name: str, target: Platform) -> Build:
         installed_in="python",
         mount=LAYER_MOUNT,
         target=target,
-        files={f"python/{ROOT_CERTIFICATES}/{file}": content for file, content in roots.items()},
     )
 
 
@@ -104,10 +98,8 @@ def _build(
     installed_in: str,
     mount: str,
     target: Platform,
-    files: Mapping[str, bytes] | None = None,
 ) -> Build:
-    """Assemble our `sources` (destination → folder), `files` (destination → content) and third-party `requirements`."""
-    files = files or {}
+    """Assemble our `sources` (destination → folder) and third-party `requirements`."""
     packages = _packages(name, requirements, f"{mount}/{installed_in}", target) if requirements.exists() else None
 
     def assemble(folder: Path) -> None:
@@ -116,16 +108,12 @@ def _build(
                 copy = folder / destination / file
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source / file, copy)
-        for destination, content in files.items():
-            (folder / destination).parent.mkdir(parents=True, exist_ok=True)
-            (folder / destination).write_bytes(content)
         _compile(folder, mount)
         _make_readable(folder)
         if packages:  # links, not copies: nothing writes to a finished build
             shutil.copytree(packages.folder, folder / installed_in, copy_function=os.link, dirs_exist_ok=True)
 
     parts = [packages.digest.encode()] if packages else []
-    parts += [part for destination, content in files.items() for part in (destination.encode(), content)]
     for destination, source in sources.items():
         for file in _files(source):
             parts += [f"{destination}/{file.as_posix()}".encode(), (source / file).read_bytes()]

@@ -10,6 +10,8 @@ from infra.stages import STAGES, Cluster, Stage, connections_missing
 _COMPLETE_ARN = re.compile(r"arn:[\w-]+:secretsmanager:(?P<region>[\w-]+):\d{12}:secret:.+-\w{6}")
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _ORIGIN = re.compile(r"https?://[^/*\s]+")
+_REPOSITORY = Path(__file__).parents[1]
+_AUTHORITIES_OF_RDS = _REPOSITORY / "layers/after_hours/python/after_hours/root-certificates"
 
 
 class Refused(Exception):
@@ -43,7 +45,7 @@ class Options:
     allowed_origins: tuple[str, ...] = ()  # of web pages that may call the API; a phone needs none
 
 
-FUNCTIONS = tuple(path.parent.name for path in sorted(Path(__file__).parents[1].glob("functions/*/handler.py")))
+FUNCTIONS = tuple(path.parent.name for path in sorted(_REPOSITORY.glob("functions/*/handler.py")))
 
 _NETWORK = ("databaseVpcId", "databaseSubnetIds", "databaseSecurityGroupId")
 _OF_A_GIVEN_DATABASE = ("appDatabaseSecretArn", "databaseHost", "databasePort", "databaseName", *_NETWORK)
@@ -61,6 +63,10 @@ def read(context: Mapping[str, object], *, region: str | None = None) -> Options
         raise Refused(f"There is no option {unknown[0]}; there are {_listed(sorted(NAMES))}.")
     stage = _stage(given.get("stage"))
     _check_database(stage, given)
+    if region and not (_AUTHORITIES_OF_RDS / f"{region}.pem").exists():
+        raise Refused(
+            f"The layer has no certificate authorities of RDS in {region}: {_AUTHORITIES_OF_RDS.name} needs them."
+        )
     for name in _SECRETS:
         _check_secret(name, given.get(name), region)
     return Options(

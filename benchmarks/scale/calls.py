@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import psycopg2.extras
-from after_hours import aws, backlog, config, database, storage
+from after_hours import backlog, config, database, storage
 from after_hours.database import Database
 from after_hours.observability import logger
 from after_hours.storage import Store
@@ -175,11 +175,11 @@ def _run(connection: Connection, statements: tuple[str, ...], parameters: dict[s
 def _deploy(server: postgres.Database) -> None:
     """Make this process like one of a deployed function, with a fake AWS that answers at once."""
     os.environ |= dict.fromkeys(get_args(config.Setting.__value__), "benchmark")
-    os.environ |= {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1"}
+    os.environ |= {"AWS_DEFAULT_REGION": "eu-west-1"}
     os.environ |= {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
     secrets = fake_aws.secrets(server)
     os.environ |= {name: name for name in secrets}
-    aws.secret = lambda arn, **_: json.dumps(secrets[arn])
+    config._text = lambda arn: json.dumps(secrets[arn])  # noqa: SLF001 (there is no Secrets Manager to ask)
     fake_services.install(fake_services.Scheduler(lambda: None, are_there=True), fake_services.Bus(lambda: None))
     for store in Store:
         storage.bucket(store).client.delete_object = lambda **_: None  # type: ignore[method-assign,assignment]

@@ -1,7 +1,7 @@
-from after_hours import api, photos
+from after_hours import api, clients, photos
 
 
-@api.endpoint(entitled=False)  # taking one's photo back is a right, as leaving is
+@api.endpoint(clients.uploads, entitled=False)  # taking one's photo back is a right, as leaving is
 def handler(request: api.Request[None]) -> api.Response:
     photos.delete(request.database, request.user_id)
     return api.no_content()

@@ -1,6 +1,7 @@
-from after_hours import api, sessions
+from after_hours import api, clients, sessions
 
 
-@api.endpoint(entitled=False)  # ending is a right, also for members who are no longer entitled to start
+# Ending is a right, also for members who are no longer entitled to start.
+@api.endpoint(clients.scheduler, clients.event_bus, entitled=False)
 def handler(request: api.Request[None]) -> api.Response:
     return api.ok(session=sessions.end(request.database, request.user_id))

@@ -1,13 +1,13 @@
 from typing import Any
 
-from after_hours import jobs, sessions
+from after_hours import clients, jobs, sessions
 from after_hours.database import Database
 from after_hours.schedules import Kind, ScheduledEvent
 
 ACTIONS = {Kind.EXPIRY: sessions.expire, Kind.WARNING: sessions.warn}
 
 
-@jobs.job
+@jobs.job(clients.scheduler, clients.event_bus)
 def handler(event: dict[str, Any], database: Database) -> dict[str, object]:
     """Invoked by a session's one-shot schedules: at its end, and five minutes before."""
     scheduled = ScheduledEvent.model_validate(event)

@@ -1,6 +1,6 @@
-from after_hours import api, sessions
+from after_hours import api, clients, sessions
 
 
-@api.endpoint(body=sessions.ExtendSession)
+@api.endpoint(clients.scheduler, clients.event_bus, body=sessions.ExtendSession)
 def handler(request: api.Request[sessions.ExtendSession]) -> api.Response:
     return api.ok(session=sessions.extend(request.database, request.user_id, request.body))

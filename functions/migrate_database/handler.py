@@ -1,12 +1,12 @@
 from typing import Any
 
-from after_hours import config, jobs
+from after_hours import clients, config, jobs
 from after_hours.database import MIGRATION, Database, open_connection
 
 from migrations.upgrade import upgrade
 
 
-@jobs.job
+@jobs.job(clients.secrets_manager)
 def handler(event: dict[str, Any], database: Database) -> dict[str, object]:  # noqa: ARG001 (it needs a connection of its own)
     """Bring the database to the newest revision. Every deployment invokes it, before new code takes traffic."""
     revision = upgrade(

@@ -1,12 +1,12 @@
 from typing import Any
 from urllib.parse import unquote_plus
 
-from after_hours import jobs, uploads
+from after_hours import clients, jobs, uploads
 from after_hours.database import Database
 from aws_lambda_powertools.utilities.data_classes import S3Event
 
 
-@jobs.job
+@jobs.job(clients.secrets_manager, clients.uploads, clients.event_bus)
 def handler(event: dict[str, Any], database: Database) -> dict[str, object]:
     """Invoked by S3 for each object that arrives in the upload bucket."""
     objects = [record.s3.get_object for record in S3Event(event).records]

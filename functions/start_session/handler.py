@@ -1,6 +1,6 @@
-from after_hours import api, sessions
+from after_hours import api, clients, sessions
 
 
-@api.endpoint(body=sessions.StartSession)
+@api.endpoint(clients.scheduler, clients.event_bus, body=sessions.StartSession)
 def handler(request: api.Request[sessions.StartSession]) -> api.Response:
     return api.created(session=sessions.start(request.database, request.user_id, request.body))

@@ -3,7 +3,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from after_hours import backlog, deletions, domain_events, jobs, retention, safety_net, schedules, uploads
+from after_hours import backlog, clients, deletions, domain_events, jobs, retention, safety_net, schedules, uploads
 from after_hours.database import Database
 from after_hours.errors import DatabaseUnreachable
 from after_hours.observability import logger, stack
@@ -44,7 +44,7 @@ class SweepIncomplete(Exception):
     """Some duties could not be done; the next sweep, within a minute, tries them again."""
 
 
-@jobs.job
+@jobs.job(clients.secrets_manager, clients.scheduler, clients.event_bus, clients.uploads)
 def handler(event: dict[str, Any], database: Database) -> dict[str, object]:  # noqa: ARG001 (a timer's event says nothing)
     """Invoked every minute. Each duty has its turn, whatever becomes of the others."""
     database.open()

@@ -5,6 +5,7 @@ import ssl
 import struct
 import subprocess
 import sys
+from hashlib import sha256
 from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ import pytest
 from after_hours import database
 
 from infra import build
-from infra.root_certificates import AMAZON, PUBLIC
 from tests.support.synthesized import Synthesized
 
 UNCHECKED_HASH = 0b01
@@ -96,7 +96,7 @@ def test_the_layer_carries_no_service_that_we_do_not_use(aws: Synthesized) -> No
     services = {
         path.name for path in (aws.layers["after_hours"] / "python" / "botocore" / "data").iterdir() if path.is_dir()
     }
-    assert services == {"s3"}
+    assert services == {"events", "s3", "scheduler", "secretsmanager"}
 
 
 def test_nothing_outgrows_its_budget(aws: Synthesized) -> None:
@@ -209,27 +209,34 @@ def _known(file: Path) -> set[str]:
     return {value for subject in subjects for part in subject for name, value in part if name == "commonName"}
 
 
-# All five, for whoever has a trust store of its own (Amazon Trust Services' repository). They are the same in two
-# packages, so that neither alone can add one.
 AMAZONS = {*(f"Amazon Root CA {n}" for n in (1, 2, 3, 4)), "Starfield Services Root Certificate Authority - G2"}
 
 
-def _certificates(pem: str) -> set[bytes]:
+def _certificates(file: Path) -> set[bytes]:
     begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
-    parts = [part.partition(end)[0] for part in pem.split(begin)[1:]]
+    parts = [part.partition(end)[0] for part in file.read_text().split(begin)[1:]]
     return {ssl.PEM_cert_to_DER_cert(f"{begin}{part}{end}") for part in parts}
 
 
 def test_the_layer_knows_who_certifies_rds_its_proxy_and_other_hosts(
     aws: Synthesized, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    package = aws.layers["after_hours"] / "python" / "after_hours"
-    monkeypatch.setattr(database, "_ROOT_CERTIFICATES", package / database._ROOT_CERTIFICATES.name)
-    cluster = _known(database._authorities("vlvt.cluster-c1a2b3.eu-west-1.rds.amazonaws.com"))
-    assert {"Amazon RDS eu-west-1 Root CA RSA2048 G1", "Amazon Root CA 1"} <= cluster
-    assert database._authorities("vlvt.proxy-c1a2b3.ap-southeast-4.rds.amazonaws.com").exists()
-    assert len(cluster) < 10
-    assert _known(database._ROOT_CERTIFICATES / AMAZON) == AMAZONS
-    public = (database._ROOT_CERTIFICATES / PUBLIC).read_text()
-    assert _certificates((database._ROOT_CERTIFICATES / AMAZON).read_text()) <= _certificates(public)
-    assert {"ISRG Root X1", "Amazon Root CA 1"} <= _known(database._authorities("db.example.com"))
+    layer = aws.layers["after_hours"] / "python"
+    folder = layer / "after_hours" / database._ROOT_CERTIFICATES.name
+    monkeypatch.setattr(database, "_ROOT_CERTIFICATES", folder)
+    for region in ("eu-west-1", "ap-southeast-4"):
+        cluster = _known(database._authorities(f"vlvt.cluster-c1a2b3.{region}.rds.amazonaws.com"))
+        assert cluster == {f"Amazon RDS {region} Root CA {kind} G1" for kind in ("RSA2048", "RSA4096", "ECC384")}
+    proxy = database._authorities("vlvt.proxy-c1a2b3.eu-west-1.rds.amazonaws.com")
+    assert _known(proxy) == AMAZONS
+    public = database._authorities("db.example.com")
+    assert _certificates(proxy) <= _certificates(public)
+    assert {"ISRG Root X1", "Amazon Root CA 1"} <= _known(public)
+    assert (layer / "botocore" / public.name).read_bytes() == public.read_bytes()
+
+
+def test_each_file_of_authorities_is_the_one_that_was_reviewed() -> None:
+    folder = database._ROOT_CERTIFICATES
+    files = sorted(folder.glob("*.pem"))
+    lines = [f"{sha256(file.read_bytes()).hexdigest()}  {file.name}" for file in files]
+    assert (folder / "SHA256SUMS").read_text().splitlines() == lines

@@ -53,6 +53,11 @@ def test_options_that_cannot_be_deployed_are_refused_with_a_sentence(
     assert "\n" not in str(refusal.value)
 
 
+def test_a_region_whose_databases_cannot_be_verified_is_refused() -> None:
+    with pytest.raises(options.Refused, match="no certificate authorities of RDS in cn-north-1"):
+        options.read(PROD | {"databaseSecretArn": None}, region="cn-north-1")
+
+
 @pytest.mark.parametrize(
     "name", ["appDatabaseSecretArn", "databaseHost", "databasePort", "databaseName", "databaseVpcId"]
 )

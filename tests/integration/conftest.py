@@ -12,7 +12,7 @@ from typing import Any
 
 import boto3
 import pytest
-from after_hours import aws, config, domain_events, schedules
+from after_hours import clients, config
 from after_hours.database import Database
 from after_hours.observability import logger
 from moto.server import ThreadedMotoServer
@@ -141,13 +141,23 @@ def s3(client: Callable[[str], Any]) -> Any:
     return client("s3")
 
 
+LIMITS = {name: getattr(clients, name) for name in ("SECRETS", "SCHEDULER", "EVENT_BUS", "STORES")}
+
+
 @pytest.fixture(scope="session", autouse=True)
 def patience() -> Iterator[None]:
-    """What is waited for shortly in service is waited for longer here: a busy machine is no fault of what is tested."""
+    """Wait longer for AWS than in service: a busy machine is no fault of what is tested."""
     with pytest.MonkeyPatch.context() as patch:
-        for module, name in ((aws, "_SECRETS"), (domain_events, "_BUS"), (schedules, "_SCHEDULER")):
-            patch.setattr(module, name, replace(getattr(module, name), timeout_seconds=30))
+        for name, limits in LIMITS.items():
+            patch.setattr(clients, name, replace(limits, read_seconds=30))
         yield
+
+
+@pytest.fixture
+def limits_of_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for AWS as long as in service."""
+    for name, limits in LIMITS.items():
+        monkeypatch.setattr(clients, name, limits)
 
 
 @pytest.fixture

@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import psycopg2
 import pytest
-from after_hours import aws, config, database
+from after_hours import config, database
 from after_hours.database import ENDPOINT, JOB, MIGRATION, Database, Timeouts, connect, open_connection
 from after_hours.errors import DatabaseUnreachable, Misconfigured, OutcomeUnknown
 
@@ -128,8 +127,8 @@ def test_without_authorities_of_its_own_a_server_is_judged_by_those_of_the_layer
     access: config.DatabaseSecret, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = access.model_copy(update={"sslrootcert": None})
-    monkeypatch.setattr(database, "_ROOT_CERTIFICATES", tmp_path)
     roots = tmp_path / "public.pem"
+    monkeypatch.setattr(database, "_PUBLIC_AUTHORITIES", roots)
     roots.write_text(Authority("A public one").pem)
     with pytest.raises(DatabaseUnreachable, match="certificate verify failed"):
         Database(lambda **_: known).fetch_one("SELECT 1")
@@ -172,7 +171,6 @@ def by_iam(proxy: Pooler, serving: postgres.Database, environment: None, monkeyp
 
 def at(monkeypatch: pytest.MonkeyPatch, moment: datetime) -> None:
     monkeypatch.setattr("botocore.auth.get_current_datetime", lambda **_: moment.replace(tzinfo=None))
-    monkeypatch.setattr(aws, "datetime", SimpleNamespace(now=lambda _: moment))
 
 
 @pytest.mark.usefixtures("by_iam")
@@ -192,8 +190,9 @@ def test_each_connection_has_a_token_of_its_own(
     serving: postgres.Database, authority: Authority, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server takes one token at a time here, as its role's password."""
-    (tmp_path / "public.pem").write_text(authority.pem)
-    monkeypatch.setattr(database, "_ROOT_CERTIFICATES", tmp_path)
+    roots = tmp_path / "public.pem"
+    roots.write_text(authority.pem)
+    monkeypatch.setattr(database, "_PUBLIC_AUTHORITIES", roots)
     ours = Database(config.database_access)
     try:
         for hour in (1, 2):

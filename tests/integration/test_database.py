@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil
 import pytest
-from after_hours import aws, config, database
+from after_hours import config, database
 from after_hours.database import Database, Timeouts
 from after_hours.errors import DatabaseUnavailable, InternalError, Misconfigured, OutcomeUnknown
 
@@ -124,7 +124,7 @@ def test_off_this_machine_the_certificate_is_verified(world: World, host: str) -
 
 
 def test_a_secret_that_lacks_something_is_named(environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aws, "secret", lambda *_, **__: '{"previousJwtSecret": "too short"}')
+    monkeypatch.setattr(config, "_text", lambda _: '{"previousJwtSecret": "too short"}')
     with pytest.raises(Misconfigured, match=r"JwtSecret.*jwtSecret: Field required; previousJwtSecret"):
         config.jwt_secret.read(fresh=True)
 

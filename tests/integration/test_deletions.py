@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from after_hours import aws, deletions, storage, uploads
+from after_hours import calls, deletions, storage, uploads
 from after_hours.errors import StorageUnavailable
 
 from tests.support.environment import R2_BUCKET
@@ -77,7 +77,7 @@ def test_a_silent_store_takes_a_call_seconds_and_does_not_keep_the_other_store_w
         "INSERT INTO after_hours_removals"
         " SELECT 'r2', 'old' || n, now() - interval '1 hour' FROM generate_series(1, 50) n"
     )
-    monkeypatch.setattr(aws, "_SILENCE_SECONDS", 0.01)
+    monkeypatch.setattr(calls, "_SILENCE_SECONDS", 0.01)
     monkeypatch.setattr(storage.Bucket, "delete", silent)
     phone.leave()
     assert len(tried) == 2  # the photo and its thumbnail, at the same time

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from after_hours import aws, domain_events
+from after_hours import clients
+from botocore.exceptions import ClientError
 
 from local.bus import subscribe
 from pictures.files import corners, encoded
@@ -168,23 +169,24 @@ def test_a_change_that_is_refused_tells_nothing(phone: Phone, world: World, told
 def refusing(types: set[str]) -> Any:
     """A bus that refuses events of these types, and fails a whole call that holds an event of the type Poison."""
 
-    def ask(_method: str, _path: str, content: Any, **_: str) -> aws.Answer:
-        entries = content["Entries"]
-        if any(entry["DetailType"] == "Poison" for entry in entries):
-            return aws.Answer(400, {}, "ValidationException")
-        answers = [
-            {"ErrorCode": "MalformedDetail"} if entry["DetailType"] in types else {"EventId": "1"} for entry in entries
-        ]
-        return aws.Answer(200, {"Entries": answers}, "")
+    def put_events(*, Entries: list[dict[str, str]]) -> Any:  # noqa: N803 (boto3's)
+        if any(entry["DetailType"] == "Poison" for entry in Entries):
+            raise ClientError({"Error": {"Code": "ValidationException"}}, "PutEvents")
+        return {
+            "Entries": [
+                {"ErrorCode": "MalformedDetail"} if entry["DetailType"] in types else {"EventId": "1"}
+                for entry in Entries
+            ]
+        }
 
-    return SimpleNamespace(ask=ask)
+    return lambda: SimpleNamespace(put_events=put_events)
 
 
 def test_what_the_bus_refuses_waits_by_itself_and_keeps_nobody_waiting(
     world: World, environment: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """PutEvents may take some entries of a call and refuse others, or fail the call because of one."""
-    monkeypatch.setattr(domain_events, "_BUS", refusing({"Refused"}))
+    monkeypatch.setattr(clients, "event_bus", refusing({"Refused"}))
     world.rows(
         "INSERT INTO after_hours_domain_events (type, detail, due_at)"
         " SELECT CASE n WHEN 1 THEN 'Refused' WHEN 2 THEN 'Poison' ELSE 'T' END, '{}', now() - interval '1 minute'"

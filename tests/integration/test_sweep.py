@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from after_hours import aws, domain_events, safety_net, schedules
+from after_hours import calls, clients, domain_events, safety_net, schedules
 from after_hours.database import Database
 from after_hours.errors import SchedulerUnavailable
 
@@ -37,11 +37,11 @@ def bus(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The ids of the events that were put on a bus that takes everything."""
     told: list[str] = []
 
-    def take(_method: str, _path: str, content: Any, **_: str) -> aws.Answer:
-        told.extend(entry["Detail"] for entry in content["Entries"])
-        return aws.Answer(200, {"Entries": [{"EventId": "1"}] * len(content["Entries"])}, "")
+    def put_events(*, Entries: list[dict[str, str]]) -> Any:  # noqa: N803 (boto3's)
+        told.extend(entry["Detail"] for entry in Entries)
+        return {"Entries": [{"EventId": "1"}] * len(Entries)}
 
-    monkeypatch.setattr(domain_events, "_BUS", SimpleNamespace(ask=take))
+    monkeypatch.setattr(clients, "event_bus", lambda: SimpleNamespace(put_events=put_events))
     return told
 
 
@@ -63,14 +63,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[schedules.Change]:
 def asked(environment: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The methods of the requests to the scheduler."""
     methods: list[str] = []
-    ask = aws.Service.ask
-
-    def asking(service: aws.Service, method: str, *arguments: Any, **options: Any) -> aws.Answer:
-        if service.name == "scheduler":
-            methods.append(method)
-        return ask(service, method, *arguments, **options)
-
-    monkeypatch.setattr(aws.Service, "ask", asking)
+    clients.scheduler().meta.events.register(
+        "before-send.scheduler", lambda request, **_: methods.append(request.method)
+    )
     return methods
 
 
@@ -323,7 +318,7 @@ def test_every_live_session_is_looked_at_and_counted_wherever_a_round_begins(
 
 
 def test_calls_outside_run_a_few_at_a_time_and_stop_when_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aws, "_SILENCE_SECONDS", 0.005)
+    monkeypatch.setattr(calls, "_SILENCE_SECONDS", 0.005)
     tried = []
 
     def silent(item: int) -> None:
@@ -331,6 +326,6 @@ def test_calls_outside_run_a_few_at_a_time_and_stop_when_nobody_answers(monkeypa
         time.sleep(0.02)
         raise SchedulerUnavailable("ReadTimeoutError")
 
-    outcomes = aws.in_parallel(silent, range(100), deadline=soon())
+    outcomes = calls.in_parallel(silent, range(100), deadline=soon())
     assert len(outcomes) == len(tried) <= 16
-    assert aws.in_parallel(silent, range(100), deadline=time.monotonic() - 1) == []
+    assert calls.in_parallel(silent, range(100), deadline=time.monotonic() - 1) == []

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from after_hours import storage, uploads
+from after_hours import clients, storage, uploads
 from after_hours.database import Database
 from after_hours.errors import StorageUnavailable, TooManyUploads
 from after_hours.images import pipeline
@@ -68,7 +68,7 @@ def test_thirty_phones_asking_at_once_get_ten_forms(world: World) -> None:
 
 def test_storage_out_of_reach_when_a_form_is_signed_is_no_matter(phone: Phone, monkeypatch: Any) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", UNREACHABLE)
-    storage._bucket.cache_clear()
+    clients.start_anew()
     phone.request_upload()
 
 

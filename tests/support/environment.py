@@ -1,11 +1,10 @@
 """What a deployment gives to the functions: settings, secrets, the names of buckets; and forgetting what they kept."""
 
-from after_hours import aws, config, database, storage
+from after_hours import clients, config, database, schedules
 
 JWT_SECRET = "a secret that only the main app and this backend know, long enough for HS512"
 LOCATION_KEY = "a key that makes one member's fuzzed points differ"
 SETTINGS = {
-    "AWS_REGION": "us-east-1",
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -24,8 +23,9 @@ UNREACHABLE = "http://127.0.0.1:9"  # the discard port: nobody listens
 def start_cold() -> None:
     """Forget what a warm function keeps."""
     database.shared().close()
-    for remembered in (database.shared, storage._bucket):
-        remembered.cache_clear()
-    aws._kept.clear()
+    database.shared.cache_clear()
+    clients.start_anew()
+    schedules.breaker.close()
+    config.breaker.close()
     for secret in (config.database_secret, config.jwt_secret, config.location_secret, config.r2_secret):
         secret.forget()

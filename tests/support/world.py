@@ -10,7 +10,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 import pytest
-from after_hours import config, storage
+from after_hours import clients, config, storage
 from after_hours.database import Database
 from after_hours.errors import StorageUnavailable
 from after_hours.sessions import Session
@@ -161,7 +161,9 @@ class World:
         """Nobody answers where this service of AWS should be, named as in AWS_ENDPOINT_URL_…: "SCHEDULER"."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv(f"AWS_ENDPOINT_URL_{service}", UNREACHABLE)
+            clients.start_anew()
             yield
+        clients.start_anew()
 
     @contextmanager
     def r2_down(self) -> Iterator[None]:

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from after_hours import aws, config
+from after_hours import config
 from after_hours.errors import Misconfigured, SecretRefused, SecretsUnavailable
 
 GOOD = {"jwtSecret": "j" * 32}
@@ -27,7 +27,7 @@ class World:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
-    monkeypatch.setattr(aws, "secret", world.secret)
+    monkeypatch.setattr(config, "_text", world.secret)
     monkeypatch.setattr("after_hours.config.time.monotonic", lambda: world.now)
     return world
 
@@ -35,7 +35,6 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 @pytest.fixture
 def secret(monkeypatch: pytest.MonkeyPatch) -> config.Secret[config.JwtSecret]:
     monkeypatch.setenv("JWT_SECRET_ARN", "arn")
-    monkeypatch.setenv("AWS_REGION", "eu-west-1")
     return config.Secret(config.JwtSecret, "JWT_SECRET_ARN")
 
 

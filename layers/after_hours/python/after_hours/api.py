@@ -17,8 +17,9 @@ from typing import Any, NoReturn, Protocol, cast, overload
 
 from pydantic import BaseModel, ValidationError
 
-from after_hours import access, auth, config, database
+from after_hours import access, auth, clients, config, database
 from after_hours.access import Read
+from after_hours.clients import Maker
 from after_hours.database import Database
 from after_hours.errors import ApiError, InternalError, InvalidRequest, ServiceUnavailable
 from after_hours.observability import count, logger, metrics, stack
@@ -35,6 +36,7 @@ _HEADERS = {"content-type": "application/json", "cache-control": "no-store"}
 class LambdaHandler(Protocol):
     """What Lambda calls. It keeps what its endpoint declared, from which `contract` writes docs/openapi.json."""
 
+    uses: tuple[Maker, ...]
     body: type[BaseModel] | None
     entitled: bool
 
@@ -74,21 +76,23 @@ type Work[Given] = Callable[[Given], Response]
 
 
 @overload
-def endpoint[Result](*, read: Read[Result]) -> Callable[[Work[Result]], LambdaHandler]: ...
+def endpoint[Result](*uses: Maker, read: Read[Result]) -> Callable[[Work[Result]], LambdaHandler]: ...
 @overload
-def endpoint(*, entitled: bool = True) -> Callable[[Work[Request[None]]], LambdaHandler]: ...
+def endpoint(*uses: Maker, entitled: bool = True) -> Callable[[Work[Request[None]]], LambdaHandler]: ...
 @overload
 def endpoint[Body: BaseModel](
-    *, body: type[Body], entitled: bool = True
+    *uses: Maker, body: type[Body], entitled: bool = True
 ) -> Callable[[Work[Request[Body]]], LambdaHandler]: ...
 def endpoint(
-    *, read: Read[Any] | None = None, body: type[BaseModel] | None = None, entitled: bool = True
+    *uses: Maker, read: Read[Any] | None = None, body: type[BaseModel] | None = None, entitled: bool = True
 ) -> Callable[[Work[Any]], LambdaHandler]:
     """Make a Lambda handler for API Gateway's payload format 2.0 from a function of a `Request`, or of what is read.
 
-    `read` is what an endpoint reads that changes nothing. `body` is the model of the JSON body, for an endpoint that
-    takes one. `entitled=False` leaves out the access check, never authentication.
+    `uses` are the clients of AWS that it needs beside that of Secrets Manager. `read` is what an endpoint reads that
+    changes nothing. `body` is the model of the JSON body, for an endpoint that takes one. `entitled=False` leaves out
+    the access check, never authentication.
     """
+    clients.prepare(clients.secrets_manager, *uses)
 
     def decorate(work: Work[Any]) -> LambdaHandler:
         @metrics.log_metrics
@@ -114,7 +118,7 @@ def endpoint(
             return answer
 
         lambda_handler = cast("LambdaHandler", handler)
-        lambda_handler.body, lambda_handler.entitled = body, entitled
+        lambda_handler.uses, lambda_handler.body, lambda_handler.entitled = uses, body, entitled
         return lambda_handler
 
     return decorate

@@ -1,8 +1,8 @@
 """What the deployment tells a function: settings in its environment, and the secrets that they point to.
 
-No other module reads a setting of ours; `aws` and `signing` read those variables that Lambda and AWS's own tools
-define. Each setting is checked when it is first used, so that a function needs only what it uses, and an error names
-what is missing.
+No other module reads a setting of ours; boto3 reads those variables that Lambda and AWS's own tools define. Each
+setting is checked when it is first used, so that a function needs only what it uses, and an error names what is
+missing.
 """
 
 import os
@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
-from after_hours import aws
-from after_hours.errors import Misconfigured, SecretRefused, ServiceUnavailable
+from after_hours import calls, clients
+from after_hours.errors import Misconfigured, SecretRefused, SecretsUnavailable, ServiceUnavailable
 from after_hours.observability import count, count_fault
 
 SECRET_MAX_AGE_SECONDS = 300
@@ -24,7 +24,6 @@ SECRET_REFUSED_SECONDS = 3600
 MIN_KEY_BYTES = 32  # RFC 7518, section 3.2: a key for HS256 has at least the size of the hash, 256 bits
 
 type Setting = Literal[
-    "AWS_REGION",
     "DATABASE_SECRET_ARN",
     "JWT_SECRET_ARN",
     "LOCATION_SECRET_ARN",
@@ -44,6 +43,9 @@ type OptionalSetting = Literal[
     "DATABASE_APP_ROLE",  # for migrate_database: the role that serves requests, where that is not the owner
     "DATABASE_HOST_TABLES",  # for migrate_database: `create` in a database where no main app has made its tables
 ]
+
+# While Secrets Manager does not answer, the other secrets are used as they were last read, too, without asking.
+breaker = calls.Breaker(seconds=SECRET_RETRY_SECONDS)
 
 _Name = Annotated[str, StringConstraints(min_length=1)]
 _Key = Annotated[str, StringConstraints(min_length=MIN_KEY_BYTES)]
@@ -163,11 +165,10 @@ class Secret[Model: BaseModel]:
         Raises `SecretsUnavailable` when the secret cannot be read, `Misconfigured` when it lacks something.
         """
         now = time.monotonic()
-        if self._value is not None and now < self._read_again_at and not fresh:
+        if self._value is not None and (breaker.is_open or (now < self._read_again_at and not fresh)):
             return self._value
         try:
-            text = aws.secret(setting(self._arn), region=setting("AWS_REGION"))
-            self._value = _checked(self._model, text, f"{self._model.__name__} in Secrets Manager")
+            self._value = _checked(self._model, _text(setting(self._arn)), f"{self._model.__name__} in Secrets Manager")
         except ServiceUnavailable as fault:
             if isinstance(fault, Misconfigured):
                 count("SecretsIncomplete")
@@ -203,8 +204,18 @@ def database_access(*, fresh: bool = False) -> DatabaseSecret:
     if user is None:
         return database_secret.read(fresh=fresh)
     unsigned = _checked(DatabaseSecret, {"username": user, "password": ""}, "environment")
-    token = aws.database_token(unsigned.host, unsigned.port, user, region=setting("AWS_REGION"))
+    token = clients.database_token(unsigned.host, unsigned.port, user)
     return unsigned.model_copy(update={"password": token})
+
+
+def _text(arn: str) -> str:
+    """Return the text of a secret. Raises `SecretRefused`, `SecretsUnavailable`, or `Misconfigured` for bytes."""
+    secrets = clients.secrets_manager()
+    with breaker.watching(), clients.translated(SecretsUnavailable, refused=SecretRefused):
+        answer = secrets.get_secret_value(SecretId=arn)
+    if "SecretString" not in answer:
+        raise Misconfigured("a secret in Secrets Manager is not text")
+    return answer["SecretString"]
 
 
 def _checked[Model: BaseModel](model: type[Model], values: object, source: str) -> Model:

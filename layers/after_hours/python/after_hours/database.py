@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
+import botocore
 import psycopg2
 from psycopg2 import extensions
 from psycopg2.extensions import connection as Connection  # noqa: N812 (psycopg2's name for the class)
@@ -31,8 +32,12 @@ IDLE_SECONDS = 60  # network devices drop idle connections without a word; the q
 
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
-_ROOT_CERTIFICATES = Path(__file__).with_name("root-certificates")  # infra/build.py makes it
-_RDS_HOST = re.compile(r"\.([a-z0-9-]+)\.rds\.amazonaws\.com$")
+# Authorities of RDS, a file for each region, and of RDS Proxy (Amazon Trust Services). libpq reads the whole of a file
+# for each connection, and all of them in one took a quarter of a cold start. SHA256SUMS lists the files that were
+# reviewed. To renew a region's: curl https://truststore.pki.rds.amazonaws.com/<region>/<region>-bundle.pem
+_ROOT_CERTIFICATES = Path(__file__).with_name("root-certificates")
+_PUBLIC_AUTHORITIES = Path(botocore.__file__).with_name("cacert.pem")
+_RDS_HOST = re.compile(r"(\.proxy-[a-z0-9]+)?\.([a-z0-9-]+)\.rds\.amazonaws\.com$")
 
 _READ_ONLY = "25006"  # we are still connected to the server that was the writer before a failover
 # A server or a pooler that goes away sends errors of these classes: whether the statement took effect is unknown.
@@ -215,9 +220,11 @@ def connect(access: config.DatabaseSecret, timeouts: Timeouts) -> _TimedConnecti
 
 
 def _authorities(host: str) -> Path:
-    """Return the file of certificate authorities to trust for a host: RDS's own of its region, or the public ones."""
-    region = _RDS_HOST.search(host)
-    return _ROOT_CERTIFICATES / (f"{region[1]}.pem" if region else "public.pem")
+    """Return the file of the certificate authorities of a host: those of RDS in its region, or the public ones."""
+    rds = _RDS_HOST.search(host)
+    if not rds:
+        return _PUBLIC_AUTHORITIES
+    return _ROOT_CERTIFICATES / ("amazon.pem" if rds[1] else f"{rds[2]}.pem")
 
 
 @cache

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from typing import TypedDict
 
-from after_hours import aws, storage
+from after_hours import calls, storage
 from after_hours.database import Database
 from after_hours.errors import ServiceUnavailable
 from after_hours.observability import best_effort, count_fault
@@ -21,7 +21,7 @@ from after_hours.storage import Store
 
 FAULTS = "StorageFaults"
 
-_SECONDS_IN_A_CALL = 2  # for each store, while a member waits
+_SECONDS_IN_A_CALL = 2  # while a member waits: no deletion begins later
 
 
 class Deletion(TypedDict):
@@ -74,8 +74,8 @@ _BACK_OFF = """
 def carry_out(database: Database, deletions: Sequence[Deletion]) -> None:
     """Delete objects and then their rows, within a few seconds, best effort: the sweep does what is left."""
     with best_effort(FAULTS):
+        deadline = time.monotonic() + _SECONDS_IN_A_CALL
         for store in Store:
-            deadline = time.monotonic() + _SECONDS_IN_A_CALL
             _carry_out(database, store, [deletion for deletion in deletions if deletion["store"] == store], deadline)
 
 
@@ -95,7 +95,7 @@ def _carry_out(database: Database, store: Store, deletions: Sequence[Deletion], 
     if not deletions:
         return 0, 0
     bucket = storage.bucket(store)
-    outcomes = aws.in_parallel(lambda deletion: bucket.delete(deletion["key"]), deletions, deadline=deadline)
+    outcomes = calls.in_parallel(lambda deletion: bucket.delete(deletion["key"]), deletions, deadline=deadline)
     failed = [deletion for deletion, fault in outcomes if isinstance(fault, ServiceUnavailable)]
     deleted = [deletion for deletion, fault in outcomes if not isinstance(fault, ServiceUnavailable)]
     if deleted:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import batched
 from typing import TypedDict
 
-from after_hours import aws, config
+from after_hours import calls, clients, config
 from after_hours.database import Database
 from after_hours.errors import EventBusUnavailable, ServiceUnavailable
 from after_hours.observability import best_effort, count, count_fault
@@ -21,12 +21,6 @@ SOURCE = "after-hours"
 FAULTS = "EventBusFaults"
 
 _MAX_ENTRIES = 10  # of one PutEvents call
-
-# A member waits behind this call, and the sweep does what it leaves undone: better to give up at once. What may have
-# been told is not told again before the lease is over.
-_BUS = aws.Service(
-    "events", "EVENTBRIDGE", timeout_seconds=1, attempts=1, unavailable=EventBusUnavailable, idempotent=False
-)
 
 
 class Event(TypedDict):
@@ -87,8 +81,8 @@ def publish_due(database: Database, deadline: float) -> int:
         # An event that was refused before is sent alone: a call that fails because of it must not keep back nine
         # others.
         fresh = [event for event in events if not event["attempts"]]
-        calls = [*batched(fresh, _MAX_ENTRIES, strict=False), *((event,) for event in events if event["attempts"])]
-        outcomes = aws.in_parallel(_put, calls, deadline=deadline)
+        batches = [*batched(fresh, _MAX_ENTRIES, strict=False), *((event,) for event in events if event["attempts"])]
+        outcomes = calls.in_parallel(_put, batches, deadline=deadline)
         sent = {id_ for _, ids in outcomes if not isinstance(ids, ServiceUnavailable) for id_ in ids}
         refused = [event["id"] for entries, _ in outcomes for event in entries if event["id"] not in sent]
         if sent:
@@ -98,28 +92,27 @@ def publish_due(database: Database, deadline: float) -> int:
         if refused:
             database.execute(_BACK_OFF, {"ids": refused})
             count_fault(FAULTS, EventBusUnavailable(f"events refused: {len(refused)}"))
-        if len(outcomes) < len(calls):
+        if len(outcomes) < len(batches):
             break  # the bus is silent, or the time is over
     return published
 
 
 def _put(events: Sequence[Event]) -> list[str]:
     """Send up to ten events. Returns the ids of those that the bus took. Raises `EventBusUnavailable`."""
-    entries = [
-        {
-            "EventBusName": config.setting("EVENT_BUS"),
-            "Source": SOURCE,
-            "DetailType": event["type"],
-            "Detail": json.dumps({"eventId": event["id"], "occurredAt": event["occurredAt"], **event["detail"]}),
-        }
-        for event in events
-    ]
-    region = config.setting("AWS_REGION")
-    answer = _BUS.ask("POST", "/", {"Entries": entries}, region=region, operation="AWSEvents.PutEvents")
-    if answer.fault:
-        raise EventBusUnavailable(answer.fault)
-    results = answer.content.get("Entries")
-    if not isinstance(results, list) or len(results) != len(events):
-        raise EventBusUnavailable("the bus does not say which events it took")
-    taken = [isinstance(result, dict) and bool(result.get("EventId")) for result in results]
-    return [event["id"] for event, was_taken in zip(events, taken, strict=True) if was_taken]
+    bus = clients.event_bus()
+    with clients.translated(EventBusUnavailable):
+        answer = bus.put_events(
+            Entries=[
+                {
+                    "EventBusName": config.setting("EVENT_BUS"),
+                    "Source": SOURCE,
+                    "DetailType": event["type"],
+                    "Detail": json.dumps(
+                        {"eventId": event["id"], "occurredAt": event["occurredAt"], **event["detail"]}
+                    ),
+                }
+                for event in events
+            ]
+        )
+    results = zip(events, answer["Entries"], strict=True)  # in the order of the request
+    return [event["id"] for event, result in results if result.get("EventId")]

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from after_hours import aws, domain_events, schedules
+from after_hours import calls, domain_events, schedules
 from after_hours.database import Database, Row
 from after_hours.domain_events import Event
 from after_hours.errors import ServiceUnavailable
@@ -57,8 +57,8 @@ def _follow(
 ) -> None:
     """Make all calls in parallel, and record in one statement which of them succeeded."""
     send: Callable[[], Any] = partial(domain_events.send, events)
-    calls: list[Callable[[], Any]] = [send, *(partial(schedules.carry_out, change) for change in changes)]
-    outcomes = dict(aws.in_parallel(lambda call: call(), calls, deadline=math.inf))
+    steps: list[Callable[[], Any]] = [send, *(partial(schedules.carry_out, change) for change in changes)]
+    outcomes = dict(calls.in_parallel(lambda step: step(), steps, deadline=math.inf))
     sent = outcomes.pop(send, ())
     faults = [fault for fault in outcomes.values() if isinstance(fault, ServiceUnavailable)]
     if faults:

@@ -5,28 +5,32 @@ functions behind them ask the database. The row of a session says which end its 
 (`scheduled_for`), so that the sweep repairs only wrong schedules, and need not list any.
 """
 
+import contextlib
 import time
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from after_hours import aws, config
+from after_hours import calls, clients, config
 from after_hours.database import Database, Row
 from after_hours.errors import SchedulerUnavailable, ServiceUnavailable
 from after_hours.observability import count_fault
+
+if TYPE_CHECKING:
+    from types_boto3_scheduler.type_defs import CreateScheduleInputTypeDef
 
 FAULTS = "SchedulerFaults"
 
 _MAX_EVENT_AGE_SECONDS = 300
 _DELIVERY_RETRIES = 5
-_THERE_ALREADY, _MISSING = "ConflictException", "ResourceNotFoundException"
 
-# A member waits behind these calls, and the sweep repairs what they leave undone: better to give up soon.
-_SCHEDULER = aws.Service("scheduler", "SCHEDULER", timeout_seconds=2, attempts=2, unavailable=SchedulerUnavailable)
+# While the scheduler does not answer, schedules are left to the sweep: thirty functions that waited for it each time
+# could serve only seven starts a second.
+breaker = calls.Breaker(seconds=30)
 
 
 class Kind(StrEnum):
@@ -120,18 +124,25 @@ def deleting(session_id: str) -> list[Change]:
 
 def carry_out(change: Change) -> None:
     """Make, move or delete a schedule, whether or not it is there. Raises `SchedulerUnavailable`."""
-    if change.at is None:
-        answer = _ask("DELETE", change)
-        if answer.fault not in {"", _MISSING}:
-            raise SchedulerUnavailable(answer.fault)
-        return
-    answer = _ask("POST" if change.new else "PUT", change)
-    if answer.fault == _THERE_ALREADY:
-        answer = _ask("PUT", change)
-    elif answer.fault == _MISSING:
-        answer = _ask("POST", change)
-    if answer.fault:
-        raise SchedulerUnavailable(answer.fault)
+    if breaker.is_open:
+        raise SchedulerUnavailable("no answer a moment ago")
+    scheduler = clients.scheduler()
+    with breaker.watching(), clients.translated(SchedulerUnavailable):
+        if change.at is None:
+            with contextlib.suppress(scheduler.exceptions.ResourceNotFoundException):
+                scheduler.delete_schedule(
+                    GroupName=config.setting("SCHEDULE_GROUP"), Name=name(change.kind, change.session_id)
+                )
+        elif change.new:
+            try:
+                scheduler.create_schedule(**_schedule(change, change.at))
+            except scheduler.exceptions.ConflictException:
+                scheduler.update_schedule(**_schedule(change, change.at))
+        else:
+            try:
+                scheduler.update_schedule(**_schedule(change, change.at))
+            except scheduler.exceptions.ResourceNotFoundException:
+                scheduler.create_schedule(**_schedule(change, change.at))
 
 
 def repair(database: Database, deadline: float) -> int:
@@ -140,7 +151,7 @@ def repair(database: Database, deadline: float) -> int:
     while time.monotonic() < deadline and (wrong := database.fetch_all(_CLAIM_WRONG)):
         needed = {row["id"]: _needed(row) for row in wrong}
         changes = [change for each in needed.values() for change in each]
-        outcomes = aws.in_parallel(carry_out, changes, deadline=deadline)
+        outcomes = calls.in_parallel(carry_out, changes, deadline=deadline)
         faults = {change.session_id: fault for change, fault in outcomes if isinstance(fault, ServiceUnavailable)}
         tried = {change for change, _ in outcomes}
         right = [row for row in wrong if row["id"] not in faults and tried.issuperset(needed[row["id"]])]
@@ -165,15 +176,12 @@ def _needed(row: Row) -> Sequence[Change]:
     return deleting(row["id"]) if row["ahead"] else ()
 
 
-def _ask(method: Literal["POST", "PUT", "DELETE"], change: Change) -> aws.Answer:
-    """Make (POST), move (PUT) or delete a schedule (EventBridge Scheduler API Reference)."""
-    group, path = config.setting("SCHEDULE_GROUP"), f"/schedules/{name(change.kind, change.session_id)}"
-    if change.at is None:
-        return _SCHEDULER.ask(method, f"{path}?groupName={group}", None, region=config.setting("AWS_REGION"))
+def _schedule(change: Change, at: str) -> "CreateScheduleInputTypeDef":
     event = ScheduledEvent(kind=change.kind, session_id=UUID(change.session_id))
-    schedule = {
-        "GroupName": group,
-        "ScheduleExpression": f"at({change.at})",
+    return {
+        "GroupName": config.setting("SCHEDULE_GROUP"),
+        "Name": name(change.kind, change.session_id),
+        "ScheduleExpression": f"at({at})",
         "ScheduleExpressionTimezone": "UTC",
         "FlexibleTimeWindow": {"Mode": "OFF"},
         "ActionAfterCompletion": "DELETE",
@@ -188,4 +196,3 @@ def _ask(method: Literal["POST", "PUT", "DELETE"], change: Change) -> aws.Answer
             },
         },
     }
-    return _SCHEDULER.ask(method, path, schedule, region=config.setting("AWS_REGION"))

@@ -1,18 +1,19 @@
 """The two object stores: the S3 bucket that phones upload to, and Cloudflare R2, which speaks S3 and serves photos."""
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
-from after_hours import config
+from botocore.auth import SIGV4_TIMESTAMP, S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from after_hours import clients, config
 from after_hours.errors import StorageUnavailable
-from after_hours.signing import Signer
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -55,26 +56,26 @@ class Bucket:
 
     def get(self, key: str) -> bytes | None:
         """Return an object's bytes, None if there is none."""
-        with _translated():
+        with clients.translated(StorageUnavailable, hiding=key):
             try:
                 return self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
             except self.client.exceptions.NoSuchKey:
                 return None
 
     def put(self, key: str, jpeg: bytes) -> None:
-        with _translated():
+        with clients.translated(StorageUnavailable, hiding=key):
             self.client.put_object(
                 Bucket=self.name, Key=key, Body=jpeg, ContentType=_CONTENT_TYPE, CacheControl=_CACHE_CONTROL
             )
 
     def delete(self, key: str) -> None:
         """Delete an object; one that is gone already is fine."""
-        with _translated():
+        with clients.translated(StorageUnavailable, hiding=key):
             self.client.delete_object(Bucket=self.name, Key=key)
 
     def sign_post(self, key: str, *, max_bytes: int, type_prefix: str, seconds: int) -> Post:
         """Sign a form that puts one object of 1 to `max_bytes` bytes under exactly this key, for so many seconds."""
-        with _translated():
+        with clients.translated(StorageUnavailable):
             signed = self.client.generate_presigned_post(
                 self.name,
                 key,
@@ -90,38 +91,22 @@ class Bucket:
 
 def bucket(store: Store) -> Bucket:
     """Return the bucket of a store: R2's with the key that its secret has now, since a rotated one stops working."""
-    return _bucket(config.r2_secret.read() if store is Store.R2 else None)
+    if store is Store.UPLOADS:
+        return Bucket(config.setting("UPLOAD_BUCKET"), clients.uploads())
+    r2 = config.r2_secret.read()
+    return Bucket(r2.bucket, clients.r2(r2.endpoint_url, r2.region, r2.access_key_id, r2.secret_access_key))
 
 
-@lru_cache(maxsize=len(Store))  # a key that was replaced is forgotten
-def _bucket(r2: config.R2Secret | None) -> Bucket:
-    """Return R2's bucket, or that of uploads. boto3 is loaded on first use: reading a profile does not need it."""
-    import boto3  # noqa: PLC0415
-    from botocore.config import Config  # noqa: PLC0415
+class _SignedAt(S3SigV4QueryAuth):
+    """Botocore's signer of URLs, as of a given time in place of now: so the same URL can be made again."""
 
-    # The timeouts are short: a member may be waiting, and the sweep does what a failed call leaves undone.
-    options = Config(
-        connect_timeout=1,
-        read_timeout=3,
-        retries={"mode": "standard", "total_max_attempts": 2},
-        signature_version="s3v4",
-        # R2 refuses the checksums that boto3 sends by default since 1.36.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-    )
-    if r2 is None:
-        # A form for a bucket's global address would be redirected outside us-east-1, which phones do not follow.
-        regional = Config(s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"})
-        return Bucket(config.setting("UPLOAD_BUCKET"), boto3.client("s3", config=options.merge(regional)))
-    client = boto3.client(
-        "s3",
-        endpoint_url=r2.endpoint_url,
-        region_name=r2.region,
-        aws_access_key_id=r2.access_key_id,
-        aws_secret_access_key=r2.secret_access_key,
-        config=options.merge(Config(s3={"addressing_style": "path"})),
-    )
-    return Bucket(r2.bucket, client)
+    def __init__(self, credentials: Credentials, region: str, *, at: datetime, expires: int) -> None:
+        super().__init__(credentials, "s3", region, expires=expires)
+        self._timestamp = at.strftime(SIGV4_TIMESTAMP)
+
+    def _modify_request_before_signing(self, request: AWSRequest) -> None:
+        request.context["timestamp"] = self._timestamp  # botocore has just put the present time there
+        super()._modify_request_before_signing(request)  # type: ignore[misc]  # the stubs lack it
 
 
 def photo_address(key: str) -> str:
@@ -129,20 +114,8 @@ def photo_address(key: str) -> str:
     r2 = config.r2_secret.read()
     now = int(time.time())
     window = datetime.fromtimestamp(now - now % URL_WINDOW_SECONDS, UTC)
-    signer = Signer("s3", r2.region, r2.access_key_id, r2.secret_access_key)
-    url = f"{r2.endpoint_url.rstrip('/')}/{r2.bucket}/{quote(key)}"
     answer = {"response-cache-control": _CACHE_CONTROL, "response-content-type": _CONTENT_TYPE}
-    return signer.address(url, answer, at=window, seconds=URL_LIFETIME_SECONDS)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Raise `StorageUnavailable`, with the error's code as its reason, for whatever botocore raises in the block."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (as boto3)
-
-    try:
-        yield
-    except ClientError as error:
-        raise StorageUnavailable(error.response.get("Error", {}).get("Code", "unknown")) from None
-    except BotoCoreError as error:
-        raise StorageUnavailable(type(error).__name__) from None
+    request = AWSRequest("GET", f"{r2.endpoint_url.rstrip('/')}/{r2.bucket}/{quote(key)}", params=answer)
+    credentials = Credentials(r2.access_key_id, r2.secret_access_key)
+    _SignedAt(credentials, r2.region, at=window, expires=URL_LIFETIME_SECONDS).add_auth(request)
+    return str(request.url)

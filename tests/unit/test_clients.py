@@ -1,0 +1,273 @@
+"""The clients of AWS go where they must, are made when they must be, and their faults are translated in one place."""
+
+import math
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+from after_hours import calls, clients, config, domain_events, schedules
+from after_hours.errors import (
+    EventBusUnavailable,
+    Misconfigured,
+    SchedulerUnavailable,
+    SecretRefused,
+    SecretsUnavailable,
+    ServiceUnavailable,
+)
+from after_hours.schedules import Change, Kind
+from botocore.exceptions import ClientError, ReadTimeoutError
+from moto import mock_aws
+
+from infra.endpoints import ENDPOINTS, Right
+from local.handlers import load
+from tests.support.environment import SETTINGS
+
+ID = "0b6ac4ca-7b1a-4c5e-9d5c-0d3a1c0f4d11"
+AT = "2126-11-25T01:02:03"
+NOW = datetime(2026, 11, 25, 1, 2, 3)  # noqa: DTZ001 (botocore's clock has no zone)
+EVENT: domain_events.Event = {"id": ID, "type": "T", "occurredAt": "2026-11-25T01:02:03Z", "detail": {"userId": "a"}}
+SERVICES: dict[str, Callable[[], object]] = {
+    "secretsmanager": lambda: clients.secrets_manager().get_secret_value(SecretId="a"),
+    "scheduler": lambda: clients.scheduler().get_schedule(Name="a"),
+    "events": lambda: clients.event_bus().put_events(Entries=[{"Source": "a"}]),
+    "s3": lambda: clients.uploads().get_object(Bucket="bucket", Key="k"),
+}
+CLIENTS = {
+    "secretsmanager": clients.secrets_manager, "scheduler": clients.scheduler, "events": clients.event_bus,
+    "s3": clients.uploads,
+}  # fmt: skip
+USED_FOR = {
+    Right.MOVE_SCHEDULES: clients.scheduler, Right.DELETE_SCHEDULES: clients.scheduler,
+    Right.PUBLISH: clients.event_bus, Right.SIGN_UPLOADS: clients.uploads, Right.DELETE_UPLOADS: clients.uploads,
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> Any:
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    clients.start_anew()
+    schedules.breaker.close()
+    yield
+    clients.start_anew()
+    schedules.breaker.close()
+
+
+class Stopped(BaseException):
+    """A request was about to be sent."""
+
+
+# A host's name with IPv4 only, and with IPv6, too. Secrets Manager has IPv6 under its old name.
+HOSTS = {
+    "secretsmanager": ("secretsmanager.{region}.{old}", "secretsmanager.{region}.{old}"),
+    "scheduler": ("scheduler.{region}.{old}", "scheduler.{region}.{new}"),
+    "events": ("events.{region}.{old}", "events.{region}.{new}"),
+    "s3": ("bucket.s3.{region}.{old}", "bucket.s3.dualstack.{region}.{old}"),
+}
+DOMAINS = {
+    "eu-west-1": ("amazonaws.com", "api.aws"),
+    "us-gov-west-1": ("amazonaws.com", "api.aws"),
+    "cn-north-1": ("amazonaws.com.cn", "api.amazonwebservices.com.cn"),
+}
+
+
+@pytest.mark.parametrize("dual_stack", [False, True])
+@pytest.mark.parametrize("region", DOMAINS)
+@pytest.mark.parametrize("service", HOSTS)
+def test_requests_go_to_the_host_of_the_service(
+    monkeypatch: pytest.MonkeyPatch, region: str, service: str, dual_stack: bool
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+    monkeypatch.setenv("AWS_USE_DUALSTACK_ENDPOINT", str(dual_stack).lower())
+    asked: list[str] = []
+
+    def stop(request: Any, **_: object) -> None:
+        asked.append(request.url)
+        raise Stopped
+
+    CLIENTS[service]().meta.events.register("before-send", stop)
+    with pytest.raises(Stopped):
+        SERVICES[service]()
+    old, new = DOMAINS[region]
+    host = HOSTS[service][dual_stack].format(region=region, old=old, new=new)
+    assert urlsplit(asked[0])[:2] == ("https", host)
+
+
+@pytest.mark.parametrize("service", CLIENTS)
+def test_a_client_is_made_once_also_by_threads(service: str) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: CLIENTS[service](), range(8)))
+    assert CLIENTS[service]() is CLIENTS[service]()
+    options: Any = CLIENTS[service]().meta.config
+    assert options.connect_timeout <= 1
+    assert options.read_timeout <= 3
+    assert options.retries["mode"] == "standard"
+    assert "after-hours" in options.user_agent
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.function)
+def test_an_endpoint_declares_the_clients_that_it_has_a_right_to_use(endpoint: Any) -> None:
+    assert set(load(endpoint.function).handler.uses) == {USED_FOR[right] for right in endpoint.may}
+
+
+@pytest.mark.parametrize(("initializing", "made"), [(True, ["secretsmanager", "scheduler", "events"]), (False, [])])
+def test_clients_are_made_while_lambda_initializes_and_threads_are_not(initializing: bool, made: list[str]) -> None:
+    """In a process of its own, since modules are imported once."""
+    script = (
+        "import boto3, threading; made = []; client = boto3.Session.client;"
+        "boto3.Session.client = lambda s, name, **o: made.append(name) or client(s, name, **o);"
+        "import handler; assert threading.active_count() == 1; print(made)"
+    )
+    environment = {"PYTHONPATH": "functions/start_session:layers/after_hours/python"} | (
+        {"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand", "AWS_DEFAULT_REGION": "eu-west-1"} if initializing else {}
+    )
+    done = subprocess.run([sys.executable, "-c", script], env=environment, check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == str(made)
+
+
+def failure(code: str, status: int, message: str = "") -> ClientError:
+    return ClientError(
+        {
+            "Error": {"Code": code, "Message": message},
+            "ResponseMetadata": {
+                "HTTPStatusCode": status, "RequestId": "r-1", "HTTPHeaders": {}, "HostId": "", "RetryAttempts": 0
+            },
+        },
+        "GetSecretValue",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("raised", "fault", "reason"),
+    [
+        (failure("AccessDeniedException", 400, "no"), SecretRefused, "AccessDeniedException: no (request r-1)"),
+        (failure("ResourceNotFoundException", 400), SecretRefused, "ResourceNotFoundException:  (request r-1)"),
+        (failure("ThrottlingException", 400), SecretsUnavailable, "ThrottlingException:  (request r-1)"),
+        (failure("TooManyRequestsException", 429), SecretsUnavailable, "TooManyRequestsException:  (request r-1)"),
+        (failure("InternalServiceError", 500), SecretsUnavailable, "InternalServiceError:  (request r-1)"),
+        (failure("AccessDenied", 403, "not a/the key"), SecretRefused, "AccessDenied: not a/… (request r-1)"),
+        (failure("X", 400, "m" * 999), SecretRefused, f"X: {'m' * 300} (request r-1)"),
+        (ClientError({}, "GetSecretValue"), SecretRefused, "unknown:  (request unknown)"),
+        (ReadTimeoutError(endpoint_url="http://a/the key"), SecretsUnavailable, "ReadTimeoutError"),
+    ],
+)  # fmt: skip
+def test_faults_are_translated_with_what_aws_says_of_them(
+    raised: Exception, fault: type[ServiceUnavailable], reason: str
+) -> None:
+    with (
+        pytest.raises(fault) as caught,
+        clients.translated(SecretsUnavailable, refused=SecretRefused, hiding="the key"),
+    ):
+        raise raised
+    assert type(caught.value) is fault
+    assert str(caught.value) == reason
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("token", [None, "a session's+token/="])
+def test_a_token_for_the_database_is_that_which_botocore_makes(
+    monkeypatch: pytest.MonkeyPatch, token: str | None
+) -> None:
+    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda **_: NOW)
+    if token:
+        monkeypatch.setenv("AWS_SESSION_TOKEN", token)
+    theirs = boto3.Session().client("rds").generate_db_auth_token("db.example", 5432, "a user")
+    assert clients.database_token("db.example", 5432, "a user") == theirs
+
+
+def test_without_credentials_no_token_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", "/nowhere")
+    with pytest.raises(Misconfigured, match="credentials"):
+        clients.database_token("db.example", 5432, "a")
+
+
+@pytest.fixture
+def scheduler() -> Any:
+    with mock_aws():
+        clients.scheduler().create_schedule_group(Name=SETTINGS["SCHEDULE_GROUP"])
+        yield clients.scheduler()
+
+
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("new", [True, False])
+def test_a_schedule_is_made_or_moved_whether_or_not_it_is_there(scheduler: Any, there: bool, new: bool) -> None:
+    if there:
+        schedules.carry_out(Change(ID, Kind.EXPIRY, "2126-01-01T00:00:00", new=True))
+    schedules.carry_out(Change(ID, Kind.EXPIRY, AT, new=new))
+    made = scheduler.get_schedule(GroupName=SETTINGS["SCHEDULE_GROUP"], Name=f"expire-{ID}")
+    assert made["ScheduleExpression"] == f"at({AT})"
+    assert made["ActionAfterCompletion"] == "DELETE"
+    assert made["Target"]["DeadLetterConfig"] == {"Arn": SETTINGS["SCHEDULE_DEAD_LETTER_ARN"]}
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_schedule_is_deleted_whether_or_not_it_is_there(scheduler: Any, there: bool) -> None:
+    if there:
+        schedules.carry_out(Change(ID, Kind.WARNING, AT, new=True))
+    schedules.carry_out(Change(ID, Kind.WARNING, None))
+    assert scheduler.list_schedules()["Schedules"] == []
+
+
+def test_after_a_scheduler_that_did_not_answer_it_is_left_alone_for_half_a_minute(
+    monkeypatch: pytest.MonkeyPatch, scheduler: Any
+) -> None:
+    now, tried = [1000.0], []
+
+    def silent(**_: object) -> None:
+        tried.append(1)
+        now[0] += 4
+        raise ReadTimeoutError(endpoint_url="")
+
+    monkeypatch.setattr("after_hours.calls.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(scheduler, "delete_schedule", silent)
+    for _ in range(5):
+        with pytest.raises(SchedulerUnavailable):
+            schedules.carry_out(Change(ID, Kind.EXPIRY, None))
+    assert len(tried) == 1
+    now[0] += 31
+    with pytest.raises(SchedulerUnavailable, match="ReadTimeoutError"):
+        schedules.carry_out(Change(ID, Kind.EXPIRY, None))
+
+
+@mock_aws
+def test_the_bus_takes_events_and_one_that_is_not_there_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    clients.event_bus().create_event_bus(Name=SETTINGS["EVENT_BUS"])
+    assert domain_events.send([EVENT, EVENT | {"id": "other"}]) == [ID, "other"]
+
+    def refuse(**_: object) -> None:
+        raise failure("ResourceNotFoundException", 400)
+
+    monkeypatch.setattr(clients.event_bus(), "put_events", refuse)
+    with pytest.raises(EventBusUnavailable, match="ResourceNotFoundException"):
+        domain_events._put([EVENT])
+    assert domain_events.send([EVENT]) == []
+
+
+@mock_aws
+def test_a_secret_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    manager = clients.secrets_manager()
+    text = manager.create_secret(Name="text", SecretString="a")["ARN"]
+    data = manager.create_secret(Name="bytes", SecretBinary=b"a")["ARN"]
+    assert config._text(text) == "a"
+    with pytest.raises(Misconfigured):
+        config._text(data)
+    with pytest.raises(SecretRefused, match="ResourceNotFoundException"):
+        config._text("none")
+
+
+def test_calls_share_one_pool() -> None:
+    def work(_: object) -> int:
+        return threading.get_ident()
+
+    outcomes = [calls.in_parallel(work, range(8), deadline=math.inf) for _ in range(20)]
+    assert len({thread for batch in outcomes for _, thread in batch}) <= 8
