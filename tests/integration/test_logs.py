@@ -3,6 +3,10 @@
 import json
 from collections.abc import Callable
 
+import pytest
+from after_hours import storage
+from botocore.exceptions import ClientError
+
 from local import members
 from tests.support.environment import JWT_SECRET
 from tests.support.phone import Phone
@@ -43,6 +47,24 @@ def test_the_logs_of_a_whole_story_hold_no_secret(phone: Phone, world: World, ou
     for secret in (*SECRETS.values(), SECRETS["latitude"][:6], SECRETS["longitude"][:6], JWT_SECRET):
         assert secret not in written
     assert members.token("local-entitled", JWT_SECRET).split(".")[0] not in written
+
+
+def test_what_aws_says_of_a_fault_is_logged_without_the_key_of_the_photo(
+    phone: Phone, world: World, output: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone.create_profile()
+    photo_id = phone.send()
+    world.arrive(photo_id)
+
+    def refuse(Bucket: str, Key: str) -> None:  # noqa: N803 (boto3's names)
+        error = {"Code": "AccessDenied", "Message": f"no s3:DeleteObject on arn:aws:s3:::{Bucket}/{Key}"}
+        raise ClientError({"Error": error, "ResponseMetadata": {"RequestId": "R-1"}}, "DeleteObject")  # type: ignore[typeddict-item]
+
+    monkeypatch.setattr(storage.bucket(storage.Store.R2).client, "delete_object", refuse)
+    phone.delete_photo()
+    written = output()
+    assert "AccessDenied: no s3:DeleteObject on arn:aws:s3:::photos/… (request R-1)" in written
+    assert str(photo_id) not in written
 
 
 def test_each_request_leaves_one_line_with_its_correlation_id(phone: Phone, output: Callable[[], str]) -> None:

@@ -43,6 +43,7 @@ CLIENTS = {
     "secretsmanager": clients.secrets_manager, "scheduler": clients.scheduler, "events": clients.event_bus,
     "s3": clients.uploads,
 }  # fmt: skip
+LIMITS = {"secretsmanager": "SECRETS", "scheduler": "SCHEDULER", "events": "EVENT_BUS", "s3": "STORES"}
 USED_FOR = {
     Right.MOVE_SCHEDULES: clients.scheduler, Right.DELETE_SCHEDULES: clients.scheduler,
     Right.PUBLISH: clients.event_bus, Right.SIGN_UPLOADS: clients.uploads, Right.DELETE_UPLOADS: clients.uploads,
@@ -106,9 +107,9 @@ def test_a_client_is_made_once_also_by_threads(service: str) -> None:
         list(pool.map(lambda _: CLIENTS[service](), range(8)))
     assert CLIENTS[service]() is CLIENTS[service]()
     options: Any = CLIENTS[service]().meta.config
-    assert options.connect_timeout <= 1
-    assert options.read_timeout <= 3
-    assert options.retries["mode"] == "standard"
+    limits: clients.Limits = getattr(clients, LIMITS[service])
+    assert (options.connect_timeout, options.read_timeout) == (limits.connect_seconds, limits.read_seconds)
+    assert options.retries == {"mode": "standard", "total_max_attempts": limits.attempts}
     assert "after-hours" in options.user_agent
 
 
