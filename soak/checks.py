@@ -98,7 +98,7 @@ def objects(system: System, _journal: Journal) -> list[str]:
     awaited = {
         key
         for (key,) in system.database.run(
-            "SELECT 'uploads/' || user_id || '/' || id FROM after_hours_photo_uploads"
+            "SELECT after_hours_upload_key(user_id, id) FROM after_hours_photo_uploads"
             " WHERE status IN ('pending', 'processing', 'failed')"
         )
     }

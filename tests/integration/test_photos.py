@@ -1,9 +1,13 @@
 """A member's photo: shown, replaced, taken back, and gone with whoever leaves."""
 
 import io
+import posixpath
 from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+from unicodedata import normalize
 from urllib.error import HTTPError
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
@@ -12,9 +16,10 @@ from after_hours.images import pipeline
 from after_hours.images.rejection import Reason
 from PIL import Image
 
+from local import members
 from tests.support.environment import R2_BUCKET
 from tests.support.phone import Phone, refused
-from tests.support.world import World, keys_of
+from tests.support.world import World, keys_of, original_of
 
 ID = "local-entitled"
 
@@ -129,6 +134,40 @@ def test_what_is_deleted_while_it_is_made_leaves_nothing(
     assert world.rows("SELECT photo_url FROM after_hours_profiles WHERE photo_url <> ''") == []
     assert (world.photos(), world.originals()) == (set(), set())
     assert world.counts("after_hours_removals") == [0]
+
+
+@pytest.mark.parametrize(
+    ("user_id", "plain"),
+    [(plain, True) for plain in ("google-oauth2|1", "a.b_c@example.com", "...", "-", "9" * 240, "a+b=c:d")]
+    + [(odd, False) for odd in (".", "..", "a/../b", "/", "a//b", "%2e%2e", "100%", "a b", " ", "~", "\\", "?#&;'\"")]
+    + [(odd, False) for odd in ("é", "e\u0301", "\ufffd", "\U0001f600" * 240)],
+)
+def test_any_id_has_keys_and_addresses_that_stay_as_they_are(
+    world: World, monkeypatch: pytest.MonkeyPatch, user_id: str, *, plain: bool
+) -> None:
+    member = replace(members.SEEDED["entitled"], id=user_id)
+    monkeypatch.setitem(members.SEEDED, "odd", member)
+    members.save(world.own_connection, member)
+    phone = Phone("odd")
+    phone.create_profile()
+    photo_id = phone.send()
+    folder = user_id if plain else "~" + sha256(user_id.encode()).hexdigest()
+    assert world.originals() == {original_of(photo_id, folder)}
+    assert world.announce(original_of(photo_id, folder)) == "ready"
+    assert world.photos() == keys_of(photo_id, folder)
+    photo = phone.photo()
+    for url in (photo.photo_url, photo.thumbnail_url):
+        assert url
+        path = unquote(urlsplit(url).path)
+        assert (posixpath.normpath(path), unquote(path), normalize("NFC", path)) == (path,) * 3
+        assert urlopen(url, timeout=5).read()
+    unused, stuck = phone.send(), phone.send()
+    world.rows("UPDATE after_hours_photo_uploads SET changed_at = now() - interval '1 day' WHERE id = %s", stuck)
+    world.sweep()
+    assert world.rows("SELECT key FROM after_hours_removals") == [(original_of(stuck, folder),)]
+    phone.leave()
+    assert (world.photos(), world.originals()) == (set(), set())
+    assert world.announce(original_of(unused, folder)) == "duplicate"
 
 
 @pytest.mark.parametrize("who", ["noPremium", "unverified", "noConsent"])

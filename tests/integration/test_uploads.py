@@ -3,6 +3,7 @@
 import json
 from base64 import b64decode
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -155,6 +156,20 @@ def test_an_object_nobody_asked_for_is_deleted_and_counted(
     assert '"UnknownObjects":[1.0]' in output()
 
 
+@pytest.mark.parametrize(
+    "key",
+    ["", "%00", "%FF", "\ud800", "%ED%A0%80"]
+    + [f"uploads/{name}/{UUID(int=7)}" for name in ("", "%00", f"{ID}%00", "%FF", "\ud800", ".", "..", "~", "é")]
+    + [f"uploads/{ID}/{UUID(int=7)}{end}" for end in ("%00", "%0A", "\ud800")],
+)
+def test_a_key_that_names_no_object_is_ignored_and_keeps_nothing_else_waiting(
+    phone: Phone, world: World, key: str
+) -> None:
+    objects = [{"key": each, "size": 1} for each in (key, original_of(phone.send()))]
+    records = [{"s3": {"bucket": {"name": UPLOAD_BUCKET}, "object": each}} for each in objects]
+    assert world.run("process_photo", {"Records": records})["outcomes"] == ["unknown", "ready"]
+
+
 @pytest.mark.parametrize("stuck", ["pending", "processing"])
 def test_what_is_stuck_for_15_minutes_has_failed_with_a_reason(phone: Phone, world: World, stuck: str) -> None:
     phone.request_upload()
@@ -178,13 +193,31 @@ def test_an_event_that_comes_again_changes_nothing(phone: Phone, world: World) -
     assert world.counts("after_hours_removals") == [0]
 
 
-def test_a_form_used_twice_does_not_change_the_photo(phone: Phone, world: World) -> None:
-    photo_id = phone.send()
+@pytest.mark.parametrize("settled", ["ready", "rejected", "none"])
+def test_a_form_that_is_posted_again_and_again_costs_a_statement_and_a_deletion_each_time(
+    phone: Phone, world: World, statements: Callable[[], list[str]], settled: str
+) -> None:
+    photo_id = phone.send(b"no photo" if settled == "rejected" else JPEG)
     world.arrive(photo_id)
-    world.put_original(original_of(photo_id), b"other")
-    assert world.arrive(photo_id) == "duplicate"
-    assert phone.photo().status == "ready"
-    assert world.originals() == set()
+    if settled == "none":
+        phone.delete_photo()
+    before, shown = phone.photo(), world.photos()
+    assert before.status == settled
+    calls: list[str] = []
+    for store in Store:
+        events = storage.bucket(store).client.meta.events
+        events.register("before-call.s3", lambda model, params, **_: calls.append(f"{model.name} {params['url_path']}"))
+    sent = len(statements())
+    with closing(world.database.connect()) as other, other.cursor() as cursor:  # another call of the same member
+        cursor.execute("SELECT FROM after_hours_profiles, after_hours_photo_uploads FOR UPDATE")
+        for _ in range(3):
+            world.put_original(original_of(photo_id), JPEG)
+            assert world.arrive(photo_id) == "duplicate"
+    assert len(statements()) - sent == 3 + 2  # two are the other call's
+    assert calls == [f"DeleteObject /{original_of(photo_id)}"] * 3
+    assert phone.photo() == before
+    assert (world.originals(), world.photos()) == (set(), shown)
+    assert world.counts("after_hours_removals") == [0]
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])

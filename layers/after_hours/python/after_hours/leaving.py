@@ -49,7 +49,7 @@ _LEAVE = """
     ), originals AS (
         SELECT deletion.store, deletion.key, deletion.due_at
         FROM (
-            SELECT array_agg('uploads'::text) AS stores, array_agg('uploads/' || user_id || '/' || id) AS keys
+            SELECT array_agg('uploads'::text) AS stores, array_agg(after_hours_upload_key(user_id, id)) AS keys
             FROM cancelled
         ) AS objects, after_hours_must_go(objects.stores, objects.keys, interval '30 seconds') AS deletion
     ), deletions AS (

@@ -72,7 +72,7 @@ _DELETE = """
         WHERE user_id = %(user_id)s AND status IN ('ready', 'rejected') AND EXISTS (SELECT FROM deleted)
     ), unwanted AS (
         SELECT object.store, object.key FROM previous, after_hours_photo_objects(previous.photo_url) AS object
-        UNION SELECT 'uploads', 'uploads/' || user_id || '/' || id FROM cancelled
+        UNION SELECT 'uploads', after_hours_upload_key(user_id, id) FROM cancelled
     ), deletions AS (
         SELECT deletion.store, deletion.key, deletion.due_at
         FROM (SELECT array_agg(store) AS stores, array_agg(key) AS keys FROM unwanted) AS objects,

@@ -4,6 +4,7 @@ Of several uploads the newest request wins, whatever order they finish in. An up
 the one before it in place.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 MAX_BYTES = 10 * 1024 * 1024
 UPLOAD_SECONDS = 600
 
+# The photo's id is a UUID as PostgreSQL writes it.
+_ORIGINAL_KEY = re.compile(r"uploads/(?P<folder>[!-.0-~]+)/(?P<photo_id>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+
 type Outcome = Literal["ready", "rejected", "superseded", "duplicate", "missing", "unknown"]
 
 
@@ -45,34 +49,36 @@ class UploadInProgress(Exception):
 
 @dataclass(frozen=True)
 class Upload:
-    """Whose upload it is, and under which keys its original, its photo and its thumbnail are kept."""
+    """An upload, and the keys of its original, its photo and its thumbnail.
 
-    user_id: str
+    All three have the member's folder in them: the id of the member, or what the SQL function after_hours_upload_key
+    puts in place of an id that would be normalised in an address.
+    """
+
+    folder: str
     photo_id: str
 
     @property
     def original_key(self) -> str:
-        return f"uploads/{self.user_id}/{self.photo_id}"
+        return f"uploads/{self.folder}/{self.photo_id}"
 
     @property
     def photo_key(self) -> str:
-        return f"after-hours-photos/{self.user_id}/{self.photo_id}.jpg"
+        return f"after-hours-photos/{self.folder}/{self.photo_id}.jpg"
 
     @property
     def thumbnail_key(self) -> str:
-        return f"after-hours-photos/{self.user_id}/{self.photo_id}_thumb.jpg"
+        return f"after-hours-photos/{self.folder}/{self.photo_id}_thumb.jpg"
 
     @classmethod
     def of_original(cls, key: str) -> "Upload | None":
         """Read the key of an object in the upload bucket. Returns None for a key that we never gave."""
-        folder, _, rest = key.partition("/")
-        user_id, _, photo_id = rest.rpartition("/")
-        return cls(user_id, photo_id) if folder == "uploads" and user_id and _is_uuid(photo_id) else None
+        match = _ORIGINAL_KEY.fullmatch(key)
+        return cls(match["folder"], match["photo_id"]) if match else None
 
     def parameters(self, **further: str | None) -> dict[str, Any]:
         """Return the parameters of the statements below."""
         return {
-            "user_id": self.user_id,
             "photo_id": self.photo_id,
             "original_key": self.original_key,
             "photo_key": self.photo_key,
@@ -99,7 +105,7 @@ _REQUEST = """
         FROM upload WHERE older.user_id = upload.user_id AND older.forget_at IS NULL
     )
     SELECT
-        upload.id::text, upload.requested_at,
+        upload.id::text, upload.requested_at, after_hours_upload_key(upload.user_id, upload.id) AS original_key,
         (SELECT ceil(extract(epoch FROM wait))::int FROM tenth) AS retry_after_seconds
     FROM profile LEFT JOIN upload ON true
 """
@@ -112,8 +118,8 @@ _REQUEST = """
 _CLAIM = """
     WITH claimable AS (
         SELECT id FROM after_hours_photo_uploads
-        WHERE id = %(photo_id)s AND user_id = %(user_id)s AND status IN ('pending', 'processing', 'failed')
-            AND (leased_until <= now()) IS NOT FALSE
+        WHERE id = %(photo_id)s AND after_hours_upload_key(user_id, id) = %(original_key)s
+            AND status IN ('pending', 'processing', 'failed') AND (leased_until <= now()) IS NOT FALSE
         FOR UPDATE
     ), covered AS (
         INSERT INTO after_hours_removals AS removal (store, key, due_at)
@@ -134,14 +140,14 @@ _CLAIM = """
     )
     SELECT
         EXISTS (SELECT FROM claimed) AS claimed,
-        known.status IS NOT NULL AS known, coalesce(known.status IN ('pending', 'processing', 'failed'), false) AS open
+        known.user_id, coalesce(known.status IN ('pending', 'processing', 'failed'), false) AS open
     FROM (VALUES (1)) AS one LEFT JOIN after_hours_photo_uploads known
-        ON id = %(photo_id)s AND user_id = %(user_id)s
+        ON id = %(photo_id)s AND after_hours_upload_key(user_id, id) = %(original_key)s
 """
 
 # After a transient fault the lease is given back, so that the retry need not wait for its end.
 _RELEASE = """
-    UPDATE after_hours_photo_uploads SET leased_until = NULL WHERE id = %(photo_id)s AND user_id = %(user_id)s
+    UPDATE after_hours_photo_uploads SET leased_until = NULL WHERE id = %(photo_id)s
 """
 
 # The photo is looked for as it is, and as it may have been before it was cropped.
@@ -151,11 +157,11 @@ _BANNED = "SELECT banned, malformed FROM after_hours_banned_photo(%(photo_hash)s
 _FAIL = """
     UPDATE after_hours_photo_uploads
     SET status = 'failed', reason = 'PROCESSING_FAILED', changed_at = now(), leased_until = NULL
-    WHERE id = %(photo_id)s AND user_id = %(user_id)s AND status = 'processing'
+    WHERE id = %(photo_id)s AND status = 'processing'
 """
 
-# The statement is also sent for an upload that is settled already, or that nobody asked for: of its objects only those
-# of a photo that is shown may stay.
+# If the upload was settled meanwhile (by deleting the photo, say), of its objects only those of a photo that is shown
+# may stay.
 _FINISH = """
     SELECT FROM after_hours_profiles WHERE user_id = %(user_id)s FOR UPDATE;
     WITH previous AS (
@@ -193,7 +199,7 @@ _FINISH = """
 _REJECT = """
     WITH upload AS (
         UPDATE after_hours_photo_uploads SET status = 'rejected', reason = %(reason)s, changed_at = now()
-        WHERE id = %(photo_id)s AND user_id = %(user_id)s AND status = 'processing'
+        WHERE id = %(photo_id)s AND status = 'processing'
         RETURNING after_hours_tell(
             'PhotoRejected',
             jsonb_build_object('userId', user_id, 'photoId', id, 'reason', reason), interval '30 seconds'
@@ -224,7 +230,7 @@ _FAIL_STUCK = """
         RETURNING upload.id, upload.user_id
     ), originals AS (
         INSERT INTO after_hours_removals (store, key, due_at)
-        SELECT 'uploads', 'uploads/' || user_id || '/' || id, now() + interval '1 day' FROM failed
+        SELECT 'uploads', after_hours_upload_key(user_id, id), now() + interval '1 day' FROM failed
         ORDER BY 1, 2
         ON CONFLICT (store, key) DO NOTHING
     )
@@ -244,7 +250,7 @@ def request(database: Database, user_id: str) -> UploadForm:
         raise TooManyUploads(retry_after_seconds=row["retry_after_seconds"])
     count("PhotosRequested")
     post = storage.bucket(Store.UPLOADS).sign_post(
-        Upload(user_id, row["id"]).original_key, max_bytes=MAX_BYTES, type_prefix="image/", seconds=UPLOAD_SECONDS
+        row["original_key"], max_bytes=MAX_BYTES, type_prefix="image/", seconds=UPLOAD_SECONDS
     )
     return UploadForm(
         photo_id=UUID(row["id"]),
@@ -263,24 +269,30 @@ def process(database: Database, original_key: str, size: int) -> Outcome:
     """
     upload = Upload.of_original(original_key)
     if upload is None:
-        count("UnknownObjects")
-        storage.bucket(Store.UPLOADS).delete(original_key)
-        return "unknown"
+        return _discard(original_key, "unknown")
     claim = database.fetch_one(_CLAIM, upload.parameters())
     if claim["claimed"]:
         try:
-            return _process_claimed(database, upload, size)
+            return _process_claimed(database, upload, claim["user_id"], size)
         except Exception:
             with best_effort("DatabaseFaults"):
                 database.execute(_RELEASE, upload.parameters())
             raise
     if claim["open"]:
         raise UploadInProgress
-    _settle(database, _FINISH, upload.parameters(photo_hash=None))
-    if claim["known"]:
-        return "duplicate"
-    count("UnknownObjects")
-    return "unknown"
+    return _discard(original_key, "duplicate" if claim["user_id"] else "unknown")
+
+
+def _discard(original_key: str, outcome: Outcome) -> Outcome:
+    """Delete an object of which no photo can be made, ever. It is all that a form costs that is posted again.
+
+    A key that S3 would not take (empty, or with NUL in it) names no object, and is ignored.
+    """
+    if outcome == "unknown":
+        count("UnknownObjects")
+    if original_key and original_key.isprintable():
+        storage.bucket(Store.UPLOADS).delete(original_key)
+    return outcome
 
 
 def fail_stuck(database: Database, deadline: float) -> int:
@@ -290,7 +302,7 @@ def fail_stuck(database: Database, deadline: float) -> int:
     return failed
 
 
-def _process_claimed(database: Database, upload: Upload, size: int) -> Outcome:
+def _process_claimed(database: Database, upload: Upload, user_id: str, size: int) -> Outcome:
     try:
         processed = _processed(upload, size)
         if processed:
@@ -305,7 +317,7 @@ def _process_claimed(database: Database, upload: Upload, size: int) -> Outcome:
         return "missing"
     for key, jpeg in ((upload.photo_key, processed.photo), (upload.thumbnail_key, processed.thumbnail)):
         storage.bucket(Store.R2).put(key, jpeg)
-    if not _settle(database, _FINISH, upload.parameters(photo_hash=processed.photo_hash))["event"]:
+    if not _settle(database, _FINISH, upload.parameters(user_id=user_id, photo_hash=processed.photo_hash))["event"]:
         return "superseded"
     count("PhotosReady")
     return "ready"
@@ -340,11 +352,3 @@ def _settle(database: Database, statement: str, parameters: dict[str, Any]) -> R
         domain_events.publish(database, [row["event"]])
     deletions.carry_out(database, row["deletions"] or ())
     return row
-
-
-def _is_uuid(text: str) -> bool:
-    """Return whether a text is a UUID as PostgreSQL writes it."""
-    try:
-        return str(UUID(text)) == text
-    except ValueError:
-        return False
