@@ -10,7 +10,7 @@ import subprocess
 import sys
 from typing import Any
 
-from contract.compatibility import incompatibilities
+from contract.compatibility import refused
 from contract.document import FILE, REPOSITORY, OutdatedTableError, document, text
 
 _NAME = FILE.relative_to(REPOSITORY).as_posix()
@@ -26,7 +26,7 @@ def _write() -> str | None:
     FILE.write_text(text(new))
     operations = sum(len(methods) for methods in new["paths"].values())
     sys.stdout.write(f"Wrote {_NAME}: {operations} operations\n")
-    sys.stdout.writelines(f"Breaks the apps that are out: {reason}\n" for reason in incompatibilities(old, new))
+    sys.stdout.writelines(f"Breaks the apps that are out: {reason}\n" for reason in refused(old, new))
     return None
 
 
@@ -36,7 +36,7 @@ def _compare(revision: str) -> str | None:
         old = _file_of(revision)
     except subprocess.CalledProcessError as error:
         return f"git cannot show {_NAME} of {revision}: {error.stderr.strip()}"
-    if reasons := incompatibilities(old, json.loads(FILE.read_text())):
+    if reasons := refused(old, json.loads(FILE.read_text())):
         return "\n".join(f"Breaks the apps that were made for {revision}: {reason}" for reason in reasons)
     sys.stdout.write(f"{_NAME} breaks no app that was made for {revision}\n")
     return None

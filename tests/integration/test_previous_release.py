@@ -4,6 +4,7 @@ and the apps that were made for it work with this one.
 `ops/previous-release.txt` names it by its commit; its package is taken from git.
 """
 
+import fnmatch
 import json
 import os
 import subprocess
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from contract.compatibility import incompatibilities
+from contract.compatibility import incompatibilities, newly_told, refused
 from contract.document import FILE
 from local import postgres
 from local.workspace import REPOSITORY
@@ -87,8 +88,12 @@ def test_it_serves_an_evening_from_joining_to_leaving(call: Callable[..., dict[s
 
 def test_no_app_that_was_made_for_it_is_broken(release: Path) -> None:
     old = json.loads((release / "docs" / "openapi.json").read_text())
-    broken = incompatibilities(old, json.loads(FILE.read_text()))
+    new = json.loads(FILE.read_text())
+    broken = refused(old, new)
     assert not broken, "\n".join(broken)
+    reasons = incompatibilities(old, new)
+    stale = [told for told in newly_told() if not fnmatch.filter(reasons, told)]
+    assert not stale, f"contract/newly_told.txt lists what does not differ: {stale}"
 
 
 def test_its_migrations_leave_the_newer_schema_as_it_is(

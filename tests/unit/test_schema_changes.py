@@ -1,0 +1,140 @@
+"""Each kind of change of a JSON Schema that breaks a program is found, in what it sends and in what it receives."""
+
+from typing import Any
+
+import pytest
+
+from contract.schema_changes import Way, breaks, inlined
+
+type Json = dict[str, Any]
+
+
+def member(**schema: Any) -> Json:
+    return {"type": "object", "properties": {"a": schema}}
+
+
+TEXT, NUMBER, ANY = {"type": "string"}, {"type": "integer"}, dict[str, Any]()
+CLOSED = {"type": "object", "additionalProperties": False}
+A, B = ({"type": "object", "properties": {"kind": {"const": kind}}, "required": ["kind"]} for kind in "AB")
+
+# Each second schema takes all that the first one takes, and more.
+WIDER: dict[str, tuple[Json, Json]] = {
+    "type": (TEXT, ANY),
+    "type, whole numbers": (NUMBER, {"type": "number"}),
+    "type, one of two": (TEXT, {"type": ["string", "integer"]}),
+    "null, as a type": (TEXT, {"type": ["string", "null"]}),
+    "null, in a union": (TEXT, {"anyOf": [TEXT, {"type": "null"}]}),
+    "enum": (TEXT | {"enum": ["A"]}, TEXT | {"enum": ["A", "B"]}),
+    "enum, any value": (TEXT | {"enum": ["A"]}, TEXT),
+    "const": (TEXT | {"const": "A"}, TEXT | {"enum": ["A", "B"]}),
+    "const, true": ({"type": "boolean", "const": True}, {"type": "boolean"}),
+    "pattern": (TEXT | {"pattern": "^a"}, TEXT),
+    "format": (TEXT | {"format": "uuid"}, TEXT),
+    "multipleOf": (NUMBER | {"multipleOf": 10}, NUMBER | {"multipleOf": 5}),
+    "multipleOf, any": (NUMBER | {"multipleOf": 10}, NUMBER),
+    "maximum": (NUMBER | {"maximum": 5}, NUMBER | {"maximum": 6}),
+    "maximum, none": (NUMBER | {"maximum": 5}, NUMBER),
+    "minimum": (NUMBER | {"minimum": 5}, NUMBER | {"minimum": 4}),
+    "exclusiveMaximum": (NUMBER | {"exclusiveMaximum": 5}, NUMBER | {"exclusiveMaximum": 6}),
+    "exclusiveMinimum": (NUMBER | {"exclusiveMinimum": 5}, NUMBER),
+    "maxLength": (TEXT | {"maxLength": 5}, TEXT | {"maxLength": 6}),
+    "minLength": (TEXT | {"minLength": 5}, TEXT),
+    "maxItems": ({"maxItems": 5}, ANY),
+    "minItems": ({"minItems": 5}, {"minItems": 4}),
+    "uniqueItems": ({"uniqueItems": True}, ANY),
+    "items": ({"items": TEXT}, ANY),
+    "items, deeper": ({"items": member(maximum=5)}, {"items": member(maximum=6)}),
+    "maxProperties": ({"maxProperties": 5}, {"maxProperties": 6}),
+    "minProperties": ({"minProperties": 1}, ANY),
+    "required": (member() | {"required": ["a"]}, member()),
+    "properties, deeper": (member(maxLength=5), member(maxLength=6)),
+    "additionalProperties, of a type": (
+        CLOSED | {"additionalProperties": TEXT},
+        CLOSED | {"additionalProperties": True},
+    ),
+    "additionalProperties, deeper": (
+        CLOSED | {"additionalProperties": NUMBER | {"maximum": 5}},
+        CLOSED | {"additionalProperties": NUMBER | {"maximum": 6}},
+    ),
+    "not": ({"not": {"const": 0}}, ANY),
+    "union": (A, {"oneOf": [A, B]}),
+    "union, beside members": (A, {"properties": {"b": TEXT}, "oneOf": [A, B]}),
+    "union, deeper": ({"anyOf": [A, B | {"maxProperties": 1}]}, {"anyOf": [A, B]}),
+}
+
+# Of these an answer may not even tell less: a program may wait for a value that does not come any more.
+VALUES = {"type, one of two", "enum", "const", "const, true", "union", "union, beside members"}
+
+# Whatever a program does with them, one of each pair is not what it was made for.
+DIFFERENT: dict[str, tuple[Json, Json]] = {
+    "type": (TEXT, NUMBER),
+    "a member": (member(), {"type": "object"}),
+    "default": ({"default": 1}, {"default": 2}),
+    "default, none": ({"default": 1}, ANY),
+    "readOnly": (ANY, {"readOnly": True}),
+    "a keyword that is not known": (ANY, {"contentEncoding": "base64"}),
+    "a keyword of unions that is not known": ({"allOf": [A]}, {"allOf": [A, B]}),
+    "a renamed value": (member(enum=["A"]), member(enum=["B"])),
+    "a renamed code": (
+        {"properties": {"code": {"const": "A"}}, "required": ["code"]},
+        {"properties": {"code": {"const": "B"}}, "required": ["code"]},
+    ),
+}
+
+SAME: dict[str, tuple[Json, Json]] = {
+    "texts": ({"description": "a", "title": "a", "examples": [1], "x-a": 1}, {"deprecated": True}),
+    "two ways to write null": ({"type": ["string", "null"]}, {"oneOf": [{"type": "null"}, TEXT]}),
+    "two ways to write a value": (TEXT | {"const": "A"}, TEXT | {"enum": ["A"]}),
+    "the order of alternatives": ({"anyOf": [A, B]}, {"oneOf": [B, A]}),
+    "a discriminator": ({"oneOf": [A, B], "discriminator": {"propertyName": "kind"}}, {"oneOf": [A, B]}),
+}
+
+
+@pytest.mark.parametrize("kind", WIDER)
+def test_what_is_sent_may_be_taken_more_widely_and_what_is_received_told_more_narrowly(kind: str) -> None:
+    narrow, wide = WIDER[kind]
+    assert breaks(narrow, wide, Way.SENT) == []
+    assert breaks(wide, narrow, Way.SENT)
+    assert breaks(narrow, wide, Way.RECEIVED)
+    assert bool(breaks(wide, narrow, Way.RECEIVED)) == (kind in VALUES)
+
+
+@pytest.mark.parametrize("way", Way)
+@pytest.mark.parametrize("kind", DIFFERENT)
+def test_what_is_different_breaks_both(kind: str, way: Way) -> None:
+    old, new = DIFFERENT[kind]
+    assert breaks(old, new, way)
+
+
+@pytest.mark.parametrize("way", Way)
+@pytest.mark.parametrize("kind", SAME)
+def test_what_says_the_same_breaks_nothing(kind: str, way: Way) -> None:
+    one, other = SAME[kind]
+    assert breaks(one, other, way) == []
+    assert breaks(other, one, way) == []
+
+
+def test_an_answer_may_have_more_members_and_a_request_may_take_more() -> None:
+    fewer, more = {"properties": {"a": TEXT}}, {"properties": {"a": TEXT, "b": TEXT}, "required": ["b"]}
+    assert breaks(fewer, more, Way.RECEIVED) == []
+    assert breaks(CLOSED, {"type": "object"}, Way.RECEIVED) == []
+    assert breaks(fewer, more | {"required": []}, Way.SENT) == []
+    assert breaks(fewer, more, Way.SENT) == ["b is now required"]
+    assert breaks(more, fewer, Way.SENT) == ["b is gone"]
+    assert breaks(member(), CLOSED | member(), Way.SENT) == ["takes fewer members"]
+
+
+@pytest.mark.parametrize("name", ["code", "status", "photoStatus", "reason"])
+def test_an_answer_may_have_more_values_of_what_may_grow(name: str) -> None:
+    def one_of(*values: str) -> Json:
+        return {"properties": {name: {"enum": list(values)}}}
+
+    assert breaks(one_of("A"), one_of("A", "B"), Way.RECEIVED) == []
+    assert breaks(one_of("A"), {"oneOf": [one_of("A"), one_of("B")]}, Way.RECEIVED) == []
+    assert breaks(one_of("A", "B"), one_of("A"), Way.RECEIVED) == [f'{name} is no longer "B"']
+    assert breaks(one_of("A", "B"), one_of("A"), Way.SENT) == [f'{name} is no longer "B"']
+
+
+def test_references_are_followed() -> None:
+    document = {"components": {"A": {"items": {"$ref": "#/components/B"}}, "B": TEXT}}
+    assert inlined(document, {"$ref": "#/components/A", "description": "a"}) == {"items": TEXT, "description": "a"}
