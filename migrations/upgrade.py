@@ -8,14 +8,13 @@ import psycopg2
 from after_hours.observability import logger, stack
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from psycopg2.extensions import connection as Connection  # noqa: N812 (psycopg2's name for the class)
 from sqlalchemy import Connection as AlchemyConnection
 from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
-from migrations import serving_role
+from migrations import others, serving_role
 from migrations.failure import MigrationFailed
 
 # The table is our own: the main app may keep its revisions in alembic's default table of the same database.
@@ -59,6 +58,7 @@ def upgrade(
             if current not in {None, *_known(config)}:
                 logger.warning("the database is of a later release; nothing is migrated", revision=current)
                 return current
+            others.refuse_open_schemas(connection)
             if host_tables:
                 connection.exec_driver_sql(_HOST_TABLES.read_text())
                 connection.commit()
@@ -66,6 +66,7 @@ def upgrade(
             command.upgrade(config, revision)
             if app_role:
                 serving_role.let_serve(connection, app_role)
+            others.shut_out(connection)
             return _revision(connection)
     except (DBAPIError, psycopg2.Error) as error:
         failure = _named(error)
@@ -79,14 +80,17 @@ def _wait_for_other_deployments(connection: AlchemyConnection) -> None:
     The lock is asked for again and again: a statement that waited for the lock would hold a snapshot, and whoever has
     the lock may be building an index CONCURRENTLY, which waits for all older snapshots.
     """
-    while not connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _DEPLOYMENT_LOCK}):
+    while not connection.scalar(text("SELECT pg_catalog.pg_try_advisory_lock(:lock)"), {"lock": _DEPLOYMENT_LOCK}):
         connection.rollback()
         time.sleep(_LOCK_POLL_SECONDS)
     connection.commit()
 
 
 def _revision(connection: AlchemyConnection) -> str | None:
-    current = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+    """Read the revision by itself: alembic would compare names, before it is known whose operators would do it."""
+    exists = text("SELECT pg_catalog.to_regclass('after_hours_alembic_version') IS NOT NULL")
+    read = text("SELECT version_num FROM after_hours_alembic_version")
+    current = connection.scalar(read) if connection.scalar(exists) else None
     connection.rollback()
     return current
 

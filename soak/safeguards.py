@@ -49,12 +49,13 @@ SAFEGUARDS = (
         "outbox",
         (
             Edit(
-                "migrations/versions/0008_what_must_follow.py",
-                "    INSERT INTO after_hours_domain_events (type, detail, due_at) VALUES (event_type, event_detail, "
-                "now() + lease)\n    RETURNING jsonb_build_object(\n"
-                "        'id', id, 'type', type, 'occurredAt', after_hours_utc(occurred_at), 'detail', detail\n    )\n",
+                "migrations/versions/0016_functions_that_are_ours.py",
+                "    INSERT INTO %1$I.after_hours_domain_events (type, detail, due_at) "
+                "VALUES (event_type, event_detail, now() + lease)\n    RETURNING jsonb_build_object(\n"
+                "        'id', id, 'type', type, 'occurredAt', %1$I.after_hours_utc(occurred_at), 'detail', detail\n"
+                "    )\n",
                 "    SELECT jsonb_build_object(\n        'id', gen_random_uuid(), 'type', event_type,\n"
-                "        'occurredAt', after_hours_utc(now()), 'detail', event_detail\n    )\n",
+                "        'occurredAt', %1$I.after_hours_utc(now()), 'detail', event_detail\n    )\n",
             ),
         ),
         ("bus ailing", "workers killed"),

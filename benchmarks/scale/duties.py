@@ -71,11 +71,11 @@ OF_OTHER_THINGS = {
     """,
     "photosDeleted": """
         INSERT INTO after_hours_removals (store, key, due_at)
-        SELECT 'r2', member, now() FROM unnest(%(members)s) AS member
+        SELECT 'r2', 'after-hours-photos/' || member, now() FROM unnest(%(members)s) AS member
     """,
     "originalsDeleted": """
         INSERT INTO after_hours_removals (store, key, due_at)
-        SELECT 'uploads', member, now() FROM unnest(%(members)s) AS member
+        SELECT 'uploads', 'uploads/' || member, now() FROM unnest(%(members)s) AS member
     """,
 }
 

@@ -124,10 +124,3 @@ def test_a_hundred_thousand_banned_photos_are_checked_in_one_statement(world: Wo
     began = time.perf_counter()
     assert world.rows("SELECT banned, malformed FROM after_hours_banned_photo(%s, %s)", "0" * 16, banned) == [(True, 0)]
     print(f"{(time.perf_counter() - began) * 1000:.0f} ms")  # noqa: T201 (shown, not judged)
-
-
-def test_an_older_release_checks_by_one_hash(world: World, banned: str) -> None:
-    assert world.rows("SELECT banned FROM after_hours_banned_photo(%s)", banned) == [(True,)]
-    assert world.rows(
-        "SELECT banned FROM after_hours_banned_photo(%s)", f"{~int(banned, 16) & (1 << 64) - 1:016x}"
-    ) == [(False,)]

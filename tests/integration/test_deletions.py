@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("profile", "empty_stores")
 
 
 def test_a_removal_written_anew_is_not_taken_for_done(world: World) -> None:
-    world.rows("INSERT INTO after_hours_removals VALUES ('r2', 'k', now() - interval '1 minute')")
+    world.rows("INSERT INTO after_hours_removals VALUES ('r2', 'after-hours-photos/k', now() - interval '1 minute')")
     with world.connection() as database:
         read = database.fetch_all("SELECT store, key, due_at FROM after_hours_removals")
         # It is made again meanwhile, by somebody who must remove it.
@@ -39,16 +39,16 @@ def test_a_removal_about_to_be_carried_out_is_not_overtaken(phone: Phone, world:
 
 
 def test_what_cannot_be_removed_does_not_keep_others_from_going(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    world.put_photo("good", b"x")
+    world.put_photo("after-hours-photos/good", b"x")
     world.rows(
         "INSERT INTO after_hours_removals"
-        " SELECT 'r2', 'bad' || n, now() - interval '1 hour' FROM generate_series(1, 200) n"
+        " SELECT 'r2', 'after-hours-photos/bad' || n, now() - interval '1 hour' FROM generate_series(1, 200) n"
     )
-    world.rows("INSERT INTO after_hours_removals VALUES ('r2', 'good', now())")
+    world.rows("INSERT INTO after_hours_removals VALUES ('r2', 'after-hours-photos/good', now())")
     delete = storage.Bucket.delete
 
     def refuse(bucket: storage.Bucket, key: str) -> None:
-        if key.startswith("bad"):
+        if key.startswith("after-hours-photos/bad"):
             raise StorageUnavailable("AccessDenied")
         delete(bucket, key)
 
@@ -75,18 +75,38 @@ def test_a_silent_store_takes_a_call_seconds_and_does_not_keep_the_other_store_w
     phone.send()
     world.rows(
         "INSERT INTO after_hours_removals"
-        " SELECT 'r2', 'old' || n, now() - interval '1 hour' FROM generate_series(1, 50) n"
+        " SELECT 'r2', 'after-hours-photos/old' || n, now() - interval '1 hour' FROM generate_series(1, 50) n"
     )
     monkeypatch.setattr(calls, "_SILENCE_SECONDS", 0.01)
     monkeypatch.setattr(storage.Bucket, "delete", silent)
     phone.leave()
     assert len(tried) == 2  # the photo and its thumbnail, at the same time
     assert world.originals() == set()
-    world.put_original("left", b"x")
-    world.rows("INSERT INTO after_hours_removals VALUES ('uploads', 'left')")
+    world.put_original("uploads/left", b"x")
+    world.rows("INSERT INTO after_hours_removals VALUES ('uploads', 'uploads/left')")
     world.sweep()
     assert 2 < len(tried) <= 2 + 8  # no more than at a time
     assert world.originals() == set()
+
+
+def test_an_object_that_is_not_ours_stays_wherever_its_row_comes_from(
+    phone: Phone, world: World, output: Callable[[], str]
+) -> None:
+    foreign = ["main-app/1.jpg", "/after-hours-photos/a.jpg", "uploads/a", "after-hours-photos"]
+    for key in foreign:
+        world.put_photo(key)
+        world.rows("INSERT INTO after_hours_removals VALUES ('r2', %s, now())", key)
+    world.put_original("after-hours-photos/a", b"x")
+    world.rows("INSERT INTO after_hours_removals VALUES ('uploads', 'after-hours-photos/a', now())")
+    world.rows("UPDATE after_hours_profiles SET photo_url = 'main-app/1.jpg'")
+    world.sweep()
+    phone.leave()  # deletes what its profile names, at once
+    world.leases_run_out()
+    world.sweep()
+    assert world.photos() == set(foreign)
+    assert world.originals() == {"after-hours-photos/a"}
+    assert world.counts("after_hours_removals") == [0]
+    assert output().replace(" ", "").count('"ForeignDeletions":[') == 2  # of the sweep and of the member's call
 
 
 @pytest.mark.parametrize("leave", [Phone.delete_photo, Phone.leave])

@@ -86,12 +86,12 @@ def test_a_new_photo_takes_the_old_one_s_place_and_the_old_one_goes(phone: Phone
 
 
 def test_a_photo_of_the_earlier_backend_is_shown_and_replaced(phone: Phone, world: World) -> None:
-    world.put_photo("old/photo.webp", b"x")
-    world.rows("UPDATE after_hours_profiles SET photo_url = 'old/photo.webp'")
+    world.put_photo("after-hours-photos/old.webp", b"x")
+    world.rows("UPDATE after_hours_profiles SET photo_url = 'after-hours-photos/old.webp'")
     earlier = phone.photo()
     assert (earlier.status, earlier.photo_id) == ("ready", None)
     assert earlier.photo_url
-    assert urlsplit(earlier.photo_url).path == f"/{R2_BUCKET}/old/photo.webp"
+    assert urlsplit(earlier.photo_url).path == f"/{R2_BUCKET}/after-hours-photos/old.webp"
     assert earlier.thumbnail_url == earlier.photo_url
     newest = phone.send()
     world.arrive(newest)

@@ -61,15 +61,6 @@ def test_a_match_and_its_messages_outlive_the_leaving_of_a_member(phone: Phone, 
 
 
 @pytest.mark.usefixtures("main_app", "ended")
-def test_a_match_holds_its_session_also_where_the_main_app_has_no_declines(world: World) -> None:
-    match(world)
-    world.rows("DROP TABLE after_hours_declines")
-    world.pass_time(days=91)
-    assert world.sweep()["sessionsForgotten"] == 0
-    assert world.counts("after_hours_sessions", "after_hours_matches", "after_hours_messages") == [1, 1, 1]
-
-
-@pytest.mark.usefixtures("main_app", "ended")
 def test_ended_sessions_go_after_90_days_and_no_earlier(world: World) -> None:
     world.pass_time(days=89, hours=23)
     assert world.sweep()["sessionsForgotten"] == 0
@@ -102,19 +93,6 @@ def test_sessions_that_are_kept_keep_no_others(world: World) -> None:
     assert world.sweep()["sessionsForgotten"] == 200
     assert world.sweep()["sessionsForgotten"] == 0
     assert world.counts("after_hours_sessions", "after_hours_matches") == [1000, 1000]
-
-
-@pytest.mark.usefixtures("main_app", "ended")
-def test_a_reference_that_may_not_be_looked_at_holds_the_session(world: World) -> None:
-    match(world)
-    world.pass_time(days=90)
-    world.rows("DROP ROLE IF EXISTS blind; CREATE ROLE blind; GRANT ALL ON ALL TABLES IN SCHEMA public TO blind")
-    world.rows("REVOKE ALL ON after_hours_matches FROM blind")
-    try:
-        world.rows("SET ROLE blind")
-        assert len(world.rows("SELECT after_hours_referenced_sessions(array_agg(id)) FROM after_hours_sessions")) == 1
-    finally:
-        world.rows("RESET ROLE; DROP OWNED BY blind; DROP ROLE blind")
 
 
 @pytest.mark.usefixtures("ended")

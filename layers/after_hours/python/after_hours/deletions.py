@@ -5,6 +5,9 @@ after_hours_must_go); for an object that may turn out to be unwanted, the row is
 Whoever makes the change holds a lease on the row (`due_at` lies ahead) and deletes the object at once, best effort. The
 sweep takes over when the lease is over. The row is deleted after its object.
 
+An object whose key is not one of ours is never deleted, wherever its row comes from: the row is dropped, logged and
+counted.
+
 A row is deleted only if its `due_at` is still the one that was read: a row that was written anew since then stands for
 an object that may have been made anew.
 """
@@ -16,7 +19,7 @@ from typing import TypedDict
 from after_hours import calls, storage
 from after_hours.database import Database
 from after_hours.errors import ServiceUnavailable
-from after_hours.observability import best_effort, count_fault
+from after_hours.observability import best_effort, count, count_fault, logger
 from after_hours.storage import Store
 
 FAULTS = "StorageFaults"
@@ -92,10 +95,17 @@ def carry_out_due(database: Database, deadline: float, *, store: Store) -> int:
 
 def _carry_out(database: Database, store: Store, deletions: Sequence[Deletion], deadline: float) -> tuple[int, int]:
     """Delete objects of one store and then their rows. Returns how many were deleted, and how many were tried."""
-    if not deletions:
-        return 0, 0
+    foreign = [deletion for deletion in deletions if not store.holds(deletion["key"])]
+    if foreign:
+        first = foreign[0]["key"][:200]
+        logger.error("objects that are not ours are not deleted", store=store, number=len(foreign), first=first)
+        count("ForeignDeletions", len(foreign))
+        database.execute(_FORGET, _columns(foreign))
+    own = [deletion for deletion in deletions if store.holds(deletion["key"])]
+    if not own:
+        return 0, len(foreign)
     bucket = storage.bucket(store)
-    outcomes = calls.in_parallel(lambda deletion: bucket.delete(deletion["key"]), deletions, deadline=deadline)
+    outcomes = calls.in_parallel(lambda deletion: bucket.delete(deletion["key"]), own, deadline=deadline)
     failed = [deletion for deletion, fault in outcomes if isinstance(fault, ServiceUnavailable)]
     deleted = [deletion for deletion, fault in outcomes if not isinstance(fault, ServiceUnavailable)]
     if deleted:
@@ -103,7 +113,7 @@ def _carry_out(database: Database, store: Store, deletions: Sequence[Deletion], 
     if failed:
         count_fault(FAULTS, next(fault for _, fault in outcomes if isinstance(fault, ServiceUnavailable)))
         database.execute(_BACK_OFF, _columns(failed))
-    return len(deleted), len(outcomes)
+    return len(deleted), len(foreign) + len(outcomes)
 
 
 def _columns(deletions: Sequence[Deletion]) -> dict[str, object]:

@@ -39,6 +39,10 @@ class Store(StrEnum):
     UPLOADS = "uploads"
     R2 = "r2"
 
+    def holds(self, key: str) -> bool:
+        """Tell whether an object with this key is ours. The main app may keep others in the same bucket."""
+        return key.startswith("uploads/" if self is Store.UPLOADS else "after-hours-photos/")
+
 
 class Post(NamedTuple):
     """A form that may be posted to `url`, with these `fields` before the file."""

@@ -1,0 +1,37 @@
+"""Commands that a query of the catalogue returns, because they are missing: rights that are to be given or taken."""
+
+from collections.abc import Mapping
+
+import psycopg2
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from migrations.failure import MigrationFailed
+
+
+def run_missing(connection: Connection, query: str, parameters: Mapping[str, object], *, failing: str) -> None:
+    """Run what the query returns, each row (one command or more) in a transaction of its own.
+
+    Raises `MigrationFailed`, with `failing` and the commands, when the query still returns some: the connection's role
+    may not run them.
+    """
+    for command in _missing(connection, query, parameters):
+        _try(connection, command)
+    if refused := _missing(connection, query, parameters):
+        raise MigrationFailed(f"{failing} before somebody who may runs: {'; '.join(refused)}")
+
+
+def _missing(connection: Connection, query: str, parameters: Mapping[str, object]) -> list[str]:
+    commands = list(connection.scalars(text(query), parameters))
+    connection.rollback()
+    return commands
+
+
+def _try(connection: Connection, command: str) -> None:
+    try:
+        connection.exec_driver_sql(command)
+        connection.commit()
+    except DBAPIError as error:
+        connection.rollback()
+        if not isinstance(error.orig, psycopg2.errors.InsufficientPrivilege):
+            raise
