@@ -58,9 +58,10 @@ def call(release: Path, environment: None, client: Callable[[str], Any], aws_url
 
     def run(*functions: str, **variables: str) -> dict[str, Any]:
         path = os.pathsep.join([str(release / "layers" / "after_hours" / "python"), str(release)])
+        own = {"PYTHONPATH": path, "APP_SECRET_ARN": app, "JWT_SECRET": JWT_SECRET, "AWS_REGION": "us-east-1"}
         result = subprocess.run(
             [sys.executable, previous_release.__file__, str(release), *functions],
-            env=os.environ | {"PYTHONPATH": path, "APP_SECRET_ARN": app, "JWT_SECRET": JWT_SECRET} | variables,
+            env=os.environ | own | variables,
             capture_output=True, text=True, check=False, cwd=release,
         )  # fmt: skip
         assert result.returncode == 0, result.stderr
