@@ -79,6 +79,10 @@ class Scheduling(Construct):
         """Let the function delete schedules of our group."""
         self._allow(function, "DeleteSchedule")
 
+    def allow_looking(self, function: lambda_.Function) -> None:
+        """Let the function see whether a schedule of our group is there."""
+        self._allow(function, "GetSchedule")
+
     def _allow(self, function: lambda_.Function, *actions: str) -> None:
         function.add_environment("SCHEDULE_GROUP", self.group_name)
         _allow_on_schedules(
@@ -112,6 +116,7 @@ class Sessions(Construct):
         self.sweep = functions.make(_SWEEP, timeout=_BACKGROUND_TIMEOUT)
         scheduling.allow_putting(self.sweep)
         scheduling.allow_deleting(self.sweep)
+        scheduling.allow_looking(self.sweep)
         # The next sweep is the retry of one that failed, so it has neither retries nor dead letters of its own.
         give_up(self.sweep, after=Duration.minutes(1), retries=0)
         Validations.of(self.sweep).acknowledge(

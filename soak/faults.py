@@ -129,6 +129,14 @@ def crowd_has_no_schedules(scene: Scene, random: Random) -> None:
             time.sleep(random.uniform(0, 1))
 
 
+def schedules_vanish(scene: Scene, random: Random) -> None:
+    """The group of the schedules is deleted and made again, as on a new local AWS. Meanwhile it takes none."""
+    client, group = scene.system.client("scheduler"), scene.system.stack.schedule_group
+    client.delete_schedule_group(Name=group)
+    time.sleep(random.uniform(0, 1))
+    client.create_schedule_group(Name=group)
+
+
 def refuse_for_an_hour(service: Service, scene: Scene, random: Random) -> None:
     """Work that needs the service fails again and again, until its backoff has reached its maximum."""
     with scene.system.proxy.ailing(service, Ailment.FAILING):
@@ -178,6 +186,7 @@ FAULTS: dict[str, Fault] = {
     "earlier release beside": earlier_release,
     "crowd due in one second": crowd_is_due,
     "crowd without schedules": crowd_has_no_schedules,
+    "schedules vanish": schedules_vanish,
     **{
         f"{service} refuses for an hour": partial(refuse_for_an_hour, service)
         for service in (Service.SCHEDULER, Service.BUS, Service.R2)

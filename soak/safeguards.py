@@ -78,8 +78,8 @@ SAFEGUARDS = (
         (
             Edit(
                 f"{_PACKAGE}/uploads.py",
-                "            AND (leased_until <= now()) IS NOT FALSE\n",
-                "",
+                " AND (leased_until <= now()) IS NOT FALSE\n",
+                "\n",
             ),
         ),
         ("R2 slow",),
@@ -163,6 +163,12 @@ SAFEGUARDS = (
         'Duty("sessionsForgotten", 1, retention.forget_sessions)',
         "more than ninety days ago",
         "events early",
+    ),
+    _without_duty(
+        "schedulesLost",
+        'Duty("schedulesLost", 2, schedules.find_lost)',
+        "is open and has no schedule",
+        "schedules vanish",
     ),
     _without_duty(
         "schedulesRepaired",

@@ -34,6 +34,7 @@ DUTIES = (
     Duty("uploadsForgotten", 1, retention.forget_uploads),
     Duty("departedForgotten", 1, retention.forget_departed),
     Duty("sessionsForgotten", 1, retention.forget_sessions),
+    Duty("schedulesLost", 2, schedules.find_lost),
     Duty("schedulesRepaired", 6, schedules.repair),
     Duty("photosDeleted", 3, partial(deletions.carry_out_due, store=Store.R2)),
     Duty("originalsDeleted", 3, partial(deletions.carry_out_due, store=Store.UPLOADS)),

@@ -12,6 +12,7 @@ from tests.support.synthesized import Synthesized
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 PUTTING = {"scheduler:CreateSchedule", "scheduler:UpdateSchedule", "iam:PassRole"}
 DELETING = {"scheduler:DeleteSchedule"}
+LOOKING = {"scheduler:GetSchedule"}
 PUBLISHING = {"events:PutEvents"}
 REMOVING = {"s3:DeleteObject"}
 SECRETS = {"secretsmanager:GetSecretValue"}
@@ -42,7 +43,7 @@ RIGHTS = {
     | DEAD_LETTERS
     | {"s3:GetObject", "s3:ListBucket"},
     "expire_session": BASE | SERVING | PUTTING | PUBLISHING | DEAD_LETTERS,
-    "sweep": BASE | SECRETS | SERVING | PUTTING | DELETING | PUBLISHING | REMOVING,
+    "sweep": BASE | SECRETS | SERVING | PUTTING | DELETING | LOOKING | PUBLISHING | REMOVING,
     "migrate_database": BASE | SECRETS,
 }
 READS: dict[str, tuple[Secret, ...]] = {endpoint.function: (Secret.JWT, *endpoint.reads) for endpoint in ENDPOINTS} | {
@@ -201,7 +202,7 @@ def test_only_schedules_and_uploads_are_granted_by_pattern(aws: Synthesized) -> 
     schedules = ARN.format("scheduler", "schedule/AfterHours-prod/*")
     uploads = "arn:<AWS::Partition>:s3:::afterhours-prod-uploads-<AWS::AccountId>-<AWS::Region>/*"
     assert patterns == {
-        *((schedules, action) for action in (PUTTING | DELETING) - {"iam:PassRole"}),
+        *((schedules, action) for action in (PUTTING | DELETING | LOOKING) - {"iam:PassRole"}),
         *((uploads, f"s3:{verb}Object") for verb in ("Get", "Put", "Delete")),
         ("*", "cloudwatch:DescribeAlarms"),  # CodeDeploy's, which CloudWatch allows on all or on none
     }

@@ -35,7 +35,7 @@ PARAMETERS: dict[str, object] = {
     "duration": 30, "minutes": 30, "seen": None, "fuzzed_latitude": 52.5, "fuzzed_longitude": 13.4,
     "device_id": "device", "device_model": None, "platform": None, "sent": [UUID(int=7)], "scheduled": True,
     "scheduled_for": None, "wanted_for": ["2026-01-01Z", None], "description": "new", "reason": "CORRUPT",
-    "photo_hash": "0" * 16, **PHOTO,
+    "expires_at": "2026-01-01Z", "photo_hash": "0" * 16, **PHOTO,
 }  # fmt: skip
 
 

@@ -13,10 +13,11 @@ import pytest
 from after_hours import calls, clients, domain_events, safety_net, schedules
 from after_hours.database import Database
 from after_hours.errors import SchedulerUnavailable
+from after_hours.sessions import Session
 
 from local.workspace import REPOSITORY
 from tests.support.phone import Phone
-from tests.support.world import World
+from tests.support.world import SCHEDULE_GROUP, World, schedules_of
 
 MEMBERS = """
     INSERT INTO users (id, provider, id_verified, after_hours_consent)
@@ -101,15 +102,100 @@ def test_an_end_without_the_scheduler_leaves_schedules_that_the_sweep_deletes(ph
     assert world.schedules() == {}
 
 
+def two_live() -> list[Session]:
+    Phone("other").create_profile()
+    return [phone.start() for phone in (Phone(), Phone("other"))]
+
+
 @pytest.mark.usefixtures("profile")
-def test_schedules_that_are_right_cost_the_sweep_no_call(
-    phone: Phone, world: World, made: list[schedules.Change]
+def test_schedules_that_are_right_cost_the_sweep_one_look(world: World, asked: list[str]) -> None:
+    two_live()
+    world.leases_run_out()
+    asked.clear()
+    assert world.sweep()["schedulesLost"] == 0
+    assert asked == ["GET"]
+
+
+@pytest.mark.usefixtures("profile")
+def test_schedules_that_are_gone_are_made_anew(world: World, asked: list[str]) -> None:
+    """First their group is missing, as when somebody deleted it; then it is empty, as on a new local AWS."""
+    sessions = two_live()
+    world.scheduler.delete_schedule_group(Name=SCHEDULE_GROUP)
+    asked.clear()
+    swept = world.sweep()
+    world.scheduler.create_schedule_group(Name=SCHEDULE_GROUP)
+    assert (swept["schedulesLost"], swept["schedulesRepaired"]) == (2, 0)
+    assert asked.count("GET") == 1
+    assert world.rows("SELECT DISTINCT schedule_attempts FROM after_hours_sessions") == [(1,)]
+    world.leases_run_out()
+    swept = world.sweep()
+    assert (swept["schedulesLost"], swept["schedulesRepaired"]) == (0, 2)
+    assert world.schedules() == schedules_of(sessions[0]) | schedules_of(sessions[1])
+
+
+@pytest.mark.usefixtures("profile")
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ended_at = now(), fuzzed_latitude = NULL, fuzzed_longitude = NULL",
+        "expires_at = expires_at + interval '15 minutes'",
+        "scheduled_for = NULL",
+    ],
+)
+def test_a_session_that_changes_while_its_schedule_is_looked_at_has_lost_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    two_live()
+
+    def is_there(schedule: str) -> bool:
+        world.rows(f"UPDATE after_hours_sessions SET {change} WHERE id = %s", schedule.removeprefix("expire-"))
+        return False
+
+    monkeypatch.setattr(schedules, "_is_there", is_there)
+    with world.connection() as database:
+        assert schedules.find_lost(database, soon()) == 0
+    assert world.rows(
+        "SELECT count(*) FROM after_hours_sessions WHERE scheduled_for = expires_at AND ended_at IS NULL"
+    ) == [(1,)]
+
+
+@pytest.mark.usefixtures("profile")
+def test_no_schedule_is_looked_at_that_may_have_fired_and_none_is_lost_to_silence(
+    phone: Phone, world: World, asked: list[str]
 ) -> None:
     phone.start()
-    made.clear()
-    world.leases_run_out()
-    world.sweep()
-    assert made == []
+    with world.down("SCHEDULER"):
+        assert world.sweep()["schedulesLost"] == 0
+    schedules.breaker.close()
+    world.pass_time(minutes=29, seconds=1)
+    asked.clear()
+    assert world.sweep()["schedulesLost"] == 0
+    assert asked == []
+
+
+def test_schedules_that_are_gone_are_found_also_when_others_were_made_since(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.rows(MEMBERS, 3500, "1 hour")
+    world.rows(
+        "UPDATE after_hours_sessions SET scheduled_for = expires_at, schedule_due_at = CASE"
+        " WHEN user_id LIKE 'many-1%%' THEN now() ELSE now() - interval '5 minutes' END"
+    )
+    looks: list[str] = []
+
+    def is_there(schedule: str) -> bool:
+        looks.append(schedule.removeprefix("expire-"))
+        [(user_id,)] = world.rows("SELECT user_id FROM after_hours_sessions WHERE id = %s", looks[-1])
+        return str(user_id).startswith("many-1")
+
+    monkeypatch.setattr(schedules, "_is_there", is_there)
+    [(gone,)] = world.rows("SELECT count(*) FROM after_hours_sessions WHERE user_id NOT LIKE 'many-1%%'")
+    with world.connection() as database:
+        assert schedules.find_lost(database, soon()) == -(-gone // 1000) * 1000  # and a few of those beside them
+        assert schedules.find_lost(database, soon()) == 0
+    assert len(looks) == -(-gone // 1000) + 2
+    wrong = "SELECT count(*) FROM after_hours_sessions WHERE scheduled_for IS NULL AND user_id NOT LIKE 'many-1%%'"
+    assert world.rows(wrong) == [(gone,)]
 
 
 def test_schedules_that_were_never_made_cost_one_call_each(world: World, asked: list[str]) -> None:

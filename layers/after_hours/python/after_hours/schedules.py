@@ -2,12 +2,13 @@
 
 They make an expiry prompt; they never decide it. A call here may fail and a schedule may fire early, late or twice: the
 functions behind them ask the database. The row of a session says which end its schedules were made for
-(`scheduled_for`), so that the sweep repairs only wrong schedules, and need not list any.
+(`scheduled_for`), so that the sweep repairs only wrong schedules, and need not list any. It looks at one, since all may
+be gone: with their group, or with the whole local AWS.
 """
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
@@ -16,11 +17,13 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from after_hours import calls, clients, config
+from after_hours.batches import repeat
 from after_hours.database import Database, Row
 from after_hours.errors import SchedulerUnavailable, ServiceUnavailable
-from after_hours.observability import count_fault
+from after_hours.observability import count, count_fault
 
 if TYPE_CHECKING:
+    from types_boto3_scheduler import EventBridgeSchedulerClient
     from types_boto3_scheduler.type_defs import CreateScheduleInputTypeDef
 
 FAULTS = "SchedulerFaults"
@@ -106,6 +109,31 @@ _BACK_OFF = """
     WHERE id = ANY(%(ids)s::uuid[])
 """
 
+# The live session whose schedules were made longest ago: when all were lost, those of later sessions are there again.
+# Its own must be there, for it is too early for them to have fired and deleted themselves.
+_OLDEST = """
+    SELECT id, expires_at::text FROM after_hours_sessions
+    WHERE ended_at IS NULL AND scheduled_for = expires_at AND expires_at > now() + interval '1 minute'
+    ORDER BY schedule_due_at LIMIT 1
+"""
+
+# The session whose schedule is missing may have been ended or extended since it was read, and then nothing is lost.
+_DOUBT = """
+    WITH doubted AS (
+        SELECT id FROM after_hours_sessions
+        WHERE ended_at IS NULL AND scheduled_for = expires_at AND expires_at > now() + interval '1 minute'
+            AND EXISTS (
+                SELECT FROM after_hours_sessions
+                WHERE id = %(id)s AND ended_at IS NULL
+                    AND scheduled_for = expires_at AND expires_at = %(expires_at)s::timestamptz
+            )
+        ORDER BY schedule_due_at LIMIT 1000
+        FOR UPDATE SKIP LOCKED
+    )
+    UPDATE after_hours_sessions s SET scheduled_for = NULL, schedule_due_at = now(), schedule_attempts = 0
+    WHERE s.id = ANY(ARRAY(SELECT id FROM doubted))
+"""
+
 
 def name(kind: Kind, session_id: UUID | str) -> str:
     return f"{_PREFIXES[kind]}{session_id}"
@@ -124,10 +152,7 @@ def deleting(session_id: str) -> list[Change]:
 
 def carry_out(change: Change) -> None:
     """Make, move or delete a schedule, whether or not it is there. Raises `SchedulerUnavailable`."""
-    if breaker.is_open:
-        raise SchedulerUnavailable("no answer a moment ago")
-    scheduler = clients.scheduler()
-    with breaker.watching(), clients.translated(SchedulerUnavailable):
+    with _scheduler() as scheduler:
         if change.at is None:
             with contextlib.suppress(scheduler.exceptions.ResourceNotFoundException):
                 scheduler.delete_schedule(
@@ -143,6 +168,28 @@ def carry_out(change: Change) -> None:
                 scheduler.update_schedule(**_schedule(change, change.at))
             except scheduler.exceptions.ResourceNotFoundException:
                 scheduler.create_schedule(**_schedule(change, change.at))
+
+
+def find_lost(database: Database, deadline: float) -> int:
+    """Look whether schedules that were made are still there. Returns the number of sessions that count as without.
+
+    It looks at one schedule. If that is missing, those of a thousand sessions count as never made, the oldest first, so
+    that `repair` makes them; and it looks at the next one, until `deadline`.
+    """
+
+    def look() -> int:
+        session = database.find_one(_OLDEST)
+        try:
+            if session is None or _is_there(name(Kind.EXPIRY, session["id"])):
+                return 0
+        except SchedulerUnavailable as fault:  # a scheduler that does not answer has lost nothing
+            count_fault(FAULTS, fault)
+            return 0
+        return database.execute(_DOUBT, session)
+
+    lost = repeat(look, deadline)
+    count("SchedulesLost", lost)
+    return lost
 
 
 def repair(database: Database, deadline: float) -> int:
@@ -167,6 +214,24 @@ def repair(database: Database, deadline: float) -> int:
         if len(outcomes) < len(changes):
             break  # the scheduler is silent, or the time is over
     return repaired
+
+
+def _is_there(schedule: str) -> bool:
+    with _scheduler() as scheduler:
+        try:
+            scheduler.get_schedule(GroupName=config.setting("SCHEDULE_GROUP"), Name=schedule)
+        except scheduler.exceptions.ResourceNotFoundException:
+            return False
+        return True
+
+
+@contextlib.contextmanager
+def _scheduler() -> "Iterator[EventBridgeSchedulerClient]":
+    """Yield the client. Raises `SchedulerUnavailable` for what it raises, and while the breaker is open."""
+    if breaker.is_open:
+        raise SchedulerUnavailable("no answer a moment ago")
+    with breaker.watching(), clients.translated(SchedulerUnavailable):
+        yield clients.scheduler()
 
 
 def _needed(row: Row) -> Sequence[Change]:
