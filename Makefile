@@ -134,14 +134,14 @@ soak: $(EVERYTHING) ## Lose nothing, whatever dies, on a local stack: make soak 
 soak-proof: $(EVERYTHING) ## Show that the soak fails without each of the safeguards (an hour or two)
 	@$(RUN) soak.proof
 
-openapi: $(PYTHON_READY) ## Write docs/openapi.json anew, with examples from real answers
+openapi: $(PYTHON_READY) ## Write docs/openapi.json, with examples from real answers, and docs/events anew
 	@$(RUN) pytest --quiet --no-header --write-examples tests/integration/test_contract.py -k every_documented_answer
 	@PYTHONPATH=$(LAYER) $(RUN) contract
 
 dart: $(PYTHON_READY) ## Write a Dart client of the API: make dart [INTO=.build/dart]; Java is needed
 	@PYTHONPATH=$(LAYER) $(RUN) contract.dart "$(or $(INTO),.build/dart)"
 
-compatible: $(PYTHON_READY) ## Refuse a docs/openapi.json that breaks apps: make compatible [BASE=origin/main]
+compatible: $(PYTHON_READY) ## Refuse what breaks apps or consumers of events: make compatible [BASE=origin/main]
 	@PYTHONPATH=$(LAYER) $(RUN) contract --against "$(BASE)"
 
 synth: $(PYTHON_READY) $(NODE_READY) ## ops: Write a stage's template: make synth [STAGE=prod] [ALARM_EMAIL=…] [OPTIONS="-c …"]

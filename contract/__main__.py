@@ -1,57 +1,91 @@
-"""`make openapi` writes docs/openapi.json anew; `make compatible BASE=<revision>` refuses it when it breaks apps.
+"""`make openapi` writes what others build on anew; `make compatible BASE=<revision>` refuses what breaks them.
 
-python -m contract                     writes the file, and tells what in it breaks the apps of the file before
-python -m contract --against main      compares the file with that of a revision, and fails when it breaks apps
+python -m contract                   writes docs/openapi.json, docs/events and the tables of docs/domain-events.md, and
+                                     tells what in them breaks what was made for the files before
+python -m contract --against main    compares the files with those of a revision, and fails when they break anything
 """
 
 import argparse
 import json
 import subprocess
 import sys
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from contract.compatibility import refused
-from contract.document import FILE, REPOSITORY, OutdatedTableError, document, text
+from contract import compatibility, document, events
+from contract.document import OutdatedTableError
 
-_NAME = FILE.relative_to(REPOSITORY).as_posix()
+type Json = dict[str, Any]
+
+
+class _Promised(NamedTuple):
+    """What others build on: the API's description, and the schemas of events by their detail-types."""
+
+    api: Json
+    events: Mapping[str, Json]
+
+
+def _published() -> _Promised:
+    return _Promised(json.loads(document.FILE.read_text()), events.published())
+
+
+def _of(revision: str) -> _Promised:
+    """Return what a revision promised. Raises `CalledProcessError`."""
+    files = _git("ls-tree", "--name-only", revision, f"{_name(events.FOLDER)}/").split()
+    return _Promised(
+        json.loads(_git("show", f"{revision}:{_name(document.FILE)}")),
+        {
+            file.rpartition("/")[2].removesuffix(".json"): json.loads(_git("show", f"{revision}:{file}"))
+            for file in files
+        },
+    )
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(document.REPOSITORY).as_posix()
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", *arguments]
+    return subprocess.run(command, cwd=document.REPOSITORY, capture_output=True, text=True, check=True).stdout
+
+
+def _broken(old: _Promised, new: _Promised) -> list[str]:
+    reasons = [*compatibility.incompatibilities(old.api, new.api), *events.incompatibilities(old.events, new.events)]
+    return compatibility.but_newly_told(reasons)
 
 
 def _write() -> str | None:
-    """Write the file. Return an error message if it could not be written."""
+    """Write the files. Return an error message if they could not be written."""
     try:
-        new = document()
+        description = document.document()
     except OutdatedTableError as error:
         return str(error)
-    old = json.loads(FILE.read_text()) if FILE.exists() else new
-    FILE.write_text(text(new))
-    operations = sum(len(methods) for methods in new["paths"].values())
-    sys.stdout.write(f"Wrote {_NAME}: {operations} operations\n")
-    sys.stdout.writelines(f"Breaks the apps that are out: {reason}\n" for reason in refused(old, new))
+    old = _published() if document.FILE.exists() else None
+    document.FILE.write_text(document.text(description))
+    events.write()
+    operations = sum(len(methods) for methods in description["paths"].values())
+    sys.stdout.write(f"Wrote docs/openapi.json: {operations} operations; docs/events: {len(events.EVENTS)} schemas\n")
+    sys.stdout.writelines(f"Breaks what is out: {reason}\n" for reason in (_broken(old, _published()) if old else ()))
     return None
 
 
 def _compare(revision: str) -> str | None:
-    """Return how the file breaks apps that were made for that of a git revision, or None if it does not."""
+    """Return how the files break what was made for those of a git revision, or None if they do not."""
     try:
-        old = _file_of(revision)
+        old = _of(revision)
     except subprocess.CalledProcessError as error:
-        return f"git cannot show {_NAME} of {revision}: {error.stderr.strip()}"
-    if reasons := refused(old, json.loads(FILE.read_text())):
-        return "\n".join(f"Breaks the apps that were made for {revision}: {reason}" for reason in reasons)
-    sys.stdout.write(f"{_NAME} breaks no app that was made for {revision}\n")
+        return f"git cannot show what {revision} promised: {error.stderr.strip()}"
+    if reasons := _broken(old, _published()):
+        return "\n".join(f"Breaks what was made for {revision}: {reason}" for reason in reasons)
+    sys.stdout.write(f"docs/openapi.json and docs/events break nothing that was made for {revision}\n")
     return None
-
-
-def _file_of(revision: str) -> dict[str, Any]:
-    command = ["git", "show", f"{revision}:{_NAME}"]
-    shown = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    old: dict[str, Any] = json.loads(shown.stdout)
-    return old
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--against", metavar="REVISION", help="the git revision whose file apps were made for")
+    parser.add_argument("--against", metavar="REVISION", help="the git revision whose files others built on")
     revision = parser.parse_args().against
     sys.exit(_compare(revision) if revision else _write())
 

@@ -34,10 +34,10 @@ def newly_told() -> list[str]:
     return [line for line in _NEWLY_TOLD.read_text().splitlines() if line and not line.startswith("#")]
 
 
-def refused(old: Json, new: Json) -> list[str]:
-    """Say what in `new` breaks an app that was made for `old`, and was not so before."""
+def but_newly_told(reasons: list[str]) -> list[str]:
+    """Return reasons without those that break nothing."""
     known = newly_told()
-    return [reason for reason in incompatibilities(old, new) if not any(fnmatchcase(reason, told) for told in known)]
+    return [reason for reason in reasons if not any(fnmatchcase(reason, told) for told in known)]
 
 
 def _operations(document: Json) -> Iterator[tuple[str, Json]]:

@@ -15,6 +15,7 @@ import pytest
 from after_hours import clients, config
 from after_hours.database import Database
 from after_hours.observability import logger
+from moto.events.models import EventsBackend
 from moto.server import ThreadedMotoServer
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 from types_boto3_s3 import S3Client
@@ -24,6 +25,7 @@ from local import members, postgres
 from local.processes import Processes
 from local.workspace import Workspace
 from migrations.upgrade import upgrade
+from tests.support import published
 from tests.support.earlier_backend import structure
 from tests.support.environment import (
     JWT_SECRET,
@@ -93,6 +95,29 @@ def aws_url() -> Iterator[str]:
     host, port = moto.get_host_and_port()
     yield f"http://{host}:{port}".replace("0.0.0.0", "127.0.0.1")
     moto.stop()
+
+
+@pytest.fixture(scope="session")
+def faults_of_events() -> Iterator[list[str]]:
+    """How what was put on the bus is not as docs/events describes it."""
+    faults: list[str] = []
+    put_events = EventsBackend.put_events
+
+    def noted(backend: Any, events: list[dict[str, Any]]) -> Any:
+        faults.extend(published.faults_of(events))
+        return put_events(backend, events)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EventsBackend, "put_events", noted)
+        yield faults
+
+
+@pytest.fixture(autouse=True)
+def events_are_as_described(faults_of_events: list[str]) -> Iterator[None]:
+    yield
+    found = [*faults_of_events]
+    faults_of_events.clear()
+    assert found == []
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,11 @@
 """What happened is told to the bus, at least once: at once, or by the sweep, and never where anyone is."""
 
 import json
+import re
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime
+from itertools import permutations
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +13,7 @@ import pytest
 from after_hours import clients
 from botocore.exceptions import ClientError
 
+from contract import events
 from local.bus import subscribe
 from pictures.files import corners, encoded
 from tests.support.environment import SETTINGS
@@ -164,6 +168,49 @@ def test_a_change_that_is_refused_tells_nothing(phone: Phone, world: World, told
         phone.start()
     assert told() == []
     assert world.counts("after_hours_domain_events") == [0]
+
+
+@pytest.mark.usefixtures("environment")
+def test_an_event_that_is_not_as_described_fails_the_test_that_publishes_it(
+    client: Callable[[str], Any], faults_of_events: list[str]
+) -> None:
+    entry = {
+        "EventBusName": SETTINGS["EVENT_BUS"],
+        "Source": "after-hours",
+        "DetailType": "SessionEnded",
+        "Detail": "{}",
+    }
+    client("events").put_events(Entries=[entry])
+    assert "SessionEnded: 'reason' is a required property" in faults_of_events
+    faults_of_events.clear()
+
+
+CONSUMER = """
+    CREATE TEMPORARY TABLE after_hours_live (session_id TEXT PRIMARY KEY, user_id TEXT, expires_at TEXT, ended_at TEXT);
+    CREATE TEMPORARY TABLE handled_events (id TEXT PRIMARY KEY)
+"""
+
+
+@pytest.mark.usefixtures("profile")
+def test_a_consumer_as_the_page_has_it_needs_no_order(phone: Phone, world: World, told: Told) -> None:
+    once, keep = re.findall(r"```sql\n(.*?)```", events.PAGE.read_text(), re.DOTALL)
+    session = phone.start(duration=15)
+    world.fire("warning", session.id)
+    extended = phone.extend(15)
+    ended = phone.end()
+    heard = [event["detail"] for event in told()]
+    rows = set()
+    with closing(world.database.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(CONSUMER)
+        for order in permutations(heard):
+            for detail in (*order, *order):
+                cursor.execute(keep, {"expiresAt": None, "endedAt": None} | detail)
+            cursor.execute("DELETE FROM after_hours_live RETURNING *")
+            rows.update(cursor.fetchall())
+        for handled in (1, 0):
+            cursor.execute(once, heard[0])
+            assert cursor.rowcount == handled
+    assert rows == {(str(session.id), ID, written(extended.expires_at), written(ended.ended_at))}
 
 
 def refusing(types: set[str]) -> Any:

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from contract.compatibility import incompatibilities, newly_told, refused
+from contract import events
+from contract.compatibility import but_newly_told, incompatibilities, newly_told
 from contract.document import FILE
 from local import postgres
 from local.workspace import REPOSITORY
@@ -89,12 +90,16 @@ def test_it_serves_an_evening_from_joining_to_leaving(call: Callable[..., dict[s
 
 def test_no_app_that_was_made_for_it_is_broken(release: Path) -> None:
     old = json.loads((release / "docs" / "openapi.json").read_text())
-    new = json.loads(FILE.read_text())
-    broken = refused(old, new)
+    reasons = incompatibilities(old, json.loads(FILE.read_text()))
+    broken = but_newly_told(reasons)
     assert not broken, "\n".join(broken)
-    reasons = incompatibilities(old, new)
     stale = [told for told in newly_told() if not fnmatch.filter(reasons, told)]
     assert not stale, f"contract/newly_told.txt lists what does not differ: {stale}"
+
+
+def test_no_consumer_of_its_events_is_broken(release: Path) -> None:
+    old = {file.stem: json.loads(file.read_text()) for file in (release / "docs" / "events").glob("*.json")}
+    assert events.incompatibilities(old, events.published()) == []
 
 
 def test_its_migrations_leave_the_newer_schema_as_it_is(

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from contract import __main__ as command
+from contract import document as contract_document
+from contract import events
 from contract.compatibility import incompatibilities
 
 Json = dict[str, Any]
@@ -181,18 +183,22 @@ def test_it_is_found_in_ours_too(document: Json, reason: str) -> None:
 
 @pytest.fixture
 def repository(tmp_path: Path, document: Json, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository whose one commit holds the document."""
+    """A repository whose one commit holds the document, and the schema of an event."""
     file = tmp_path / "docs" / "openapi.json"
     file.parent.mkdir()
     file.write_text(json.dumps(document))
+    schema = file.parent / "events" / "Started.json"
+    schema.parent.mkdir()
+    schema.write_text(json.dumps({"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}}))
     for arguments in (
         ["init", "--quiet", "--initial-branch=main"],
         ["add", "."],
         ["-c", "user.name=test", "-c", "user.email=test@example.com", "commit", "--quiet", "-m", "first"],
     ):
         subprocess.run(["git", *arguments], cwd=tmp_path, check=True)
-    monkeypatch.setattr(command, "REPOSITORY", tmp_path)
-    monkeypatch.setattr(command, "FILE", file)
+    monkeypatch.setattr(contract_document, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(contract_document, "FILE", file)
+    monkeypatch.setattr(events, "FOLDER", schema.parent)
     monkeypatch.setattr(sys, "argv", ["contract", "--against", "main"])
     return tmp_path
 
@@ -203,10 +209,14 @@ def test_the_file_is_held_against_the_one_of_a_revision(
     with pytest.raises(SystemExit) as ended:
         command.main()
     assert ended.value.code is None
-    assert "breaks no app" in capsys.readouterr().out
+    assert "break nothing that was made for main" in capsys.readouterr().out
     changed = change(document, ("paths", "/session"), GONE)
     (repository / "docs" / "openapi.json").write_text(json.dumps(changed))
     with pytest.raises(SystemExit, match="made for main: GET /session is gone"):
+        command.main()
+    (repository / "docs" / "openapi.json").write_text(json.dumps(document))
+    (repository / "docs" / "events" / "Started.json").unlink()
+    with pytest.raises(SystemExit, match="made for main: Started is gone"):
         command.main()
 
 

@@ -1,0 +1,80 @@
+"""docs/events and the tables of docs/domain-events.md are what the models say, and what consumers may build on."""
+
+import json
+import re
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from cfnlint import lint_all
+from jsonschema import Draft4Validator
+
+from contract import events
+from tests.support.published import faults
+
+type Json = dict[str, Any]
+
+PAGE = events.PAGE.read_text()
+[SAMPLE] = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]
+[RULE] = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+
+
+def test_the_files_are_up_to_date_and_break_no_consumer() -> None:
+    written = events.published()
+    assert events.incompatibilities(written, events.schemas()) == [], "this breaks those who hear our events"
+    assert written == events.schemas(), "docs/events is stale: run `make openapi`"
+    assert events.with_tables(PAGE) == PAGE, "docs/domain-events.md is stale: run `make openapi`"
+
+
+@pytest.mark.parametrize("name", events.EVENTS)
+def test_a_schema_is_of_draft_4_as_the_registry_takes_it(name: str) -> None:
+    schema = events.schemas()[name]
+    Draft4Validator.check_schema(schema)
+    assert "$ref" not in json.dumps(schema)
+    assert '"const"' not in json.dumps(schema), "Draft 4 does not know it, and would let everything pass"
+
+
+def test_the_page_shows_an_event_as_it_is_described() -> None:
+    Draft4Validator(events.schemas()[SAMPLE["detail-type"]]).validate(SAMPLE)
+    assert faults(SAMPLE["source"], SAMPLE["detail-type"], SAMPLE["detail"]) == []
+
+
+def test_the_page_shows_a_rule_that_cloudformation_takes() -> None:
+    assert [match for match in lint_all(RULE) if match.rule.severity != "informational"] == []
+    for name in ("SessionStarted", "SessionExpiring", "SessionExtended", "SessionEnded"):
+        assert name in events.EVENTS
+        assert name in RULE
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "change"),
+    [
+        ("after-hours", "SessionEnded", {"reason": "bored"}),
+        ("after-hours", "SessionEnded", {"latitude": 52.5}),
+        ("after-hours", "SessionEnded", {"endedAt": "yesterday"}),
+        ("after-hours", "SessionEnded", {"eventId": "1"}),
+        ("after-hours", "SessionStarted", {}),
+        ("after-hours", "SessionPaused", {}),
+        ("main-app", "SessionEnded", {}),
+    ],
+)
+def test_an_event_that_is_not_as_described_is_noticed(source: str, name: str, change: Json) -> None:
+    assert faults(source, name, SAMPLE["detail"] | change)
+
+
+def test_a_change_that_breaks_a_consumer_is_found() -> None:
+    old = events.schemas()
+    new = deepcopy(old)
+    del new["PhotoReady"]
+    ended = new["SessionEnded"]["properties"]["detail"]
+    ended["required"].remove("endedAt")
+    ended["properties"]["reason"]["enum"].append("bored")
+    new["SessionExtended"]["properties"]["detail"]["properties"]["extendedByMinutes"]["type"] = "number"
+    new["SessionStarted"]["properties"]["source"]["enum"] = ["after-dark"]
+    assert events.incompatibilities(old, new) == [
+        "PhotoReady is gone",
+        "SessionEnded detail.endedAt may now be absent",
+        'SessionExtended detail.extendedByMinutes type is "number", was "integer"',
+        'SessionStarted source is no longer "after-hours"',
+        'SessionStarted source may now be "after-dark"',
+    ]
