@@ -1,4 +1,7 @@
-"""What each role may do, as a table that is read in review: `make rights` writes docs/rights.md from the template.
+"""What each role may do, as tables that are read in review: `make rights` writes docs/rights.md.
+
+What roles may do on AWS is taken from the template, and what the role that serves may do in PostgreSQL from the
+migrations, which grant it.
 
 python -m infra.rights cdk.out/AfterHours-prod.template.json
 """
@@ -11,16 +14,48 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from migrations import serving_role
+
 PAGE = Path(__file__).parents[1] / "docs" / "rights.md"
 
 _HEAD = """\
 # Who may do what
 
-Each action that a role of the stage prod may take, and on what, as the template has it. `make rights` writes this page,
-and a test compares it: a change of rights is a change here. `<…>` is what the deployment makes.
+`make rights` writes this page, and a test compares it: a change of rights is a change here.
+
+## On AWS
+
+Each action that a role of the stage prod may take, and on what, as the template has it. `<…>` is what the deployment
+makes.
 
 | who | may | on | when |
 |---|---|---|---|
+"""
+_POSTGRESQL = """
+## In PostgreSQL
+
+What the role that serves (`after_hours_app`, or that of `appDatabaseSecretArn`) is granted, by each deployment, and no
+more: what else was granted of these tables is taken back. It owns nothing, and may create nothing in the schema.
+
+| on | may | columns |
+|---|---|---|
+"""
+_LIMITS = """
+What PostgreSQL cannot be told, or not by us:
+
+- **Timeouts.** The role has a `statement_timeout` of {timeout}, and every role may set its own to another value, for
+  a connection (`SET`) or for all that follow (`ALTER ROLE`; the next deployment puts it right). No right forbids that.
+- **Its password**, where it has one: every role may change its own.
+- **Temporary tables** are every role's to make, for the right is PUBLIC's. Where we make the database it is taken from
+  PUBLIC; a main app's database is its owner's, whose own roles may need them:
+  `REVOKE TEMPORARY ON DATABASE … FROM PUBLIC; GRANT TEMPORARY ON DATABASE … TO <the main app's role>`.
+- **Large objects** are every role's to make as well, and only a superuser can take the right from PUBLIC; a cluster at
+  RDS lends none: `REVOKE EXECUTE ON FUNCTION lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC`.
+- **Rows.** Rights are for all members' rows: which member's is a matter of each statement's WHERE. In
+  `device_fingerprints`, which may be the main app's, it may delete rows that are not ours.
+- **What others gave it**: what is granted to PUBLIC (reading `users`, say), or to a role that it is a member of, it has
+  too. `SELECT * FROM information_schema.role_table_grants WHERE grantee = 'PUBLIC'` shows the first.
+- **The catalogue**: every role reads the names of all tables and columns, and the text of all functions.
 """
 _EVERY = "every function"
 
@@ -34,7 +69,21 @@ def page(template: Mapping[str, Any]) -> str:
             who[row].add(owner)
     functions = {_short_name(each) for each in _of_type(template, "AWS::Lambda::Function").values()} - {None}
     rows = sorted((_EVERY if owners >= functions else ", ".join(sorted(owners)), *row) for row, owners in who.items())
-    return _HEAD + "".join(f"| {' | '.join(row)} |\n" for row in sorted(rows, key=lambda row: row[0] != _EVERY))
+    on_aws = "".join(f"| {' | '.join(row)} |\n" for row in sorted(rows, key=lambda row: row[0] != _EVERY))
+    limits = _LIMITS.format(timeout=serving_role.STATEMENT_TIMEOUT)
+    return f"{_HEAD}{on_aws}{_POSTGRESQL}{_in_postgresql()}{limits}"
+
+
+def _in_postgresql() -> str:
+    rows = []
+    for table, privileges in serving_role.RIGHTS.items():
+        alike = defaultdict(list)
+        for privilege, columns in privileges.items():
+            alike[columns].append(privilege)
+        for columns, names in alike.items():
+            listed = ", ".join(f"`{column}`" for column in columns) if columns else "all"
+            rows.append(f"| `{table}` | {', '.join(names)} | {listed} |\n")
+    return "".join([*rows, *(f"| `{function}` | EXECUTE | |\n" for function in serving_role.OWN_FUNCTIONS)])
 
 
 def statements(template: Mapping[str, Any], role: str) -> Iterator[dict[str, Any]]:

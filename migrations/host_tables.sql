@@ -33,3 +33,8 @@ CREATE TABLE IF NOT EXISTS banned_photo_hashes (
     photo_hash VARCHAR(16) NOT NULL,
     created_at TIMESTAMPTZ NOT NULL DEFAULT now()
 );
+
+-- PostgreSQL lets every role make temporary tables and large objects, which none needs here. The right to make large
+-- objects is a superuser's to take: where another role runs this, as in Aurora, PostgreSQL warns and goes on.
+DO $$ BEGIN EXECUTE 'REVOKE TEMPORARY ON DATABASE ' || quote_ident(current_database()) || ' FROM PUBLIC'; END $$;
+REVOKE EXECUTE ON FUNCTION lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC;

@@ -4,18 +4,39 @@ It owns nothing, so no function can change a table, a trigger or a rule. Setting
 role: RDS Proxy refuses or pins those of a connection, and the owner's role may be the main app's, too.
 """
 
+import json
+
 from sqlalchemy import Connection, text
 
 from migrations.commands import run_missing
 
 STATEMENT_TIMEOUT = "5s"  # a member waits; a second less than the client's own timeout (after_hours.database.ENDPOINT)
 
-# A revision that makes a table must add it here; a test compares.
-OWN_TABLES = (
-    "after_hours_profiles", "after_hours_preferences", "after_hours_sessions", "after_hours_photo_uploads",
-    "after_hours_removals", "after_hours_domain_events", "after_hours_departures", "device_fingerprints",
-)  # fmt: skip
-OWN_VIEWS = ("after_hours_shown_photos",)
+# Table or view → privilege → its columns, None for all of them. A revision that makes a table must add it here; a test
+# compares. Of the main app's tables (one that is missing is skipped) no column is read that no statement needs; banned
+# photos are asked for with the owner's rights.
+type Privileges = dict[str, tuple[str, ...] | None]
+
+_ALL_ROWS: Privileges = {"SELECT": None, "INSERT": None, "UPDATE": None, "DELETE": None}
+RIGHTS: dict[str, Privileges] = {
+    "after_hours_profiles": _ALL_ROWS,
+    "after_hours_preferences": _ALL_ROWS,
+    "after_hours_sessions": _ALL_ROWS,
+    "after_hours_photo_uploads": _ALL_ROWS,
+    "after_hours_removals": _ALL_ROWS,
+    "after_hours_domain_events": _ALL_ROWS,
+    "after_hours_departures": _ALL_ROWS,
+    "after_hours_shown_photos": {"SELECT": None},
+    "device_fingerprints": {
+        "SELECT": ("id", "user_id", "session_id", "created_at"),
+        "INSERT": ("id", "user_id", "session_id", "device_id", "device_model", "platform", "created_at"),
+        "DELETE": None,
+    },
+    "users": {"SELECT": ("id", "id_verified", "after_hours_consent")},
+    "profiles": {"SELECT": ("user_id", "name", "age", "gender", "sexual_preference")},
+    "user_subscriptions": {"SELECT": ("user_id", "is_active", "expires_at")},
+    "banned_photo_hashes": {},
+}
 # A revision that makes a function must add it to one of the two; a test compares. PUBLIC may run neither.
 OWN_FUNCTIONS = (
     "after_hours_banned_photo", "after_hours_entitlements", "after_hours_must_go", "after_hours_photo_objects",
@@ -23,7 +44,6 @@ OWN_FUNCTIONS = (
     "after_hours_tell_expiring", "after_hours_upload_key", "after_hours_utc",
 )  # fmt: skip
 TRIGGER_FUNCTIONS = ("after_hours_remove_photo", "after_hours_tell_deleted")  # PostgreSQL runs them, for every role
-HOST_TABLES = ("users", "profiles", "user_subscriptions", "banned_photo_hashes")  # one that is missing is skipped
 
 # Without a password the role can log in by IAM alone. A role that exists already keeps its way to log in.
 _MAKE = """
@@ -32,13 +52,33 @@ SELECT format('CREATE ROLE %I LOGIN', :role)
 WHERE to_regrole(quote_ident(:role)) IS NULL
 """
 
-# The query returns the commands that set and grant whatever is missing, and no row when nothing is.
+# The query returns the commands that set and grant whatever is missing, and no row when nothing is. What was granted
+# beyond that (an earlier release granted whole tables) is taken back in the same command, and so in one transaction: at
+# no moment does the role lack what it needs.
 _LACKING = """
-WITH serving AS (SELECT * FROM pg_roles WHERE rolname = :role),
-wanted (name, privilege) AS (
-    SELECT name, privilege
-    FROM unnest(CAST(:own_tables AS text[])) AS name, unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) AS privilege
-    UNION ALL SELECT name, 'SELECT' FROM unnest(CAST(:read_tables AS text[])) AS name
+WITH serving AS (
+    SELECT oid, rolname, rolconfig FROM pg_roles WHERE rolname = :role
+), tables AS (
+    SELECT to_regclass(listed)::oid AS oid, to_regclass(listed) AS name FROM unnest(CAST(:tables AS text[])) AS listed
+    WHERE to_regclass(listed) IS NOT NULL
+), wanted (oid, privilege, number) AS (
+    SELECT tables.oid, privilege, coalesce(attnum, 0)
+    FROM jsonb_to_recordset(CAST(:rights AS jsonb)) AS one (table_name text, privilege text, column_name text)
+        JOIN tables ON tables.oid = to_regclass(table_name)
+        LEFT JOIN pg_attribute ON attrelid = tables.oid AND attname = column_name
+    WHERE column_name IS NULL OR attnum IS NOT NULL
+), granted (oid, privilege, number) AS (
+    SELECT tables.oid, privilege_type, 0
+    FROM serving, tables JOIN pg_class USING (oid), aclexplode(relacl) WHERE grantee = serving.oid
+    UNION SELECT tables.oid, privilege_type, attnum
+    FROM serving, tables JOIN pg_attribute ON attrelid = tables.oid, aclexplode(attacl) WHERE grantee = serving.oid
+), grants (oid, list) AS (
+    SELECT oid, string_agg(privilege || columns, ', ' ORDER BY privilege DESC) FROM (
+        SELECT oid, privilege, coalesce(' (' || string_agg(quote_ident(attname), ', ' ORDER BY number) || ')', '')
+        FROM wanted LEFT JOIN pg_attribute ON attrelid = oid AND attnum = number AND number > 0
+        GROUP BY oid, privilege
+    ) AS privileges (oid, privilege, columns)
+    GROUP BY oid
 )
 SELECT format('ALTER ROLE %I SET %s = %L', rolname, setting.name, setting.value)
 FROM serving, (VALUES ('statement_timeout', :statement_timeout), ('TimeZone', 'UTC')) AS setting (name, value)
@@ -50,10 +90,15 @@ UNION ALL
 SELECT format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), rolname) FROM serving
 WHERE NOT has_schema_privilege(oid, current_schema(), 'USAGE')
 UNION ALL
-SELECT format('GRANT %s ON %s TO %I', string_agg(privilege, ', '), to_regclass(wanted.name), rolname)
-FROM serving, wanted
-WHERE to_regclass(wanted.name) IS NOT NULL AND NOT has_table_privilege(serving.oid, to_regclass(wanted.name), privilege)
-GROUP BY wanted.name, rolname
+SELECT concat_ws(
+    '; ',
+    CASE WHEN EXISTS (SELECT FROM granted WHERE granted.oid = tables.oid)
+        THEN format('REVOKE ALL ON %s FROM %I', name, rolname) END,
+    format('GRANT ' || list || ' ON %s TO %I', name, rolname)
+)
+FROM serving, tables LEFT JOIN grants USING (oid)
+WHERE EXISTS (SELECT FROM (TABLE wanted EXCEPT TABLE granted) AS missing WHERE missing.oid = tables.oid)
+    OR EXISTS (SELECT FROM (TABLE granted EXCEPT TABLE wanted) AS surplus WHERE surplus.oid = tables.oid)
 UNION ALL
 SELECT format('GRANT EXECUTE ON FUNCTION %s TO %I', function.oid::regprocedure, rolname)
 FROM serving, pg_proc AS function
@@ -61,9 +106,16 @@ WHERE proname = ANY (CAST(:own_functions AS name[])) AND pronamespace = to_regna
     AND NOT EXISTS (SELECT FROM aclexplode(proacl) WHERE grantee = serving.oid AND privilege_type = 'EXECUTE')
 """
 _PARAMETERS = {
-    "own_tables": list(OWN_TABLES),
+    "tables": list(RIGHTS),
+    "rights": json.dumps(
+        [
+            {"table_name": table, "privilege": privilege, "column_name": column}
+            for table, privileges in RIGHTS.items()
+            for privilege, columns in privileges.items()
+            for column in columns or (None,)
+        ]
+    ),
     "own_functions": list(OWN_FUNCTIONS),
-    "read_tables": [*OWN_VIEWS, *HOST_TABLES],
     "statement_timeout": STATEMENT_TIMEOUT,
 }
 

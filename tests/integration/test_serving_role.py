@@ -1,8 +1,10 @@
 """The role that serves may do what the functions do, and nothing else; what nobody may give it is named."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from threading import Event
 from typing import Any
 from uuid import uuid4
 
@@ -73,13 +75,26 @@ def test_every_table_and_view_that_the_revisions_make_is_served(host: postgres.D
     before = {name for (name,) in run(made, ["r"])}
     upgrade(host.connect)
     tables = {name for (name,) in run(made, ["r"])} - before - {"after_hours_alembic_version"}
-    assert tables == set(serving_role.OWN_TABLES)
-    assert {name for (name,) in run(made, ["v"])} == set(serving_role.OWN_VIEWS)
+    assert tables | {name for (name,) in run(made, ["v"])} == set(serving_role.RIGHTS) - before
 
 
-def test_it_may_do_what_it_must_and_nothing_else(host: postgres.Database, run: Run) -> None:
-    run("CREATE TABLE after_hours_matches (id INT)")
-    upgrade(host.connect, app_role=ROLE)
+COLUMNS_READ = """
+    SELECT relname, array_agg(attname::text ORDER BY attname)
+    FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0
+    WHERE relname = ANY (%s) AND relnamespace = 'public'::regnamespace
+        AND has_column_privilege(%s, attrelid, attnum, 'SELECT')
+    GROUP BY 1
+"""
+HOST_COLUMNS = {
+    "users": ["after_hours_consent", "id", "id_verified"],
+    "profiles": ["age", "gender", "name", "sexual_preference", "user_id"],
+    "user_subscriptions": ["expires_at", "is_active", "user_id"],
+    "device_fingerprints": ["created_at", "id", "session_id", "user_id"],
+}
+
+
+def may(run: Run) -> dict[str, str]:
+    """The first letters of what the role may do with whole tables."""
     granted = run(
         "SELECT relname, string_agg(left(privilege, 1), '' ORDER BY privilege)"
         " FROM pg_class, unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) AS privilege"
@@ -87,9 +102,56 @@ def test_it_may_do_what_it_must_and_nothing_else(host: postgres.Database, run: R
         " AND has_table_privilege(%s, pg_class.oid, privilege) GROUP BY 1",
         ROLE,
     )
-    dml = dict.fromkeys(serving_role.OWN_TABLES, "DISU")
-    assert dict(granted) == dml | dict.fromkeys((*serving_role.OWN_VIEWS, *serving_role.HOST_TABLES), "S")
+    return dict(granted)
+
+
+def test_it_may_do_what_it_must_and_nothing_else(host: postgres.Database, run: Run) -> None:
+    run("CREATE TABLE after_hours_matches (id INT)")
+    upgrade(host.connect, app_role=ROLE)
+    own = {name for name in serving_role.RIGHTS if name.startswith("after_hours_")} - {"after_hours_shown_photos"}
+    assert len(own) == 7
+    assert may(run) == dict.fromkeys(own, "DISU") | {"after_hours_shown_photos": "S", "device_fingerprints": "D"}
+    assert dict(run(COLUMNS_READ, [*HOST_COLUMNS, "banned_photo_hashes"], ROLE)) == HOST_COLUMNS
     assert run("SELECT has_schema_privilege(%s, 'public', 'CREATE')", ROLE) == [(False,)]
+
+
+def test_what_an_earlier_release_granted_is_taken_back_and_at_no_moment_is_anything_lacking(
+    host: postgres.Database, run: Run
+) -> None:
+    upgrade(host.connect, app_role=ROLE)
+    run(f"ALTER ROLE {ROLE} PASSWORD 'serving'")
+    serving = replace(host, username=ROLE, password="serving")
+    done = Event()
+
+    def read() -> int:
+        reads = 0
+        with closing(serving.connect()) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            while not done.is_set():
+                cursor.execute("SELECT count(*) FROM users CROSS JOIN LATERAL after_hours_entitlements(id)")
+                reads += 1
+        return reads
+
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read)
+        for _ in range(10):
+            run(f"GRANT SELECT ON users, profiles, user_subscriptions, banned_photo_hashes TO {ROLE}")
+            run(f"GRANT ALL ON device_fingerprints TO {ROLE}")
+            upgrade(host.connect, app_role=ROLE)
+            assert may(run)["device_fingerprints"] == "D"
+            assert not {"users", "profiles", "user_subscriptions", "banned_photo_hashes"} & may(run).keys()
+        done.set()
+        assert reading.result() > 10
+
+
+def test_where_no_main_app_made_the_database_it_makes_no_temporary_tables_and_no_large_objects(
+    host: postgres.Database, run: Run
+) -> None:
+    upgrade(host.connect, app_role=ROLE)
+    run(f"SET ROLE {ROLE}")
+    for attempt in ("CREATE TEMPORARY TABLE t (id INT)", "SELECT lo_create(0)", "SELECT lo_from_bytea(0, 'x')"):
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            run(attempt)
 
 
 def test_functions_that_nobody_may_run_by_default_are_granted(host: postgres.Database, run: Run) -> None:
@@ -142,7 +204,7 @@ def test_what_the_owner_may_not_give_is_named_as_commands(host: postgres.Databas
         upgrade(owner.connect, app_role=ROLE)
     commands = str(failure.value).partition("runs: ")[2]
     assert f"ALTER ROLE {ROLE} SET statement_timeout = '5s'" in commands
-    assert f"GRANT SELECT ON users TO {ROLE}" in commands
+    assert f"GRANT SELECT (id, id_verified, after_hours_consent) ON users TO {ROLE}" in commands
     assert "after_hours_sessions" not in commands
     run(commands)
     upgrade(owner.connect, app_role=ROLE)

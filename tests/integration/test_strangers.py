@@ -24,7 +24,7 @@ ROLES = ("stranger", "main_app", "migrating")
 def stranger(host: postgres.Database) -> Iterator[Send]:
     """Send statements as a role with LOGIN alone."""
     forget_roles(host)
-    run(host, "CREATE ROLE stranger LOGIN PASSWORD 'stranger'")
+    run(host, "CREATE ROLE stranger LOGIN PASSWORD 'stranger'; GRANT TEMPORARY ON DATABASE host TO stranger")
     login = replace(host, username="stranger", password="stranger")
     yield lambda statement: run(login, statement)
     forget_roles(host)
@@ -102,7 +102,8 @@ def test_a_function_with_the_owner_s_rights_looks_names_up_in_pg_catalog_alone(h
     definers = "SELECT proname, proconfig FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace"
     found = {row["proname"]: row["proconfig"] for row in run(host, definers)}
     assert set(found) > set(serving_role.TRIGGER_FUNCTIONS)
-    assert found == {name: ["search_path=pg_catalog, pg_temp"] for name in found}
+    rule = "SET search_path = pg_catalog, pg_temp, and what is ours with its schema, as in revision 0016"
+    assert found == {name: ["search_path=pg_catalog, pg_temp"] for name in found}, rule
 
 
 # Each fits better than PostgreSQL's own, or than ours, what an earlier revision called.
