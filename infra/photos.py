@@ -12,10 +12,10 @@ from infra.dead_letters import dead_letter_queue, give_up
 from infra.functions import Functions, function_name
 from infra.stages import Stage
 
-# Lambda gives one whole processor at 1769 MB. The worst file allowed (60 MP of progressive CMYK) needs 720.
+# Lambda gives one whole processor at 1769 MB. The process that decodes may have 1000 (after_hours.images.worker).
 _MEMORY_MB = 1769
-# Bytes that glibc keeps from one picture to the next (mallopt(3)): it takes a tenth of a large JPEG's time to get them
-# anew. The benchmark of photos has them, too.
+# Bytes that glibc keeps from one step of a picture to the next (mallopt(3)): it takes a tenth of a large JPEG's time to
+# get them anew. The benchmark of photos has them, too.
 _MALLOC = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "67108864"}
 _TIMEOUT = Duration.seconds(60)
 _EVENT_AGE = Duration.hours(1)

@@ -5,6 +5,7 @@ from functools import cache
 
 from PIL import Image
 
+from pictures import FOLDER
 from pictures.files import encoded, png, png_chunk
 from pictures.heic import box, heic_by_hand, heic_of_one_exif, heic_with_size
 from pictures.photograph import photograph
@@ -79,6 +80,8 @@ def _jpegs() -> Hostile:
         "jpeg magic only": (b"\xff\xd8\xff", "CORRUPT"),
         "truncated jpeg": (jpeg[: len(jpeg) // 2], "CORRUPT"),
         "jpeg of a thousand scans": (jpeg_with_scans(1000), "CORRUPT"),
+        "jpeg of a hundred scans of 59 MP": (with_size(jpeg_with_scans(100), (7700, 7700)), "CORRUPT"),
+        "jpeg of arithmetic coding": ((FOLDER / "jpeg-arithmetic-100-scans.jpg").read_bytes(), "UNSUPPORTED_TYPE"),
         "jpeg of countless comments": (jpeg[:2] + NO_COMMENT * 2000 + jpeg[2:], "CORRUPT"),
         "jpeg of countless markers": (jpeg[:2] + b"\xff\xd0" * 2000 + jpeg[2:], "CORRUPT"),
         "jpeg of many exifs": (jpeg[:2] + EXIF_SEGMENT * 9 + jpeg[2:], "CORRUPT"),

@@ -73,7 +73,7 @@ def test_the_trimmed_layer_still_makes_the_client_that_we_use(local: Synthesized
 PROCESS = """
 import sys
 sys.path[:0] = sys.argv[1:]
-from after_hours.images import pipeline
+from after_hours.images import isolation
 from PIL import Image
 import io
 import pillow_heif
@@ -81,7 +81,7 @@ pillow_heif.register_heif_opener()
 for kind in ("JPEG", "PNG", "WEBP", "HEIF"):
     file = io.BytesIO()
     Image.new("RGB", (1600, 1200), "teal").save(file, kind)
-    photo = pipeline.process(file.getvalue()).photo
+    photo = isolation.process(file.getvalue()).photo
     assert Image.open(io.BytesIO(photo)).size == (1200, 900)
 """
 

@@ -11,7 +11,7 @@ import pytest
 from after_hours import deletions, domain_events, leaving, photos, storage, uploads
 from after_hours.database import Database
 from after_hours.errors import ApiError, PhotoNotFound, ProfileNotFound, StorageUnavailable
-from after_hours.images import pipeline
+from after_hours.images import isolation
 from after_hours.storage import Store
 
 from tests.support.world import World
@@ -56,7 +56,7 @@ def stores(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> d
     buckets = {store: Memory(request.param) for store in Store}
     monkeypatch.setattr(storage, "bucket", cache(buckets.__getitem__))
     monkeypatch.setattr(domain_events, "_put", lambda events: [event["id"] for event in events])
-    monkeypatch.setattr(pipeline, "process", lambda _: pipeline.Processed(b"photo", b"thumbnail", "0" * 16, "0" * 16))
+    monkeypatch.setattr(isolation, "process", lambda _: isolation.Processed(b"photo", b"thumbnail", "0" * 16, "0" * 16))
     return buckets
 
 

@@ -12,7 +12,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 from after_hours import photos
-from after_hours.images import pipeline
+from after_hours.images import isolation
 from after_hours.images.rejection import Reason
 from PIL import Image
 
@@ -123,13 +123,13 @@ def test_what_is_deleted_while_it_is_made_leaves_nothing(
     phone: Phone, world: World, monkeypatch: pytest.MonkeyPatch, leave: Callable[[Phone], None]
 ) -> None:
     photo_id = phone.send()
-    process = pipeline.process
+    process = isolation.process
 
-    def interrupted(data: bytes) -> pipeline.Processed:
+    def interrupted(data: bytes) -> isolation.Processed:
         leave(phone)
         return process(data)
 
-    monkeypatch.setattr(pipeline, "process", interrupted)
+    monkeypatch.setattr(isolation, "process", interrupted)
     assert world.arrive(photo_id) == "superseded"
     assert world.rows("SELECT photo_url FROM after_hours_profiles WHERE photo_url <> ''") == []
     assert (world.photos(), world.originals()) == (set(), set())

@@ -13,7 +13,7 @@ import pytest
 from after_hours import clients, storage, uploads
 from after_hours.database import Database
 from after_hours.errors import StorageUnavailable, TooManyUploads
-from after_hours.images import pipeline
+from after_hours.images import isolation
 from after_hours.storage import Store
 
 from pictures.files import corners, encoded
@@ -75,14 +75,14 @@ def test_storage_out_of_reach_when_a_form_is_signed_is_no_matter(phone: Phone, m
 
 def test_while_it_is_made_its_status_says_so(phone: Phone, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     photo_id = phone.send()
-    process = pipeline.process
+    process = isolation.process
     seen = []
 
-    def watched(data: bytes) -> pipeline.Processed:
+    def watched(data: bytes) -> isolation.Processed:
         seen.append(phone.photo().status)
         return process(data)
 
-    monkeypatch.setattr(pipeline, "process", watched)
+    monkeypatch.setattr(isolation, "process", watched)
     world.arrive(photo_id)
     assert seen == ["processing"]
 

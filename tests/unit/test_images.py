@@ -3,7 +3,6 @@ import sys
 from typing import Any
 
 import pytest
-from after_hours.images import pipeline
 from after_hours.images.pipeline import process
 from PIL import Image, ImageCms, ImageOps
 
@@ -126,12 +125,3 @@ def test_only_a_heic_needs_libheif_and_is_no_corrupt_file_without_it(
             process(file)
     else:
         assert_upright(opened(process(file).photo))
-
-
-def test_a_machine_without_memory_is_not_the_files_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        raise MemoryError
-
-    monkeypatch.setattr(pipeline, "in_srgb", fail)
-    with pytest.raises(MemoryError):
-        process(encoded(corners()))

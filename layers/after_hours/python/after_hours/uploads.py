@@ -22,7 +22,7 @@ from after_hours.schema import ResponseModel
 from after_hours.storage import Store
 
 if TYPE_CHECKING:
-    from after_hours.images.pipeline import Processed
+    from after_hours.images.isolation import Processed
 
 MAX_BYTES = 10 * 1024 * 1024
 UPLOAD_SECONDS = 600
@@ -325,12 +325,12 @@ def _process_claimed(database: Database, upload: Upload, user_id: str, size: int
 
 def _processed(upload: Upload, size: int) -> "Processed | None":
     """Return the photo of an original; None when another event or the bucket has deleted it. Raises `Rejected`."""
-    from after_hours.images import pipeline  # noqa: PLC0415 (only the function that processes photos has Pillow)
+    from after_hours.images import isolation  # noqa: PLC0415 (only the function that processes photos starts a process)
 
     if size > MAX_BYTES:
         raise Rejected(Reason.TOO_LARGE)
     original = storage.bucket(Store.UPLOADS).get(upload.original_key)
-    return None if original is None else pipeline.process(original)
+    return None if original is None else isolation.process(original)
 
 
 def _require_allowed(database: Database, processed: "Processed") -> None:

@@ -11,7 +11,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from after_hours.images.geometry import fitted
 from after_hours.images.rejection import Reason, Rejected, check_size
 
-_MAX_SCANS = 100  # a progressive JPEG has about 10; each one makes the decoder walk over the whole picture again
+_MAX_PASSES = 1_000_000_000  # pixels x scans: each scan is a walk over the picture, and no program writes over 14
 _MAX_SEGMENTS = 1000  # Pillow keeps each one, with overhead; a profile or XMP in pieces has tens
 _MAX_EXIF_SEGMENTS = 8  # Pillow joins them in quadratic time; an edited picture may have two
 
@@ -23,7 +23,11 @@ _TRIANGLE_FROM = 1.25  # below this shrink factor the triangle is too soft
 _MARKER = re.compile(rb"\xff([\x01-\xfe])")
 _BEHIND_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # any marker but a stuffed byte and a restart
 _BARE = bytes((0x01, 0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)))  # markers without content, as Pillow reads them
-_COEFFICIENTS = {b"\xc0": 1, b"\xc1": 1, b"\xc9": 1, b"\xc2": 64, b"\xca": 64}  # by frame; scans bring them one by one
+_COEFFICIENTS = {b"\xc0": 1, b"\xc1": 1, b"\xc2": 64}  # by frame; scans bring them one by one
+# Phones write no other frames. With arithmetic coding (c9, ca) a dozen bytes are a scan of 60 MP.
+_OTHER_FRAMES = frozenset(
+    bytes([marker]) for marker in (0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0))
+)
 _EXIF, _SCAN, _END = b"\xe1", b"\xda", b"\xd9"
 
 
@@ -33,7 +37,6 @@ def decode(data: bytes) -> Image.Image:
     # Image.open would take Ultra HDR and portrait photos for files of several pictures; the class itself does not.
     is_marked = data.startswith(b"\xff\xd9", end)
     image = JpegImageFile(io.BytesIO(data[: end + 2] if is_marked else data[:end] + b"\xff\xd9"))
-    check_size(image.size)
     if not is_marked and _pixels(data[:end]) != _pixels(data[:end] + bytes(range(254, 0, -1))):
         raise Rejected(Reason.CORRUPT)  # two different endings give two pictures: rows are missing
     names = bytes(component[0] for component in image.layer)
@@ -54,17 +57,22 @@ def decode(data: bytes) -> Image.Image:
 
 def _end(data: bytes) -> int:
     """Return where the last scan ends that the picture needs: whatever lies behind it is ignored."""
-    exifs, scans, missing = 0, 0, set()
+    exifs, pixels, scans, missing = 0, 0, 0, set()
     for marker, content, end in _segments(data):
         exifs += marker == _EXIF and content.startswith(b"Exif\0\0")
+        if marker in _OTHER_FRAMES:
+            raise Rejected(Reason.UNSUPPORTED_TYPE)
         if marker in _COEFFICIENTS:
+            width, height = size = int.from_bytes(content[3:5]), int.from_bytes(content[1:3])
+            check_size(size)
+            pixels = max(pixels, width * height)
             missing = {(component, k) for component in content[6::3] for k in range(_COEFFICIENTS[marker])}
         elif marker == _SCAN:
             scans += 1
             components, (first, last, bits) = content[1 : 1 + 2 * content[0] : 2], content[1 + 2 * content[0] :][:3]
             if not bits & 0x0F:  # the scan has the last bit of these coefficients: ITU-T T.81, B.2.3
                 missing -= {(component, k) for component in components for k in range(first, last + 1)}
-        if exifs > _MAX_EXIF_SEGMENTS or scans > _MAX_SCANS:
+        if exifs > _MAX_EXIF_SEGMENTS or scans * pixels > _MAX_PASSES:
             break
         if scans and (marker == _END or not missing):
             return end

@@ -1,8 +1,7 @@
-"""The way from a member's bytes to two clean JPEGs. Pure: no AWS, no files, no threads."""
+"""From a member's bytes to two clean JPEGs. Pure: no AWS, no files, no threads."""
 
 import io
 import warnings
-from dataclasses import dataclass
 
 from PIL import Image, ImageChops
 from PIL.Image import Resampling
@@ -11,6 +10,7 @@ from after_hours.images import heic, jpeg, png, webp
 from after_hours.images.colour import in_srgb
 from after_hours.images.fingerprint import fingerprints
 from after_hours.images.geometry import shrunk, upright
+from after_hours.images.isolation import Processed
 from after_hours.images.rejection import Reason, Rejected
 
 _THUMBNAIL = (200, 200)  # pixels
@@ -25,27 +25,18 @@ _DECODERS = (
 Image.preinit()  # Pillow would otherwise do it while the first photo waits
 
 
-@dataclass(frozen=True, slots=True)
-class Processed:
-    """Two JPEGs in sRGB without any metadata, and the photo's perceptual hashes: as it is, and as before a crop."""
-
-    photo: bytes
-    thumbnail: bytes
-    photo_hash: str
-    uncropped_hash: str
-
-
 def process(content: bytes) -> Processed:
     """Make the photo (within 1200 x 1200, never enlarged, progressive) and the 200 x 200 cover thumbnail.
 
-    Raises Rejected for whatever is wrong with the file; MemoryError and ImportError, the machine's faults, as they are.
+    Raises Rejected for whatever is wrong with the file, a need of more memory than the process may have included;
+    ImportError, which is a fault of ours, as it is.
     """
     if not content:
         raise Rejected(Reason.EMPTY)
     try:
         with warnings.catch_warnings(action="ignore"):  # decoders warn about odd files; nobody reads those warnings
             return _encoded(in_srgb(upright(_on_white(shrunk(_decoded(content))))))
-    except (Rejected, MemoryError, ImportError):
+    except (Rejected, ImportError):
         raise
     except Image.DecompressionBombError as error:
         raise Rejected(Reason.TOO_MANY_PIXELS) from error

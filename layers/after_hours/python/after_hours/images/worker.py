@@ -1,0 +1,54 @@
+"""The program that decodes, one forked process for each photo: `python -m after_hours.images.worker`.
+
+Standard input is a socket. Each byte from it brings the connection of one photo, on which the file comes in and the
+answer goes out: the parts of `Processed`, or a reason alone. The exit status follows on the socket itself.
+"""
+
+import contextlib
+import os
+import resource
+import signal
+import socket
+from dataclasses import astuple
+from multiprocessing.connection import Connection
+
+from after_hours.images import pipeline
+from after_hours.images.rejection import Rejected
+
+# The largest photos that are allowed take 3 s of processor time and 720 MB.
+PROCESSOR_SECONDS = 10
+SECONDS = 20  # also when it only waits
+MEMORY = 1000 * 1024**2  # bytes
+
+
+def main() -> None:
+    """Serve until the other end of the socket is closed."""
+    with contextlib.suppress(ImportError):  # the HEIC that needs it raises this again
+        import pillow_heif  # noqa: F401, PLC0415 (here once, and not in each photo's process)
+
+    photos = socket.socket(fileno=0)
+    while descriptors := socket.recv_fds(photos, 1, 1)[1]:
+        if not os.fork():
+            photos.close()
+            _answer(Connection(descriptors[0]))
+            os._exit(0)  # the interpreter has nothing to tidy up
+        os.close(descriptors[0])
+        photos.sendall(os.wait()[1].to_bytes(4))
+
+
+def _answer(photo: Connection) -> None:
+    content = photo.recv_bytes()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_SECONDS, PROCESSOR_SECONDS + 1))
+    signal.alarm(SECONDS)
+    try:
+        answer = astuple(pipeline.process(content))
+    except Rejected as rejected:
+        answer = (rejected.reason.value,)
+    for part in answer:
+        photo.send_bytes(part if isinstance(part, bytes) else part.encode())
+
+
+if __name__ == "__main__":
+    main()

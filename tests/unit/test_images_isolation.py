@@ -1,0 +1,89 @@
+"""Decoding in a process of its own: what its end means, whatever the decoder does."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from after_hours.images import isolation, pipeline
+from after_hours.images.isolation import process
+from after_hours.images.rejection import Reason, Rejected
+from PIL import Image
+
+from pictures.files import corners, encoded
+from tests.support.images import files
+
+# The worker with decoders that do what a file says, as the faults of real ones could be made to do; and small limits.
+WORKER = """
+import ctypes, os, signal, sys, time
+from after_hours.images import pipeline, worker
+worker.PROCESSOR_SECONDS, worker.SECONDS, worker.MEMORY = 1, 4, 300_000_000
+def decode(data):
+    exec(data.removeprefix(b"bomb "))
+pipeline._DECODERS = ((0, b"bomb ", decode), *pipeline._DECODERS)
+worker.main()
+"""
+
+
+@pytest.fixture
+def _bombs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolation, "PROGRAM", ("-P", "-c", WORKER))
+    monkeypatch.setattr(isolation, "_idle", [])
+
+
+@pytest.mark.usefixtures("_bombs")
+@pytest.mark.parametrize(
+    "bomb",
+    {
+        "never done": b"sum(range(10**15))",  # in C, where no signal handler of Python's runs
+        "never answers": b"signal.pthread_sigmask(signal.SIG_BLOCK, [2, 15]); time.sleep(10**6)",
+        "too much at once": b"bytes(10**9)",
+        "more and more": b"kept = [bytes(10**6) for _ in range(10**6)]",
+        "outside its memory": b"ctypes.string_at(1)",
+        "gives up": b"os.abort()",
+        "an error": b"1 / 0",
+    }.items(),
+    ids=lambda bomb: bomb[0],
+)
+def test_a_bomb_that_no_list_foresees_is_rejected(bomb: tuple[str, bytes]) -> None:
+    for _ in range(2):
+        with pytest.raises(Rejected) as rejected:
+            process(b"bomb " + bomb[1])
+        assert rejected.value.reason == Reason.CORRUPT
+    assert len(isolation._idle) == 1, "the worker outlives what it starts"
+    assert process(encoded(corners())) == pipeline.process(encoded(corners()))
+
+
+@pytest.mark.usefixtures("_bombs")
+@pytest.mark.parametrize(
+    "fault",
+    [
+        b"import no_such_decoder",
+        b"os.kill(os.getpid(), signal.SIGKILL)",  # as a machine without memory does
+        b"os.kill(os.getppid(), signal.SIGKILL); time.sleep(1)",
+        b"os._exit(7)",
+    ],
+)
+def test_a_fault_of_ours_is_raised_and_passes(fault: bytes) -> None:
+    process(encoded(corners()))
+    with pytest.raises(ChildProcessError):
+        process(b"bomb " + fault)
+    process(encoded(corners()))
+
+
+def test_a_worker_that_cannot_be_started_is_a_fault_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolation, "_idle", [])
+    monkeypatch.setattr(isolation, "PROGRAM", ("-c", "raise SystemExit(3)"))
+    with pytest.raises(OSError):
+        process(encoded(corners()))
+
+
+def test_it_makes_the_same_and_several_at_once_are_not_mixed_up() -> None:
+    contents = [*files(corners()).values(), *(encoded(Image.new("RGB", (90, 90), (9 * i, 0, 0))) for i in range(20))]
+    with ThreadPoolExecutor(5) as pool:
+        assert list(pool.map(process, contents)) == [pipeline.process(content) for content in contents]
+
+
+@pytest.mark.parametrize(("content", "reason"), [(b"", Reason.EMPTY), (bytes(10**7), Reason.UNSUPPORTED_TYPE)])
+def test_a_reason_comes_back(content: bytes, reason: Reason) -> None:
+    with pytest.raises(Rejected) as rejected:
+        process(content)
+    assert rejected.value.reason == reason
