@@ -11,7 +11,8 @@ from after_hours import config
 
 from local import postgres
 
-JWT_SECRET = "j" * 32
+JWT_SECRET = "a key of benchmarks that signs tokens"  # noqa: S105 (of benchmarks alone)
+LOCATION_KEY = "a key of benchmarks that moves places"
 
 _R2 = {"endpointUrl": "https://r2.example", "bucket": "b", "accessKeyId": "a", "secretAccessKey": "b"}
 
@@ -21,7 +22,7 @@ def secrets(database: postgres.Database) -> dict[str, Any]:
     return {
         "DATABASE_SECRET_ARN": database.secret,
         "JWT_SECRET_ARN": {"jwtSecret": JWT_SECRET},
-        "LOCATION_SECRET_ARN": {"locationKey": "l" * 32},
+        "LOCATION_SECRET_ARN": {"locationKey": LOCATION_KEY},
         "R2_SECRET_ARN": _R2,
     }
 

@@ -25,7 +25,6 @@ from local.workspace import REPOSITORY
 _REQUESTS = 200  # in a round, each by another member
 _WARM_UP = 3  # rounds
 _ROUNDS, _ROUNDS_OF_A_QUICK_RUN = 15, 5
-_LOCATION_KEY = "l" * 32
 
 
 class Taken(NamedTuple):
@@ -126,7 +125,7 @@ def _express(server: postgres.Database) -> Iterator[tuple[Round, Round]]:
             "host": "127.0.0.1", "port": server.port, "user": server.secret["username"],
             "password": server.secret["password"], "database": server.dbname,
         },
-        "secret": fake_aws.JWT_SECRET, "locationKey": _LOCATION_KEY,
+        "secret": fake_aws.JWT_SECRET, "locationKey": fake_aws.LOCATION_KEY,
         "entitlements": access._ENTITLEMENTS, "start": sessions._START, "record": follow_up._RECORD,  # noqa: SLF001
     }  # fmt: skip
     process = subprocess.Popen(

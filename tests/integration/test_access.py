@@ -52,7 +52,8 @@ BAD_AUTHORIZATIONS: dict[str, Callable[[], str | None]] = {
     "HS512": lambda: f"Bearer {signed(algorithm='HS512')}",
     "HS384": lambda: f"Bearer {signed(algorithm='HS384')}",
     "no exp": lambda: f"Bearer {signed(exp=...)}",
-    "exp is text": lambda: f"Bearer {signed(exp='tomorrow')}",
+    "exp is text": lambda: f"Bearer {signed(exp=str(int(time.time()) + 3600))}",
+    "exp in milliseconds": lambda: f"Bearer {signed(exp=int(time.time() + 3600) * 1000)}",
     "exp is null": lambda: f"Bearer {signed(exp=None)}",
     "no userId": lambda: f"Bearer {signed(userId=...)}",
     "userId is null": lambda: f"Bearer {signed(userId=None)}",
@@ -267,11 +268,12 @@ def test_a_function_needs_only_what_it_uses(world: World, monkeypatch: pytest.Mo
 
 def test_while_the_key_is_replaced_tokens_of_both_are_taken(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     event = http_event(token=signed())
-    both = config.JwtSecret.model_validate({"jwtSecret": "n" * 32, "previousJwtSecret": JWT_SECRET})
-    newest = config.JwtSecret.model_validate({"jwtSecret": "n" * 32})
+    new, another = "the key after it, 32 characters at least", "another key, of 32 characters at least"
+    both = config.JwtSecret.model_validate({"jwtSecret": new, "previousJwtSecret": JWT_SECRET})
+    newest = config.JwtSecret.model_validate({"jwtSecret": new})
     monkeypatch.setattr(config.jwt_secret, "read", lambda **_: both)
     assert send("get_session", event).status == 200
-    assert send("get_session", http_event(token=signed("n" * 32))).status == 200
-    assert send("get_session", http_event(token=signed("o" * 32))).status == 401
+    assert send("get_session", http_event(token=signed(new))).status == 200
+    assert send("get_session", http_event(token=signed(another))).status == 401
     monkeypatch.setattr(config.jwt_secret, "read", lambda **_: newest)
     assert send("get_session", event).status == 401

@@ -5,8 +5,10 @@ import json
 import pytest
 from after_hours import config
 from after_hours.errors import Misconfigured, SecretRefused, SecretsUnavailable
+from pydantic import BaseModel
 
-GOOD = {"jwtSecret": "j" * 32}
+KEY, NEW = "a key that signs tokens, 32 characters", "the key after it, 32 characters at least"
+GOOD = {"jwtSecret": KEY}
 
 
 class World:
@@ -45,15 +47,42 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return metrics
 
 
+@pytest.mark.parametrize(
+    ("previous", "keys"), [({}, 1), ({"previousJwtSecret": None}, 1), ({"previousJwtSecret": ""}, 1)]
+    + [({"previousJwtSecret": key}, 2) for key in (NEW, "0123456789abcdef" * 4, "31415926535897932384626433832795")],
+)  # fmt: skip
+def test_a_previous_key_may_be_there(
+    world: World, secret: config.Secret[config.JwtSecret], previous: dict[str, str | None], keys: int
+) -> None:
+    world.answer = json.dumps(GOOD | previous)
+    assert secret.read().keys == (KEY, previous.get("previousJwtSecret"))[:keys]
+
+
+@pytest.mark.parametrize(
+    "key", ["short", "x" * 64, " " * 64, "\t" * 64, "ab" * 32, "1234" * 16, "abcdefgh" + " " * 64, "0" * 63 + "1", 7]
+)
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [(config.JwtSecret, "jwtSecret"), (config.JwtSecret, "previousJwtSecret"), (config.LocationSecret, "locationKey")],
+)
+def test_a_key_that_can_be_guessed_is_refused_and_not_told(
+    world: World, secret: config.Secret[config.JwtSecret], model: type[BaseModel], name: str, key: object
+) -> None:
+    world.answer = json.dumps(GOOD | {name: key})
+    with pytest.raises(Misconfigured, match=name) as refusal:
+        config.Secret(model, "JWT_SECRET_ARN").read()
+    assert repr(key) not in str(refusal.value)
+
+
 def test_a_secret_is_read_once_in_five_minutes(world: World, secret: config.Secret[config.JwtSecret]) -> None:
     for _ in range(3):
         secret.read()
     world.now += 299
     secret.read()
     assert world.reads == 1
-    world.answer = json.dumps(GOOD | {"jwtSecret": "n" * 32})
+    world.answer = json.dumps(GOOD | {"jwtSecret": NEW})
     world.now += 2
-    assert secret.read().jwt_secret == "n" * 32
+    assert secret.read().jwt_secret == NEW
     assert world.reads == 2
 
 
@@ -115,10 +144,10 @@ def test_after_a_refused_connection_the_secret_is_read_afresh(
     world: World, secret: config.Secret[config.JwtSecret]
 ) -> None:
     secret.read()
-    world.answer = json.dumps(GOOD | {"jwtSecret": "n" * 32})
-    assert secret.read(fresh=True).jwt_secret == "n" * 32
+    world.answer = json.dumps(GOOD | {"jwtSecret": NEW})
+    assert secret.read(fresh=True).jwt_secret == NEW
     world.answer = SecretsUnavailable("silent")
-    assert secret.read(fresh=True).jwt_secret == "n" * 32
+    assert secret.read(fresh=True).jwt_secret == NEW
 
 
 def test_a_secret_that_lacks_something_is_counted_whether_or_not_an_older_one_is_held(

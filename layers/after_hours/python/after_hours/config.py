@@ -11,7 +11,16 @@ from functools import cached_property
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from after_hours import calls, clients
@@ -22,6 +31,7 @@ SECRET_MAX_AGE_SECONDS = 300
 SECRET_RETRY_SECONDS = 60
 SECRET_REFUSED_SECONDS = 3600
 MIN_KEY_BYTES = 32  # RFC 7518, section 3.2: a key for HS256 has at least the size of the hash, 256 bits
+_MIN_KEY_CHARACTERS = 8  # different ones; 32 random digits, the poorest of real keys, have nearly all ten
 
 type Setting = Literal[
     "DATABASE_SECRET_ARN",
@@ -48,7 +58,18 @@ type OptionalSetting = Literal[
 breaker = calls.Breaker(seconds=SECRET_RETRY_SECONDS)
 
 _Name = Annotated[str, StringConstraints(min_length=1)]
-_Key = Annotated[str, StringConstraints(min_length=MIN_KEY_BYTES)]
+
+
+def _hard_to_guess(key: str) -> str:
+    """Refuse what was typed only for something to be there: spaces, or a few characters again and again."""
+    if len(key.strip()) < MIN_KEY_BYTES or len(set(key)) < _MIN_KEY_CHARACTERS:
+        raise ValueError(
+            f"needs {MIN_KEY_BYTES} characters, without spaces around them, {_MIN_KEY_CHARACTERS} of them different"
+        )
+    return key
+
+
+_Key = Annotated[str, AfterValidator(_hard_to_guess)]
 
 
 def setting(name: Setting) -> str:
@@ -106,6 +127,11 @@ class JwtSecret(BaseModel):
 
     jwt_secret: Annotated[_Key, Field(repr=False)]
     previous_jwt_secret: Annotated[_Key | None, Field(repr=False)] = None
+
+    @field_validator("previous_jwt_secret", mode="before")
+    @classmethod
+    def _empty_is_none(cls, key: object) -> object:
+        return None if key == "" else key
 
     @cached_property
     def keys(self) -> tuple[str, ...]:

@@ -1,0 +1,38 @@
+"""When a token ends is a number of seconds within a century; everything else is refused, as any bad token is."""
+
+import time
+
+import jwt
+import pytest
+from after_hours import auth
+from after_hours.errors import Unauthorized
+
+KEY = "a key of the main app, for tests alone"
+NOW = int(time.time())
+YEAR = 365.25 * 24 * 3600
+
+
+def known(**claims: object) -> str:
+    """The member whom a token with these claims is for."""
+    token = jwt.encode({"userId": "me", **claims}, KEY, algorithm="HS256")
+    return auth.authenticate({"authorization": f"Bearer {token}"}, [KEY])
+
+
+@pytest.mark.parametrize("exp", [NOW + 600, NOW + 600.5, NOW + 99 * YEAR])
+def test_a_token_may_end_within_a_century(exp: float) -> None:
+    assert known(exp=exp) == "me"
+
+
+BAD_ENDS: list[object] = [
+    "tomorrow", str(NOW + 600), f"{NOW + 600}.5", "", True, None, [], [NOW + 600], {}, NOW - 1, 0, -1,
+    NOW + 101 * YEAR, NOW * 1000 + 600_000, 1e300, 10**400, float("inf"), float("-inf"), float("nan"),
+]  # fmt: skip
+BAD_BEGINNINGS: list[object] = ["soon", [], {}, NOW + 60]
+
+
+@pytest.mark.parametrize(
+    "claims", [{}, *({"exp": end} for end in BAD_ENDS), *({"exp": NOW + 600, "nbf": nbf} for nbf in BAD_BEGINNINGS)]
+)
+def test_a_token_without_such_an_end_is_refused(claims: dict[str, object]) -> None:
+    with pytest.raises(Unauthorized):
+        known(**claims)
