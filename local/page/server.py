@@ -4,11 +4,13 @@ It has no rules of After Hours: it forwards requests for the API, and their answ
 """
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
+from urllib.parse import unquote
 from uuid import UUID, uuid4
 
 import urllib3
@@ -23,7 +25,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from infra.endpoints import PREFIX
+from infra.endpoints import ENDPOINTS, PREFIX
 from local.page import catalogue, picture
 from local.page.backstage import Backstage, MemberDetails, Moment, NoSuchMemberError
 from local.page.events import Listener
@@ -38,9 +40,10 @@ _LIBRARIES = {
 }
 _LARGEST_BODY = 30 * 1024 * 1024  # more than S3 takes, so that S3 is seen to refuse it
 _ANSWER_SECONDS = 300
-_SENT_ON = ("authorization", "content-type")
+_PHOTOS = "after-hours-photos"  # the folder of the photo bucket that presigned addresses lead to
 _HANDED_BACK = ("content-type", "cache-control", "retry-after", "apigw-requestid")
-_SAFE = ("GET", "HEAD", "OPTIONS")
+_PAGES = ("/", "/index.html", "/reference.html")  # what a link on another page may open
+_READ_DIFFERENTLY = re.compile(r"^\.{1,2}$|[/\\\x00-\x1f\x7f]")  # in a part of a path, by one server and the next
 _HEADERS = {
     # Swagger UI styles its elements one by one.
     "content-security-policy": "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
@@ -64,7 +67,7 @@ def application(stack: Stack, port: int) -> Starlette:
         routes=page.routes(),
         lifespan=listening,
         max_body_size=_LARGEST_BODY,
-        middleware=[Middleware(OwnNameOnly, hosts=[f"127.0.0.1:{port}", f"localhost:{port}"])],
+        middleware=[Middleware(OwnPageOnly, hosts=[f"127.0.0.1:{port}", f"localhost:{port}"])],
         exception_handlers={
             ValidationError: _invalid,
             ValueError: _invalid,
@@ -75,8 +78,8 @@ def application(stack: Stack, port: int) -> Starlette:
     )
 
 
-class OwnNameOnly:
-    """Middleware that refuses other host names than its own, and changes from other pages than its own.
+class OwnPageOnly:
+    """Middleware that refuses other host names than its own, other pages than its own, and paths that leave theirs.
 
     Otherwise a host name that points to 127.0.0.1 (DNS rebinding) or a form on any web page could reach the system.
     """
@@ -105,12 +108,36 @@ class OwnNameOnly:
         host = request.headers.get("host", "")
         if host not in self._hosts:
             return PlainTextResponse(f"This is {self._hosts[0]}.\n", HTTPStatus.MISDIRECTED_REQUEST)
-        origin = request.headers.get("origin")
-        site = request.headers.get("sec-fetch-site", "same-origin")
-        own = origin in {None, f"http://{host}"} and site in {"same-origin", "none"}
-        if request.method not in _SAFE and not own:
+        if not (_is_from_own_page(request, host) or _is_link_to_page(request)):
             return PlainTextResponse("Only this page itself may do that.\n", HTTPStatus.FORBIDDEN)
+        if not _means_one_path(request.scope["raw_path"].decode("latin-1")):
+            return PlainTextResponse("This path can be read in two ways.\n", HTTPStatus.BAD_REQUEST)
         return None
+
+
+def _is_from_own_page(request: Request, host: str) -> bool:
+    """Whether our page sends the request, or no page does. Browsers set these headers, and scripts cannot."""
+    origins = set(request.headers.getlist("origin"))
+    sites = set(request.headers.getlist("sec-fetch-site"))
+    return origins <= {f"http://{host}"} and sites <= {"same-origin", "none"}
+
+
+def _is_link_to_page(request: Request) -> bool:
+    return (
+        request.method == "GET"
+        and request.scope["path"] in _PAGES
+        and request.headers.get("sec-fetch-mode") == "navigate"
+        and request.headers.get("sec-fetch-dest") == "document"
+    )
+
+
+def _means_one_path(raw_path: str) -> bool:
+    """Whether every server reads this path alike: it has no dot segments, encoded slashes or backslashes.
+
+    What is encoded twice is a name for the next server, too: each decodes once.
+    """
+    root, *parts = raw_path.split("/")
+    return not root and not any(_READ_DIFFERENTLY.search(unquote(part)) for part in parts)
 
 
 class Page:
@@ -125,9 +152,9 @@ class Page:
 
     def routes(self) -> list[Route | Mount]:
         return [
-            Route(PREFIX + "/{path:path}", self.to_the_api, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
-            Route("/storage/{bucket}/{key:path}", self.to_storage, methods=["GET", "POST"]),
-            Route("/storage/{bucket}", self.to_storage, methods=["POST"]),
+            *(Route(PREFIX + each.path, self.to_the_api, methods=[each.method]) for each in ENDPOINTS),
+            Route(f"/storage/{self._stack.upload_bucket}", self.to_uploads, methods=["POST"]),
+            Route(f"/storage/{self._stack.r2_bucket}/{_PHOTOS}/{{key:path}}", self.to_photos),
             Route("/openapi.json", self.contract),
             Route("/system", self.system),
             Route("/system/events", self.events),
@@ -144,27 +171,28 @@ class Page:
         ]
 
     async def to_the_api(self, request: Request) -> Response:
-        return await self._forwarded(request, f"{self._stack.api_url}/{request.path_params['path']}")
+        url = self._stack.api_url + request.scope["path"].removeprefix(PREFIX)
+        return await self._forwarded(request, url, "authorization", "content-type")
 
-    async def to_storage(self, request: Request) -> Response:
-        """Forward to the two buckets that presigned URLs name. Their signatures are for the bucket's own host."""
-        bucket, key = request.path_params["bucket"], request.path_params.get("key")
-        endpoints = {
-            self._stack.upload_bucket: self._stack.aws_endpoint_url,
-            self._stack.r2_bucket: self._stack.r2_endpoint_url,
-        }
-        if bucket not in endpoints:
-            return _problem(HTTPStatus.NOT_FOUND, "There is no such bucket here.")
-        return await self._forwarded(request, "/".join(filter(None, (endpoints[bucket], bucket, key))))
+    async def to_uploads(self, request: Request) -> Response:
+        """Forward a form that was signed for the upload bucket."""
+        return await self._forwarded(
+            request, f"{self._stack.aws_endpoint_url}/{self._stack.upload_bucket}", "content-type"
+        )
 
-    async def _forwarded(self, request: Request, url: str) -> Response:
+    async def to_photos(self, request: Request) -> Response:
+        """Forward to a presigned address, as it is written: its signature is for the bucket's own host and path."""
+        path = request.scope["raw_path"].decode().removeprefix("/storage")
+        return await self._forwarded(request, self._stack.r2_endpoint_url + path)
+
+    async def _forwarded(self, request: Request, url: str, *sent_on: str) -> Response:
         body = await request.body()
         answer = await run_in_threadpool(
             self._http.request,
             request.method,
             f"{url}?{query}" if (query := request.url.query) else url,
             body=body or None,
-            headers={name: request.headers[name] for name in _SENT_ON if name in request.headers},
+            headers={name: request.headers[name] for name in sent_on if name in request.headers},
             redirect=False,
         )
         headers = {name: answer.headers[name] for name in _HANDED_BACK if name in answer.headers}
