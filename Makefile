@@ -139,7 +139,9 @@ openapi: $(PYTHON_READY) ## Write docs/openapi.json, with examples from real ans
 	@PYTHONPATH=$(LAYER) $(RUN) contract
 
 dart: $(PYTHON_READY) ## Write a Dart client of the API: make dart [INTO=.build/dart]; Java is needed
-	@PYTHONPATH=$(LAYER) $(RUN) contract.dart "$(or $(INTO),.build/dart)"
+	@command -v java > /dev/null || { echo "openapi-generator needs Java, and there is none here."; exit 1; }
+	@$(BIN)/openapi-generator-cli generate --config contract/dart.yaml --output "$(or $(INTO),.build/dart)" > /dev/null
+	@echo "Wrote the Dart package after_hours_client to $(or $(INTO),.build/dart)"
 
 compatible: $(PYTHON_READY) ## Refuse what breaks apps or consumers of events: make compatible [BASE=origin/main]
 	@PYTHONPATH=$(LAYER) $(RUN) contract --against "$(BASE)"

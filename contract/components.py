@@ -2,10 +2,14 @@
 
 Schemas of answers are open, so that a field added later breaks no strict client. Tests validate every answer against a
 closed copy (`closed`), so that no undescribed field gets out.
+
+Generators shape some of it. A union also has the members of all its alternatives: generators that know no unions, such
+as Dart's, make one class of them, and TypeScript may read each of them. No boolean is fixed: of one that is, Dart's
+generator makes an enumeration that is no Dart.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from after_hours import errors, sessions
 from after_hours.errors import ApiError
@@ -27,10 +31,16 @@ class FieldError(ResponseModel):
     message: Annotated[str, Field(description="What is wrong with it.")]
 
 
-class GatewayError(ResponseModel):
-    """API Gateway's own words: no function was asked, or none answered."""
-
-    message: Annotated[str, Field(description="For developers.")]
+# `code` is never there. It is described, so that `error.code` compiles in TypeScript for every error, and narrows them.
+_GATEWAY_ERROR: Mapping[str, Any] = {
+    "type": "object",
+    "description": "API Gateway's own words: no function was asked, or none answered.",
+    "properties": {
+        "message": {"type": "string", "description": "For developers."},
+        "code": {"type": "string", "const": "GATEWAY", "description": "Never sent: API Gateway has no code."},
+    },
+    "required": ["message"],
+}
 
 
 class _Gateway(NamedTuple):
@@ -56,12 +66,12 @@ _DETAILS: Mapping[type[ApiError], Mapping[str, Any]] = {
             Field(min_length=1, max_length=MAX_REPORTED_ERRORS, description="One for each bad field."),
         ]
     },
-    errors.PremiumRequired: {"upgrade": Annotated[Literal[True], Field(description="Offer Premium.")]},
+    errors.PremiumRequired: {"upgrade": Annotated[bool, Field(description="Always true: offer Premium.")]},
     errors.VerificationRequired: {
-        "requiresVerification": Annotated[Literal[True], Field(description="Offer to verify the identity.")]
+        "requiresVerification": Annotated[bool, Field(description="Always true: offer to verify the identity.")]
     },
     errors.ConsentRequired: {
-        "requiresConsent": Annotated[Literal[True], Field(description="Ask for consent to the terms.")]
+        "requiresConsent": Annotated[bool, Field(description="Always true: ask for consent to the terms.")]
     },
     errors.SessionAlreadyActive: {"session": sessions.Session},
     errors.SessionChanged: {"session": sessions.Session},
@@ -153,13 +163,13 @@ class Components:
         inlined: Json = _inlined(json_schemas["", mode], aliases)
         return inlined
 
-    def success(self, members: Mapping[str, Any]) -> Json:
-        """Return the schema of a success with these members; one that is a single model is named after it."""
+    def success(self, name: str, members: Mapping[str, Any]) -> Json:
+        """Return the reference to a success with these members; one that has a single model is named after that."""
         schema = answer({name: self.schema(kind, "serialization") for name, kind in members.items()}, success=True)
         match list(members.values()):
             case [type() as model] if issubclass(model, ResponseModel):
                 return self.named(f"{model.__name__}Answer", schema)
-        return schema
+        return self.named(name, schema)
 
     def named(self, name: str, schema: Json) -> Json:
         """Keep a schema under a name, and return the reference to it."""
@@ -187,14 +197,27 @@ class Components:
 
     def _union(self, name: str, by_code: Mapping[str, type[ApiError]], gateway: _Gateway | None) -> Json:
         errors = {code: self._error(error) for code, error in by_code.items()}
-        alternatives = [*errors.values(), *([self.schema(GatewayError, "serialization")] if gateway else [])]
+        gateways = [self.named("GatewayError", dict(_GATEWAY_ERROR))] if gateway else []
+        alternatives = [*errors.values(), *gateways]
         if len(alternatives) == 1:
             return alternatives[0]
-        union: Json = {"oneOf": alternatives}
+        union = self._members_of(alternatives) | {"oneOf": alternatives}
         if not gateway:  # whose own words have no code
             mapping = {code: reference["$ref"] for code, reference in errors.items()}
             union["discriminator"] = {"propertyName": "code", "mapping": mapping}
         return self.named(name, union)
+
+    def _members_of(self, alternatives: list[Json]) -> Json:
+        """Return the object that has the members of all alternatives; it requires what each of them does."""
+        schemas = [self.schemas[alternative["$ref"].rpartition("/")[2]] for alternative in alternatives]
+        members: Json = {}
+        for schema in schemas:
+            for name, member in schema["properties"].items():
+                members.setdefault(name, {key: value for key, value in member.items() if key != "examples"})
+        codes = [schema["properties"]["code"]["const"] for schema in schemas]
+        members["code"] = {"type": "string", "enum": codes, "description": members["code"]["description"]}
+        required = [name for name in members if all(name in schema["required"] for schema in schemas)]
+        return {"type": "object", "properties": members, **({"required": required} if required else {})}
 
     def _error(self, error: type[ApiError]) -> Json:
         members: Json = {
@@ -224,7 +247,7 @@ def _name(code: str) -> str:
 
 def answer(members: Json, *, success: bool) -> Json:
     said = "Always true: what was asked for is done." if success else "Always false: `code` says why."
-    properties = {"success": {"type": "boolean", "const": success, "description": said}, **members}
+    properties = {"success": {"type": "boolean", "description": said}, **members}
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from after_hours import errors
 from after_hours.api import LambdaHandler
 from after_hours.errors import ApiError
-from pydantic.alias_generators import to_camel
+from pydantic.alias_generators import to_camel, to_pascal
 
 from contract.components import Components
 from contract.operations import OPERATIONS, TAGS, Operation
@@ -120,24 +120,16 @@ def _operation(endpoint: Endpoint, components: Components, examples: Json) -> Js
     for error in (*_common_errors(endpoint, handler), *operation.errors):
         possible.setdefault(error.status, []).append(error)
     described["responses"] = {
-        str(operation.status): _success(operation, components, examples),
+        str(operation.status): _success(endpoint, operation, components, examples),
         **{str(status): components.errors(status, possible[status]) for status in sorted(possible)},
     }
     return {name: value for name, value in described.items() if value}
 
 
-def _success(operation: Operation, components: Components, examples: Json) -> Json:
+def _success(endpoint: Endpoint, operation: Operation, components: Components, examples: Json) -> Json:
     success: Json = {"description": HTTPStatus(operation.status).phrase}
     if operation.members:
-        schema = components.success(operation.members)
-    elif operation.alternatives:
-        alternatives = [
-            components.named(name, components.success(members)) for name, members in operation.alternatives.items()
-        ]
-        schema = components.named("Or".join(operation.alternatives), {"oneOf": alternatives})
-    else:
-        schema = None
-    if schema:
+        schema = components.success(f"{to_pascal(endpoint.function)}Answer", operation.members)
         named = {name: {"value": body} for name, body in examples.items()}
         success["content"] = {"application/json": {"schema": schema, **({"examples": named} if named else {})}}
     links = {

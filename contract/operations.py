@@ -6,7 +6,7 @@ bodies and who may call come from the handlers, meanings of fields from the mode
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from after_hours import errors, photos, preferences, profiles, sessions, uploads
 from after_hours.errors import ApiError
@@ -22,11 +22,8 @@ class Operation:
     status: int
     members: Mapping[str, Any] = field(default_factory=dict)  # beside `success`, with their types; none: no body
     errors: Sequence[type[ApiError]] = ()
-    alternatives: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # instead of members, by their name
     then: Sequence[str] = ()  # functions
 
-
-_ACTIVE = Field(description="Whether the member is live.")
 
 TAGS: Mapping[str, str] = {  # by the first word of the path
     "profile": "The member's After Hours profile and its photo: made on joining, gone without a trace on leaving.",
@@ -149,12 +146,9 @@ OPERATIONS: Mapping[str, Operation] = {
         "`remainingSeconds` on the phone, and read again when the count is over: then the session has ended, or was "
         "extended on another phone. Read it after every 503 `OUTCOME_UNKNOWN`, too.",
         200,
-        alternatives={
-            "Live": {"active": Annotated[Literal[True], _ACTIVE], "session": sessions.Session},
-            "NotLive": {
-                "active": Annotated[Literal[False], _ACTIVE],
-                "session": Annotated[None, Field(description="There is none.")],
-            },
+        {
+            "active": Annotated[bool, Field(description="Whether the member is live.")],
+            "session": Annotated[sessions.Session | None, Field(description="Null when the member is not live.")],
         },
         then=["extend_session", "end_session"],
     ),

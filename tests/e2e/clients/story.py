@@ -25,8 +25,7 @@ from after_hours_client.models import (
     ExtendedSessionAnswer,
     ExtendSession,
     ExtendSessionAdditionalMinutes,
-    Live,
-    NotLive,
+    GetSessionAnswer,
     PhotoAnswer,
     PreferencesAnswer,
     PremiumRequired,
@@ -102,9 +101,12 @@ def show(member: AuthenticatedClient, photo: bytes) -> Profile:
 
 
 def go_live(member: AuthenticatedClient) -> None:
-    expect(get_session.sync(client=member), NotLive)
+    assert not expect(get_session.sync(client=member), GetSessionAnswer).active
     session = expect(start_session.sync(client=member, body=_START), SessionAnswer).session
-    assert expect(get_session.sync(client=member), Live).session.id == session.id
+    now = expect(get_session.sync(client=member), GetSessionAnswer)
+    assert now.active
+    assert now.session
+    assert now.session.id == session.id
     assert expect(start_session.sync(client=member, body=_START), SessionAlreadyActive).session.id == session.id
     more = ExtendSession(additional_minutes=ExtendSessionAdditionalMinutes(30), expires_at=session.expires_at)
     extended = expect(extend_session.sync(client=member, body=more), ExtendedSessionAnswer).session
@@ -112,7 +114,7 @@ def go_live(member: AuthenticatedClient) -> None:
     assert expect(extend_session.sync(client=member, body=more), SessionChanged).session.duration_minutes == 45
     ended = expect(end_session.sync(client=member), EndedSessionAnswer).session
     assert ended.ended_at <= extended.expires_at
-    expect(get_session.sync(client=member), NotLive)
+    assert expect(get_session.sync(client=member), GetSessionAnswer).session is None
 
 
 def leave(member: AuthenticatedClient) -> None:
