@@ -31,7 +31,7 @@ APP_DATABASE_SECRET_ARN ?= $(EXAMPLE_SECRET:%-=%-d4E5f6)
 CONTEXT = -c stage="$(SYNTHESIZED)" -c alarmEmail="$(ALARM_EMAIL)" -c databaseSecretArn="$(DATABASE_SECRET_ARN)" \
 	-c appDatabaseSecretArn="$(APP_DATABASE_SECRET_ARN)" $(OPTIONS)
 
-.PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive lint format bench openapi dart compatible synth diff deploy cost coverage lock clean stop logs debug psql token reset page screenshots rights soak soak-proof bench-compare
+.PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive lint licences format bench openapi dart compatible synth diff deploy cost coverage lock clean stop logs debug psql token reset page screenshots rights soak soak-proof bench-compare
 
 # A target's help begins with who uses it; developers, when it says nothing.
 help: ## newcomer: Show this list
@@ -112,6 +112,9 @@ lint: $(PYTHON_READY) $(NODE_READY) ## Check format, style, types, new migration
 	@echo "5 of 5: the API's description"
 	@REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true node_modules/.bin/redocly lint docs/openapi.json
 	@node_modules/.bin/spectral lint --fail-severity=hint docs/openapi.json
+
+licences: $(PYTHON_READY) ## List the licences of what runs on Lambda; fails when one is not on the reviewed list
+	@$(RUN) ops.licences
 
 coverage: $(EVERYTHING) ## Run the tests that need no deployed stack, and hold branch coverage to its floor
 	$(BIN)/coverage run -m pytest tests/unit tests/integration tests/infra

@@ -20,6 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILDS = ROOT / ".build"
+LOCK = ROOT / "requirements.lock"  # the hash of each file that may be installed
 
 ANNOUNCEMENT = "building "  # each build that is not there yet is announced by a line, for whoever waits
 
@@ -128,6 +129,7 @@ def _packages(name: str, requirements: Path, mount: str, target: Platform) -> Bu
         # --no-deps: the requirements name everything, so that two builds agree. Copied, because links would lead
         # into uv's cache and our change of modes with them.
         command += ["--no-deps", "--only-binary", ":all:", "--link-mode", "copy", "--requirement", str(requirements)]
+        command += ["--require-hashes", "--constraint", str(LOCK)]
         subprocess.run([*command, *target.uv_options], check=True)
         _trim(folder)
         _compile(folder, mount)
