@@ -10,7 +10,7 @@ from benchmarks.measuring import Json
 from local.workspace import REPOSITORY
 
 PARTS = ("cold_start", "warm", "load", "fuzz", "photos", "scale")
-PRINTED_ONLY = ("attacks",)  # its table is in docs/decisions/fuzzed-location.md
+PRINTED_ONLY = ("attacks", "banned")  # their tables are in docs/decisions/: fuzzed-location.md, banned-photos.md
 
 PAGE = REPOSITORY / "docs" / "performance.md"
 PUBLISHED = PAGE.with_suffix("")

@@ -68,7 +68,10 @@ def libraries(folders: Iterable[Path], known: Mapping[str, str] = LIBRARIES) -> 
 def shipped() -> list[Part]:
     """Return all that runs on Lambda beside our own code. Builds the layers, if they are not built yet."""
     layers = sorted(path.name for path in (build.ROOT / "layers").iterdir())
-    requirements = [*sorted(build.ROOT.glob("layers/*/requirements.txt")), *sorted(build.ROOT.glob("functions/*/*.txt"))]
+    requirements = [
+        *sorted(build.ROOT.glob("layers/*/requirements.txt")),
+        *sorted(build.ROOT.glob("functions/*/*.txt")),
+    ]
     return [*packages(requirements), *libraries(build.layer(name, build.AWS).folder for name in layers)]
 
 

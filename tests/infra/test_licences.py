@@ -1,8 +1,6 @@
 """What runs on Lambda has licences that were reviewed."""
 
-from importlib.metadata import metadata
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,7 +20,7 @@ def test_all_that_ships_has_a_licence_on_the_list(capsys: pytest.CaptureFixture[
 def test_a_package_with_another_licence_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, licence: str | None
 ) -> None:
-    said: Any = dict(metadata("six")) | {"License": licence}
+    said = {"License": licence}
     monkeypatch.setattr(licences, "metadata", lambda _: said)
     (tmp_path / "requirements.txt").write_text("# a package\nsix==1.17.0\n")
     [part] = licences.packages([tmp_path / "requirements.txt"])

@@ -56,7 +56,8 @@ def stores(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> d
     buckets = {store: Memory(request.param) for store in Store}
     monkeypatch.setattr(storage, "bucket", cache(buckets.__getitem__))
     monkeypatch.setattr(domain_events, "_put", lambda events: [event["id"] for event in events])
-    monkeypatch.setattr(isolation, "process", lambda _: isolation.Processed(b"photo", b"thumbnail", "0" * 16, "0" * 16))
+    made = isolation.Processed(b"photo", b"thumbnail", "0" * 16, ("0" * 16,))
+    monkeypatch.setattr(isolation, "process", lambda _: made)
     return buckets
 
 

@@ -168,7 +168,7 @@ def test_what_it_may_not_read_it_asks_with_the_owners_rights(host: postgres.Data
     run("DROP TABLE banned_photo_hashes; CREATE TABLE banned_photo_hashes (photo_hash VARCHAR(16))")  # not granted
     run("CREATE TABLE after_hours_matches (session_id UUID REFERENCES after_hours_sessions ON DELETE CASCADE)")
     run(f"SET ROLE {ROLE}")
-    assert run("SELECT * FROM after_hours_banned_photo(%s, %s)", "0" * 16, "0" * 16) == [(False, 0)]
+    assert run("SELECT * FROM after_hours_banned_photo(ARRAY[%s], 0)", "0" * 16) == [(False, 0, None)]
     assert run("SELECT after_hours_referenced_sessions(%s::uuid[])", [str(uuid4())]) == []
 
 

@@ -143,6 +143,7 @@ def test_no_overload_of_others_is_called_with_the_owner_s_rights(host: postgres.
     stranger(OVERLOADS)
     run(host, "SELECT after_hours_referenced_sessions(ARRAY[gen_random_uuid()])")
     run(host, "SELECT after_hours_banned_photo('0123456789abcdef'::text, '0123456789abcdef'::text)")
+    run(host, "SELECT after_hours_banned_photo(ARRAY['0123456789abcdef'], 0)")
     run(host, "DELETE FROM users")
     assert len(run(host, WRITTEN)) == 4  # two objects, a departure, an event
     assert run(host, "SELECT what, with_rights_of FROM called") == []

@@ -35,12 +35,12 @@ _FAULTS_OF_THE_FILE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Processed:
-    """Two JPEGs in sRGB without any metadata, and the photo's perceptual hashes: as it is, and as before a crop."""
+    """Two JPEGs in sRGB without any metadata, the photo's perceptual hash, and the hashes that it may be banned by."""
 
     photo: bytes
     thumbnail: bytes
     photo_hash: str
-    uncropped_hash: str
+    may_be_banned_by: tuple[str, ...]
 
 
 class _Worker:
@@ -89,8 +89,8 @@ def process(content: bytes) -> Processed:
         raise ChildProcessError(f"the photo's process ended with {status}")
     if len(messages) == 1:
         raise Rejected(Reason(messages[0].decode()))
-    photo, thumbnail, *hashes = messages
-    return Processed(photo, thumbnail, *(each.decode() for each in hashes))
+    photo, thumbnail, photo_hash, *looks = messages
+    return Processed(photo, thumbnail, photo_hash.decode(), tuple(look.decode() for look in looks))
 
 
 def _messages(connection: Connection) -> Iterator[bytes]:

@@ -9,7 +9,6 @@ import os
 import resource
 import signal
 import socket
-from dataclasses import astuple
 from multiprocessing.connection import Connection
 
 from after_hours.images import pipeline
@@ -43,7 +42,8 @@ def _answer(photo: Connection) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_SECONDS, PROCESSOR_SECONDS + 1))
     signal.alarm(SECONDS)
     try:
-        answer = astuple(pipeline.process(content))
+        made = pipeline.process(content)
+        answer: tuple[bytes | str, ...] = (made.photo, made.thumbnail, made.photo_hash, *made.may_be_banned_by)
     except Rejected as rejected:
         answer = (rejected.reason.value,)
     for part in answer:
