@@ -37,7 +37,7 @@ def fingerprints(image: Image.Image) -> tuple[str, tuple[str, ...]]:
     if statistics.median(map(abs, plain)) < _LEAST_CONTENT:
         return _hash(plain), ()
     looks = [plain, *map(_coefficients, (_uncropped(small), *_without_border(small)))]
-    return _hash(plain), tuple(_hash(turned) for look in looks for turned in _turned(look))
+    return _hash(plain), tuple(dict.fromkeys(_hash(turned) for look in looks for turned in _turned(look)))
 
 
 def _turned(coefficients: Sequence[float]) -> Iterator[list[float]]:
