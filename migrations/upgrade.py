@@ -15,6 +15,7 @@ from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from migrations import others, serving_role
+from migrations.commands import run_missing
 from migrations.failure import MigrationFailed
 
 # The table is our own: the main app may keep its revisions in alembic's default table of the same database.
@@ -25,6 +26,13 @@ _LOCK_POLL_SECONDS = 0.5
 # These are settings of the session, not of a transaction, since some revisions leave their transaction. A deployment
 # that waits for a lock makes all of the main app's reads queue behind it, so it gives up soon, and fails.
 _SETTINGS = "SET statement_timeout = 0; SET lock_timeout = '20s'; SET TimeZone = 'UTC'"
+# A change locks its member's row of `users` (after_hours_lock_member), which takes the right to change a column of it.
+# No statement of ours writes this one.
+_RIGHT_TO_LOCK = """
+SELECT format('GRANT UPDATE (after_hours_consent_at) ON users TO %I', pg_get_userbyid(proowner)) FROM pg_proc
+WHERE proname = 'after_hours_lock_member' AND pronamespace = to_regnamespace(quote_ident(current_schema()))
+    AND NOT has_any_column_privilege(proowner, 'users', 'UPDATE')
+"""
 _HOST_TABLES = Path(__file__).with_name("host_tables.sql")
 
 
@@ -64,6 +72,7 @@ def upgrade(
                 connection.commit()
             config.attributes["connection"] = connection
             command.upgrade(config, revision)
+            run_missing(connection, _RIGHT_TO_LOCK, {}, failing="no account can be locked")
             if app_role:
                 serving_role.let_serve(connection, app_role)
             others.shut_out(connection)

@@ -48,6 +48,9 @@ def test_the_role_need_not_own_tables_of_the_main_app(host: postgres.Database) -
         GRANT SELECT, REFERENCES ON users TO deployment;
         """,
     )
+    with pytest.raises(MigrationFailed, match="no account can be locked") as failure:
+        upgrade(replace(host, username="deployment", password="deployment").connect)
+    run(host, str(failure.value).partition("runs: ")[2])
     with closing(host.connect()) as reader, reader.cursor() as cursor:
         cursor.execute("SELECT FROM users")
         upgrade(replace(host, username="deployment", password="deployment").connect)

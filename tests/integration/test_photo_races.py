@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
-from threading import Lock
 
 import pytest
 from after_hours import deletions, domain_events, leaving, photos, storage, uploads
@@ -14,41 +13,13 @@ from after_hours.errors import ApiError, PhotoNotFound, ProfileNotFound, Storage
 from after_hours.images import isolation
 from after_hours.storage import Store
 
+from tests.support.memory import Memory
 from tests.support.world import World
 
 type Action = Callable[[Database], object]
 
 ID = "local-entitled"
 ROUNDS = 120
-
-
-class Memory:
-    """A bucket whose calls take a moment, and fail now and then."""
-
-    def __init__(self, faults: float) -> None:
-        self.objects: dict[str, bytes] = {}
-        self.faults = faults
-        self._lock = Lock()
-
-    def _take_a_moment(self) -> None:
-        time.sleep(random.random() * 0.004)
-        if random.random() < self.faults:
-            raise StorageUnavailable("now and then")
-
-    def get(self, key: str) -> bytes | None:
-        self._take_a_moment()
-        with self._lock:
-            return self.objects.get(key)
-
-    def put(self, key: str, content: bytes, **_: str) -> None:
-        self._take_a_moment()
-        with self._lock:
-            self.objects[key] = content
-
-    def delete(self, key: str) -> None:
-        self._take_a_moment()
-        with self._lock:
-            self.objects.pop(key, None)
 
 
 @pytest.fixture(params=[0.0, 0.1], ids=["well", "with faults"])

@@ -192,6 +192,7 @@ def owned_by_another(host: postgres.Database, run: Run) -> postgres.Database:
     """The database as a role without rights over others sees it."""
     run(f"CREATE ROLE {OWNER} LOGIN PASSWORD 'owner'; GRANT ALL ON SCHEMA public TO {OWNER}")
     run(f"GRANT SELECT, REFERENCES ON users, profiles, user_subscriptions, banned_photo_hashes TO {OWNER}")
+    run(f"GRANT UPDATE (after_hours_consent_at) ON users TO {OWNER}")
     return replace(host, username=OWNER, password="owner")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from after_hours.database import Database, Row
+from after_hours.database import Database, Parameters, Row
 from after_hours.errors import (
     AccessCheckFailed,
     ApiError,
@@ -47,6 +47,18 @@ def require(database: Database, user_id: str) -> None:
 def read[Result](database: Database, user_id: str, what: Read[Result]) -> Result:
     """Return what the member may read, in one round trip. Raises what `require` does, and what `what.result` does."""
     return what.result(_entitled(database, what.statement, user_id))
+
+
+def change(database: Database, statement: str, parameters: Parameters) -> Row:
+    """Return the row of a statement that changes something for a member.
+
+    The statement locks the member first (after_hours_lock_member), and its row is joined to that of `users`: without a
+    row, the account was deleted after the access check. Raises `PremiumRequired` then, as the check would by now.
+    """
+    row = database.find_one(statement, parameters)
+    if row is None:
+        raise PremiumRequired
+    return row
 
 
 def _entitled(database: Database, statement: str, user_id: str) -> Row:

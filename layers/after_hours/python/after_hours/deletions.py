@@ -47,14 +47,13 @@ _CLAIM_DUE = """
     RETURNING removal.store, removal.key, removal.due_at::text
 """
 
-# Here and in `_BACK_OFF` rows are locked in the order of their keys, as claiming an upload locks them: a deadlock would
-# be the alternative.
+# A row that another transaction has locked is being written anew, or gone, or left to the sweep.
 _FORGET = """
     WITH deleted AS (
         SELECT store, key FROM after_hours_removals JOIN
             unnest(%(store)s::text[], %(key)s::text[], %(due_at)s::timestamptz[]) AS read (store, key, due_at)
             USING (store, key, due_at)
-        ORDER BY store, key FOR UPDATE OF after_hours_removals
+        FOR UPDATE OF after_hours_removals SKIP LOCKED
     )
     DELETE FROM after_hours_removals removal USING deleted
     WHERE (removal.store, removal.key) = (deleted.store, deleted.key)
@@ -65,7 +64,7 @@ _BACK_OFF = """
         SELECT store, key FROM after_hours_removals JOIN
             unnest(%(store)s::text[], %(key)s::text[], %(due_at)s::timestamptz[]) AS read (store, key, due_at)
             USING (store, key, due_at)
-        ORDER BY store, key FOR UPDATE OF after_hours_removals
+        FOR UPDATE OF after_hours_removals SKIP LOCKED
     )
     UPDATE after_hours_removals removal
     SET due_at = now() + least(interval '1 minute' * 2 ^ least(attempts, 10), interval '10 minutes'),

@@ -44,7 +44,12 @@ _CLAIM_DUE = """
         event.id::text, event.type, after_hours_utc(event.occurred_at) AS "occurredAt", event.detail, event.attempts
 """
 
-_FORGET_SENT = "DELETE FROM after_hours_domain_events WHERE id = ANY(%(ids)s::uuid[])"
+_FORGET_SENT = """
+    DELETE FROM after_hours_domain_events
+    WHERE id = ANY(ARRAY(
+        SELECT id FROM after_hours_domain_events WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE
+    ))
+"""
 
 # An event that the bus refuses again and again backs off alone, and for ten minutes at most: the bus may have been
 # down, and the event may be fine.
@@ -52,7 +57,9 @@ _BACK_OFF = """
     UPDATE after_hours_domain_events
     SET due_at = now() + least(interval '1 minute' * 2 ^ least(attempts, 10), interval '10 minutes'),
         attempts = attempts + 1
-    WHERE id = ANY(%(ids)s::uuid[])
+    WHERE id = ANY(ARRAY(
+        SELECT id FROM after_hours_domain_events WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE
+    ))
 """
 
 

@@ -18,11 +18,14 @@ from after_hours.errors import ServiceUnavailable
 from after_hours.observability import best_effort, count_fault
 from after_hours.schedules import Change, Times
 
-# The statement records what was done. If the session has changed meanwhile, its schedules were made for an end that it
+# The statement records what was done: PostgreSQL runs its last part first, so that the session is locked before the
+# events. If the session has changed meanwhile, its schedules were made for an end that it
 # no longer has; `scheduled_for` then tells the sweep so.
 _RECORD = """
     WITH published AS (
-        DELETE FROM after_hours_domain_events WHERE id = ANY(%(sent)s::uuid[])
+        DELETE FROM after_hours_domain_events WHERE id = ANY(ARRAY(
+            SELECT id FROM after_hours_domain_events WHERE id = ANY(%(sent)s::uuid[]) ORDER BY id FOR UPDATE
+        ))
     )
     UPDATE after_hours_sessions SET scheduled_for = %(scheduled_for)s, schedule_attempts = 0
     WHERE id = %(id)s AND %(scheduled)s

@@ -9,14 +9,13 @@ from after_hours.database import Database
 from after_hours.errors import ProfileNotFound
 from after_hours.observability import count
 
-# The statement takes two locks. The advisory lock makes another phone of this member that is creating preferences wait:
-# there may be no row of preferences to lock. The lock on the profile lets a start or a photo under way finish first; a
-# later one finds no profile. A row of after_hours_departures tells `retention` that the member has left, which nothing
-# else does. Deleting an account in the main app deletes the profile, too; so a trigger on after_hours_profiles records
-# the departure and the deletion of the photo's objects. Only preferences without a profile have their departure
-# recorded here.
+# A start or a photo under way is finished first, and a later one finds no profile; a release before the function
+# after_hours_lock_member locks the profile alone. A row of after_hours_departures tells `retention` that the member has
+# left, which nothing else does. Deleting an account in the main app deletes the profile, too; so a trigger on
+# after_hours_profiles records the departure and the deletion of the photo's objects. Only preferences without a profile
+# have their departure recorded here.
 _LEAVE = """
-    SELECT pg_advisory_xact_lock(hashtextextended('after hours ' || %(user_id)s, 0));
+    SELECT after_hours_lock_member(%(user_id)s);
     SELECT FROM after_hours_profiles WHERE user_id = %(user_id)s FOR UPDATE;
     WITH profile AS (
         DELETE FROM after_hours_profiles WHERE user_id = %(user_id)s RETURNING user_id, photo_url

@@ -53,6 +53,7 @@ _READ = """
 # The statement takes the photo off the profile and cancels each upload that could still become one. A function that is
 # processing such an upload finds out when it settles it, and then deletes the objects that it made.
 _DELETE = """
+    SELECT after_hours_lock_member(%(user_id)s);
     SELECT FROM after_hours_profiles WHERE user_id = %(user_id)s FOR UPDATE;
     WITH previous AS (
         SELECT photo_url FROM after_hours_profiles WHERE user_id = %(user_id)s AND photo_url <> ''

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from after_hours import access
 from after_hours.access import Read
 from after_hours.database import Database, Row
 from after_hours.errors import InvalidRequest, PreferencesExist, PreferencesNotFound
@@ -77,28 +78,30 @@ _READ = """
         LEFT JOIN after_hours_preferences p ON p.user_id = %(user_id)s
 """
 
-# The lock makes one member's creating and leaving wait for each other: there may be no row yet that both could lock.
 _CREATE = """
-    SELECT pg_advisory_xact_lock(hashtextextended('after hours ' || %(user_id)s, 0));
-    INSERT INTO after_hours_preferences AS created
-        (user_id, seeking_gender, max_distance_km, min_age, max_age, sexual_orientation)
-    SELECT
-        %(user_id)s,
-        CASE WHEN 'seeking_gender' = ANY(%(sent)s) THEN %(seeking_gender)s ELSE coalesce(main.seeks, 'Any') END,
-        %(max_distance_km)s, %(min_age)s, %(max_age)s,
-        CASE WHEN 'sexual_orientation' = ANY(%(sent)s) THEN %(sexual_orientation)s ELSE main.orientation END
-    FROM (VALUES (1)) AS one LEFT JOIN (
+    SELECT after_hours_lock_member(%(user_id)s);
+    WITH created AS (
+        INSERT INTO after_hours_preferences
+            (user_id, seeking_gender, max_distance_km, min_age, max_age, sexual_orientation)
         SELECT
-            seeking.seeks,
-            CASE WHEN p.sexual_preference = ANY(%(orientations)s) THEN p.sexual_preference END AS orientation
-        FROM profiles p
-            LEFT JOIN unnest(%(genders)s::text[], %(preferences)s::text[], %(seeks)s::text[])
-                AS seeking (gender, preference, seeks)
-            ON (seeking.gender, seeking.preference) = (p.gender, p.sexual_preference)
-        WHERE p.user_id = %(user_id)s
-    ) AS main ON true
-    ON CONFLICT (user_id) DO NOTHING
-    RETURNING seeking_gender, max_distance_km, min_age, max_age, sexual_orientation
+            users.id,
+            CASE WHEN 'seeking_gender' = ANY(%(sent)s) THEN %(seeking_gender)s ELSE coalesce(main.seeks, 'Any') END,
+            %(max_distance_km)s, %(min_age)s, %(max_age)s,
+            CASE WHEN 'sexual_orientation' = ANY(%(sent)s) THEN %(sexual_orientation)s ELSE main.orientation END
+        FROM users LEFT JOIN (
+            SELECT
+                p.user_id, seeking.seeks,
+                CASE WHEN p.sexual_preference = ANY(%(orientations)s) THEN p.sexual_preference END AS orientation
+            FROM profiles p
+                LEFT JOIN unnest(%(genders)s::text[], %(preferences)s::text[], %(seeks)s::text[])
+                    AS seeking (gender, preference, seeks)
+                ON (seeking.gender, seeking.preference) = (p.gender, p.sexual_preference)
+        ) AS main ON main.user_id = users.id
+        WHERE users.id = %(user_id)s
+        ON CONFLICT (user_id) DO NOTHING
+        RETURNING user_id, seeking_gender, max_distance_km, min_age, max_age, sexual_orientation
+    )
+    SELECT created.* FROM users LEFT JOIN created ON true WHERE users.id = %(user_id)s
 """
 
 # When another transaction changed the row while this statement waited for its lock, PostgreSQL evaluates the condition
@@ -121,15 +124,15 @@ _UPDATE = """
 
 
 def create(database: Database, user_id: str, new: CreatePreferences) -> Preferences:
-    """Create the member's preferences. Raises `PreferencesExist`."""
+    """Create the member's preferences. Raises `PreferencesExist`, and what `access.change` raises."""
     defaults = {
         "genders": [gender for gender, _ in SEEKS],
         "preferences": [preference for _, preference in SEEKS],
         "seeks": list(SEEKS.values()),
         "orientations": list(get_args(Orientation)),
     }
-    row = database.find_one(_CREATE, _parameters(user_id, new) | defaults)
-    if row is None:
+    row = access.change(database, _CREATE, _parameters(user_id, new) | defaults)
+    if row["user_id"] is None:
         raise PreferencesExist
     return Preferences.model_validate(row)
 

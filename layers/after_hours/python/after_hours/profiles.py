@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from after_hours import photos
+from after_hours import access, photos
 from after_hours.access import Read
 from after_hours.database import Database, Row
 from after_hours.errors import ProfileExists, ProfileNotFound
@@ -65,15 +65,20 @@ _READ = """
 
 # A new profile has no photo: leaving marked the uploads of an earlier profile as removed.
 _CREATE = """
+    SELECT after_hours_lock_member(%(user_id)s);
     WITH created AS (
-        INSERT INTO after_hours_profiles (user_id, description) VALUES (%(user_id)s, %(description)s)
+        INSERT INTO after_hours_profiles (user_id, description)
+        SELECT id, %(description)s FROM users WHERE id = %(user_id)s
         ON CONFLICT (user_id) DO NOTHING
         RETURNING *
     )
     SELECT
         a.user_id, main.name, main.age, a.description, a.created_at, a.updated_at,
         '' AS photo_key, NULL AS photo_number, 'none' AS photo_status
-    FROM created a LEFT JOIN profiles main ON main.user_id = a.user_id
+    FROM users
+        LEFT JOIN created a ON true
+        LEFT JOIN profiles main ON main.user_id = users.id
+    WHERE users.id = %(user_id)s
 """
 
 _UPDATE = """
@@ -92,9 +97,9 @@ _UPDATE = """
 
 
 def create(database: Database, user_id: str, new: CreateProfile) -> Profile:
-    """Create the member's profile. Raises `ProfileExists`."""
-    row = database.find_one(_CREATE, {"user_id": user_id, "description": new.description})
-    if row is None:
+    """Create the member's profile. Raises `ProfileExists`, and what `access.change` raises."""
+    row = access.change(database, _CREATE, {"user_id": user_id, "description": new.description})
+    if row["user_id"] is None:
         raise ProfileExists
     return _profile(row)
 

@@ -12,16 +12,22 @@ from after_hours.batches import repeat
 from after_hours.database import Database
 
 # The sessions are locked before the statement checks which of them are referenced. A transaction that wants to
-# reference one waits for the lock, and then finds that the session is gone, or was kept. The statement may take longer
+# reference one waits for the lock, and then finds that the session is gone, or was kept. Deleting a session waits for
+# the rows that go with it, so sessions of a member whom the main app is deleting, or who is leaving, are left alone.
+# The statement may take longer
 # than the role's statement_timeout of five seconds, since nobody waits for it: for the check, PostgreSQL reads the
 # whole of a referencing table that has no index on the reference.
 _FORGET_SESSIONS = """
     SELECT set_config('statement_timeout', '9s', true);
-    WITH old AS MATERIALIZED (
-        SELECT id FROM after_hours_sessions
+    WITH overdue AS MATERIALIZED (
+        SELECT id, user_id FROM after_hours_sessions
         WHERE ended_at IS NOT NULL AND coalesce(last_referenced_at, ended_at) < now() - interval '90 days'
         ORDER BY coalesce(last_referenced_at, ended_at) LIMIT 200
         FOR UPDATE SKIP LOCKED
+    ), free AS MATERIALIZED (
+        SELECT user_id FROM after_hours_try_lock_members(ARRAY(SELECT DISTINCT user_id::text FROM overdue)) AS user_id
+    ), old AS MATERIALIZED (
+        SELECT id FROM overdue JOIN free USING (user_id)
     ), kept AS MATERIALIZED (
         SELECT DISTINCT id
         FROM (SELECT array_agg(id) AS ids FROM old) AS all_old, after_hours_referenced_sessions(all_old.ids) AS id
@@ -41,14 +47,17 @@ _FORGET_SESSIONS = """
 """
 
 # A member who has come back has a profile, and the ordinary 90 days apply to the sessions that are left. A departure is
-# over when none of the member's sessions is left to delete; until then it is looked at again every ten minutes.
+# over when none of the member's sessions is left to delete; until then it is looked at again every ten minutes. So is
+# that of a member whom another transaction locks.
 _FORGET_DEPARTED = """
     SELECT set_config('statement_timeout', '9s', true);
     WITH departed AS MATERIALIZED (
         SELECT user_id FROM after_hours_departures WHERE forget_at <= now() ORDER BY forget_at LIMIT 20
         FOR UPDATE SKIP LOCKED
+    ), free AS MATERIALIZED (
+        SELECT user_id FROM after_hours_try_lock_members(ARRAY(SELECT user_id::text FROM departed)) AS user_id
     ), away AS MATERIALIZED (
-        SELECT user_id FROM departed
+        SELECT user_id FROM departed JOIN free USING (user_id)
         WHERE NOT EXISTS (SELECT FROM after_hours_profiles profile WHERE profile.user_id = departed.user_id)
     ), old AS MATERIALIZED (
         SELECT s.id FROM away JOIN LATERAL (
@@ -76,6 +85,8 @@ _FORGET_DEPARTED = """
             WHERE s.user_id = away.user_id AND s.last_referenced_at IS NULL
                 AND NOT EXISTS (SELECT FROM old WHERE old.id = s.id)
         )
+        UNION ALL SELECT user_id FROM departed
+        WHERE EXISTS (SELECT FROM users WHERE id = user_id) AND user_id NOT IN (SELECT user_id FROM free)
     ), postponed AS (
         UPDATE after_hours_departures departure SET forget_at = now() + interval '10 minutes'
         FROM waiting WHERE departure.user_id = waiting.user_id

@@ -94,19 +94,28 @@ _CLAIM_WRONG = """
         END AS warning
 """
 
-# If a session has changed meanwhile, `wanted_for` is not its end any more, and the sweep finds it again.
+# If a session has changed meanwhile, `wanted_for` is not its end any more, and the sweep finds it again; so it does a
+# session that another transaction has locked.
 _RECORD_RIGHT = """
+    WITH free AS (
+        SELECT id FROM after_hours_sessions WHERE id = ANY(%(ids)s::uuid[])
+        FOR NO KEY UPDATE SKIP LOCKED
+    )
     UPDATE after_hours_sessions s SET scheduled_for = done.wanted_for, schedule_attempts = 0
     FROM unnest(%(ids)s::uuid[], %(wanted_for)s::timestamptz[]) AS done (id, wanted_for)
-    WHERE s.id = done.id
+    WHERE s.id = done.id AND s.id = ANY(ARRAY(SELECT id FROM free))
 """
 
 _BACK_OFF = """
+    WITH free AS (
+        SELECT id FROM after_hours_sessions WHERE id = ANY(%(ids)s::uuid[])
+        FOR NO KEY UPDATE SKIP LOCKED
+    )
     UPDATE after_hours_sessions
     SET schedule_due_at = now()
             + least(interval '1 minute' * 2 ^ least(schedule_attempts, 10), interval '10 minutes'),
         schedule_attempts = schedule_attempts + 1
-    WHERE id = ANY(%(ids)s::uuid[])
+    WHERE id = ANY(ARRAY(SELECT id FROM free))
 """
 
 # The live session whose schedules were made longest ago: when all were lost, those of later sessions are there again.

@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from after_hours import config, domain_events, follow_up, location, schedules
+from after_hours import access, config, domain_events, follow_up, location, schedules
 from after_hours.access import Read
 from after_hours.database import Database, Row
 from after_hours.errors import (
@@ -163,10 +163,11 @@ _CURRENT = """
         ON live.user_id = %(user_id)s AND live.ended_at IS NULL AND live.expires_at > now()
 """
 
-# The lock makes one member's starts and leaving wait for each other; the second statement then sees what the
-# transaction before it did. The insert reads `overdue`, which makes PostgreSQL close the expired session before it
-# checks that no other one is open.
+# The last statement sees what others did while those before it waited for their locks. A release before the function
+# after_hours_lock_member locks the profile alone. The insert reads `overdue`, which makes PostgreSQL close the expired
+# session before it checks that no other one is open.
 _START = """
+    SELECT after_hours_lock_member(%(user_id)s);
     SELECT FROM after_hours_profiles WHERE user_id = %(user_id)s FOR NO KEY UPDATE;
     WITH profile AS (
         SELECT user_id FROM after_hours_profiles WHERE user_id = %(user_id)s
@@ -213,7 +214,8 @@ _START = """
         after_hours_schedule_time(started.expires_at) AS expiry,
         after_hours_schedule_time(started.expires_at - interval '5 minutes') AS warning,
         array_remove(ARRAY[(SELECT event FROM overdue), started.event], NULL) AS events
-    FROM (VALUES (1)) AS one LEFT JOIN live ON true LEFT JOIN started ON true
+    FROM users LEFT JOIN live ON true LEFT JOIN started ON true
+    WHERE users.id = %(user_id)s
 """
 
 # The lock makes simultaneous extensions wait for each other; each is then judged by the end that the one before made.
@@ -292,13 +294,15 @@ def start(database: Database, user_id: str, new: StartSession) -> Session:
     """Make the member live, from one place, for `new.duration` minutes.
 
     Of any number of simultaneous starts by one member exactly one succeeds. Raises `ProfileRequired`,
-    `SessionAlreadyActive` with the live session, or `TooManyStarts` after twelve in an hour.
+    `SessionAlreadyActive` with the live session, `TooManyStarts` after twelve in an hour, and what `access.change`
+    raises.
     """
     seen = location.fuzz(
         new.latitude, new.longitude, user_id=user_id, key=config.location_secret.read().location_key.encode()
     )
     device = new.device_fingerprint or DeviceFingerprint()
-    row = database.fetch_one(
+    row = access.change(
+        database,
         _START,
         {
             "user_id": user_id,

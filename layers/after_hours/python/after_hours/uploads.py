@@ -12,7 +12,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from after_hours import deletions, domain_events, storage
+from after_hours import access, deletions, domain_events, storage
 from after_hours.batches import repeat
 from after_hours.database import Database, Row
 from after_hours.errors import ProfileNotFound, TooManyUploads
@@ -87,9 +87,11 @@ class Upload:
         }
 
 
-# Changes of one member's photo wait for each other at the lock on the profile: requests here, `_FINISH`, deleting the
-# photo, and leaving. The second statement then sees what the transaction before it did.
+# Changes of one member's photo wait for each other: requests here, `_CLAIM`, `_FINISH`, `_REJECT`, deleting the photo,
+# and leaving. The last statement then sees what the transaction before it did. A release before the function
+# after_hours_lock_member locks the profile alone.
 _REQUEST = """
+    SELECT after_hours_lock_member(%(user_id)s);
     SELECT FROM after_hours_profiles WHERE user_id = %(user_id)s FOR UPDATE;
     WITH profile AS (
         SELECT user_id FROM after_hours_profiles WHERE user_id = %(user_id)s
@@ -105,9 +107,11 @@ _REQUEST = """
         FROM upload WHERE older.user_id = upload.user_id AND older.forget_at IS NULL
     )
     SELECT
-        upload.id::text, upload.requested_at, after_hours_upload_key(upload.user_id, upload.id) AS original_key,
+        profile.user_id, upload.id::text, upload.requested_at,
+        after_hours_upload_key(upload.user_id, upload.id) AS original_key,
         (SELECT ceil(extract(epoch FROM wait))::int FROM tenth) AS retry_after_seconds
-    FROM profile LEFT JOIN upload ON true
+    FROM users LEFT JOIN profile ON true LEFT JOIN upload ON true
+    WHERE users.id = %(user_id)s
 """
 
 # The deletion of each object is recorded before the object is made, so that a function that dies leaves no orphan; the
@@ -116,6 +120,8 @@ _REQUEST = """
 # upload can be claimed again, which is what redriving the dead-letter queue is for. The upload's lease is as long as
 # the function may run: if two functions made one photo, the last to finish could put back what was deleted meanwhile.
 _CLAIM = """
+    SELECT after_hours_lock_member(user_id) FROM after_hours_photo_uploads
+    WHERE id = %(photo_id)s AND status IN ('pending', 'processing', 'failed');
     WITH claimable AS (
         SELECT id FROM after_hours_photo_uploads
         WHERE id = %(photo_id)s AND after_hours_upload_key(user_id, id) = %(original_key)s
@@ -164,6 +170,7 @@ _FAIL = """
 # If the upload was settled meanwhile (by deleting the photo, say), of its objects only those of a photo that is shown
 # may stay.
 _FINISH = """
+    SELECT after_hours_lock_member(%(user_id)s);
     SELECT FROM after_hours_profiles WHERE user_id = %(user_id)s FOR UPDATE;
     WITH previous AS (
         SELECT photo_url, photo_number FROM after_hours_profiles WHERE user_id = %(user_id)s
@@ -198,6 +205,7 @@ _FINISH = """
 """
 
 _REJECT = """
+    SELECT after_hours_lock_member(%(user_id)s);
     WITH upload AS (
         UPDATE after_hours_photo_uploads SET status = 'rejected', reason = %(reason)s, changed_at = now()
         WHERE id = %(photo_id)s AND status = 'processing'
@@ -242,10 +250,10 @@ _FAIL_STUCK = """
 def request(database: Database, user_id: str) -> UploadForm:
     """Let the member send one photo, within ten minutes.
 
-    Raises `ProfileNotFound`, and `TooManyUploads` after ten in an hour.
+    Raises `ProfileNotFound`, `TooManyUploads` after ten in an hour, and what `access.change` raises.
     """
-    row = database.find_one(_REQUEST, {"user_id": user_id})
-    if row is None:
+    row = access.change(database, _REQUEST, {"user_id": user_id})
+    if row["user_id"] is None:
         raise ProfileNotFound
     if row["id"] is None:
         raise TooManyUploads(retry_after_seconds=row["retry_after_seconds"])
@@ -311,7 +319,7 @@ def _process_claimed(database: Database, upload: Upload, user_id: str, size: int
     except Rejected as rejected:
         logger.info("photo rejected", reason=rejected.reason)
         count("PhotosRejected")
-        _settle(database, _REJECT, upload.parameters(reason=rejected.reason))
+        _settle(database, _REJECT, upload.parameters(user_id=user_id, reason=rejected.reason))
         return "rejected"
     if processed is None:
         database.execute(_FAIL, upload.parameters())

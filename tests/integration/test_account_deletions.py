@@ -1,0 +1,336 @@
+"""The main app deletes an account while its member, a schedule, S3 or the sweep changes what is the member's.
+
+Each pair is forced into the orders in which its locks can be taken: one of the two stops before a row that it writes,
+the other goes on until it is done or waits for a lock, and then both go on.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from functools import cache, partial
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import psycopg2
+import pytest
+from after_hours import (
+    deletions,
+    domain_events,
+    leaving,
+    photos,
+    preferences,
+    profiles,
+    retention,
+    safety_net,
+    schedules,
+    sessions,
+    storage,
+    uploads,
+)
+from after_hours.database import Database
+from after_hours.errors import ApiError
+from after_hours.images import isolation
+from after_hours.images.rejection import Reason
+from after_hours.storage import Store
+
+from local import postgres
+from tests.support.memory import Memory
+from tests.support.phone import START
+from tests.support.waiting import LIMIT_SECONDS
+from tests.support.world import World, keys_of, original_of
+
+pytestmark = pytest.mark.slow
+
+type Event = tuple[str, Any]
+
+ID = "local-entitled"
+SESSION, UPLOAD, SHOWN = (UUID(int=number) for number in (1, 2, 3))
+TABLES = (
+    "after_hours_profiles", "after_hours_preferences", "after_hours_sessions", "device_fingerprints",
+    "after_hours_photo_uploads", "after_hours_declines", "after_hours_removals", "after_hours_departures",
+    "after_hours_domain_events",
+)  # fmt: skip
+OF_MEMBERS = TABLES[:6]
+FUNCTIONS, MAIN_APP = "after-hours", "main-app"  # names of connections
+
+# Our statements must not rely on the order in which PostgreSQL deletes what goes with an account: it is that of the
+# constraints' names, which hold the numbers by which the constraints were made.
+PROFILES_FIRST = """
+    ALTER TABLE after_hours_sessions DROP CONSTRAINT after_hours_sessions_user_id_fkey,
+        ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
+    ALTER TABLE device_fingerprints DROP CONSTRAINT device_fingerprints_user_id_fkey,
+        ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
+    ALTER TABLE after_hours_photo_uploads DROP CONSTRAINT after_hours_photo_uploads_user_id_fkey,
+        ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
+"""
+PROFILES_LAST = """
+    ALTER TABLE after_hours_preferences DROP CONSTRAINT after_hours_preferences_user_id_fkey,
+        ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
+    ALTER TABLE after_hours_sessions DROP CONSTRAINT after_hours_sessions_user_id_fkey,
+        ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
+    ALTER TABLE after_hours_profiles DROP CONSTRAINT after_hours_profiles_user_id_fkey,
+        ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
+"""
+# The one that is to stop waits for the advisory lock that the test has.
+PAUSES = """
+    CREATE TABLE after_hours_declines (
+        session_id UUID REFERENCES after_hours_sessions ON DELETE CASCADE,
+        user_id VARCHAR(255) REFERENCES users ON DELETE CASCADE
+    );
+    CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF current_setting('application_name') = TG_ARGV[0] THEN
+            PERFORM pg_advisory_xact_lock_shared(4711);
+        END IF;
+        RETURN coalesce(NEW, OLD);
+    END $$;
+"""
+STOP = """
+    CREATE TRIGGER pause BEFORE INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION pause('{stops}');
+    SELECT pg_advisory_lock(4711)
+"""
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = %s"
+
+# What there may be before a change.
+PHOTO = f"after-hours-photos/{ID}/{SHOWN}.jpg"
+PROFILE = "INSERT INTO after_hours_profiles (user_id) VALUES ('local-entitled'), ('local-other')"
+PREFERENCES = "INSERT INTO after_hours_preferences (user_id) VALUES ('local-entitled')"
+LIVE = """
+    INSERT INTO after_hours_sessions (id, user_id, started_at, expires_at, fuzzed_latitude, fuzzed_longitude)
+    VALUES (%(session)s, 'local-entitled', now(), now() + interval '30 minutes', 1, 1),
+        (gen_random_uuid(), 'local-other', now(), now() + interval '30 minutes', 1, 1);
+    INSERT INTO device_fingerprints (id, user_id, session_id, created_at)
+    SELECT gen_random_uuid(), user_id, id, now() - interval '200 days' FROM after_hours_sessions, generate_series(1, 3);
+    INSERT INTO after_hours_declines SELECT id, user_id FROM after_hours_sessions
+"""
+UPLOADS = """
+    INSERT INTO after_hours_photo_uploads (user_id, requested_at, forget_at)
+    SELECT 'local-entitled', now() - interval '2 days', now() - interval '1 day' FROM generate_series(1, 3);
+    INSERT INTO after_hours_photo_uploads (id, user_id, status, requested_at)
+    VALUES (%(shown)s, 'local-entitled', 'ready', now() - interval '3 hours');
+    INSERT INTO after_hours_photo_uploads (id, user_id) VALUES (%(upload)s, 'local-entitled');
+    UPDATE after_hours_profiles SET photo_url = %(photo)s, photo_number = 0 WHERE user_id = 'local-entitled'
+"""
+EVERYTHING = (PROFILE, PREFERENCES, LIVE, UPLOADS)
+OVERDUE = "UPDATE after_hours_sessions SET expires_at = now() - interval '1 second'"
+ENDING = "UPDATE after_hours_sessions SET expires_at = now() + interval '4 minutes'"
+LAPSED = "UPDATE users SET after_hours_consent = false"
+PLACED = "UPDATE after_hours_sessions SET latitude = 1, longitude = 1"
+UNSCHEDULED = "UPDATE after_hours_sessions SET schedule_due_at = now()"
+OLD = """
+    UPDATE after_hours_sessions SET
+        ended_at = now() - interval '91 days', started_at = now() - interval '92 days', expires_at = now(),
+        fuzzed_latitude = NULL, fuzzed_longitude = NULL
+"""
+STALE = "UPDATE after_hours_photo_uploads SET changed_at = now() - interval '1 hour'"
+DEPARTED = """
+    DELETE FROM after_hours_profiles;
+    INSERT INTO after_hours_departures VALUES ('local-entitled', now()), ('local-other', now())
+    ON CONFLICT (user_id) DO UPDATE SET forget_at = now()
+"""
+TOLD = "SELECT after_hours_tell('PhotoReady', '{}', interval '0') FROM generate_series(1, 3)"
+UNWANTED = "SELECT after_hours_must_go(ARRAY['r2', 'r2'], ARRAY[%(photo)s, %(photo)s || 'x'], interval '0')"
+
+
+class Change(NamedTuple):
+    """A change of ours; `given` is what there is before it, beside the accounts."""
+
+    given: tuple[str, ...]
+    make: Callable[[Database], object]
+
+
+def duty(do: Callable[[Database, float], int]) -> Callable[[Database], object]:
+    return lambda database: do(database, time.monotonic() + LIMIT_SECONDS)
+
+
+def reject(database: Database) -> None:
+    upload = uploads.Upload(ID, str(UPLOAD))
+    database.fetch_one(uploads._CLAIM, upload.parameters())
+    uploads._settle(database, uploads._REJECT, upload.parameters(user_id=ID, reason=Reason.CORRUPT))
+
+
+NEW_SESSION = sessions.StartSession.model_validate(START)
+LONGER = sessions.ExtendSession.model_validate({"additionalMinutes": 15})
+NEW_TEXT = profiles.UpdateProfile.model_validate({"description": "x"})
+NEW_AGE = preferences.UpdatePreferences.model_validate({"minAge": 20})
+CHANGES = {
+    "create profile": Change((LIVE,), lambda on: profiles.create(on, ID, profiles.CreateProfile())),
+    "update profile": Change(EVERYTHING, lambda on: profiles.update(on, ID, NEW_TEXT)),
+    "create preferences": Change((LIVE,), lambda on: preferences.create(on, ID, preferences.CreatePreferences())),
+    "update preferences": Change(EVERYTHING, lambda on: preferences.update(on, ID, NEW_AGE)),
+    "start": Change((PROFILE,), lambda on: sessions.start(on, ID, NEW_SESSION)),
+    "start anew": Change((PROFILE, LIVE, OVERDUE), lambda on: sessions.start(on, ID, NEW_SESSION)),
+    "extend": Change(EVERYTHING, lambda on: sessions.extend(on, ID, LONGER)),
+    "end": Change(EVERYTHING, lambda on: sessions.end(on, ID)),
+    "leave": Change(EVERYTHING, lambda on: leaving.leave(on, ID)),
+    "leave without a profile": Change((PREFERENCES, LIVE), lambda on: leaving.leave(on, ID)),
+    "request an upload": Change((PROFILE, UPLOADS), lambda on: uploads.request(on, ID)),
+    "make a photo": Change((PROFILE, UPLOADS), lambda on: uploads.process(on, original_of(UPLOAD), 10)),
+    "reject a photo": Change((PROFILE, UPLOADS), reject),
+    "delete the photo": Change(EVERYTHING, lambda on: photos.delete(on, ID)),
+    "expire": Change((PROFILE, LIVE, OVERDUE), lambda on: sessions.expire(on, SESSION)),
+    "warn": Change((PROFILE, LIVE, ENDING), lambda on: sessions.warn(on, SESSION)),
+    "expired": Change((PROFILE, LIVE, OVERDUE), duty(safety_net.expire_overdue)),
+    "lapsed": Change((PROFILE, LIVE, LAPSED), duty(safety_net.end_lapsed)),
+    "warned": Change((PROFILE, LIVE, ENDING), duty(safety_net.warn_due)),
+    "placesErased": Change((PROFILE, LIVE, PLACED), duty(safety_net.erase_places)),
+    "eventsPublished": Change((PROFILE, LIVE, TOLD), duty(domain_events.publish_due)),
+    "uploadsFailed": Change((PROFILE, UPLOADS, STALE), duty(uploads.fail_stuck)),
+    "uploadsForgotten": Change((PROFILE, UPLOADS), duty(retention.forget_uploads)),
+    "departedForgotten": Change((PROFILE, LIVE, OLD, UPLOADS, DEPARTED), duty(retention.forget_departed)),
+    "sessionsForgotten": Change((PROFILE, LIVE, OLD), duty(retention.forget_sessions)),
+    "schedulesRepaired": Change((PROFILE, LIVE, UNSCHEDULED), duty(schedules.repair)),
+    "photosDeleted": Change((PROFILE, UPLOADS, UNWANTED), duty(partial(deletions.carry_out_due, store=Store.R2))),
+}
+NEED_AN_ACCOUNT = ("create profile", "create preferences", "start", "start anew", "request an upload")
+
+
+class Race:
+    """The deletion of an account and changes of ours, each on a connection of its own."""
+
+    def __init__(
+        self, world: World, owner: postgres.Database, stores: dict[Store, Memory], published: list[Event]
+    ) -> None:
+        self.world, self.owner, self.stores, self.published = world, owner, stores, published
+        self._open: set[str] = set()
+
+    def begin(self, *given: str) -> None:
+        self.world.begin_anew()
+        self.published.clear()
+        for statement in given:
+            self.world._send(statement, {"session": SESSION, "upload": UPLOAD, "shown": SHOWN, "photo": PHOTO})
+        has_photo = UPLOADS in given
+        self.stores[Store.UPLOADS].objects = {original_of(UPLOAD): b"original"} if has_photo else {}
+        self.stores[Store.R2].objects = dict.fromkeys(keys_of(SHOWN), b"photo") if has_photo else {}
+        live = "SELECT id::text FROM after_hours_sessions WHERE ended_at IS NULL AND user_id = %s"
+        self._open = {id_ for (id_,) in self.world.rows(live, ID)}
+
+    def run(self, change: Change, stops: str, table: str) -> tuple[str, str, bool]:
+        """Let one of the two stop at the table until the other is done or waits.
+
+        Returns what became of the change and of the deletion, and whether the one has stopped.
+        """
+        self.begin(*change.given)
+        runs: list[tuple[str, Callable[[], str]]] = [(FUNCTIONS, partial(self.change, change)), (MAIN_APP, self.delete)]
+        (_, first), (other, second) = runs if stops == FUNCTIONS else reversed(runs)
+        self.world.rows(STOP.format(table=table, stops=stops))
+        try:
+            with ThreadPoolExecutor(2) as pool:
+                begun = pool.submit(first)
+                try:
+                    stopped = self._done_or_waiting(begun, stops)
+                    following = pool.submit(second)
+                    self._done_or_waiting(following, other)
+                finally:
+                    self.world.rows("SELECT pg_advisory_unlock(4711)")
+                outcomes = {stops: begun.result(), other: following.result()}
+        finally:
+            self.world.rows(f"DROP TRIGGER pause ON {table}")
+        return outcomes[FUNCTIONS], outcomes[MAIN_APP], stopped
+
+    def _done_or_waiting(self, future: Future[str], connection: str) -> bool:
+        """Return, once one of them is so, whether it waits for a lock."""
+        deadline = time.monotonic() + LIMIT_SECONDS
+        while not future.done():
+            if self.world.rows(WAITING, connection) != [(0,)]:
+                return True
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+        return False
+
+    def change(self, change: Change) -> str:
+        with self.world.connection() as database:
+            try:
+                change.make(database)
+            except (ApiError, uploads.UploadInProgress) as error:
+                return f"{type(error).__name__}: {error}"
+        return "done"
+
+    def delete(self) -> str:
+        with closing(self.owner.connect()) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            cursor.execute(f"SET application_name = '{MAIN_APP}'")
+            try:
+                cursor.execute("DELETE FROM users WHERE id = %s", (ID,))
+            except psycopg2.Error as error:
+                return f"{type(error).__name__} {error.pgcode}"
+        return "done"
+
+    def wrong(self) -> list[str]:
+        """What is there that should have gone with the account, and what should be there and is not."""
+        found = [table for table in OF_MEMBERS if self.world.rows(f"SELECT FROM {table} WHERE user_id = %s", ID)]
+        doomed = {(store, key) for store, key in self.world.rows("SELECT store, key FROM after_hours_removals")}
+        awaited = {original_of(UPLOAD)}  # S3's event is still to come
+        for store, bucket in self.stores.items():
+            found += [key for key in bucket.objects.keys() - awaited if (store.value, key) not in doomed]
+        told = [*self.world.rows("SELECT type, detail FROM after_hours_domain_events"), *self.published]
+        started = {detail["sessionId"] for type_, detail in told if type_ == "SessionStarted"}
+        ended = {detail["sessionId"] for type_, detail in told if type_ == "SessionEnded"}
+        return found + [f"the end of {id_}" for id_ in (self._open | started) - ended]
+
+
+def faulty(outcome: str) -> bool:
+    """Whether a member would have been answered 5xx, or an event come back."""
+    return outcome.startswith(("InternalError", "ServiceUnavailable", "DatabaseUnavailable", "OutcomeUnknown"))
+
+
+@pytest.fixture(scope="module", params=[PROFILES_FIRST, PROFILES_LAST], ids=["profiles first", "profiles last"])
+def order(request: pytest.FixtureRequest, migrated: postgres.Database) -> Iterator[None]:
+    with closing(migrated.connect()) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        cursor.execute(f"ALTER DATABASE \"{migrated.dbname}\" SET deadlock_timeout = '50ms'")
+        cursor.execute(request.param + PAUSES)
+        yield
+        cursor.execute("DROP TABLE after_hours_declines; DROP FUNCTION pause CASCADE")
+        cursor.execute(f'ALTER DATABASE "{migrated.dbname}" RESET deadlock_timeout')
+
+
+@pytest.fixture
+def race(order: None, migrated: postgres.Database, world: World, monkeypatch: pytest.MonkeyPatch) -> Race:
+    buckets = {store: Memory() for store in Store}
+    published: list[Event] = []
+
+    def put(events: Sequence[domain_events.Event]) -> list[str]:
+        published.extend((event["type"], event["detail"]) for event in events)
+        return [event["id"] for event in events]
+
+    monkeypatch.setattr(storage, "bucket", cache(buckets.__getitem__))
+    made = isolation.Processed(b"photo", b"thumbnail", "0" * 16, ("0" * 16,))
+    monkeypatch.setattr(isolation, "process", lambda _: made)
+    monkeypatch.setattr(domain_events, "_put", put)
+    monkeypatch.setattr(schedules, "carry_out", lambda _: None)
+    return Race(world, migrated, buckets, published)
+
+
+@pytest.mark.parametrize("stops", [FUNCTIONS, MAIN_APP])
+@pytest.mark.parametrize("name", CHANGES)
+def test_an_account_can_be_deleted_whatever_is_done_with_what_is_its_members(race: Race, name: str, stops: str) -> None:
+    found, stopped = [], 0
+    for table in TABLES:
+        change, deletion, has_stopped = race.run(CHANGES[name], stops, table)
+        stopped += has_stopped
+        if faulty(change) or deletion != "done" or race.wrong():
+            found.append((table, change, deletion, race.wrong()))
+        if stops == MAIN_APP and has_stopped and name in NEED_AN_ACCOUNT:
+            assert change.startswith("PremiumRequired")  # as the access check answers for an account that is gone
+    assert not found, "\n".join(map(str, found))
+    assert stopped
+
+
+def test_all_of_it_at_once(race: Race) -> None:
+    race.begin(*EVERYTHING, UNWANTED, TOLD)
+    outcomes: list[str] = []
+
+    def after_a_moment(run: Callable[[], str]) -> None:
+        time.sleep(random.random() / 2)
+        outcomes.append(run())
+
+    random.seed(18)
+    runs = [partial(race.change, change) for change in CHANGES.values()] * 7 + [race.delete] * 11
+    with ThreadPoolExecutor(len(runs)) as pool:
+        list(pool.map(after_a_moment, random.sample(runs, len(runs))))
+    assert len(outcomes) == 200
+    assert not [outcome for outcome in outcomes if faulty(outcome) or "Deadlock" in outcome]
+    assert race.wrong() == []
