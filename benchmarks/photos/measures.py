@@ -16,8 +16,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pi_heif
 import PIL
-import pillow_heif
 from PIL import Image, ImageCms, ImageOps
 
 from benchmarks.measuring import Json, Progress, database, script
@@ -182,7 +182,7 @@ def measure(progress: Progress) -> Json:
     results["banned"] = banned_look(10_000 if progress.quick else 100_000)
     progress.tell(total, total, "banned photos")
     sharp = json.loads((ROOT / "package.json").read_text())["devDependencies"]["sharp"]
-    versions = f"Pillow {PIL.__version__}, pillow-heif {pillow_heif.__version__}, sharp {sharp} on Node"
+    versions = f"Pillow {PIL.__version__}, pi-heif {pi_heif.__version__}, sharp {sharp} on Node"
     return results | {"setting": f"{versions} (one thread, no cache)"}
 
 

@@ -119,7 +119,7 @@ def test_only_a_heic_needs_libheif_and_is_no_corrupt_file_without_it(
     monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     file = saved(corners(), kind)
-    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
     if "heic" in kind:
         with pytest.raises(ImportError):
             process(file)

@@ -11,24 +11,22 @@ from after_hours.images import colour
 from after_hours.images.rejection import Reason, Rejected, check_size
 
 _MAX_ITEMS = 2000  # items, and also the pieces of the file that they lie in; an iPhone's 48 MP has some 300 of each
-_MAX_COPIES = 100_000_000  # bytes; pillow_heif copies metadata and profile for each image that is not hidden
+_MAX_COPIES = 100_000_000  # bytes; pi_heif copies metadata and profile for each image that is not hidden
 _PICTURES = {b"hvc1", b"grid", b"iden"}
 
 
 def decode(data: bytes) -> Image.Image:
     """Decode to L, LA, RGB or RGBA. libheif turns the picture upright, so EXIF's orientation is dropped."""
-    import pillow_heif  # noqa: PLC0415 (libheif takes 6 MB and 40 ms that no other photo needs)
+    import pi_heif  # noqa: PLC0415 (libheif takes 6 MB and 40 ms that no other photo needs)
 
-    pillow_heif.options.DECODE_THREADS = 1
-    pillow_heif.options.THUMBNAILS = pillow_heif.options.DEPTH_IMAGES = pillow_heif.options.AUX_IMAGES = False
-    opened = pillow_heif.open_heif(_needed(data))
+    pi_heif.options.DECODE_THREADS = 1
+    pi_heif.options.THUMBNAILS = pi_heif.options.DEPTH_IMAGES = pi_heif.options.AUX_IMAGES = False
+    opened = pi_heif.open_heif(_needed(data))
     picture = opened[opened.primary_index]
     info: dict[str, Any] = picture.info
     size = picture.size
     check_size(size)
-    if tiling := info.get("tiling"):  # libheif decodes whole tiles, also where the picture shows a part
-        check_size((tiling["num_columns"] * tiling["tile_width"], tiling["num_rows"] * tiling["tile_height"]))
-    image = picture.to_pillow()
+    image: Image.Image = picture.to_pillow()
     if image.size != size:
         raise Rejected(Reason.CORRUPT)
     image.info = {"icc_profile": info.get("icc_profile")}

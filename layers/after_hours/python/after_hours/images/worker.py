@@ -23,7 +23,7 @@ MEMORY = 1000 * 1024**2  # bytes
 def main() -> None:
     """Serve until the other end of the socket is closed."""
     with contextlib.suppress(ImportError):  # the HEIC that needs it raises this again
-        import pillow_heif  # noqa: F401, PLC0415 (here once, and not in each photo's process)
+        import pi_heif  # noqa: F401, PLC0415 (here once, and not in each photo's process)
 
     photos = socket.socket(fileno=0)
     while descriptors := socket.recv_fds(photos, 1, 1)[1]:
