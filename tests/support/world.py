@@ -1,5 +1,6 @@
 """The world around the functions: time passes, AWS is down, schedules fire, and there are rows to look at."""
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -45,11 +46,25 @@ _LEASES_RUN_OUT = """
     UPDATE after_hours_domain_events SET due_at = now();
     UPDATE after_hours_sessions SET schedule_due_at = now()
 """
+# So many members of another kind, `many-1` and on, each live for so long.
+MEMBERS = """
+    INSERT INTO users (id, provider, id_verified, after_hours_consent)
+    SELECT 'many-' || n, 'google', true, true FROM generate_series(1, %s) n;
+    INSERT INTO user_subscriptions (user_id, is_active) SELECT id, true FROM users WHERE id LIKE 'many-%%';
+    INSERT INTO after_hours_profiles (user_id) SELECT id FROM users WHERE id LIKE 'many-%%';
+    INSERT INTO after_hours_sessions (user_id, started_at, expires_at, fuzzed_latitude, fuzzed_longitude)
+    SELECT id, now() - interval '1 hour', now() + %s::interval, 52.5, 13.4 FROM users WHERE id LIKE 'many-%%'
+"""
 # Behind the accounts comes what follows their end.
 _FORGET_EVERYTHING = """
     DELETE FROM users;
     DELETE FROM after_hours_removals; DELETE FROM after_hours_domain_events; DELETE FROM after_hours_departures
 """
+
+
+def soon() -> float:
+    """A deadline for what should take a moment."""
+    return time.monotonic() + 20
 
 
 @dataclass(frozen=True)

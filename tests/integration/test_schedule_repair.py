@@ -1,0 +1,210 @@
+"""Schedules that are wrong, missing or gone, which the sweep repairs."""
+
+import pytest
+from after_hours import clients, schedules
+from after_hours.errors import SchedulerUnavailable
+from after_hours.sessions import Session
+
+from tests.support.phone import Phone
+from tests.support.world import MEMBERS, SCHEDULE_GROUP, World, schedules_of, soon
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[schedules.Change]:
+    """The calls to a scheduler that refuses a time beyond the year 3000."""
+    calls: list[schedules.Change] = []
+
+    def carry_out(change: schedules.Change) -> None:
+        calls.append(change)
+        if (change.at or "") > "3000":
+            raise SchedulerUnavailable("ValidationException")
+
+    monkeypatch.setattr(schedules, "carry_out", carry_out)
+    return calls
+
+
+@pytest.fixture
+def asked(environment: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The methods of the requests to the scheduler."""
+    methods: list[str] = []
+    clients.scheduler().meta.events.register(
+        "before-send.scheduler", lambda request, **_: methods.append(request.method)
+    )
+    return methods
+
+
+@pytest.mark.usefixtures("profile")
+def test_start_and_extend_succeed_without_the_scheduler_and_the_sweep_repairs(phone: Phone, world: World) -> None:
+    with world.down("SCHEDULER"):
+        phone.start()
+        phone.extend()
+        world.leases_run_out()
+        assert world.sweep()["schedulesRepaired"] == 0
+        assert world.rows("SELECT schedule_attempts, schedule_due_at > now() FROM after_hours_sessions") == [(1, True)]
+    assert world.schedules() == {}
+    world.leases_run_out()
+    assert world.sweep()["schedulesRepaired"] == 1
+    [(expiry, warning, right)] = world.rows(
+        "SELECT after_hours_schedule_time(expires_at), after_hours_schedule_time(expires_at - interval '5 minutes'),"
+        " scheduled_for = expires_at FROM after_hours_sessions"
+    )
+    assert right
+    assert sorted(world.schedules().values()) == sorted([f"at({expiry})", f"at({warning})"])
+    world.leases_run_out()
+    assert world.sweep()["schedulesRepaired"] == 0
+
+
+@pytest.mark.usefixtures("profile")
+def test_an_end_without_the_scheduler_leaves_schedules_that_the_sweep_deletes(phone: Phone, world: World) -> None:
+    phone.start()
+    with world.down("SCHEDULER"):
+        phone.end()
+    assert len(world.schedules()) == 2
+    world.leases_run_out()
+    assert world.sweep()["schedulesRepaired"] == 1
+    assert world.schedules() == {}
+
+
+def two_live() -> list[Session]:
+    Phone("other").create_profile()
+    return [phone.start() for phone in (Phone(), Phone("other"))]
+
+
+@pytest.mark.usefixtures("profile")
+def test_schedules_that_are_right_cost_the_sweep_one_look(world: World, asked: list[str]) -> None:
+    two_live()
+    world.leases_run_out()
+    asked.clear()
+    assert world.sweep()["schedulesLost"] == 0
+    assert asked == ["GET"]
+
+
+@pytest.mark.usefixtures("profile")
+def test_schedules_that_are_gone_are_made_anew(world: World, asked: list[str]) -> None:
+    """First their group is missing, as when somebody deleted it; then it is empty, as on a new local AWS."""
+    sessions = two_live()
+    world.scheduler.delete_schedule_group(Name=SCHEDULE_GROUP)
+    asked.clear()
+    swept = world.sweep()
+    world.scheduler.create_schedule_group(Name=SCHEDULE_GROUP)
+    assert (swept["schedulesLost"], swept["schedulesRepaired"]) == (2, 0)
+    assert asked.count("GET") == 1
+    assert world.rows("SELECT DISTINCT schedule_attempts FROM after_hours_sessions") == [(1,)]
+    world.leases_run_out()
+    swept = world.sweep()
+    assert (swept["schedulesLost"], swept["schedulesRepaired"]) == (0, 2)
+    assert world.schedules() == schedules_of(sessions[0]) | schedules_of(sessions[1])
+
+
+@pytest.mark.usefixtures("profile")
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ended_at = now(), fuzzed_latitude = NULL, fuzzed_longitude = NULL",
+        "expires_at = expires_at + interval '15 minutes'",
+        "scheduled_for = NULL",
+    ],
+)
+def test_a_session_that_changes_while_its_schedule_is_looked_at_has_lost_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    two_live()
+
+    def is_there(schedule: str) -> bool:
+        world.rows(f"UPDATE after_hours_sessions SET {change} WHERE id = %s", schedule.removeprefix("expire-"))
+        return False
+
+    monkeypatch.setattr(schedules, "_is_there", is_there)
+    with world.connection() as database:
+        assert schedules.find_lost(database, soon()) == 0
+    assert world.rows(
+        "SELECT count(*) FROM after_hours_sessions WHERE scheduled_for = expires_at AND ended_at IS NULL"
+    ) == [(1,)]
+
+
+@pytest.mark.usefixtures("profile")
+def test_no_schedule_is_looked_at_that_may_have_fired_and_none_is_lost_to_silence(
+    phone: Phone, world: World, asked: list[str]
+) -> None:
+    phone.start()
+    with world.down("SCHEDULER"):
+        assert world.sweep()["schedulesLost"] == 0
+    schedules.breaker.close()
+    world.pass_time(minutes=29, seconds=1)
+    asked.clear()
+    assert world.sweep()["schedulesLost"] == 0
+    assert asked == []
+
+
+def test_schedules_that_are_gone_are_found_also_when_others_were_made_since(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.rows(MEMBERS, 3500, "1 hour")
+    world.rows(
+        "UPDATE after_hours_sessions SET scheduled_for = expires_at, schedule_due_at = CASE"
+        " WHEN user_id LIKE 'many-1%%' THEN now() ELSE now() - interval '5 minutes' END"
+    )
+    looks: list[str] = []
+
+    def is_there(schedule: str) -> bool:
+        looks.append(schedule.removeprefix("expire-"))
+        [(user_id,)] = world.rows("SELECT user_id FROM after_hours_sessions WHERE id = %s", looks[-1])
+        return str(user_id).startswith("many-1")
+
+    monkeypatch.setattr(schedules, "_is_there", is_there)
+    [(gone,)] = world.rows("SELECT count(*) FROM after_hours_sessions WHERE user_id NOT LIKE 'many-1%%'")
+    with world.connection() as database:
+        assert schedules.find_lost(database, soon()) == -(-gone // 1000) * 1000  # and a few of those beside them
+        assert schedules.find_lost(database, soon()) == 0
+    assert len(looks) == -(-gone // 1000) + 2
+    wrong = "SELECT count(*) FROM after_hours_sessions WHERE scheduled_for IS NULL AND user_id NOT LIKE 'many-1%%'"
+    assert world.rows(wrong) == [(gone,)]
+
+
+def test_schedules_that_were_never_made_cost_one_call_each(world: World, asked: list[str]) -> None:
+    world.rows(MEMBERS, 3, "1 hour")
+    world.leases_run_out()
+    assert world.sweep()["schedulesRepaired"] == 3
+    assert asked == ["POST"] * 6
+    assert len(world.schedules()) == 6
+
+
+@pytest.mark.usefixtures("profile")
+def test_schedules_that_were_made_and_not_recorded_are_moved(phone: Phone, world: World, asked: list[str]) -> None:
+    phone.start()
+    world.rows("UPDATE after_hours_sessions SET expires_at = expires_at + interval '15 minutes', scheduled_for = NULL")
+    world.leases_run_out()
+    asked.clear()
+    assert world.sweep()["schedulesRepaired"] == 1
+    assert sorted(asked) == ["POST", "POST", "PUT", "PUT"]
+    [(expiry,)] = world.rows("SELECT after_hours_schedule_time(expires_at) FROM after_hours_sessions")
+    assert f"at({expiry})" in world.schedules().values()
+
+
+def test_a_schedule_with_an_absurd_time_keeps_no_other_waiting(world: World, made: list[schedules.Change]) -> None:
+    world.rows(MEMBERS, 30, "1 hour")
+    world.rows(
+        "UPDATE after_hours_sessions SET expires_at = CASE user_id"
+        " WHEN 'many-1' THEN 'infinity' WHEN 'many-2' THEN timestamptz '294276-12-31 23:59:59' ELSE expires_at END"
+    )
+    world.leases_run_out()
+    assert world.sweep()["schedulesRepaired"] == 28
+    assert world.rows("SELECT user_id FROM after_hours_sessions WHERE scheduled_for IS NULL ORDER BY 1") == [
+        ("many-1",),
+        ("many-2",),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("moment", "written"),
+    [
+        ("2026-11-24T18:00:00Z", "2026-11-24T18:00:00"),
+        ("2026-11-24T18:00:00.000001Z", "2026-11-24T18:00:01"),
+        ("2026-11-24T18:00:00.999999Z", "2026-11-24T18:00:01"),
+        ("2026-11-24T23:30:00+05:30", "2026-11-24T18:00:00"),
+        ("infinity", "9999-12-31T00:00:00"),
+    ],
+)
+def test_a_schedule_fires_at_the_first_whole_second_that_is_not_early(world: World, moment: str, written: str) -> None:
+    world.rows("SET TimeZone = 'Asia/Kolkata'")
+    assert world.rows("SELECT after_hours_schedule_time(%s)", moment) == [(written,)]
