@@ -25,6 +25,7 @@ BEGIN
     ELSIF TG_OP = 'DELETE' THEN
         IF OLD.ended_at IS NULL THEN
             PERFORM soak.note('ended', OLD.user_id, OLD.id::text);
+            PERFORM soak.note('ended with the account', OLD.user_id, OLD.id::text);
         END IF;
     ELSE
         IF NEW.expires_at > OLD.expires_at THEN

@@ -135,6 +135,14 @@ def announced(system: System, _journal: Journal) -> list[str]:
     ]
 
 
+def reasons(system: System, _journal: Journal) -> list[str]:
+    """A session that went with its account was announced as ended for that reason, or because its end had passed."""
+    told = {detail["sessionId"]: detail["reason"] for type_, detail in system.heard.values() if type_ == "SessionEnded"}
+    gone = system.database.run("SELECT key FROM soak.changes WHERE what = 'ended with the account'")
+    wrong = [id_ for (id_,) in gone if told.get(id_) not in {"account_deleted", "expired"}]
+    return [sentence("went with its account, and its end was announced for another reason", wrong)] if wrong else []
+
+
 def leases_of_events(system: System, _journal: Journal) -> list[str]:
     found = sent_too_soon_again(system.proxy.sightings, _LEASE, system.clock.leaps)
     return [sentence("is an event that was sent again while another was sending it", found)] if found else []

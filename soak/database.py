@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from threading import local as ThreadLocal  # noqa: N812 (a class)
 from typing import Any
@@ -26,10 +27,17 @@ class RetryingDatabase:
         self._url = url
         self._own = ThreadLocal()
 
-    def run(self, statement: str, parameters: Any = None) -> list[tuple[Any, ...]]:  # noqa: ANN401 (psycopg2's)
+    def run(
+        self,
+        statement: str,
+        parameters: Any = None,  # noqa: ANN401 (psycopg2's)
+        *,
+        on_deadlock: Callable[[], None] = lambda: None,
+    ) -> list[tuple[Any, ...]]:
         """Run a statement in a transaction, and return its rows, if it has any.
 
-        After two minutes of retries it raises PostgreSQL's error.
+        `on_deadlock` is called each time that the statement is a deadlock's victim, before it is retried. After two
+        minutes of retries it raises PostgreSQL's error.
         """
         deadline = time.monotonic() + _RETRY_SECONDS
         while True:
@@ -37,7 +45,9 @@ class RetryingDatabase:
                 with self._connection() as connection, connection.cursor() as cursor:
                     cursor.execute(statement, parameters)
                     return list(cursor.fetchall()) if cursor.description else []
-            except (psycopg2.OperationalError, psycopg2.InterfaceError):
+            except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+                if isinstance(error, psycopg2.errors.DeadlockDetected):
+                    on_deadlock()
                 self._own.connection = None
                 if time.monotonic() > deadline:
                     raise

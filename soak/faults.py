@@ -101,6 +101,7 @@ def earlier_release(scene: Scene, random: Random) -> None:
                 INSERT INTO after_hours_sessions
                     (user_id, expires_at, latitude, longitude, fuzzed_latitude, fuzzed_longitude)
                 SELECT id, now() + interval '15 minutes', -41.5, -71.5, -41.501, -71.499 FROM users WHERE id = %s
+                FOR KEY SHARE  -- as checking the reference would, which is a trigger
                 """,
                 (member,),
             )

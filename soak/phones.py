@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -98,7 +99,11 @@ class World:
         """The main app deletes the account, and somebody else joins."""
         self.journal.write("left", phone.id, None, Outcome.UNKNOWN)
         self.journal.write("left", phone.id, None, Outcome.UNKNOWN)  # preferences count apart, where there are some
-        self.system.database.run("DELETE FROM users WHERE id = %s", (phone.id,))
+        self.system.database.run(
+            "DELETE FROM users WHERE id = %s",
+            (phone.id,),
+            on_deadlock=lambda: self.journal.report(f"the deletion of the account {phone.id} was a deadlock's victim"),
+        )
         self.phones[self.phones.index(phone)] = self._new_phone()
 
     def _new_phone(self) -> Phone:
@@ -242,8 +247,15 @@ def withdraw(world: World, phone: Phone, random: Random) -> None:
     world.system.database.run(statement, {"id": phone.id})
 
 
-def delete_account(world: World, phone: Phone, _random: Random) -> None:
-    world.delete_account(phone)
+def delete_account(world: World, phone: Phone, random: Random) -> None:
+    """The main app deletes the account while its member does up to three things at once."""
+    others, weights = zip(*((each, weight) for each, weight in ACTIONS if each is not delete_account), strict=True)
+    doing = random.choices(others, weights, k=random.randint(0, 3))
+    with ThreadPoolExecutor(len(doing) + 1) as pool:
+        turns = [pool.submit(each, world, phone, Random(random.random())) for each in doing]  # noqa: S311 (no secret)
+        turns.append(pool.submit(world.delete_account, phone))
+    for turn in turns:
+        turn.result()
 
 
 type Action = Callable[[World, Phone, Random], None]

@@ -15,7 +15,7 @@ from soak.checks import Check
 from soak.faults import FAULTS, Scene
 from soak.journal import Journal
 from soak.leaps import Leaps
-from soak.phones import World
+from soak.phones import World, delete_account
 from soak.results import Round
 from soak.rules import ALWAYS
 from soak.system import System
@@ -30,6 +30,7 @@ _LISTEN_EVERY_SECONDS = 1
 AT_REST: tuple[Check, ...] = (checks.rows, checks.schedules, checks.objects, checks.announced)
 ONCE: tuple[Check, ...] = (
     checks.answers,
+    checks.reasons,
     checks.leases_of_events,
     checks.sweeps,
     checks.logs,
@@ -137,6 +138,8 @@ class Soak:
         self._progress("quiet: a few go on as ever, some sessions near their end")
         for _ in range(40):
             self.world.act(random)
+        for _ in range(10):
+            self.world.act(random, delete_account)
         for leap in LATER:
             self.leaps.leap(leap, random)
             self._withdraw()
