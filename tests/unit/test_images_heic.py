@@ -102,6 +102,13 @@ def test_a_primary_item_of_another_codec(kind: bytes) -> None:
     assert rejected.value.reason == Reason.UNSUPPORTED_TYPE
 
 
+@pytest.mark.parametrize(("text", "other"), [(b"Exif", b"Ex\xfff"), (b"mime\0\0", b"mime\0\xff")])
+def test_metadata_whose_kind_is_no_text(text: bytes, other: bytes) -> None:
+    """pi_heif makes text of it, and crashed where that failed."""
+    with pytest.raises(Rejected):
+        process(heic_by_hand(((text[:4], exif()),)).replace(text, other))
+
+
 def test_a_film_before_or_behind_the_picture_is_not_read() -> None:
     """Its `iloc` would make libheif copy, and `meta` boxes behind the first are not the picture's."""
     whole = heic_by_hand()

@@ -60,11 +60,16 @@ def _needed(data: bytes) -> bytes:
 
 
 def _items(data: bytes, start: int, end: int) -> tuple[dict[int, bytes], int]:
-    """Read `iinf`. Returns the kind of each item, and how many pictures are not hidden; tiles are."""
+    """Read `iinf`. Returns the kind of each item, and how many pictures are not hidden; tiles are.
+
+    Raises UnicodeDecodeError, a ValueError, for metadata whose kind is no text.
+    """
     kinds, shown = {}, 0
-    for _, at, _ in _boxes(data, start + (8 if data[start] else 6), end):
+    for _, at, until in _boxes(data, start + (8 if data[start] else 6), end):
         kind_at = at + (10 if data[at] == 3 else 8)  # noqa: PLR2004 (the width of the id depends on the version)
         kind = data[kind_at : kind_at + 4]
+        if kind not in _PICTURES:
+            data[kind_at:until].decode()  # a kind or a content type that is not UTF-8 would crash pi_heif
         kinds[int.from_bytes(data[at + 4 : kind_at - 2])] = kind
         shown += kind in _PICTURES and not data[at + 3] & 1
     return kinds, shown
