@@ -70,4 +70,4 @@ class Bus:
 def install(scheduler: Scheduler, bus: Bus) -> None:
     """Put the fakes in the place of the clients of EventBridge Scheduler and EventBridge."""
     clients.scheduler = lambda: scheduler  # type: ignore[assignment]
-    clients.event_bus = lambda: bus  # type: ignore[assignment]
+    clients.event_bus = lambda: bus  # type: ignore[assignment,return-value]

@@ -72,10 +72,12 @@ def upgrade(
                 connection.commit()
             config.attributes["connection"] = connection
             command.upgrade(config, revision)
-            run_missing(connection, _RIGHT_TO_LOCK, {}, failing="no account can be locked")
-            if app_role:
-                serving_role.let_serve(connection, app_role)
-            others.shut_out(connection)
+            try:
+                run_missing(connection, _RIGHT_TO_LOCK, {}, failing="no account can be locked")
+                if app_role:
+                    serving_role.let_serve(connection, app_role)
+            finally:
+                others.shut_out(connection)
             return _revision(connection)
     except (DBAPIError, psycopg2.Error) as error:
         failure = _named(error)

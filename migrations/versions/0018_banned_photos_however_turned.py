@@ -20,7 +20,7 @@ CREATE FUNCTION %1$I.after_hours_banned_photo(hashes TEXT[], from_page BIGINT)
 RETURNS TABLE (banned BOOLEAN, malformed BIGINT, next_page BIGINT)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    banned_photos CONSTANT REGCLASS := to_regclass('%1$I.banned_photo_hashes');
+    banned_photos CONSTANT REGCLASS := to_regclass('%2$I.banned_photo_hashes');
     looked_for CONSTANT BIT(64)[] := ARRAY(SELECT ('x' || hash)::bit(64) FROM unnest(hashes) AS hash);
     pages_at_a_time CONSTANT BIGINT := 2000;
     pages BIGINT;
@@ -34,7 +34,8 @@ BEGIN
     END IF;
     pages := greatest(
         pg_relation_size(banned_photos),
-        (SELECT max(pg_relation_size(relid)) FROM pg_partition_tree(banned_photos))
+        (SELECT max(pg_relation_size(relid)) FROM pg_partition_tree(banned_photos)),
+        (SELECT max(pg_relation_size(inhrelid)) FROM pg_inherits WHERE inhparent = banned_photos)
     ) / current_setting('block_size')::bigint;
     RETURN QUERY
     WITH photo AS MATERIALIZED (
@@ -42,7 +43,7 @@ BEGIN
             WHEN octet_length(photo_hash) = 16 AND photo_hash !~ '[^0-9A-Fa-f]'
             THEN ('x' || photo_hash)::bit(64)
         END AS bits
-        FROM %1$I.banned_photo_hashes
+        FROM %2$I.banned_photo_hashes
         WHERE ctid >= format('(%%s,0)', from_page)::tid AND ctid < format('(%%s,0)', from_page + pages_at_a_time)::tid
     )
     SELECT
@@ -58,7 +59,10 @@ COMMENT ON FUNCTION %1$I.after_hours_banned_photo(TEXT[], BIGINT) IS
     'Whether a photo like that of one of these hashes is banned, by a part of the table from this page on; how many '
     'banned hashes are malformed, and were skipped; and the page at which the next call begins, NULL after the last.';
 
-    $functions$, current_schema());
+    $functions$, current_schema(), (
+        SELECT nspname FROM pg_namespace JOIN pg_class ON relnamespace = pg_namespace.oid
+        WHERE pg_class.oid = 'users'::regclass
+    ));
 END
 $migration$;
 """

@@ -19,8 +19,8 @@ BEGIN
 CREATE FUNCTION %1$I.after_hours_lock_member(member TEXT) RETURNS VOID
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM FROM %1$I.users WHERE id = member FOR KEY SHARE;
-    PERFORM pg_advisory_xact_lock(hashtextextended('after hours ' || member, 0));
+    PERFORM FROM %2$I.users WHERE users.id = $1 FOR KEY SHARE;
+    PERFORM pg_advisory_xact_lock(hashtextextended('after hours ' || $1, 0));
 END
 $$;
 COMMENT ON FUNCTION %1$I.after_hours_lock_member IS
@@ -31,7 +31,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     member TEXT;
 BEGIN
-    FOR member IN SELECT id FROM %1$I.users WHERE id = ANY (members) FOR KEY SHARE SKIP LOCKED LOOP
+    FOR member IN SELECT users.id FROM %2$I.users WHERE users.id = ANY ($1) FOR KEY SHARE SKIP LOCKED LOOP
         IF pg_try_advisory_xact_lock(hashtextextended('after hours ' || member, 0)) THEN
             RETURN NEXT member;
         END IF;
@@ -41,7 +41,10 @@ $$;
 COMMENT ON FUNCTION %1$I.after_hours_try_lock_members IS
     'Lock, without waiting, those of the members whom no other transaction locks or deletes, and return them.';
 
-    $functions$, current_schema());
+    $functions$, current_schema(), (
+        SELECT nspname FROM pg_namespace JOIN pg_class ON relnamespace = pg_namespace.oid
+        WHERE pg_class.oid = 'users'::regclass
+    ));
 END
 $migration$;
 

@@ -14,6 +14,7 @@ from after_hours import clients
 from botocore.exceptions import ClientError
 
 from contract import events
+from local import postgres
 from local.bus import subscribe
 from pictures.files import corners, encoded
 from tests.support.environment import SETTINGS
@@ -192,7 +193,9 @@ CONSUMER = """
 
 
 @pytest.mark.usefixtures("profile")
-def test_a_consumer_as_the_page_has_it_needs_no_order(phone: Phone, world: World, told: Told) -> None:
+def test_a_consumer_as_the_page_has_it_needs_no_order(
+    phone: Phone, world: World, told: Told, migrated: postgres.Database
+) -> None:
     once, keep = re.findall(r"```sql\n(.*?)```", events.PAGE.read_text(), re.DOTALL)
     session = phone.start(duration=15)
     world.fire("warning", session.id)
@@ -200,7 +203,7 @@ def test_a_consumer_as_the_page_has_it_needs_no_order(phone: Phone, world: World
     ended = phone.end()
     heard = [event["detail"] for event in told()]
     rows = set()
-    with closing(world.database.connect()) as connection, connection.cursor() as cursor:
+    with closing(migrated.connect()) as connection, connection.cursor() as cursor:
         cursor.execute(CONSUMER)
         for order in permutations(heard):
             for detail in (*order, *order):

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 import pytest
-from after_hours import clients, config, storage
+from after_hours import clients, config, schedules, storage
 from after_hours.database import Database
 from after_hours.errors import StorageUnavailable
 from after_hours.sessions import Session
@@ -179,6 +179,8 @@ class World:
             clients.start_anew()
             yield
         clients.start_anew()
+        schedules.breaker.close()
+        config.breaker.close()
 
     @contextmanager
     def r2_down(self) -> Iterator[None]:

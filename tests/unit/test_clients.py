@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -39,7 +40,7 @@ SERVICES: dict[str, Callable[[], object]] = {
     "events": lambda: clients.event_bus().put_events(Entries=[{"Source": "a"}]),
     "s3": lambda: clients.uploads().get_object(Bucket="bucket", Key="k"),
 }
-CLIENTS = {
+CLIENTS: dict[str, Callable[[], Any]] = {
     "secretsmanager": clients.secrets_manager, "scheduler": clients.scheduler, "events": clients.event_bus,
     "s3": clients.uploads,
 }  # fmt: skip
@@ -222,22 +223,42 @@ def test_a_schedule_is_deleted_whether_or_not_it_is_there(scheduler: Any, there:
 def test_after_a_scheduler_that_did_not_answer_it_is_left_alone_for_half_a_minute(
     monkeypatch: pytest.MonkeyPatch, scheduler: Any
 ) -> None:
-    now, tried = [1000.0], []
+    now = [1_800_000_000.0]
 
     def silent(**_: object) -> None:
-        tried.append(1)
         now[0] += 4
         raise ReadTimeoutError(endpoint_url="")
 
-    monkeypatch.setattr("after_hours.calls.time.monotonic", lambda: now[0])
+    for clock in ("monotonic", "time"):
+        monkeypatch.setattr(f"after_hours.calls.time.{clock}", lambda: now[0])
     monkeypatch.setattr(scheduler, "delete_schedule", silent)
-    for _ in range(5):
-        with pytest.raises(SchedulerUnavailable):
-            schedules.carry_out(Change(ID, Kind.EXPIRY, None))
-    assert len(tried) == 1
-    now[0] += 31
     with pytest.raises(SchedulerUnavailable, match="ReadTimeoutError"):
         schedules.carry_out(Change(ID, Kind.EXPIRY, None))
+    states = []
+    for seconds in (0, 29, 2, -100):
+        now[0] += seconds
+        states.append(schedules.breaker.is_open)
+    assert states == [True, True, False, False]  # also when the clock goes back
+
+
+def test_a_cold_process_does_not_wait_for_a_silent_secrets_manager_again_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(config.breaker, "_open_until", time.time() + 5)
+    secret = config.Secret(config.JwtSecret, "JWT_SECRET_ARN")
+    with pytest.raises(SecretsUnavailable, match="a moment ago"):
+        secret.read()
+
+
+def test_the_bus_is_called_on_a_new_connection_after_a_minute_without_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed, now = [], [1_800_000_000.0]
+    monkeypatch.setattr("after_hours.clients.time.time", lambda: now[0])
+    clients.event_bus()
+    monkeypatch.setattr(clients.event_bus(), "close", lambda: closed.append(now[0]))
+    for seconds in (59, 61):
+        now[0] += seconds
+        clients.event_bus()
+    assert closed == [now[0]]
 
 
 @mock_aws

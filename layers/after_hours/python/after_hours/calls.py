@@ -24,7 +24,8 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        return time.monotonic() < self._open_until
+        # By the wall clock, since the monotonic one may stand still while Lambda freezes a function.
+        return 0 < self._open_until - time.time() <= self._seconds
 
     def close(self) -> None:
         self._open_until = 0.0
@@ -36,9 +37,8 @@ class Breaker:
         try:
             yield
         except ServiceUnavailable:
-            now = time.monotonic()
-            if now - began > _SILENCE_SECONDS:
-                self._open_until = now + self._seconds
+            if time.monotonic() - began > _SILENCE_SECONDS:
+                self._open_until = time.time() + self._seconds
             raise
 
 
@@ -53,8 +53,9 @@ def in_parallel[Item, Result](
 ) -> list[tuple[Item, Result | ServiceUnavailable]]:
     """Make one call for each item, a few at a time. Returns the items that were tried, each with its result or fault.
 
-    No call begins after `deadline` (of `time.monotonic`, in seconds), nor once a call has timed out: a batch of
-    timeouts would leave no time for what comes after it. `call` runs in several threads, and must not call this.
+    No call begins after `deadline` (of `time.monotonic`, in seconds), nor once a call has taken more than a second to
+    fail: a batch of timeouts would leave no time for what comes after it. `call` runs in several threads, and must not
+    call this.
     """
     batch = Breaker(seconds=float("inf"))
 

@@ -6,6 +6,7 @@ first use. Using a client is thread-safe.
 """
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ type Maker = Callable[[], Any]
 
 _LONGEST_REASON = 300  # characters of AWS's message that are logged
 _TOKEN_SECONDS = 900
+_IDLE_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ EVENT_BUS = Limits(read_seconds=1, attempts=1)
 STORES = Limits(read_seconds=3, attempts=2)
 
 _making = Lock()  # making a client is not thread-safe
+_event_bus_used_at = 0.0
 
 
 @cache
@@ -76,8 +79,21 @@ def scheduler() -> "EventBridgeSchedulerClient":
     return client
 
 
-@cache
 def event_bus() -> "EventBridgeClient":
+    """Return the client of the bus, with new connections after a minute without use.
+
+    Networks drop idle connections without a word, and a call to the bus is not repeated.
+    """
+    global _event_bus_used_at  # noqa: PLW0603 (by the wall clock, which does not stand still in a frozen function)
+    now = time.time()
+    if now - _event_bus_used_at > _IDLE_SECONDS:
+        _event_bus().close()
+    _event_bus_used_at = now
+    return _event_bus()
+
+
+@cache
+def _event_bus() -> "EventBridgeClient":
     with _making:
         client: EventBridgeClient = _session().client("events", config=EVENT_BUS.config())
     return client
@@ -129,7 +145,7 @@ def prepare(*makers: Maker) -> None:
             make()
 
 
-_KEPT = (_session, secrets_manager, scheduler, event_bus, uploads, r2)
+_KEPT = (_session, secrets_manager, scheduler, _event_bus, uploads, r2)
 
 
 def start_anew() -> None:

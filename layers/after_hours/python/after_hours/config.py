@@ -54,8 +54,8 @@ type OptionalSetting = Literal[
     "DATABASE_HOST_TABLES",  # for migrate_database: `create` in a database where no main app has made its tables
 ]
 
-# While Secrets Manager does not answer, the other secrets are used as they were last read, too, without asking.
-breaker = calls.Breaker(seconds=SECRET_RETRY_SECONDS)
+# While it is open, no secret waits for Secrets Manager: it is used as it was last read, or reading it fails at once.
+breaker = calls.Breaker(seconds=10)
 
 _Name = Annotated[str, StringConstraints(min_length=1)]
 
@@ -152,7 +152,7 @@ class R2Secret(BaseModel):
 
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, hide_input_in_errors=True)
 
-    endpoint_url: _Name
+    endpoint_url: Annotated[str, StringConstraints(pattern=r"^https?://[^/\s]+")]
     region: _Name = "auto"  # R2's only one
     bucket: _Name
     access_key_id: _Name
@@ -193,6 +193,8 @@ class Secret[Model: BaseModel]:
         now = time.monotonic()
         if self._value is not None and (breaker.is_open or (now < self._read_again_at and not fresh)):
             return self._value
+        if breaker.is_open:
+            raise SecretsUnavailable("no answer a moment ago")
         try:
             self._value = _checked(self._model, _text(setting(self._arn)), f"{self._model.__name__} in Secrets Manager")
         except ServiceUnavailable as fault:
@@ -236,9 +238,8 @@ def database_access(*, fresh: bool = False) -> DatabaseSecret:
 
 def _text(arn: str) -> str:
     """Return the text of a secret. Raises `SecretRefused`, `SecretsUnavailable`, or `Misconfigured` for bytes."""
-    secrets = clients.secrets_manager()
     with breaker.watching(), clients.translated(SecretsUnavailable, refused=SecretRefused):
-        answer = secrets.get_secret_value(SecretId=arn)
+        answer = clients.secrets_manager().get_secret_value(SecretId=arn)
     if "SecretString" not in answer:
         raise Misconfigured("a secret in Secrets Manager is not text")
     return answer["SecretString"]

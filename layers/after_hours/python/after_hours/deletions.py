@@ -96,7 +96,7 @@ def _carry_out(database: Database, store: Store, deletions: Sequence[Deletion], 
     """Delete objects of one store and then their rows. Returns how many were deleted, and how many were tried."""
     foreign = [deletion for deletion in deletions if not store.holds(deletion["key"])]
     if foreign:
-        first = foreign[0]["key"][:200]
+        first = foreign[0]["key"].partition("/")[0][:50]  # no more of it: it may be that of a photo
         logger.error("objects that are not ours are not deleted", store=store, number=len(foreign), first=first)
         count("ForeignDeletions", len(foreign))
         database.execute(_FORGET, _columns(foreign))

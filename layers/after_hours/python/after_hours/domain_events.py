@@ -106,9 +106,8 @@ def publish_due(database: Database, deadline: float) -> int:
 
 def _put(events: Sequence[Event]) -> list[str]:
     """Send up to ten events. Returns the ids of those that the bus took. Raises `EventBusUnavailable`."""
-    bus = clients.event_bus()
     with clients.translated(EventBusUnavailable):
-        answer = bus.put_events(
+        answer = clients.event_bus().put_events(
             Entries=[
                 {
                     "EventBusName": config.setting("EVENT_BUS"),
@@ -121,5 +120,5 @@ def _put(events: Sequence[Event]) -> list[str]:
                 for event in events
             ]
         )
-    results = zip(events, answer["Entries"], strict=True)  # in the order of the request
+    results = zip(events, answer.get("Entries", ()), strict=False)  # in the order of the request
     return [event["id"] for event, result in results if result.get("EventId")]

@@ -60,7 +60,8 @@ def _follow(
 ) -> None:
     """Make all calls in parallel, and record in one statement which of them succeeded."""
     send: Callable[[], Any] = partial(domain_events.send, events)
-    steps: list[Callable[[], Any]] = [send, *(partial(schedules.carry_out, change) for change in changes)]
+    called = () if schedules.breaker.is_open else changes
+    steps: list[Callable[[], Any]] = [send, *(partial(schedules.carry_out, change) for change in called)]
     outcomes = dict(calls.in_parallel(lambda step: step(), steps, deadline=math.inf))
     sent = outcomes.pop(send, ())
     faults = [fault for fault in outcomes.values() if isinstance(fault, ServiceUnavailable)]

@@ -86,7 +86,8 @@ _FORGET_DEPARTED = """
                 AND NOT EXISTS (SELECT FROM old WHERE old.id = s.id)
         )
         UNION ALL SELECT user_id FROM departed
-        WHERE EXISTS (SELECT FROM users WHERE id = user_id) AND user_id NOT IN (SELECT user_id FROM free)
+        WHERE EXISTS (SELECT FROM users WHERE users.id = departed.user_id)
+            AND departed.user_id NOT IN (SELECT user_id FROM free)
     ), postponed AS (
         UPDATE after_hours_departures departure SET forget_at = now() + interval '10 minutes'
         FROM waiting WHERE departure.user_id = waiting.user_id

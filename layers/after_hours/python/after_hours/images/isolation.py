@@ -1,7 +1,7 @@
 """The way in: a member's file is decoded in a process of its own, which has a deadline and a memory limit.
 
 Limits on what a file may say cannot foresee every bomb; these need not. `worker` is started once and imports the
-decoders. For each photo it forks: it has no thread and no connection, and this process, which has both, must not fork.
+decoders. It forks for each photo, which it may, since it has no threads and no connections. This process has both.
 """
 
 import os
@@ -17,13 +17,12 @@ from multiprocessing.connection import Connection, Pipe
 from after_hours.images.rejection import Reason, Rejected
 
 PROGRAM = ("-P", "-m", "after_hours.images.worker")
-# What ends a process for what its file made it do. The kernel sends the first two at the limits, the others for a
-# decoder's faults. SIGKILL is not among them: a machine without memory ends any process by it.
+# What ends a process for what its file made it do: the limit of processor time, and a decoder's faults. A machine that
+# stands still sends SIGALRM, and one without memory SIGKILL: neither is the file's fault, so the photo is tried again.
 _FAULTS_OF_THE_FILE = frozenset(
     -number
     for number in (
         signal.SIGXCPU,
-        signal.SIGALRM,
         signal.SIGSEGV,
         signal.SIGBUS,
         signal.SIGABRT,
@@ -56,13 +55,17 @@ class _Worker:
                 process_group=0,  # Ctrl-C in a terminal is for this process
             )
 
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
     def answer(self, content: bytes) -> tuple[list[bytes], int]:
         """Return the messages of the photo's process, and its exit status; that of a signal is negative."""
         ours, theirs = Pipe()
         with ours:
             with theirs:
                 socket.send_fds(self._socket, [b"\0"], [theirs.fileno()])
-            with suppress(BrokenPipeError):  # the process has ended; its status says why
+            with suppress(BrokenPipeError, ConnectionResetError):  # the process has ended; its status says why
                 ours.send_bytes(content)
             messages = list(_messages(ours))
         status = self._socket.recv(4)
@@ -77,10 +80,10 @@ _idle: list[_Worker] = []
 def process(content: bytes) -> Processed:
     """Make the photo and its thumbnail as `pipeline.process` does, within the limits of `worker`.
 
-    Raises Rejected for whatever is wrong with the file, and OSError for a fault of ours, which may pass. A
-    worker serves one caller at a time, and no other one after an exception, which may have left half an answer.
+    Raises Rejected for whatever is wrong with the file, and OSError for a fault of ours, which may pass. A worker
+    serves one caller at a time. After an exception it is dropped: half an answer may still be on its socket.
     """
-    worker = _idle.pop() if _idle else _Worker()
+    worker = next(_living(), None) or _Worker()
     messages, status = worker.answer(content)
     _idle.append(worker)
     if status in _FAULTS_OF_THE_FILE:
@@ -91,6 +94,17 @@ def process(content: bytes) -> Processed:
         raise Rejected(Reason(messages[0].decode()))
     photo, thumbnail, photo_hash, *looks = messages
     return Processed(photo, thumbnail, photo_hash.decode(), tuple(look.decode() for look in looks))
+
+
+def _living() -> "Iterator[_Worker]":
+    """Take idle workers that are still running; a machine without memory may have ended one."""
+    while True:
+        try:
+            worker = _idle.pop()
+        except IndexError:  # not asked before: another thread may take the last one between asking and taking
+            return
+        if worker.is_running:
+            yield worker
 
 
 def _messages(connection: Connection) -> Iterator[bytes]:
