@@ -177,7 +177,7 @@ def test_a_schema_where_others_may_create_is_refused_with_what_mends_it(
 def test_owners_may_create(host: postgres.Database, stranger: Send) -> None:
     """The main app's role (its migrations have to), the one that migrates, and one that may act as either."""
     run(host, "CREATE ROLE main_app; CREATE ROLE migrating LOGIN PASSWORD 'm'; GRANT main_app TO stranger")
-    run(host, "ALTER TABLE users OWNER TO main_app; GRANT REFERENCES, SELECT ON users TO migrating")
+    run(host, "ALTER TABLE users OWNER TO main_app; GRANT REFERENCES, SELECT, UPDATE ON users TO migrating")
     run(host, "GRANT CREATE ON SCHEMA public TO main_app, migrating, stranger, pg_database_owner")
     stranger("CREATE FUNCTION public.lower(oid) RETURNS text LANGUAGE sql RETURN 'oid'")
     upgrade(replace(host, username="migrating", password="m").connect)
