@@ -6,6 +6,7 @@ import pytest
 from after_hours.errors import InternalError
 from after_hours.images import pipeline
 from PIL import Image, ImageOps
+from psycopg2.errors import ProgramLimitExceeded
 
 from pictures.files import corners, encoded
 from pictures.photograph import photograph
@@ -137,6 +138,17 @@ def test_a_large_table_is_read_in_parts_and_to_its_end(world: World, upload: Upl
         parts += 1
     assert parts > 1
     assert upload(encoded(PHOTO, quality=92)) == "rejected"
+
+
+def test_each_of_sixteen_hashes_is_looked_for_and_no_more_are_taken(world: World, banned: str) -> None:
+    look = "SELECT banned FROM after_hours_banned_photo(%s::text[], 0)"
+    for place in range(16):
+        hashes = [banned if number == place else f"{int(banned, 16) ^ (1 << 10) - 1:016x}" for number in range(16)]
+        assert world.rows(look, hashes) == [(True,)], place
+    assert world.rows(look, [hashes[0]] * 16) == [(False,)]
+    for refused in (None, [], hashes * 2):
+        with pytest.raises(ProgramLimitExceeded):
+            world.rows(look, refused)
 
 
 PARTITIONED = """

@@ -129,6 +129,7 @@ def test_what_evades_the_plain_hash_is_seen_through(seed: int, how: str) -> None
     original = process(encoded(picture)).photo_hash
     altered = process(encoded(EVADING[how](picture), quality=85))
     assert nearest(altered, original) < 10
+    assert len(altered.may_be_banned_by) <= 16, "after_hours_banned_photo takes no more"
     assert distance(altered.photo_hash, original) >= 10 or "narrow" in how
 
 
