@@ -1,5 +1,5 @@
 # Everything that is needed is installed by the targets themselves, below this folder: `make run` in a fresh clone is enough.
-PYTHON ?= $(firstword $(shell command -v python3.13 python3))
+# PYTHON names the one to use; without it, local/venv.sh finds a Python 3.13 under any name.
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python -m
@@ -8,6 +8,13 @@ LAYER := layers/after_hours/python
 
 # node and npm come with the virtual environment, too.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+# Caches are below this folder, too: a HOME may be read-only, or none. Several clones may share those that are named.
+export UV_CACHE_DIR ?= $(CURDIR)/.local/cache/uv
+export PIP_CACHE_DIR ?= $(CURDIR)/.local/cache/pip
+export npm_config_cache ?= $(CURDIR)/.local/cache/npm
+export JSII_RUNTIME_PACKAGE_CACHE_ROOT ?= $(CURDIR)/.local/cache/jsii
+export CDK_HOME ?= $(CURDIR)/.local/cache/cdk
 
 PYTHON_LOCK := requirements.lock
 MINISTACK_REQUIREMENTS := local/ministack-requirements.txt
@@ -91,7 +98,7 @@ test: $(EVERYTHING) ## Run every test
 screenshots: $(EVERYTHING) ## Take the pictures of docs/page.md anew, by the test that plays the page
 	SCREENSHOTS=docs/page $(RUN) pytest tests/e2e/test_page.py
 
-test-fast: $(PYTHON_READY) ## Run the tests of a minute: no deployment, no synthesis, no pictures, no races
+test-fast: $(PYTHON_READY) ## Run the tests of a minute or two: no deployment, no synthesis, no pictures, no races
 	$(RUN) pytest -n $(CORES) -m "not slow" --ignore-glob='*/test_images*.py' tests/unit tests/integration
 
 fuzz: $(PYTHON_READY) ## Play new stories that follow docs/openapi.json: make fuzz [STORIES=500]
@@ -175,11 +182,15 @@ clean: ## Remove what was built, synthesized, measured and cached; what is insta
 	find . -name __pycache__ -not -path './.venv/*' -not -path './.local/*' -not -path './node_modules/*' \
 		-prune -exec rm -rf {} +
 
+# The Python that it was made with may be gone, or another one after an upgrade of this machine.
+ifneq ($(shell $(BIN)/python -ISc 'import sys; print(*sys.version_info[:2])' 2>/dev/null),3 13)
+$(PYTHON_READY): FORCE
+FORCE:
+endif
+
 $(PYTHON_READY): $(PYTHON_LOCK)
 	@echo "Installing the Python environment into $(VENV) (a minute or so)…"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' \
-		|| { echo "$(VENV) is not Python 3.13. Remove it, or name one: make PYTHON=/path/to/python3.13"; exit 1; }
+	@local/venv.sh "$(PYTHON)"
 	@sed -n '/^uv==/,/[^\\]$$/p' $(PYTHON_LOCK) > $(VENV)/uv.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(VENV)/uv.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement $(PYTHON_LOCK)

@@ -1,22 +1,31 @@
 """The CDK app: `npx cdk` runs it, as cdk.json says."""
 
+import json
 import os
 import sys
 
-from aws_cdk import App, Validations
-from cdk_nag import AwsSolutionsChecks, ServerlessChecks
-
 from infra import options
-from infra.stack import AfterHours
 
 
 def main() -> None:
-    app = App()
     try:
-        # The CDK's command line says where a deployment goes: the region of the credentials that it found.
-        chosen = options.read(app.node.get_all_context(), region=os.environ.get("CDK_DEFAULT_REGION"))
+        # The CDK's command line says what its `-c` and cdk.json say, and where a deployment goes: the region of the
+        # credentials that it found.
+        context = json.loads(os.environ.get("CDK_CONTEXT_JSON", "{}"))
+        chosen = options.read(context, region=os.environ.get("CDK_DEFAULT_REGION"))
     except options.Refused as refusal:
         sys.exit(str(refusal))
+    _synthesize(chosen)
+
+
+def _synthesize(chosen: options.Options) -> None:
+    # Importing the CDK starts Node.js and takes ten seconds: not before there is something to synthesize.
+    from aws_cdk import App, Validations  # noqa: PLC0415
+    from cdk_nag import AwsSolutionsChecks, ServerlessChecks  # noqa: PLC0415
+
+    from infra.stack import AfterHours  # noqa: PLC0415
+
+    app = App()
     AfterHours(app, chosen)
     Validations.of(app).add_plugins(AwsSolutionsChecks(app), ServerlessChecks(app))
     app.synth()

@@ -10,6 +10,7 @@ from local.workspace import NODE_FOLDER, REPOSITORY, Workspace
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 _PYTHON = REPOSITORY / ".local" / "ministack" / "bin" / "python"
+COMMAND_LINE = _PYTHON.with_name("aws")
 _MINISTACK = REPOSITORY / "local" / "ministack.py"
 
 

@@ -26,10 +26,11 @@ class Ports:
     page: int
 
     @classmethod
-    def from_first(cls, first: int) -> Self:
+    def from_first(cls, chosen: int | str) -> Self:
         """Return the port chosen with `PORT=` and the two after it. Raises CommandError for impossible ports."""
+        first = int(chosen) if str(chosen).isdecimal() else 0
         if not _LOWEST_FIRST <= first <= _HIGHEST_FIRST:
-            raise CommandError(f"PORT must be from {_LOWEST_FIRST} to {_HIGHEST_FIRST}; it is {first}.")
+            raise CommandError(f"PORT must be a number from {_LOWEST_FIRST} to {_HIGHEST_FIRST}; it is {chosen}.")
         return cls(first, first + 1, first + 2)
 
     @classmethod

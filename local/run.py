@@ -121,7 +121,7 @@ def services(stack: Stack, progress: Progress) -> Iterator[None]:
 @shows_errors
 def main() -> int:
     parser = command_line(__doc__)
-    parser.add_argument("--port", type=int, default=DEFAULT, help="the port of the API; the next two are taken, too")
+    parser.add_argument("--port", default=DEFAULT, help="the port of the API; the next two are taken, too")
     arguments = parser.parse_args()
     workspace = arguments.workspace
     end_on_any_interruption()

