@@ -99,6 +99,7 @@ def _environment(workspace: Workspace, port: int) -> dict[str, str]:
         "AUTH": "true",  # each call is checked against the rights of whoever makes it
         "MINISTACK_REGION": REGION,
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
+        "PYTHONBREAKPOINT": "0",  # an edit with a breakpoint() is deployed, and a debugger there could not be typed to
         # Both would listen on fixed ports, which a second system could not have.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",

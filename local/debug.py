@@ -22,7 +22,7 @@ from local.workspace import REPOSITORY, command_line, shows_errors
 def run(stack: Stack, sent: Sample) -> Outcome:
     """Run the handler as the deployed function is: in its environment, with its event."""
     deployed = boto3.client("lambda", **stack.aws).get_function_configuration(
-        FunctionName=stack.functions[sent.function]
+        FunctionName=stack.deployed(sent.function)
     )
     os.environ.update(deployed["Environment"]["Variables"] | aws.settings(stack.aws_endpoint_url))
     context = Context(deployed["FunctionName"], deployed["MemorySize"], deployed["FunctionArn"], str(uuid4()))

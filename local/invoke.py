@@ -94,7 +94,7 @@ def ready(arguments: Namespace) -> tuple[Stack, Sample]:
 def send(stack: Stack, sent: Sample) -> Outcome:
     """Invoke the deployed function with the event, whatever the state is."""
     answer = boto3.client("lambda", **stack.aws).invoke(
-        FunctionName=stack.functions[sent.function],
+        FunctionName=stack.deployed(sent.function),
         Payload=sent.text(stack.token(members.SAMPLE.id)).encode(),
         LogType="Tail",
     )

@@ -26,6 +26,7 @@ _LEFT_OUT = {
     "cold_start", "correlation_id", "function_arn", "function_memory_size", "function_name", "function_request_id",
     "level", "location", "message", "service", "timestamp",
 }  # fmt: skip
+_FAILED = "[ERROR] "  # what Lambda begins its line with when a function fails, times out or cannot be imported
 _PLATFORM = ("START ", "END ", "REPORT ", '{"_aws":')
 
 
@@ -62,6 +63,10 @@ class Line:
         return (
             f"{self.at.astimezone():%H:%M:%S} {entry['status']} {entry['route']} {entry['milliseconds']} ms, {caller}"
         )
+
+    @property
+    def is_trouble(self) -> bool:
+        return self.entry.get("level") in {"WARNING", "ERROR"} or self.text.startswith(_FAILED)
 
 
 class Reader:
@@ -103,7 +108,7 @@ def requests_shown(stack: Stack) -> Iterator[None]:
             except (BotoCoreError, ClientError):
                 continue  # `Processes.watch` says what is wrong
             for line in lines:
-                if text := line.request or (str(line) if line.entry.get("level") in {"WARNING", "ERROR"} else None):
+                if text := line.request or (str(line) if line.is_trouble else None):
                     print(text, flush=True)
 
     with beside(run):

@@ -1,7 +1,8 @@
-"""MiniStack as a program, put right in four places. Its own Python runs this file alone.
+"""MiniStack as a program, put right in five places. Its own Python runs this file alone.
 
 With AUTH=true it checks each call against the caller's rights, and would refuse three kinds that AWS allows. It also
-lets any web page call it (CORS `*`), even where it asks for no credentials: `/_ministack/reset` deletes everything.
+lets any web page call it (CORS `*`), even where it asks for no credentials: `/_ministack/reset` deletes everything. And
+it does not log why a function could not be started.
 """
 
 import importlib
@@ -14,11 +15,13 @@ from urllib.parse import urlsplit
 _ministack: Any = importlib.import_module("ministack.app")
 _rights: Any = importlib.import_module("ministack.core.iam_actions")
 _templates: Any = importlib.import_module("ministack.services.cloudformation.provisioners")
+_functions: Any = importlib.import_module("ministack.services.lambda_svc")
 
 type _Channel = Callable[..., Awaitable[Any]]
 
 _SECRET = _templates._RESOURCE_HANDLERS["AWS::SecretsManager::Secret"]  # noqa: SLF001 (it has no other door)
 _serve, _resource, _make_secret = _ministack.app, _rights.extract_resource_arn, _SECRET["create"]
+_execute = _functions._execute_function_warm  # noqa: SLF001
 
 
 async def _for_programs_over_tls(scope: dict[str, Any], receive: _Channel, send: _Channel) -> None:
@@ -76,8 +79,18 @@ def _secret_by_arn(*resource: Any) -> tuple[str, dict[str, str]]:  # noqa: ANN40
     return attributes["Arn"], attributes
 
 
+def _with_its_error_logged(*call: Any) -> dict[str, Any]:  # noqa: ANN401 (MiniStack's)
+    """Run a function, and log the error that it fails with as Lambda does: that it cannot be imported, for example."""
+    outcome: dict[str, Any] = _execute(*call)
+    if outcome.get("error"):
+        error = "[ERROR] {errorType}: {errorMessage}".format_map(outcome["body"])
+        outcome["log"] = "\n".join(filter(None, [outcome.get("log"), error]))
+    return outcome
+
+
 _ministack.app = _for_programs_over_tls
 _rights.extract_resource_arn, _SECRET["create"] = _resource_with_its_group, _secret_by_arn
+_functions._execute_function_warm = _with_its_error_logged  # noqa: SLF001
 
 if __name__ == "__main__":
     _ministack.main()

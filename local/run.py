@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 
-from local import aws, deployment, logs, members, postgres, renewal, samples, welcome
+from local import aws, deployment, hot_reload, logs, members, postgres, samples, welcome
 from local.page import process as page
 from local.ports import DEFAULT, Ports
 from local.postgres import Database
@@ -113,7 +113,7 @@ def _complete(
 def services(stack: Stack, progress: Progress) -> Iterator[None]:
     """Run what developers want beside the system, until the block ends: edits take effect, and requests are shown."""
     with ExitStack() as running:
-        running.enter_context(renewal.watching(stack, progress))
+        running.enter_context(hot_reload.watching(stack, progress))
         running.enter_context(logs.requests_shown(stack))
         yield
 

@@ -17,6 +17,8 @@ from local.workspace import CommandError, Holder, Phase, Workspace, replace_file
 # Longer than any answer takes, even of a dozen cold starts at once on a slow machine.
 _ANSWER_SECONDS = 300
 
+DEPLOYED_AT_THE_NEXT_START = "deployed at the next start (make stop, then make run)"
+
 
 class User(BaseModel):
     id: str
@@ -66,6 +68,12 @@ class Stack(BaseModel):
 
     def save(self, workspace: Workspace) -> None:
         replace_file(workspace.stack_file, self.model_dump_json(by_alias=True, indent=2) + "\n")
+
+    def deployed(self, function: str) -> str:
+        """Return the deployed name of a function. Raises CommandError when it was written since the system started."""
+        if function not in self.functions:
+            raise CommandError(f"{function} is new here, and {DEPLOYED_AT_THE_NEXT_START}.")
+        return self.functions[function]
 
     @property
     def aws(self) -> aws.Access:
