@@ -1,6 +1,7 @@
 """A proxy in front of the local AWS: it sees which service a function calls, and can make that service fail."""
 
 import json
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from enum import StrEnum
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 _FORWARD_SECONDS = 60
@@ -188,3 +189,7 @@ class _Port(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.proxy = proxy
         self.service = service
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 (its base class's)
+        if not isinstance(sys.exception(), ConnectionError):  # a function that was killed leaves its connections
+            super().handle_error(request, client_address)
