@@ -1,13 +1,12 @@
 """List the licence of each package and library that runs on Lambda, and refuse those that nobody has reviewed.
 
 A package says its licence itself. A library that a wheel bundles says nothing that a program could read, so its licence
-was looked up once and stands in a table here. A copyleft licence of a library (LGPL) is kept by linking to it as a
-file of its own, which everybody can replace; GPL and AGPL would hold for our code, too.
+was looked up once and stands in a table here. docs/decisions/what-ships.md has the reasons.
 """
 
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from importlib.metadata import metadata
 from pathlib import Path
 from typing import NamedTuple
@@ -25,20 +24,22 @@ ACCEPTED = {
     "Dual License": "Apache-2.0 OR BSD-3-Clause",  # python-dateutil
     "LGPL with exceptions": "LGPL-3.0-or-later WITH exceptions",  # psycopg2
 }
+# By the name of the file, with the number of its version where the licence changed with it.
 LIBRARIES = {
     "libXau": "MIT", "libavif": "BSD-2-Clause", "libbrotlicommon": "MIT", "libbrotlidec": "MIT", "libcom_err": "MIT",
-    "libcrypt": "LGPL-2.1-or-later", "libcrypto": "Apache-2.0", "libde265": "LGPL-3.0-or-later", "libfreetype": "FTL",
-    "libgssapi_krb5": "MIT", "libharfbuzz": "MIT-Modern-Variant", "libheif": "LGPL-3.0-or-later", "libjpeg": "IJG",
-    "libk5crypto": "MIT", "libkeyutils": "LGPL-2.1-or-later", "libkrb5": "MIT", "libkrb5support": "MIT",
-    "liblber": "OLDAP-2.8", "liblcms2": "MIT", "libldap": "OLDAP-2.8", "liblzma": "0BSD", "libopenjp2": "BSD-2-Clause",
-    "libpcre2-8": "BSD-3-Clause", "libpng16": "libpng-2.0", "libpq": "PostgreSQL", "libsasl2": "BSD-4-Clause-UC",
-    "libselinux": "libselinux-1.0", "libsharpyuv": "BSD-3-Clause", "libssl": "Apache-2.0", "libtiff": "libtiff",
-    "libwebp": "BSD-3-Clause", "libwebpdemux": "BSD-3-Clause", "libwebpmux": "BSD-3-Clause", "libxcb": "MIT",
-    "libzstd": "BSD-3-Clause",
+    "libcrypt": "LGPL-2.1-or-later", "libcrypto.so.1": "OpenSSL", "libcrypto.so.3": "Apache-2.0",
+    "libde265": "LGPL-3.0-or-later", "libfreetype": "FTL", "libgssapi_krb5": "MIT", "libharfbuzz": "MIT-Modern-Variant",
+    "libheif": "LGPL-3.0-or-later", "libjpeg": "IJG AND BSD-3-Clause", "libk5crypto": "MIT",
+    "libkeyutils": "LGPL-2.1-or-later", "libkrb5": "MIT", "libkrb5support": "MIT", "liblber": "OLDAP-2.8",
+    "liblcms2": "MIT", "libldap": "OLDAP-2.8", "liblzma": "0BSD", "libopenjp2": "BSD-2-Clause",
+    "libpcre2-8": "BSD-3-Clause", "libpng16": "libpng-2.0", "libpq": "PostgreSQL",
+    "libsasl2": "BSD-Attribution-HPND-disclaimer", "libselinux": "libselinux-1.0", "libsharpyuv": "BSD-3-Clause",
+    "libssl.so.3": "Apache-2.0", "libtiff": "libtiff", "libwebp": "BSD-3-Clause", "libwebpdemux": "BSD-3-Clause",
+    "libwebpmux": "BSD-3-Clause", "libxcb": "MIT", "libzstd": "BSD-3-Clause",
 }  # fmt: skip
 
 _PIN = re.compile(r"^([\w.-]+)==([\w.]+)", re.MULTILINE)
-_LIBRARY = re.compile(r"(lib[\w.]*?[a-z0-9](?:-8)?)-[0-9a-f]{8}\.so")  # auditwheel adds a hash to the name
+_LIBRARY = re.compile(r"(lib[\w.]*?[a-z0-9](?:-8)?)-[0-9a-f]{8}(\.so(?:\.\d+)?)")  # auditwheel adds a hash to the name
 
 
 class Part(NamedTuple):
@@ -57,22 +58,24 @@ def packages(requirements: Iterable[Path]) -> Iterator[Part]:
         yield Part(f"{name} {version}", ACCEPTED.get(licence, licence), licence in ACCEPTED)
 
 
-def libraries(folders: Iterable[Path], known: Mapping[str, str] = LIBRARIES) -> Iterator[Part]:
-    """Yield the libraries that wheels brought into folders, each in a folder `*.libs`."""
-    for file in sorted(file for folder in folders for file in folder.rglob("*.libs/*.so*")):
+def libraries(folders: Iterable[Path]) -> Iterator[Part]:
+    """Yield the libraries that wheels brought into folders, with the folder that each of them is in."""
+    for file in sorted(file for folder in folders for file in folder.rglob("lib*.so*")):
         found = _LIBRARY.match(file.name)
-        name = found[1] if found else file.name
-        yield Part(f"{name} ({file.parent.name.removesuffix('.libs')})", known.get(name, "unknown"), name in known)
+        name, ending = found.groups() if found else (file.name, "")
+        if name + ending in LIBRARIES:
+            name += ending
+        licence = LIBRARIES.get(name, "unknown")
+        yield Part(f"{name} ({file.parent.name.removesuffix('.libs')})", licence, name in LIBRARIES)
 
 
 def shipped() -> list[Part]:
-    """Return all that runs on Lambda beside our own code. Builds the layers, if they are not built yet."""
-    layers = sorted(path.name for path in (build.ROOT / "layers").iterdir())
-    requirements = [
-        *sorted(build.ROOT.glob("layers/*/requirements.txt")),
-        *sorted(build.ROOT.glob("functions/*/*.txt")),
-    ]
-    return [*packages(requirements), *libraries(build.layer(name, build.AWS).folder for name in layers)]
+    """Return all that runs on Lambda beside our own code. Builds what is not built yet."""
+    layers = sorted(build.ROOT.glob("layers/*/requirements.txt"))
+    functions = sorted(build.ROOT.glob("functions/*/requirements.txt"))
+    builds = [build.layer(file.parent.name, build.AWS) for file in layers]
+    builds += [build.function(file.parent.name, build.AWS) for file in functions]
+    return [*packages(layers + functions), *libraries(built.folder for built in builds)]
 
 
 def main() -> int:

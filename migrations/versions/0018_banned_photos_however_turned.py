@@ -1,4 +1,4 @@
-"""The look at banned photos takes any number of hashes, and reads a part of the table at a time.
+"""The look at banned photos takes up to sixteen hashes, and reads a part of the table at a time.
 
 A photo is looked for mirrored and upside down, too. Three million hashes in one statement took nearly as long as the
 role's timeout allows: now each call reads some 200,000 rows, and says where the next one has to begin.

@@ -196,6 +196,16 @@ def test_an_interrupted_build_leaves_nothing_behind(project: Path, monkeypatch: 
     assert build.function("greet", build.HOST).folder.is_dir()
 
 
+def test_a_wheel_that_the_lock_does_not_know_is_not_installed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "functions" / "greet" / "requirements.txt").write_text("six==1.17.0\n")
+    monkeypatch.setattr(build, "LOCK", project / "requirements.lock")
+    for lock in ("six==1.17.0\n", f"six==1.17.0 --hash=sha256:{'0' * 64}\n"):
+        build.LOCK.write_text(lock)
+        with pytest.raises(subprocess.CalledProcessError):
+            build.function("greet", build.HOST)
+    assert list(build.BUILDS.iterdir()) == []
+
+
 def test_old_builds_are_forgotten(project: Path) -> None:
     for number in range(6):
         (project / "functions" / "greet" / "handler.py").write_text(f"handler = {number}\n")
