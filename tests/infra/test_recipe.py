@@ -1,4 +1,7 @@
-"""CONTRIBUTING.md's recipe adds an endpoint in five places, and the tests that matter for it pass."""
+"""CONTRIBUTING.md's recipe adds an endpoint in five places, and the tests of what it touches pass.
+
+It adds its example by another name: who follows the recipe by the letter has `GET /access` in the tree.
+"""
 
 import re
 import subprocess
@@ -10,10 +13,11 @@ import pytest
 
 from tests.support.scratch import LINKED, copy_repository, environment, git
 
+# What reads the tables that the recipe adds to, but for what takes minutes and looks at no single row.
 TESTS = (
-    ["tests/unit/test_document.py", "tests/unit/test_compatibility.py"],
-    ["tests/infra/test_functions.py", "tests/infra/test_api.py", "-k", "get_access or row"],
-    ["tests/integration/test_events.py", "tests/integration/test_contract.py", "-k", "get_access"],
+    [f"tests/unit/test_{name}.py" for name in ("compatibility", "cost", "document", "repository")],
+    ["tests/infra", "-k", "not (build or cfn_lint or make_synth or recipe.py)"],
+    ["tests/integration", "-k", "get_recipe"],
 )
 
 
@@ -49,9 +53,9 @@ def follow(copy: Path, said: str, language: str, code: str) -> None:
         file.write_text(code)
 
 
-@pytest.mark.timeout(600)
 def test_an_endpoint_is_added_in_five_places(scratch: Path) -> None:
     recipe = (scratch / "CONTRIBUTING.md").read_text().partition("## Add an endpoint")[2].partition("\n## ")[0]
+    recipe = re.sub(r"(?<=[/\"_])access\b", "recipe", recipe)
     for step in steps(recipe):
         follow(scratch, *step)
 
@@ -61,8 +65,8 @@ def test_an_endpoint_is_added_in_five_places(scratch: Path) -> None:
         "contract/operations.py",
         "docs/openapi.json",
         "docs/rights.md",
-        "events/get_access/",
-        "functions/get_access/",
+        "events/get_recipe/",
+        "functions/get_recipe/",
         "infra/endpoints.py",
     ]
     subprocess.run([sys.executable, "-m", "ruff", "check", "--quiet", "."], cwd=scratch, check=True)
