@@ -52,8 +52,11 @@ def distance(one: str, other: str) -> int:
 
 
 def nearest(photo: Processed, banned: str) -> int:
-    """In how many bits the photo differs from a banned one, however it is looked at."""
-    return min(distance(look, banned) for look in photo.may_be_banned_by)
+    """In how many bits the photo differs from a banned one, however it is looked at.
+
+    Three of four hashes are of a turned picture. after_hours_banned_photo asks them to be two bits nearer.
+    """
+    return min(distance(look, banned) + 2 * (place % 4 > 0) for place, look in enumerate(photo.may_be_banned_by))
 
 
 def test_the_hash_is_that_of_the_npm_package(tmp_path: Path) -> None:
@@ -129,7 +132,7 @@ def test_what_evades_the_plain_hash_is_seen_through(seed: int, how: str) -> None
     original = process(encoded(picture)).photo_hash
     altered = process(encoded(EVADING[how](picture), quality=85))
     assert nearest(altered, original) < 10
-    assert len(altered.may_be_banned_by) <= 16, "after_hours_banned_photo takes no more"
+    assert len(altered.may_be_banned_by) in {8, 12, 16}, "after_hours_banned_photo takes fours, and no more"
     assert distance(altered.photo_hash, original) >= 10 or "narrow" in how
 
 

@@ -29,15 +29,15 @@ def fingerprints(image: Image.Image) -> tuple[str, tuple[str, ...]]:
     """Return the hash of an upright sRGB picture, and the hashes that it may be banned by, each 16 hexadecimal digits.
 
     The second ones are those of the picture as it is, as before 2 % were cropped at each side, and without a border of
-    one colour; and of each of these mirrored, upside down, and both. A picture with hardly any content has none: it
-    would look like every other one. docs/decisions/banned-photos.md has what each of them finds.
+    one colour; each of these followed by its hashes mirrored, upside down, and both. A picture with hardly any content
+    has none: it would look like every other one. docs/decisions/banned-photos.md has what each of them finds.
     """
     small = image.resize((_LOOK, _LOOK), Image.Resampling.BOX)
     plain = _coefficients(small)
     if statistics.median(map(abs, plain)) < _LEAST_CONTENT:
         return _hash(plain), ()
-    looks = [plain, *map(_coefficients, (_uncropped(small), *_without_border(small)))]
-    return _hash(plain), tuple(dict.fromkeys(_hash(turned) for look in looks for turned in _turned(look)))
+    looks = dict.fromkeys([plain, *map(_coefficients, (_uncropped(small), *_without_border(small)))])
+    return _hash(plain), tuple(_hash(turned) for look in looks for turned in _turned(look))
 
 
 def _turned(coefficients: Sequence[float]) -> Iterator[list[float]]:
@@ -73,12 +73,12 @@ def _without_border(small: Image.Image) -> Iterator[Image.Image]:
             yield small.crop(inner)
 
 
-def _coefficients(image: Image.Image) -> list[float]:
+def _coefficients(image: Image.Image) -> tuple[float, ...]:
     """Return the 64 coefficients that count, horizontal frequency outermost."""
     grey = _grey(image).tobytes()
     rows = [grey[start : start + _SIDE] for start in range(0, len(grey), _SIDE)]
     across = [[math.sumprod(cosines, row) for row in rows] for cosines in _COSINES]
-    return [math.sumprod(cosines, column) for column in across for cosines in _COSINES]
+    return tuple(math.sumprod(cosines, column) for column in across for cosines in _COSINES)
 
 
 def _hash(coefficients: Sequence[float]) -> str:
