@@ -38,7 +38,7 @@ APP_DATABASE_SECRET_ARN ?= $(EXAMPLE_SECRET:%-=%-d4E5f6)
 CONTEXT = -c stage="$(SYNTHESIZED)" -c alarmEmail="$(ALARM_EMAIL)" -c databaseSecretArn="$(DATABASE_SECRET_ARN)" \
 	-c appDatabaseSecretArn="$(APP_DATABASE_SECRET_ARN)" $(OPTIONS)
 
-.PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive lint licences format bench openapi dart compatible synth diff deploy cost coverage lock clean stop logs debug psql token reset page screenshots rights soak soak-proof bench-compare
+.PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive lint licences format bench openapi schema dart compatible synth diff deploy cost coverage lock clean stop logs debug psql token reset page screenshots rights soak soak-proof bench-compare
 
 # A target's help begins with who uses it; developers, when it says nothing.
 help: ## newcomer: Show this list
@@ -115,7 +115,7 @@ lint: $(PYTHON_READY) $(NODE_READY) ## Check format, style, types, new migration
 	@echo "3 of 5: types (a minute the first time)"
 	@$(BIN)/mypy
 	@echo "4 of 5: new migrations"
-	@PYTHONPATH=$(LAYER) $(RUN) ops.check_migrations
+	@$(BIN)/squawk --config .squawk.toml migrations/versions/*.sql
 	@echo "5 of 5: the API's description"
 	@REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true node_modules/.bin/redocly lint docs/openapi.json
 	@node_modules/.bin/spectral lint --fail-severity=hint docs/openapi.json
@@ -147,6 +147,9 @@ soak-proof: $(EVERYTHING) ## Show that the soak fails without each of the safegu
 openapi: $(PYTHON_READY) ## Write docs/openapi.json, with examples from real answers, and docs/events anew
 	@$(RUN) pytest --quiet --no-header --write-examples tests/integration/test_contract.py -k every_documented_answer
 	@PYTHONPATH=$(LAYER) $(RUN) contract
+
+schema: $(PYTHON_READY) ## Write docs/schema.sql, the tables and what is said of each, anew
+	@PYTHONPATH=$(LAYER) $(RUN) contract.tables
 
 dart: $(PYTHON_READY) ## Write a Dart client of the API: make dart [INTO=.build/dart]; Java is needed
 	@command -v java > /dev/null || { echo "openapi-generator needs Java, and there is none here."; exit 1; }

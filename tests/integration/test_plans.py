@@ -46,6 +46,22 @@ DUE = """
     WHERE user_id LIKE 'member-12_' AND ended_at IS NULL
 """
 
+# Other tables' rows go with these; and the main app looks for live members to match.
+OTHERS = {
+    "the account is deleted": "DELETE FROM users WHERE id = %(user_id)s",
+    "matching": """
+        SELECT user_id, fuzzed_latitude, fuzzed_longitude FROM after_hours_sessions
+        WHERE ended_at IS NULL AND expires_at > now()
+    """,
+}
+USED = "SELECT indexrelid::regclass::text FROM pg_index WHERE pg_stat_get_xact_numscans(indexrelid) > 0"
+OURS = """
+    SELECT indexrelid::regclass::text FROM pg_index
+    WHERE indexrelid::regclass::text LIKE 'after_hours_%'
+        AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+        AND indrelid <> 'after_hours_matches'::regclass
+"""
+
 UNINDEXED = """
     SELECT conrelid::regclass::text, conname FROM pg_constraint
     WHERE contype = 'f'
@@ -136,6 +152,21 @@ def test_a_missing_index_is_noticed(large: Connection) -> None:
     statement = "DROP INDEX after_hours_devices_of_session; DELETE FROM users WHERE id = %(user_id)s"
     execution = plans.execution(large, statement, {"user_id": MEMBER})
     assert execution.sequential_scans() == {"device_fingerprints"}
+
+
+def test_each_index_serves_a_statement(large: Connection) -> None:
+    used: set[str] = set()
+    statements = {name: STATEMENTS[name] for name in STATEMENTS if name != "uploads._BANNED"} | OTHERS
+    with large.cursor() as cursor:
+        for name, statement in statements.items():
+            cursor.execute("SELECT pg_stat_force_next_flush()")
+            cursor.execute("BEGIN")
+            cursor.execute(statement, parameters(name))
+            cursor.execute(USED)
+            used |= {index for (index,) in cursor.fetchall()}
+            cursor.execute("ROLLBACK")
+        cursor.execute(OURS)
+        assert {index for (index,) in cursor.fetchall()} - used == set()
 
 
 def test_every_foreign_key_has_an_index(large: Connection) -> None:
