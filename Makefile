@@ -64,8 +64,8 @@ debug: $(PYTHON_READY) ## developer: Run one handler in this process: make debug
 logs: $(PYTHON_READY) ## tester: Follow what the functions write: make logs [FUNCTION=start_session]
 	@$(RUN) local.logs $(if $(FUNCTION),"$(FUNCTION)")
 
-psql: $(PYTHON_READY) ## tester: Open the database of the running system: make psql [SQL="SELECT 1"]
-	@$(RUN) local.psql $(if $(SQL),"$(SQL)")
+psql: $(PYTHON_READY) ## tester: Open the database of the running system: make psql [SQL="SELECT 1"] [STATEMENT=sessions._START]
+	@$(RUN) local.psql $(if $(SQL),"$(SQL)") $(if $(STATEMENT),--statement "$(STATEMENT)")
 
 # USER is also a variable of every shell: only one that is given here counts.
 token: $(PYTHON_READY) ## tester: Print a token, of every stage but prod: make token USER=local-entitled [STAGE=local]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from threading import Event
 
 import boto3
@@ -42,6 +43,15 @@ def test_psql_is_on_the_database_of_the_system(stack: Stack, workspace: Workspac
     said = command(workspace, "local.psql", f"SELECT id FROM users WHERE id = '{member.id}'")
     assert member.id in said.stdout
     assert command(workspace, "local.psql", "SELECT nothing").returncode != 0
+
+
+def test_psql_opens_with_a_statement_of_the_package(stack: Stack, workspace: Workspace) -> None:
+    line = [sys.executable, "-m", "local.psql", "--workspace", str(workspace.root), "--statement"]
+    run = partial(subprocess.run, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    said = run([*line, "sessions._CURRENT"], input="BEGIN; :statement; ROLLBACK;")
+    assert "This is sessions._CURRENT" in said.stdout
+    assert "(1 row)" in said.stdout, said.stderr
+    assert "There is no statement sessions._NONE" in run([*line, "sessions._NONE"]).stderr
 
 
 @contextmanager

@@ -1,16 +1,15 @@
 """Nothing reads a table that grows from one end to the other: what a member or a duty costs does not grow with it."""
 
 from collections.abc import Callable, Iterator
-from uuid import UUID
 
 import psycopg2.extras
 import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
-from local import members, plans, population, postgres
+from local import members, plans, population, postgres, statements
 from local.population import Members
+from local.statements import STATEMENTS
 from migrations.upgrade import upgrade
-from tests.support.statements import STATEMENTS
 
 pytestmark = pytest.mark.slow  # the population takes seconds to make
 
@@ -18,25 +17,6 @@ EVERYONE = Members(1, 30_000)
 LIVE = Members(1, 3_000)
 MEMBER = "member-77"
 BATCH = 3_000  # the rows of a table that one statement may read, however many there are
-
-PHOTO = {"photo_id": UUID(int=7), "photo_key": "photo", "thumbnail_key": "thumbnail", "original_key": "original"}
-DELETIONS: dict[str, object] = {
-    "store": ["r2", "uploads"],
-    "key": ["key-2", "key-3"],
-    "due_at": ["2026-01-01Z", "2026-01-01Z"],
-}
-SENT = {
-    "seeking_gender": "Any", "max_distance_km": 10, "min_age": 18, "max_age": 99, "sexual_orientation": None,
-    "sent": ["min_age"], "genders": ["Male"], "preferences": ["Gay"], "seeks": ["Male"], "orientations": ["Gay"],
-}  # fmt: skip
-PARAMETERS: dict[str, object] = {
-    "user_id": MEMBER, "id": UUID(int=7), "ids": [UUID(int=7), UUID(int=8)], "after": UUID(int=7),
-    "until": UUID(int=2**128 - 1),
-    "duration": 30, "minutes": 30, "seen": None, "fuzzed_latitude": 52.5, "fuzzed_longitude": 13.4,
-    "device_id": "device", "device_model": None, "platform": None, "sent": [UUID(int=7)], "scheduled": True,
-    "scheduled_for": None, "wanted_for": ["2026-01-01Z", None], "description": "new", "reason": "CORRUPT",
-    "expires_at": "2026-01-01Z", "photo_hash": "0" * 16, **PHOTO,
-}  # fmt: skip
 
 
 # Something for each duty that looks for sessions by a time.
@@ -97,11 +77,7 @@ def large(new_database: Callable[[str], postgres.Database]) -> Iterator[Connecti
 
 
 def parameters(name: str) -> dict[str, object]:
-    """Plausible ones for this statement."""
-    module, _, statement = name.partition(".")
-    if module == "deletions":
-        return {"store": "r2"} if statement == "_CLAIM_DUE" else DELETIONS
-    return PARAMETERS | (SENT if module == "preferences" else {})
+    return statements.parameters(name) | {"user_id": MEMBER}
 
 
 def read_by_index_and_little(execution: plans.Execution) -> bool:
@@ -156,9 +132,9 @@ def test_a_missing_index_is_noticed(large: Connection) -> None:
 
 def test_each_index_serves_a_statement(large: Connection) -> None:
     used: set[str] = set()
-    statements = {name: STATEMENTS[name] for name in STATEMENTS if name != "uploads._BANNED"} | OTHERS
+    tried = {name: STATEMENTS[name] for name in STATEMENTS if name != "uploads._BANNED"} | OTHERS
     with large.cursor() as cursor:
-        for name, statement in statements.items():
+        for name, statement in tried.items():
             cursor.execute("SELECT pg_stat_force_next_flush()")
             cursor.execute("BEGIN")
             cursor.execute(statement, parameters(name))

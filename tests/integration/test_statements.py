@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.support.statements import STATEMENTS
+from local.statements import STATEMENTS
 from tests.support.world import World
 
 PARAMETER = re.compile(r"%\((\w+)\)s")

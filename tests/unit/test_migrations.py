@@ -56,7 +56,7 @@ def test_a_new_revision_is_sql_that_squawk_can_read() -> None:
 )
 def test_squawk_refuses_what_breaks_the_release_before(tmp_path: Path, statement: str, rule: str | None) -> None:
     (tmp_path / "new.sql").write_text(statement)
-    squawk = [Path(sys.executable).with_name("squawk"), "--config", ".squawk.toml", tmp_path / "new.sql"]
+    squawk = [str(Path(sys.executable).with_name("squawk")), "--config", ".squawk.toml", str(tmp_path / "new.sql")]
     checked = subprocess.run(squawk, capture_output=True, text=True, check=False)
     assert (checked.returncode == 0) == (rule is None)
     assert (rule or "0 issues") in checked.stdout

@@ -4,7 +4,7 @@ Defaults are taken from the main profile once, on creation. The statement that s
 stored one, so that two phones that each send one bound can never leave a lowest age above the highest.
 """
 
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -18,14 +18,6 @@ SeekingGender = Literal["Any", "Male", "Female", "Non-binary"]
 Orientation = Literal["Straight", "Gay", "Bisexual", "Pansexual", "Queer", "Other"]
 DistanceKm = Annotated[int, Field(ge=1, le=200), Whole]
 Age = Annotated[int, Field(ge=18, le=99), Whole]
-
-# Whom a member seeks, by the main profile's gender and sexual preference. Every other pair, and a missing one: Any.
-SEEKS: dict[tuple[str, str], SeekingGender] = {
-    ("Male", "Straight"): "Female",
-    ("Female", "Straight"): "Male",
-    ("Male", "Gay"): "Male",
-    ("Female", "Gay"): "Female",
-}
 
 _CROSSED = "The lowest age must not be above the highest"
 
@@ -78,25 +70,27 @@ _READ = """
         LEFT JOIN after_hours_preferences p ON p.user_id = %(user_id)s
 """
 
+# Whom a member seeks is a choice, or follows from the main profile's gender and preference; no other pair says whom.
 _CREATE = """
     SELECT after_hours_lock_member(%(user_id)s);
     WITH created AS (
         INSERT INTO after_hours_preferences
             (user_id, seeking_gender, max_distance_km, min_age, max_age, sexual_orientation)
         SELECT
-            users.id,
-            CASE WHEN 'seeking_gender' = ANY(%(sent)s) THEN %(seeking_gender)s ELSE coalesce(main.seeks, 'Any') END,
+            users.id, coalesce(%(seeking_gender)s, seeking.gender, 'Any'),
             %(max_distance_km)s, %(min_age)s, %(max_age)s,
-            CASE WHEN 'sexual_orientation' = ANY(%(sent)s) THEN %(sexual_orientation)s ELSE main.orientation END
-        FROM users LEFT JOIN (
-            SELECT
-                p.user_id, seeking.seeks,
-                CASE WHEN p.sexual_preference = ANY(%(orientations)s) THEN p.sexual_preference END AS orientation
-            FROM profiles p
-                LEFT JOIN unnest(%(genders)s::text[], %(preferences)s::text[], %(seeks)s::text[])
-                    AS seeking (gender, preference, seeks)
-                ON (seeking.gender, seeking.preference) = (p.gender, p.sexual_preference)
-        ) AS main ON main.user_id = users.id
+            CASE WHEN %(orientation_sent)s THEN %(sexual_orientation)s ELSE orientation.name END
+        FROM users
+            LEFT JOIN profiles main ON main.user_id = users.id
+            LEFT JOIN (VALUES
+                ('Male', 'Straight', 'Female'),
+                ('Female', 'Straight', 'Male'),
+                ('Male', 'Gay', 'Male'),
+                ('Female', 'Gay', 'Female')
+            ) AS seeking (of_gender, preference, gender)
+                ON (seeking.of_gender, seeking.preference) = (main.gender, main.sexual_preference)
+            LEFT JOIN (VALUES ('Straight'), ('Gay'), ('Bisexual'), ('Pansexual'), ('Queer'), ('Other'))
+                AS orientation (name) ON orientation.name = main.sexual_preference
         WHERE users.id = %(user_id)s
         ON CONFLICT (user_id) DO NOTHING
         RETURNING user_id, seeking_gender, max_distance_km, min_age, max_age, sexual_orientation
@@ -104,34 +98,28 @@ _CREATE = """
     SELECT created.* FROM users LEFT JOIN created ON true WHERE users.id = %(user_id)s
 """
 
-# When another transaction changed the row while this statement waited for its lock, PostgreSQL evaluates the condition
-# again, on the row as it is then (READ COMMITTED).
+# `changes` has the fields that were sent. When another transaction changed the row while this statement waited for its
+# lock, PostgreSQL evaluates the condition again, on the row as it is then (READ COMMITTED).
 _UPDATE = """
-    UPDATE after_hours_preferences SET
-        seeking_gender = CASE WHEN 'seeking_gender' = ANY(%(sent)s) THEN %(seeking_gender)s ELSE seeking_gender END,
-        max_distance_km =
-            CASE WHEN 'max_distance_km' = ANY(%(sent)s) THEN %(max_distance_km)s ELSE max_distance_km END,
-        min_age = CASE WHEN 'min_age' = ANY(%(sent)s) THEN %(min_age)s ELSE min_age END,
-        max_age = CASE WHEN 'max_age' = ANY(%(sent)s) THEN %(max_age)s ELSE max_age END,
-        sexual_orientation =
-            CASE WHEN 'sexual_orientation' = ANY(%(sent)s) THEN %(sexual_orientation)s ELSE sexual_orientation END,
+    UPDATE after_hours_preferences stored SET
+        (seeking_gender, max_distance_km, min_age, max_age, sexual_orientation) = (
+            SELECT seeking_gender, max_distance_km, min_age, max_age, sexual_orientation
+            FROM jsonb_populate_record(stored, %(changes)s) AS changed
+        ),
         updated_at = now()
     WHERE user_id = %(user_id)s
-        AND CASE WHEN 'min_age' = ANY(%(sent)s) THEN %(min_age)s ELSE min_age END
-            <= CASE WHEN 'max_age' = ANY(%(sent)s) THEN %(max_age)s ELSE max_age END
+        AND (SELECT min_age <= max_age FROM jsonb_populate_record(stored, %(changes)s) AS changed)
     RETURNING seeking_gender, max_distance_km, min_age, max_age, sexual_orientation
 """
 
 
 def create(database: Database, user_id: str, new: CreatePreferences) -> Preferences:
     """Create the member's preferences. Raises `PreferencesExist`, and what `access.change` raises."""
-    defaults = {
-        "genders": [gender for gender, _ in SEEKS],
-        "preferences": [preference for _, preference in SEEKS],
-        "seeks": list(SEEKS.values()),
-        "orientations": list(get_args(Orientation)),
+    chosen = new.model_dump() | {
+        "seeking_gender": new.seeking_gender if "seeking_gender" in new.model_fields_set else None,
+        "orientation_sent": "sexual_orientation" in new.model_fields_set,
     }
-    row = access.change(database, _CREATE, _parameters(user_id, new) | defaults)
+    row = access.change(database, _CREATE, {"user_id": user_id, **chosen})
     if row["user_id"] is None:
         raise PreferencesExist
     return Preferences.model_validate(row)
@@ -142,16 +130,12 @@ def update(database: Database, user_id: str, changes: UpdatePreferences) -> Pref
 
     Raises `PreferencesNotFound`, or `InvalidRequest` when the one age that was sent passes the other, stored one.
     """
-    row = database.find_one(_UPDATE, _parameters(user_id, changes))
+    row = database.find_one(_UPDATE, {"user_id": user_id, "changes": changes.model_dump_json(exclude_unset=True)})
     if row is None:
         _found(database.find_one(_READ, {"user_id": user_id}))  # raises when there are no preferences
         field = "minAge" if "min_age" in changes.model_fields_set else "maxAge"
         raise InvalidRequest([{"field": field, "message": _CROSSED}])
     return Preferences.model_validate(row)
-
-
-def _parameters(user_id: str, sent: CreatePreferences) -> dict[str, object]:
-    return sent.model_dump() | {"user_id": user_id, "sent": list(sent.model_fields_set)}
 
 
 def _found(row: Row | None) -> Preferences:
