@@ -372,6 +372,26 @@ BEGIN
 END
 $$;
 
+-- End those of the sessions that are open, erase their places, and put SessionEnded into the outbox; return them. A
+-- session whose end has passed ends at that time, with the reason "expired"; with this reason no other session ends.
+CREATE FUNCTION after_hours_end_sessions(session_ids uuid[], reason text, lease interval) RETURNS TABLE(id uuid, started_at timestamp with time zone, expires_at timestamp with time zone, ended_at timestamp with time zone, scheduled_for timestamp with time zone, event jsonb)
+    LANGUAGE sql
+    AS $$
+    UPDATE after_hours_sessions AS session SET
+        ended_at = least(session.expires_at, now()),
+        latitude = NULL, longitude = NULL, fuzzed_latitude = NULL, fuzzed_longitude = NULL,
+        scheduled_for = CASE WHEN session.expires_at > now() THEN session.scheduled_for END,
+        schedule_due_at = now() + lease, schedule_attempts = 0
+    WHERE session.id = ANY (session_ids) AND session.ended_at IS NULL
+        AND (session.expires_at <= now() OR reason <> 'expired')
+    RETURNING
+        session.id, session.started_at, session.expires_at, session.ended_at, session.scheduled_for,
+        after_hours_tell_ended(
+            session.user_id, session.id, session.ended_at,
+            CASE WHEN session.expires_at <= now() THEN 'expired' ELSE reason END, lease
+        )
+$$;
+
 -- What entitles a member to After Hours. NULL, and no row, mean no.
 CREATE FUNCTION after_hours_entitlements(member text) RETURNS TABLE(premium boolean, verified boolean, consenting boolean)
     LANGUAGE sql STABLE

@@ -106,9 +106,9 @@ SAFEGUARDS = (
         "expiry's look at expires_at",
         (
             Edit(
-                f"{_PACKAGE}/sessions.py",
-                "    WHERE id = %(id)s AND ended_at IS NULL AND expires_at <= now()\n",
-                "    WHERE id = %(id)s AND ended_at IS NULL\n",
+                "migrations/versions/0022_one_end.sql",
+                "\n        AND (session.expires_at <= now() OR reason <> 'expired')\n",
+                "\n",
             ),
         ),
         ("events early",),

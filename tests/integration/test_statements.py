@@ -18,6 +18,10 @@ def test_there_are_statements_in_every_module_that_speaks_to_the_database() -> N
     }  # fmt: skip
 
 
+def test_one_function_ends_sessions() -> None:
+    assert [name for name, text in STATEMENTS.items() if re.search(r"SET\s[^;]*\bended_at\s*=", text)] == []
+
+
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_a_statement_can_be_prepared(world: World, name: str) -> None:
     for part in filter(str.strip, STATEMENTS[name].split(";")):

@@ -26,7 +26,8 @@ def test_a_safeguard_can_be_taken_out(safeguard: Safeguard, tmp_path: Path) -> N
         apply(edit, tmp_path)
         after = (tmp_path / edit.file).read_text()
         assert after != before
-        ast.parse(after)
+        if edit.file.endswith(".py"):
+            ast.parse(after)
     assert set(safeguard.shown_by) <= FAULTS.keys()
     assert any(safeguard.seen_as in text for text in SENTENCES), "the soak never says this"
 

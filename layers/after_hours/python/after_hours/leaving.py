@@ -26,15 +26,10 @@ _LEAVE = """
         WHERE NOT EXISTS (SELECT FROM profile)
         ON CONFLICT (user_id) DO UPDATE SET forget_at = excluded.forget_at
     ), session AS (
-        UPDATE after_hours_sessions SET
-            ended_at = least(expires_at, now()),
-            latitude = NULL, longitude = NULL, fuzzed_latitude = NULL, fuzzed_longitude = NULL,
-            schedule_due_at = now() + interval '30 seconds', schedule_attempts = 0
-        WHERE user_id = %(user_id)s AND ended_at IS NULL
-        RETURNING id, scheduled_for, after_hours_tell_ended(
-            user_id, id, ended_at, CASE WHEN expires_at > now() THEN 'profile_deleted' ELSE 'expired' END,
-            interval '30 seconds'
-        ) AS event
+        SELECT id, scheduled_for, event FROM after_hours_end_sessions(
+            ARRAY(SELECT id FROM after_hours_sessions WHERE user_id = %(user_id)s AND ended_at IS NULL),
+            'profile_deleted', interval '30 seconds'
+        )
     ), devices AS (
         DELETE FROM device_fingerprints device USING after_hours_sessions s
         WHERE s.user_id = %(user_id)s AND device.session_id = s.id

@@ -16,16 +16,11 @@ _EXPIRE_OVERDUE = """
         SELECT id FROM after_hours_sessions WHERE ended_at IS NULL AND expires_at <= now()
         ORDER BY expires_at LIMIT 500
         FOR UPDATE SKIP LOCKED
-    ), ended AS (
-        UPDATE after_hours_sessions s SET
-            ended_at = expires_at, latitude = NULL, longitude = NULL, fuzzed_latitude = NULL, fuzzed_longitude = NULL,
-            scheduled_for = NULL
-        WHERE s.id = ANY(ARRAY(SELECT id FROM overdue))
-        RETURNING
-            extract(epoch FROM now() - s.expires_at)::float AS lag,
-            after_hours_tell_ended(s.user_id, s.id, s.ended_at, 'expired', interval '0') AS event
     )
-    SELECT count(event) AS sessions, coalesce(array_agg(lag), ARRAY[]::float[]) AS lags FROM ended
+    SELECT
+        count(event) AS sessions,
+        coalesce(array_agg(extract(epoch FROM now() - expires_at)::float), ARRAY[]::float[]) AS lags
+    FROM after_hours_end_sessions(ARRAY(SELECT id FROM overdue), 'expired', interval '0')
 """
 
 # What entitles a member is in the main app's tables, and nothing tells us when that changes: so all live sessions are
@@ -49,11 +44,7 @@ _END_LAPSED = """
         WHERE id = ANY(ARRAY(SELECT id FROM lapsed)) AND ended_at IS NULL AND expires_at > now()
         FOR UPDATE SKIP LOCKED
     ), ended AS (
-        UPDATE after_hours_sessions s SET
-            ended_at = now(), latitude = NULL, longitude = NULL, fuzzed_latitude = NULL, fuzzed_longitude = NULL,
-            schedule_due_at = now(), schedule_attempts = 0
-        WHERE s.id = ANY(ARRAY(SELECT id FROM free))
-        RETURNING after_hours_tell_ended(s.user_id, s.id, s.ended_at, 'lapsed', interval '0') AS event
+        SELECT event FROM after_hours_end_sessions(ARRAY(SELECT id FROM free), 'lapsed', interval '0')
     )
     SELECT
         (SELECT id FROM slice ORDER BY id DESC LIMIT 1) AS last,

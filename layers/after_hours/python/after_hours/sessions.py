@@ -179,11 +179,13 @@ _START = """
         WHERE user_id = %(user_id)s AND started_at > now() - interval '1 hour'
         ORDER BY started_at DESC OFFSET 11 LIMIT 1
     ), overdue AS (
-        UPDATE after_hours_sessions SET
-            ended_at = expires_at, latitude = NULL, longitude = NULL, fuzzed_latitude = NULL, fuzzed_longitude = NULL,
-            scheduled_for = NULL
-        WHERE user_id = %(user_id)s AND ended_at IS NULL AND expires_at <= now()
-        RETURNING after_hours_tell_ended(user_id, id, ended_at, 'expired', interval '30 seconds') AS event
+        SELECT event FROM after_hours_end_sessions(
+            ARRAY(
+                SELECT id FROM after_hours_sessions
+                WHERE user_id = %(user_id)s AND ended_at IS NULL AND expires_at <= now()
+            ),
+            'expired', interval '30 seconds'
+        )
     ), started AS (
         INSERT INTO after_hours_sessions (user_id, started_at, expires_at, fuzzed_latitude, fuzzed_longitude)
         SELECT user_id, now(), now() + make_interval(mins => %(duration)s), %(fuzzed_latitude)s, %(fuzzed_longitude)s
@@ -253,23 +255,18 @@ _EXTEND = """
 """
 
 _END = """
-    UPDATE after_hours_sessions SET
-        ended_at = now(), latitude = NULL, longitude = NULL, fuzzed_latitude = NULL, fuzzed_longitude = NULL,
-        schedule_due_at = now() + interval '30 seconds', schedule_attempts = 0
-    WHERE user_id = %(user_id)s AND ended_at IS NULL AND expires_at > now()
-    RETURNING
-        id, started_at, expires_at, ended_at, now() AS read_at, scheduled_for,
-        after_hours_tell_ended(user_id, id, ended_at, 'user', interval '30 seconds') AS event
+    SELECT id, started_at, expires_at, ended_at, now() AS read_at, scheduled_for, event FROM after_hours_end_sessions(
+        ARRAY(
+            SELECT id FROM after_hours_sessions
+            WHERE user_id = %(user_id)s AND ended_at IS NULL AND expires_at > now()
+        ),
+        'user', interval '30 seconds'
+    )
 """
 
 _EXPIRE = """
-    UPDATE after_hours_sessions SET
-        ended_at = expires_at, latitude = NULL, longitude = NULL, fuzzed_latitude = NULL, fuzzed_longitude = NULL,
-        scheduled_for = NULL
-    WHERE id = %(id)s AND ended_at IS NULL AND expires_at <= now()
-    RETURNING
-        extract(epoch FROM now() - expires_at)::float AS lag,
-        after_hours_tell_ended(user_id, id, ended_at, 'expired', interval '30 seconds') AS event
+    SELECT extract(epoch FROM now() - expires_at)::float AS lag, event
+    FROM after_hours_end_sessions(ARRAY[%(id)s::uuid], 'expired', interval '30 seconds')
 """
 
 # `warned_for` is the end that the member was warned of: an extended session has another end, and is warned again.
