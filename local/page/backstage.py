@@ -3,7 +3,7 @@
 import json
 from contextlib import closing
 from dataclasses import asdict, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
@@ -19,6 +19,7 @@ from local.stack import Stack
 
 _SOON = timedelta(seconds=10)
 _WARNED_BEFORE = timedelta(minutes=5)
+_TEN_MINUTES = timedelta(minutes=10)
 _LOGGED_ALIKE_BY_ALL = {
     "service", "location", "timestamp", "function_name", "function_memory_size", "function_arn", "function_request_id",
     "correlation_id", "xray_trace_id",
@@ -47,10 +48,11 @@ class MemberDetails(BaseModel):
 
 
 class Moment(StrEnum):
-    """Until when the page lets time pass."""
+    """Until when the page lets time pass; never beyond ten seconds before the end."""
 
     WARNING = "warning"
     END = "end"
+    TEN_MINUTES = "ten-minutes"
 
 
 class Backstage:
@@ -88,11 +90,20 @@ class Backstage:
         with closing(self._stack.connect()) as connection:
             members.begin_anew(connection)
 
-    def session(self, user_id: str) -> dict[str, Any] | None:
-        """Return the newest session as the database has it, with the place that others are shown and its schedules."""
+    def state(self, user_id: str) -> dict[str, Any]:
+        """Return what the database has: the newest session, and whether the member has left within the hour."""
+        left = self._rows("SELECT FROM after_hours_departures WHERE user_id = %(user_id)s", {"user_id": user_id})
+        return {"hasLeft": bool(left), "session": self._newest_session(user_id)}
+
+    def _newest_session(self, user_id: str) -> dict[str, Any] | None:
+        """Return it as the database has it, with the place that others are shown, and with its schedules."""
         rows = self._rows(
             """
-            SELECT id::text, ended_at, warned_for = expires_at AS warned,
+            SELECT id::text, expires_at, coalesce(ended_at, expires_at) AS ends_at,
+                ended_at IS NULL AND expires_at > now() AS is_live,
+                extract(epoch FROM expires_at - now())::float AS remaining_seconds,
+                extract(epoch FROM expires_at - started_at)::float AS seconds,
+                coalesce(warned_for = expires_at, false) AS is_warned,
                 fuzzed_latitude::float AS latitude, fuzzed_longitude::float AS longitude
             FROM after_hours_sessions WHERE user_id = %(user_id)s ORDER BY started_at DESC LIMIT 1
             """,
@@ -101,41 +112,52 @@ class Backstage:
         if not rows:
             return None
         session = rows[0]
-        place = {name: session[name] for name in ("latitude", "longitude")} if session["latitude"] is not None else None
+        place = {name: session.pop(name) for name in ("latitude", "longitude")}
         return {
-            "id": session["id"],
-            "ended": session["ended_at"] is not None,
-            "warned": bool(session["warned"]),
-            "shownPlace": place,
+            **{to_camel(name): _text(value) for name, value in session.items()},
+            "shownPlace": place if place["latitude"] is not None else None,
             "schedules": [
                 schedule for kind in ("warn", "expire") if (schedule := self._schedule(f"{kind}-{session['id']}"))
             ],
         }
 
     def let_time_pass(self, session_id: UUID, until: Moment) -> None:
-        """Move a live session into the past, so that its warning or its end is seconds away; never into the future.
+        """Move a live session into the past, as if time had passed; never into the future, and never beyond its end.
 
         Its schedules are moved along, and all that happens then is their doing.
         """
-        left = _SOON + (_WARNED_BEFORE if until is Moment.WARNING else timedelta())
         moved = self._rows(
             """
             UPDATE after_hours_sessions SET
                 started_at = started_at - passed, expires_at = expires_at - passed,
                 scheduled_for = expires_at - passed, warned_for = warned_for - passed
             FROM (
-                SELECT greatest(expires_at - date_trunc('second', now()) - %(left)s, interval '0') AS passed
-                FROM after_hours_sessions WHERE id = %(id)s
+                SELECT greatest(least(left_now - %(soon)s, CASE %(until)s
+                    WHEN 'ten-minutes' THEN %(ten_minutes)s
+                    WHEN 'warning' THEN left_now - %(soon)s - %(warned_before)s
+                    ELSE left_now
+                END), interval '0') AS passed
+                FROM (
+                    SELECT expires_at - date_trunc('second', now()) AS left_now
+                    FROM after_hours_sessions WHERE id = %(id)s
+                ) AS session
             ) AS time
             WHERE id = %(id)s AND ended_at IS NULL AND expires_at > now()
-            RETURNING expires_at
+            RETURNING expires_at, date_trunc('second', now()) AS now
             """,
-            {"id": str(session_id), "left": left},
+            {
+                "id": str(session_id),
+                "until": until.value,
+                "soon": _SOON,
+                "ten_minutes": _TEN_MINUTES,
+                "warned_before": _WARNED_BEFORE,
+            },
         )
         if moved:
-            expires_at = moved[0]["expires_at"]
+            expires_at, now = moved[0]["expires_at"], moved[0]["now"]
             self._move_schedule(f"expire-{session_id}", expires_at)
-            self._move_schedule(f"warn-{session_id}", expires_at - _WARNED_BEFORE)
+            # A warning that lies behind is due at once.
+            self._move_schedule(f"warn-{session_id}", max(expires_at - _WARNED_BEFORE, now + _SOON))
 
     def log_of_last_call(self, function: str, since: datetime) -> dict[str, Any]:
         """Return what the function logged in its last complete run since then. Raises KeyError for other names."""
@@ -189,6 +211,13 @@ class Backstage:
         """Move a schedule, if it is still there."""
         if schedule := schedules.find(self._scheduler, self._stack.schedule_group, name):
             schedules.move(self._scheduler, schedule, moment)
+
+
+def _text(value: object) -> object:
+    """Write a time as the API does; everything else as it is."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return value
 
 
 def _line(text: str) -> dict[str, Any]:

@@ -23,6 +23,13 @@ def endpoints() -> list[dict[str, Any]]:
     return [_endpoint(endpoint, described[endpoint.path][endpoint.method.lower()]) for endpoint in ENDPOINTS]
 
 
+def choices() -> dict[str, list[str]]:
+    """Return the words from which preferences are chosen, by field."""
+    fields = contract()["components"]["schemas"]["Preferences"]["properties"]
+    orientation, _null = fields["sexualOrientation"]["anyOf"]
+    return {"seekingGender": fields["seekingGender"]["enum"], "sexualOrientation": orientation["enum"]}
+
+
 def _endpoint(endpoint: Endpoint, described: dict[str, Any]) -> dict[str, Any]:
     return {
         "method": endpoint.method,

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from threading import Event, Thread
 from typing import Any
@@ -38,6 +39,7 @@ class Listener:
         self._client = partial(boto3.client, **stack.aws)
         self._queues = self._client("sqs")
         self._heard: deque[Numbered] = deque(maxlen=_KEPT)
+        self._since = datetime.min.replace(tzinfo=UTC)  # what happened before is forgotten
         self._changed = asyncio.Condition()
         self._stopped = Event()
 
@@ -47,7 +49,7 @@ class Listener:
         name = f"page-{uuid4()}"
         queue = await asyncio.to_thread(bus.subscribe, self._client, self._bus, name)
         # A daemon: nobody waits for its last poll of the queue.
-        Thread(target=self._listen, args=(queue, asyncio.get_running_loop()), daemon=True).start()
+        Thread(target=self._listen, args=(name, queue, asyncio.get_running_loop()), daemon=True).start()
         try:
             yield
         finally:
@@ -55,18 +57,31 @@ class Listener:
             with suppress(BotoCoreError, ClientError):  # the system may have ended first, and all of it is gone
                 await asyncio.to_thread(bus.unsubscribe, self._client, self._bus, name, queue)
 
+    @property
+    def last(self) -> int:
+        """The number of the event that was heard last; 0 when there is none."""
+        return self._heard[-1].number if self._heard else 0
+
+    async def forget(self) -> None:
+        """Forget what was heard, and end all streams: whoever reads along connects again, and begins anew."""
+        async with self._changed:
+            self._heard = deque(maxlen=_KEPT)
+            self._since = datetime.now(UTC)
+            self._changed.notify_all()
+
     async def after(self, number: int) -> AsyncIterator[Numbered]:
-        """Yield what was heard after this number, and what will be."""
-        while True:
-            for heard in tuple(self._heard):
+        """Yield what was heard after this number, and what will be, until all is forgotten."""
+        read = self._heard
+        while read is self._heard:
+            for heard in tuple(read):
                 if heard.number > number:
                     number = heard.number
                     yield heard
             async with self._changed:
-                if not self._heard or self._heard[-1].number <= number:
+                if read is self._heard and self.last <= number:
                     await self._changed.wait()
 
-    def _listen(self, queue: str, loop: asyncio.AbstractEventLoop) -> None:
+    def _listen(self, name: str, queue: str, loop: asyncio.AbstractEventLoop) -> None:
         while not self._stopped.is_set():
             try:
                 answer = self._queues.receive_message(
@@ -77,11 +92,14 @@ class Listener:
                     self._queues.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
             except (BotoCoreError, ClientError):
                 self._stopped.wait(_PAUSE_SECONDS)
+                with suppress(BotoCoreError, ClientError):  # a local AWS that was started anew has no queue of ours
+                    bus.subscribe(self._client, self._bus, name)
             except RuntimeError:  # the loop is closed: the page has ended
                 return
 
     async def _hear(self, event: dict[str, Any]) -> None:
-        number = self._heard[-1].number + 1 if self._heard else 1
+        if datetime.fromisoformat(event["detail"]["occurredAt"]) < self._since:
+            return
         async with self._changed:
-            self._heard.append(Numbered(number, event))
+            self._heard.append(Numbered(self.last + 1, event))
             self._changed.notify_all()

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from uuid import UUID, uuid4
 
 import urllib3
+from botocore.exceptions import BotoCoreError
 from psycopg2 import OperationalError
 from pydantic import ValidationError
 from starlette.applications import Starlette
@@ -73,6 +74,7 @@ def application(stack: Stack, port: int) -> Starlette:
             ValueError: _invalid,
             NoSuchMemberError: _nowhere,
             OperationalError: _not_running,
+            BotoCoreError: _not_running,
             urllib3.exceptions.HTTPError: _not_running,
         },
     )
@@ -160,7 +162,7 @@ class Page:
             Route("/system/events", self.events),
             Route("/system/members", self.members, methods=["GET", "POST"]),
             Route("/system/members/{id}", self.member, methods=["PATCH"]),
-            Route("/system/members/{id}/session", self.session),
+            Route("/system/members/{id}/state", self.state),
             Route("/system/sessions/{id}/time", self.time, methods=["POST"]),
             Route("/system/logs/{function}", self.log),
             Route("/system/pictures", self.look, methods=["POST"]),
@@ -204,10 +206,12 @@ class Page:
     def system(self, _: Request) -> Response:
         return JSONResponse(
             {
-                "instance": self._instance,  # a page that sees another one reloads: its tokens are no longer valid
+                "instance": self._instance,  # a page that sees another one reloads: what it shows is gone
                 "apiUrl": self._stack.api_url.removesuffix(PREFIX),
                 "endpoints": catalogue.endpoints(),
+                "choices": catalogue.choices(),
                 "functions": sorted(self._stack.functions),
+                "heard": self.listener.last,  # events up to this number are old: what they changed is there to be read
             }
         )
 
@@ -233,8 +237,8 @@ class Page:
         await run_in_threadpool(self._backstage.change_member, request.path_params["id"], details)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
-    def session(self, request: Request) -> Response:
-        return JSONResponse(self._backstage.session(request.path_params["id"]))
+    def state(self, request: Request) -> Response:
+        return JSONResponse(self._backstage.state(request.path_params["id"]))
 
     async def time(self, request: Request) -> Response:
         until = Moment((await request.json())["until"])
@@ -261,8 +265,10 @@ class Page:
         content_type, content = samples[request.path_params["name"]]
         return Response(content, media_type=content_type)
 
-    def reset(self, _: Request) -> Response:
-        self._backstage.reset()
+    async def reset(self, _: Request) -> Response:
+        await run_in_threadpool(self._backstage.reset)
+        self._instance = str(uuid4())
+        await self.listener.forget()
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
@@ -279,4 +285,6 @@ def _nowhere(_: Request, __: Exception) -> Response:
 
 
 def _not_running(_: Request, __: Exception) -> Response:
-    return _problem(HTTPStatus.BAD_GATEWAY, "The system does not answer. Does `make run` still run?")
+    problem = _problem(HTTPStatus.BAD_GATEWAY, "The system does not answer. Does `make run` still run?")
+    problem.headers["x-system"] = "away"  # API Gateway says 502, too
+    return problem

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
 from local import aws
@@ -14,6 +15,7 @@ from local.run import running_system
 from local.stack import Stack
 from local.workspace import DEFAULT_WORKSPACE, Workspace
 from tests.support.deployed import NewMember, connected, new_members
+from tests.support.page import MakeRobin, Opener, launched, opener, robins
 from tests.support.waiting import until
 from tests.support.workspaces import processes_of
 
@@ -60,3 +62,37 @@ def new_member(stack: Stack, connection: Connection) -> Iterator[NewMember]:
     """Make members, fully entitled if nothing else is said: `new_member(subscribed=False)`. Gone afterwards."""
     with new_members(stack, connection) as new:
         yield new
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    browser = launched(playwright)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, stack: Stack) -> Iterator[Opener]:
+    """Open the page, or another file of it. What goes wrong in its scripts fails the test."""
+    with opener(browser, stack) as opening:
+        yield opening
+
+
+@pytest.fixture
+def robin(stack: Stack) -> Iterator[MakeRobin]:
+    with robins(stack) as make:
+        yield make
+
+
+@pytest.fixture
+def page(open_page: Opener, robin: MakeRobin) -> Page:
+    """The page, with a new member chosen."""
+    page = open_page()
+    robin(page)
+    return page

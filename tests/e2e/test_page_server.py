@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import boto3
@@ -17,6 +16,7 @@ from local.page import catalogue
 from local.stack import Stack
 from local.workspace import REPOSITORY, Workspace
 from tests.support.deployed import NewMember
+from tests.support.page import page_alone
 from tests.support.waiting import LIMIT_SECONDS, until
 from tests.support.workspaces import temporary_workspace
 
@@ -300,16 +300,6 @@ def test_every_sample_is_offered_with_what_comes_of_it(stack: Stack) -> None:
     starts = next(each for each in offered if each["function"] == "start_session")
     assert {sample["name"]: sample["status"] for sample in starts["samples"]}["null_island"] == 400
     assert all(each["samples"] for each in offered)
-
-
-@contextmanager
-def page_alone(workspace: Workspace) -> Iterator[str]:
-    command = [sys.executable, "-m", "local.page", "--workspace", str(workspace.root), "--port", "0"]
-    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        yield process.stdout.readline().split()[-1]
-        process.terminate()
-        process.wait()
 
 
 def test_it_runs_alone_beside_a_running_system_and_tidies_up(stack: Stack, workspace: Workspace) -> None:

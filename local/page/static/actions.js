@@ -1,55 +1,68 @@
 // What the page can do. Everything a phone does goes through the API; nothing here knows its rules.
 
-import { call, patch, post, storage, system } from "./api.js";
-import { announce, changed, endpoint, member, state } from "./state.js";
+import { blob, call, patch, post, system, upload as sendForm } from "./api.js";
+import { bearer, doing, failed, loadMembers, look, lookAtPhoto, lookBehind, PREFIX, readPhoto } from "./reading.js";
+import { announce, changed, endpoint, liveSession, pause, state, unknown, whereabouts } from "./state.js";
 
-const PREFIX = "/api/after-hours";
 const PHOTO_LOOKS_APART_MILLISECONDS = 1000;
 const LOG_LOOKS = 20;
 const LOG_LOOKS_APART_MILLISECONDS = 500;
+const CALLS_KEPT = 20;
 
-const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-const bearer = (name = state.memberId) => `Bearer ${state.members.find(({ id }) => id === name)?.token}`;
+const otherTabs = new BroadcastChannel("after-hours");
 
-/** Do something that takes a moment, and show what went wrong on the way. */
-async function doing(work) {
-  state.busy += 1;
-  state.problem = null;
-  changed();
+/** Look again: another tab has changed something, or somebody else has while this tab was not in view. */
+async function lookAgain() {
+  if (state.away) return;
   try {
-    return await work();
+    await loadMembers();
+    await look();
   } catch (error) {
-    state.problem = error.message;
-    announce(error.message);
-  } finally {
-    state.busy -= 1;
-    changed();
+    failed(error);
   }
 }
 
-// Members
-
-export async function loadMembers() {
-  state.members = await system("/members");
-  if (!member()) state.memberId = state.members[0]?.id ?? null;
-  changed();
+export function lookWhereOthersChangeThings() {
+  otherTabs.addEventListener("message", lookAgain);
+  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && lookAgain());
 }
+
+const tellOtherTabs = () => otherTabs.postMessage("changed");
+
+// Members
 
 export function chooseMember(id) {
   return doing(async () => {
     sessionStorage.setItem("member", id);
-    Object.assign(state, {
-      memberId: id, refusal: null, profile: null, preferences: null, photo: null, session: null, backstage: null,
-      sentFrom: null, file: null, shown: null, left: false, storyFrom: 0,
-    });
+    sent += 1; // a call that is under way is the former member's
+    Object.assign(state, unknown(), { memberId: id });
+    if (state.otherId === id) beside(null);
     changed();
     await look();
   });
 }
 
+/** Show another member beside the chosen one, or none. */
+export function beside(id) {
+  sessionStorage.setItem("other", id ?? "");
+  Object.assign(state, { otherId: id || null, other: undefined });
+  changed();
+  return id ? doing(lookBehind) : undefined;
+}
+
+/** Play as the member beside; the one who played so far stands beside then. */
+export function swap() {
+  const { memberId, otherId } = state;
+  state.otherId = memberId;
+  sessionStorage.setItem("other", memberId);
+  state.other = undefined;
+  return chooseMember(otherId);
+}
+
 export function changeMember(details) {
   return doing(async () => {
     await patch(`/members/${encodeURIComponent(state.memberId)}`, details);
+    tellOtherTabs();
     await loadMembers();
     await look();
   });
@@ -58,78 +71,20 @@ export function changeMember(details) {
 export async function makeMember(details) {
   const made = await doing(async () => {
     const { id } = await post("/members", details);
+    tellOtherTabs();
     await loadMembers();
     return id;
   });
   if (made) await chooseMember(made);
 }
 
+/** Begin anew. The server ends all streams of events, by which other tabs find out. */
 export function reset() {
   return doing(async () => {
     await system("/reset", { method: "POST" });
-    await loadMembers();
-    Object.assign(state, { answer: null, events: [], log: { ...state.log, lines: [], duration: null } });
-    await chooseMember(state.members[0].id);
-    announce("Everyone has left. The first members are as they were.");
+    location.reload();
   });
 }
-
-// What the member sees, and what is behind it
-
-const quietly = (path) => call("GET", PREFIX + path, { authorization: bearer() });
-
-/** A read whose answers may overtake each other, as when another member is chosen meanwhile: only the newest counts. */
-function newest(read, keep) {
-  let last = 0;
-  return async () => {
-    const own = ++last;
-    const found = await read();
-    if (own !== last) return;
-    keep(found);
-    changed();
-  };
-}
-
-const readProfile = newest(
-  () => quietly("/profile"),
-  ({ status, body }) => {
-    state.refusal = status === 403 ? { status, ...body } : null;
-    state.profile = body?.profile ?? null;
-  },
-);
-
-const readPreferences = newest(
-  () => (state.refusal ? null : quietly("/preferences")),
-  (answer) => (state.preferences = answer?.body?.preferences ?? null),
-);
-
-const readPhoto = newest(
-  () => (state.profile ? quietly("/profile/photo") : null),
-  (answer) => (state.photo = answer?.body?.photo ?? null),
-);
-
-const readSession = newest(
-  () => quietly("/session"),
-  ({ body }) => {
-    state.session = body?.session ? { ...body.session, receivedAt: performance.now() } : null;
-    if (!state.session) state.sentFrom = null;
-  },
-);
-
-/** Read what the API does not tell: the shown place, the warning, and the schedules. */
-export const lookBehind = newest(
-  () => system(`/members/${encodeURIComponent(state.memberId)}/session`),
-  (found) => (state.backstage = found),
-);
-
-/** Read anew what the page shows of the member. */
-export async function look() {
-  await Promise.all([readProfile(), readSession(), lookBehind()]);
-  await Promise.all([readPreferences(), readPhoto()]);
-  await lookAtShownPhoto();
-}
-
-export const lookAtSession = () => Promise.all([readSession(), lookBehind()]);
 
 // Calls
 
@@ -141,7 +96,7 @@ export function prepare(name, { sample = "", authorization = "", body = "" } = {
 
 export function prepareSample(name, sample) {
   const found = endpoint(name).samples.find((each) => each.name === sample);
-  const authorization = found.authorization?.replace("SAMPLE_TOKEN", "") === "Bearer " ? "" : (found.authorization ?? "none");
+  const authorization = found.authorization === "Bearer SAMPLE_TOKEN" ? "" : (found.authorization ?? "none");
   prepare(name, { sample, authorization, body: pretty(found.body) });
 }
 
@@ -161,19 +116,35 @@ export function authorization() {
 }
 
 let sent = 0;
+let turn = Promise.resolve();
+
+/** Calls go out one after another, in the order of the clicks: who joins and goes live at once has joined first. */
+function inTurn(work) {
+  const own = turn.then(work);
+  turn = own.catch(() => {});
+  return own;
+}
 
 /** Send what the console holds, and return the answer. The page shows the answer of the call that was sent last. */
 export function send() {
   return doing(async () => {
+    const { memberId } = state;
     const { function: name, body } = state.request;
     const { method, path } = endpoint(name);
-    const since = Date.now();
+    const at = new Date();
     const own = ++sent;
-    const answer = await call(method, path, { authorization: authorization(), body });
+    const how = { authorization: authorization(), body };
+    const answer = await inTurn(() => call(method, path, how));
     if (own === sent) state.answer = { ...answer, method, path };
     announce(`${method} ${path.replace(PREFIX, "")}: ${answer.status} ${answer.body?.code ?? ""}`);
-    remember(name, body, answer);
-    readLog(name, since);
+    const { status } = answer;
+    state.calls = [...state.calls, { ...answer, at, memberId, function: name, method, path }].slice(-CALLS_KEPT);
+    if (name === "start_session" && status === 201) {
+      const { latitude, longitude } = JSON.parse(body);
+      state.sentFrom[memberId] = { session: answer.body.session.id, latitude, longitude };
+    }
+    if (method !== "GET") tellOtherTabs();
+    readLog(name, at.getTime());
     await look();
     return answer;
   });
@@ -185,68 +156,83 @@ export function press(name, body) {
   return send();
 }
 
-function remember(name, body, { status }) {
-  if (name === "start_session" && status === 201) {
-    const { latitude, longitude } = JSON.parse(body);
-    state.sentFrom = { latitude, longitude };
-  }
-  if (name === "create_profile" && status === 201) {
-    state.left = false;
-    state.storyFrom = state.events.at(-1)?.number ?? 0;
-  }
-  if (name === "delete_profile" && status === 204) {
-    state.left = true;
-    state.file = null;
-  }
-}
+const sample = (name) => JSON.parse(endpoint(name).samples.find((each) => each.name === "valid").body);
 
-export const join = () => press("create_profile", JSON.parse(endpoint("create_profile").samples[0].body));
-export const goLive = (duration) => press("start_session", { duration, ...state.place });
+export const join = () => press("create_profile", sample("create_profile"));
+export const seek = () => press("create_preferences", sample("create_preferences"));
+export const describe = (description) => press(state.profile ? "update_profile" : "create_profile", { description });
+export const prefer = (wishes) => press(state.preferences ? "update_preferences" : "create_preferences", wishes);
 export const extend = (additionalMinutes) =>
-  press("extend_session", { additionalMinutes, ...(state.session && { expiresAt: state.session.expiresAt }) });
+  press("extend_session", { additionalMinutes, ...(liveSession() && { expiresAt: liveSession().expiresAt }) });
 export const end = () => press("end_session");
 export const leave = () => press("delete_profile");
 
+export function goLive(duration) {
+  const { latitude, longitude } = whereabouts(state.memberId);
+  return press("start_session", { duration, latitude, longitude });
+}
+
 // Time
+
+const PASSED = {
+  warning: "The warning is seconds away.",
+  end: "The end is seconds away.",
+  "ten-minutes": "Ten minutes have passed, or the end is seconds away.",
+};
 
 export function letTimePass(until) {
   return doing(async () => {
-    if (!state.session) throw new Error("Nobody is live: there is no end to bring near.");
-    await post(`/sessions/${state.session.id}/time`, { until });
-    announce(until === "warning" ? "The warning is seconds away." : "The end is seconds away.");
-    await lookAtSession();
+    const session = liveSession();
+    if (!session) throw new Error("Nobody is live: there is no end to bring near.");
+    await post(`/sessions/${session.id}/time`, { until });
+    tellOtherTabs();
+    announce(PASSED[until]);
+    await lookBehind();
   });
 }
 
 // Photos
 
 export async function sendSamplePhoto(name) {
-  const answer = await fetch(`/system/pictures/${name}`);
-  await sendPhoto(new File([await answer.blob()], name, { type: answer.headers.get("content-type") }));
+  const photo = await doing(() => blob(`/system/pictures/${name}`));
+  if (photo) await sendPhoto(new File([photo], name, { type: photo.type }));
 }
 
 /** What an app does: ask for a form, post the file with it straight to S3, and look until the photo is settled. */
 export async function sendPhoto(file) {
-  const sent = { name: file.name, before: null, problem: null };
-  state.file = sent;
+  const shown = { name: file.name, before: null, unreadable: null, refused: null };
+  state.file = shown;
   changed();
   system("/pictures", { method: "POST", body: file })
-    .then((seen) => (sent.before = seen), (error) => (sent.problem = error.message))
+    .then((seen) => (shown.before = seen), (error) => (shown.unreadable = error.message))
     .finally(changed);
   const since = Date.now();
-  const upload = (await press("request_photo_upload"))?.body?.upload;
-  if (!upload) return;
+  const form = (await press("request_photo_upload"))?.body?.upload;
+  if (!form) return;
   await doing(async () => {
-    const form = new FormData();
-    for (const [name, value] of Object.entries(upload.fields)) form.append(name, value);
-    form.append("file", file);
-    const stored = await fetch(storage(upload.url), { method: "POST", body: form });
-    if (!stored.ok) throw new Error(`S3 answered ${stored.status} to the form.`);
-    await settle(upload.photoId);
+    shown.refused = await refusal(form, file);
+    if (shown.refused) return announce(shown.refused);
+    await settle(form.photoId);
+    tellOtherTabs();
     readLog("process_photo", since);
     announce(`The photo is ${state.photo?.status}.`);
     await look();
   });
+}
+
+/** Send the file, unless it is larger than the form allows. Returns why it was not taken; null when it was. */
+async function refusal(form, file) {
+  if (file.size > form.maxBytes) {
+    const [has, allows] = [file.size, form.maxBytes].map((bytes) => bytes.toLocaleString("en"));
+    return `It was not sent: it has ${has} bytes, and maxBytes allows ${allows}.`;
+  }
+  try {
+    await sendForm(form, file);
+    return null;
+  } catch (error) {
+    if (error.message.startsWith("S3")) return error.message;
+    throw error;
+  }
 }
 
 async function settle(photoId) {
@@ -254,19 +240,6 @@ async function settle(photoId) {
     await pause(PHOTO_LOOKS_APART_MILLISECONDS);
     await readPhoto();
   } while (state.photo?.photoId === photoId && ["pending", "processing"].includes(state.photo.status));
-}
-
-/** Fetch the photo that is shown, unless it is the one that was fetched last, and see what it says. */
-async function lookAtShownPhoto() {
-  const address = state.photo?.photoUrl ? storage(state.photo.photoUrl) : null;
-  if (state.shown?.address === address) return;
-  const shown = address && { address, facts: null };
-  state.shown = shown;
-  changed();
-  if (!shown) return;
-  const photo = await (await fetch(address)).blob();
-  shown.facts = await system("/pictures", { method: "POST", body: photo });
-  changed();
 }
 
 // Logs
@@ -295,13 +268,16 @@ const WRITTEN_BY = {
   SessionEnded: ({ reason }) => (reason === "expired" ? "expire_session" : null),
 };
 
+/** Keep an event. One that is older than the page changes nothing that the page does not read anyway. */
 export function hear(number, event) {
   if (state.events.some((heard) => heard.number === number)) return;
   state.events.push({ number, ...event });
   changed();
+  if (number <= state.system.heard || ![state.memberId, state.otherId].includes(event.detail.userId)) return;
+  const kind = event["detail-type"];
+  (kind.startsWith("Photo") ? lookAtPhoto() : lookBehind()).catch(failed);
   if (event.detail.userId !== state.memberId) return;
-  announce(`${event["detail-type"]} ${event.detail.reason ?? ""}`);
-  const written = WRITTEN_BY[event["detail-type"]]?.(event.detail);
-  if (written && Date.now() - new Date(event.time) < 60_000) readLog(written, new Date(event.time).getTime() - 5000);
-  lookAtSession().catch(() => {}); // the next call says what is wrong
+  announce(`${kind} ${event.detail.reason ?? ""}`);
+  const written = WRITTEN_BY[kind]?.(event.detail);
+  if (written) readLog(written, new Date(event.time).getTime() - 5000);
 }

@@ -1,11 +1,11 @@
 // Every endpoint, with a body to edit; what it answered last.
 
 import { html } from "/lib/lit-html/lit-html.js";
-import { authorization, prepare, prepareSample, send } from "./actions.js";
+import { authorization, prepareSample, send } from "./actions.js";
 import { json } from "./json.js";
+import { PREFIX } from "./reading.js";
 import { announce, changed, endpoint, member, state } from "./state.js";
 
-const PREFIX = "/api/after-hours";
 
 export function consoleCard() {
   const { request } = state;
@@ -23,7 +23,9 @@ export function consoleCard() {
                   <optgroup label=${group}>
                     ${endpoints.map(
                       ({ method, path, function: name }) => html`
-                        <option value=${name} ?selected=${name === request.function}>${method} ${path.replace(PREFIX, "")}</option>
+                        <option value=${name} ?selected=${name === request.function}>
+                          ${method} ${path.replace(PREFIX, "")}
+                        </option>
                       `,
                     )}
                   </optgroup>
@@ -83,8 +85,10 @@ function groups() {
   return Object.entries(named);
 }
 
+const plain = (name) => name.replaceAll("_", " ");
+
 const described = ({ name, status, code, given }) =>
-  `${name.replaceAll("_", " ")} → ${status} ${code ?? ""}` + (given.length ? ` (with ${given.join(", ").replaceAll("_", " ")})` : "");
+  `${plain(name)} → ${status} ${code ?? ""}${given.length ? ` (with ${plain(given.join(", "))})` : ""}`;
 
 const sampleChosen = (name) => (name ? prepareSample(state.request.function, name) : edit({ sample: "" }));
 

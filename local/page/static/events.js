@@ -3,18 +3,22 @@
 import { html } from "/lib/lit-html/lit-html.js";
 import { repeat } from "/lib/lit-html/directives/repeat.js";
 import { json } from "./json.js";
-import { timeOf } from "./session.js";
-import { state } from "./state.js";
+import { eventsOf, looking, state, timeOf } from "./state.js";
 
 export function eventsCard() {
-  const theirs = state.events.filter(({ detail }) => detail.userId === state.memberId).reverse();
+  const theirs = eventsOf(state.memberId).reverse();
+  const isKnown = (state.events.at(-1)?.number ?? 0) >= state.system.heard;
   return html`
     <section class="card events" aria-labelledby="events-title">
       <h2 id="events-title">
-        Domain events ${state.listening ? null : html`<span class="status bad">interrupted</span>`}
+        Domain events ${state.listening || !state.opened ? null : html`<span class="status bad">interrupted</span>`}
       </h2>
       <div class="scroll" tabindex="0" role="region" aria-label="Domain events, the newest first">
-        ${theirs.length === 0 ? html`<p class="soft">Nothing has happened yet. Chat and push services hear of it here.</p>` : null}
+        ${theirs.length > 0
+          ? null
+          : isKnown
+            ? html`<p class="soft">Nothing has happened yet. Chat and push services hear of it here.</p>`
+            : looking}
         <ol class="timeline">
           ${repeat(theirs, ({ number }) => number, drawn)}
         </ol>
@@ -43,7 +47,8 @@ function drawn(event) {
 const MEANINGS = { warn: "warns five minutes before the end", expire: "ends the session" };
 
 function schedules() {
-  const held = state.backstage?.schedules ?? [];
+  if (!state.behind) return looking;
+  const held = state.behind.session?.schedules ?? [];
   if (held.length === 0) return html`<p class="soft">EventBridge Scheduler holds nothing for this member.</p>`;
   return html`
     <ul class="schedules">

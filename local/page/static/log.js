@@ -22,16 +22,23 @@ export function logCard() {
           ({ level, message, details }) => html`
             <p class="line ${level}">
               <span class="level">${level}</span> ${message}
-              ${Object.entries(details).map(([name, value]) => html`<span class="pair"><i>${name}</i> ${valueOf(value)}</span> `)}
+              ${Object.entries(details).map(
+                ([name, value]) => html`<span class="pair"><i>${name}</i> ${valueOf(value)}</span> `,
+              )}
             </p>
           `,
         )}
         <p class="soft">
-          ${log.duration ? `It took ${log.duration}.` : log.busy ? "It writes when it is through…" : "It was not called yet."}
+          ${outcome(log)}
         </p>
       </div>
     </section>
   `;
+}
+
+function outcome({ duration, busy }) {
+  if (duration) return `It took ${duration}.`;
+  return busy ? "Looking; it writes when it is through…" : "It was not called yet.";
 }
 
 /** A metric is written as a list of what was counted. */

@@ -1,18 +1,17 @@
 // A map of nothing but what counts: the disc of 500 m, and the point that others are shown.
 
 import { html, svg } from "/lib/lit-html/lit-html.js";
-import { changed, state } from "./state.js";
+import { changed, state, whereabouts } from "./state.js";
 
 const METRES_IN_A_DEGREE = 111_195;
 const REACH = 500;
 
-export function map() {
-  const shown = state.session && state.backstage?.id === state.session.id ? state.backstage.shownPlace : null;
-  const stood = state.session ? state.sentFrom : state.place;
+/** Draw where somebody stands, if that is known, and the point that others are shown, if there is one. */
+export function map(stood, shown, caption) {
   const middle = stood ?? shown;
   return html`
     <figure class="map">
-      <svg viewBox="-540 -510 1080 1160" role="img" aria-labelledby="map-says">
+      <svg viewBox="-540 -510 1080 1160" aria-hidden="true">
         ${middle
           ? svg`
               <circle class="disc" r=${REACH} />
@@ -23,7 +22,7 @@ export function map() {
             `
           : null}
       </svg>
-      <figcaption id="map-says">${caption(stood, shown)}</figcaption>
+      <figcaption>${caption}</figcaption>
     </figure>
   `;
 }
@@ -33,20 +32,10 @@ function drawn(shown, middle) {
   return svg`<circle class="halo" cx=${x} cy=${-y} r="70" /><circle class="shown" cx=${x} cy=${-y} r="26" />`;
 }
 
-function caption(stood, shown) {
-  if (shown && stood) {
-    const { x, y } = metres(shown, stood);
-    return html`Others are shown the point, ${Math.round(Math.hypot(x, y))} m away. The cross is where you stand.`;
-  }
-  if (shown) return html`Others are shown the point. You stand somewhere in the disc: nothing here knows where.`;
-  if (state.session) return html`The point is on its way.`;
-  return state.backstage?.ended
-    ? html`The point is erased. Nobody ever kept the cross.`
-    : html`Where you stand. It is sent once, and never kept.`;
-}
-
-/** Where the member stands: what the next start is sent from. */
-export function whereabouts() {
+/** Where the chosen member stands: what the next start is sent from. */
+export function placeInputs() {
+  const id = state.memberId;
+  const place = whereabouts(id);
   const input = (name, label, most) => html`
     <label>
       <span class="unseen">${label}</span>
@@ -57,15 +46,21 @@ export function whereabouts() {
         step="any"
         min=${-most}
         max=${most}
-        .value=${String(state.place[name])}
+        .value=${String(place[name])}
         @change=${(event) => {
-          state.place = { ...state.place, [name]: event.target.valueAsNumber };
+          state.places[id] = { ...place, [name]: event.target.valueAsNumber };
           changed();
         }}
       />
     </label>
   `;
   return [input("latitude", "Latitude", 90), input("longitude", "Longitude", 180)];
+}
+
+/** How many metres are between two places. */
+export function distance(place, from) {
+  const { x, y } = metres(place, from);
+  return Math.round(Math.hypot(x, y));
 }
 
 /** How far east (x) and north (y) a place is of another, in metres; flat, which is right for a kilometre. */

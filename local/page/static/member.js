@@ -2,6 +2,7 @@
 
 import { html, nothing } from "/lib/lit-html/lit-html.js";
 import { repeat } from "/lib/lit-html/directives/repeat.js";
+import { about } from "./about.js";
 import { changeMember, chooseMember, makeMember } from "./actions.js";
 import { member, state } from "./state.js";
 
@@ -45,7 +46,7 @@ export function memberCard() {
           `,
         )}
       </div>
-      ${known()} ${newMember()}
+      ${known()} ${about()} ${newMember()}
     </section>
   `;
 }
@@ -53,21 +54,26 @@ export function memberCard() {
 function known() {
   const { refusal, profile, preferences } = state;
   if (refusal) {
-    return html`<p class="note"><span class="status bad">${refusal.status}</span> <code>${refusal.code}</code><br />${refusal.error}</p>`;
+    return html`<p class="note">
+      <span class="status bad">${refusal.status}</span> <code>${refusal.code}</code><br />${refusal.error}
+    </p>`;
   }
   return html`
     <dl class="facts">
       <dt>Profile</dt>
-      <dd>${profile ? (profile.description ?? "without a text") : "none yet"}</dd>
+      <dd>${said(profile, ({ description }) => description ?? "without a text", "none yet")}</dd>
       <dt>Seeks</dt>
       <dd>
-        ${preferences
-          ? `${preferences.seekingGender}, ${preferences.minAge}–${preferences.maxAge}, within ${preferences.maxDistanceKm} km`
-          : "nothing said yet"}
+        ${said(preferences, wishes, "nothing said yet")}
       </dd>
     </dl>
   `;
 }
+
+const wishes = ({ seekingGender, minAge, maxAge, maxDistanceKm }) =>
+  `${seekingGender}, ${minAge}–${maxAge}, within ${maxDistanceKm} km`;
+
+const said = (value, text, none) => (value === undefined ? "looking…" : value === null ? none : text(value));
 
 const dialog = () => document.getElementById("new-member");
 const openDialog = () => dialog().showModal();

@@ -2,7 +2,7 @@
 
 import { html } from "/lib/lit-html/lit-html.js";
 import { sendPhoto, sendSamplePhoto } from "./actions.js";
-import { changed, state } from "./state.js";
+import { changed, looking, state } from "./state.js";
 
 const SAMPLES = [
   ["phone.jpg", "JPEG from a phone"],
@@ -13,14 +13,16 @@ const SAMPLES = [
 let dragging = false;
 
 export function photoCard() {
-  const { photo, file, shown } = state;
+  const { photo, file, shown, refusal } = state;
+  const isKnown = photo !== undefined || refusal;
   return html`
     <section class="card photo" aria-labelledby="photo-title">
       <h2 id="photo-title">Photo ${photo && photo.status !== "none" ? statusOf(photo) : null}</h2>
       <div class="halves">
-        ${side("As it is sent", file?.name ?? "no file yet", file?.before, file?.before?.preview, file?.problem)}
-        ${side("As it is shown", "nothing yet", shown?.facts, shown?.address)}
+        ${side("As it is sent", file?.name ?? "no file yet", file?.before, file?.before?.preview, file?.unreadable)}
+        ${side("As it is shown", isKnown ? "nothing yet" : looking, shown?.facts, shown?.address)}
       </div>
+      ${file?.refused ? html`<p class="problem" role="alert">${file.refused}</p>` : null}
       <label
         class="drop ${dragging ? "over" : ""}"
         @dragover=${(event) => over(event, true)}
@@ -56,13 +58,16 @@ function side(title, name, facts, picture, problem) {
       <div class="frame">${picture ? html`<img src=${picture} alt="The photo, ${title.toLowerCase()}" />` : null}</div>
       <figcaption>
         <strong>${title}</strong>
-        <span class="soft">${facts ? `${facts.format}, ${facts.width} × ${facts.height}, ${kilobytes(facts.bytes)}` : name}</span>
+        <span class="soft">${facts ? size(facts) : name}</span>
         ${problem ? html`<span class="soft">${problem}</span>` : null}
         ${facts ? says(facts.metadata) : null}
       </figcaption>
     </figure>
   `;
 }
+
+const size = ({ format, width, height, bytes }) =>
+  `${format}, ${width} × ${height}, ${kilobytes(bytes)}`;
 
 const kilobytes = (bytes) => `${Math.max(1, Math.round(bytes / 1024)).toLocaleString()} kB`;
 

@@ -2,29 +2,31 @@
 
 import { html, svg } from "/lib/lit-html/lit-html.js";
 import { end, extend, goLive, letTimePass } from "./actions.js";
-import { map, whereabouts } from "./map.js";
-import { remainingSeconds, state } from "./state.js";
+import { distance, map, placeInputs } from "./map.js";
+import { liveSession, remainingSeconds, state, timeOf, whereabouts } from "./state.js";
 
 const LENGTHS = [15, 30, 60];
 const RADIUS = 88;
 const ROUND = 2 * Math.PI * RADIUS;
 
 export function sessionCard() {
-  const { session } = state;
+  const session = liveSession();
+  const stood = session === undefined ? null : whereabouts(state.memberId, session);
   return html`
     <section class="card session" aria-labelledby="session-title">
       <h2 id="session-title">Session</h2>
       <div class="halves">
-        ${clock()} ${map()}
+        ${clock(session)} ${map(stood, session?.shownPlace, caption(session, stood))}
       </div>
       <div class="controls">
         ${group("Go live", !session, LENGTHS.map((minutes) => button(`${minutes} min`, () => goLive(minutes))))}
-        ${group("From latitude, longitude", !session, whereabouts())}
+        ${group("From latitude, longitude", !session, placeInputs())}
         ${group("Extend, or end", session, [
           ...LENGTHS.map((minutes) => button(`+${minutes}`, () => extend(minutes))),
           button("End now", end),
         ])}
         ${group("Let time pass", session, [
+          button("ten minutes", () => letTimePass("ten-minutes")),
           button("to the warning", () => letTimePass("warning")),
           button("to the end", () => letTimePass("end")),
         ])}
@@ -42,38 +44,54 @@ const group = (label, useful, buttons) => html`
   </div>
 `;
 
-function clock() {
-  const { session, backstage } = state;
-  const left = remainingSeconds();
-  const whole = session ? session.durationMinutes * 60 : 1;
-  const warned = session && backstage?.id === session.id && backstage.warned;
-  const mood = !session ? "off" : warned ? "warned" : "live";
+function clock(session) {
+  const left = session ? remainingSeconds(session) : 0;
+  const mood = state.away ? "away" : !session ? "off" : session.isWarned ? "warned" : "live";
   return html`
     <figure class="clock ${mood}">
       <svg viewBox="0 0 200 200" aria-hidden="true">
         <circle class="track" cx="100" cy="100" r=${RADIUS} />
         ${session
           ? svg`<circle class="left" cx="100" cy="100" r=${RADIUS} transform="rotate(-90 100 100)"
-              stroke-dasharray=${ROUND} stroke-dashoffset=${ROUND * (1 - Math.min(1, left / whole))} />`
+              stroke-dasharray=${ROUND} stroke-dashoffset=${ROUND * (1 - Math.min(1, left / session.seconds))} />`
           : null}
       </svg>
       <figcaption>
         ${session
           ? html`
               <span class="time" role="timer" aria-label="Time left">${clockFace(left)}</span>
-              <span class="mood">${warned ? "ends soon" : "live"}</span>
+              <span class="mood">${state.away ? "no answer" : session.isWarned ? "ends soon" : "live"}</span>
               <span class="until">until ${timeOf(session.expiresAt)}</span>
             `
-          : html`<span class="time off">0:00</span><span class="mood">${backstage?.ended ? "over" : "not live"}</span>`}
+          : html`
+              <span class="time off">${session === null ? "0:00" : "–:––"}</span>
+              <span class="mood">${state.away ? "no answer" : notLive(session)}</span>
+            `}
       </figcaption>
     </figure>
   `;
 }
 
-function clockFace(seconds) {
-  const two = (number) => String(number).padStart(2, "0");
-  const hours = Math.floor(seconds / 3600);
-  return `${hours ? `${hours}:` : ""}${hours ? two(Math.floor(seconds / 60) % 60) : Math.floor(seconds / 60)}:${two(seconds % 60)}`;
+function notLive(session) {
+  if (session === undefined) return "looking…";
+  return state.behind.session ? "over" : "not live";
 }
 
-export const timeOf = (moment) => new Date(moment).toLocaleTimeString([], { hourCycle: "h23" });
+export function clockFace(seconds) {
+  const two = (number) => String(number).padStart(2, "0");
+  const hours = Math.floor(seconds / 3600);
+  const minutes = Math.floor(seconds / 60) % 60;
+  return `${hours ? `${hours}:${two(minutes)}` : minutes}:${two(seconds % 60)}`;
+}
+
+function caption(session, stood) {
+  const shown = session?.shownPlace;
+  if (session === undefined) return "Looking…";
+  if (shown && stood) {
+    return `Others are shown the point, ${distance(shown, stood)} m away. The cross is where you stand.`;
+  }
+  if (shown) return "Others are shown the point. You stand somewhere in the disc: nothing here knows where.";
+  if (session) return "The point is on its way.";
+  if (state.behind.session) return "The point is erased. Nobody ever kept the cross.";
+  return "Where you stand. It is sent once, and never kept.";
+}

@@ -1,38 +1,49 @@
-// The story in seven steps: what a member does first, and what happens then. Each step is a button.
+// The story in eight steps: what a member does first, and what happens then. Each step is a button.
 
 import { html } from "/lib/lit-html/lit-html.js";
-import { extend, goLive, join, leave, letTimePass, sendSamplePhoto } from "./actions.js";
-import { state } from "./state.js";
+import { extend, goLive, join, leave, letTimePass, seek, sendSamplePhoto } from "./actions.js";
+import { eventsOf, state } from "./state.js";
+
+const warn = () => letTimePass("warning");
+const expire = () => letTimePass("end");
 
 const STEPS = [
-  { name: "Join", what: "make a profile", act: join, done: ({ joined }) => joined },
+  { name: "Join", what: "make a profile", act: join, done: ({ profile }) => profile },
+  { name: "Seek", what: "say whom", act: seek, done: ({ preferences }) => preferences },
   { name: "Photo", what: "send one", act: () => sendSamplePhoto("phone.jpg"), done: ({ photo }) => photo },
-  { name: "Live", what: "for 30 minutes", act: () => goLive(30), done: ({ told }) => told("SessionStarted") },
-  { name: "Extend", what: "by 15 minutes", act: () => extend(15), done: ({ told }) => told("SessionExtended") },
-  { name: "Warned", what: "let time pass", act: () => letTimePass("warning"), done: ({ told }) => told("SessionExpiring") },
-  { name: "Ended", what: "let time pass", act: () => letTimePass("end"), done: ({ told }) => told("SessionEnded") },
-  { name: "Leave", what: "and leave nothing", act: leave, done: ({ left }) => left },
+  { name: "Live", what: "for 30 minutes", act: () => goLive(30), done: ({ session }) => session },
+  { name: "Extend", what: "by 15 minutes", act: () => extend(15), done: ({ isExtended }) => isExtended },
+  { name: "Warned", what: "let time pass", act: warn, done: ({ session }) => session?.isWarned },
+  { name: "Ended", what: "let time pass", act: expire, done: ({ session }) => session && !session.isLive },
+  { name: "Leave", what: "and leave nothing", act: leave, done: ({ hasLeft }) => hasLeft },
 ];
 
-/** What has happened to the member since they joined. */
+/** What has happened to the member since they joined, as any tab can read it: one evening is told, the latest. */
 function soFar() {
-  const theirs = state.events.filter(
-    ({ number, detail }) => number > state.storyFrom && detail.userId === state.memberId,
-  );
-  // One evening is told: from the latest start on.
-  const evening = theirs.slice(theirs.findLastIndex((event) => event["detail-type"] === "SessionStarted"));
+  const { profile, preferences, photo, behind } = state;
+  const newest = behind?.session;
+  // Time that passes moves the start, but not the end, before the profile.
+  const isTheirs = newest?.isLive || new Date(newest?.endsAt) > new Date(profile?.createdAt);
+  const session = profile && isTheirs ? newest : null;
+  const isExtended =
+    session &&
+    eventsOf(state.memberId).some(
+      (event) => event["detail-type"] === "SessionExtended" && event.detail.sessionId === session.id,
+    );
   return {
-    joined: Boolean(state.profile) || state.left,
-    photo: state.photo?.status === "ready" || theirs.some((event) => event["detail-type"] === "PhotoReady"),
-    told: (name) => theirs.length > 0 && evening.some((event) => event["detail-type"] === name),
-    left: state.left,
+    profile,
+    preferences,
+    photo: photo?.photoUrl,
+    session,
+    isExtended,
+    hasLeft: profile === null && behind?.hasLeft,
   };
 }
 
 export function story() {
   const happened = soFar();
   const done = STEPS.map((step) => Boolean(step.done(happened)));
-  const next = happened.left ? -1 : done.lastIndexOf(true) + 1;
+  const next = happened.hasLeft || happened.profile === undefined ? -1 : done.lastIndexOf(true) + 1;
   return html`
     <nav class="story" aria-label="The story, step by step">
       <ol>
