@@ -16,7 +16,7 @@ from threading import Event
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
-from watchfiles import watch
+from watchfiles import Change, DefaultFilter, watch
 
 from infra import build
 from local.background import beside
@@ -30,6 +30,7 @@ _WATCHED = ("functions", "infra", "layers", "migrations")
 _DEPLOYED_ONLY = "migrate_database"
 # An editor writes several files at once; 50 ms after the last one, they are taken together.
 _SETTLED_MS = 50
+_NOTICED = DefaultFilter()  # no byte-code, and nothing of git's
 _AT_ONCE = 4
 _FAST = 1  # zlib's lowest level: the archive does not leave this machine
 
@@ -54,28 +55,42 @@ def watching(stack: Stack, progress: Progress) -> Iterator[None]:
     def run(ending: Event) -> None:
         folders = [REPOSITORY / name for name in _WATCHED]
         for changes in watch(*folders, debounce=10 * _SETTLED_MS, step=_SETTLED_MS, stop_event=ending):
-            _renew(reload, {Path(path) for _, path in changes}, progress)
+            if changed := _files(changes):
+                _renew(reload, changed, progress)
 
     with beside(run):
         yield
 
 
+def _files(changes: set[tuple[Change, str]]) -> set[Path]:
+    """Return the files that changed, or what was removed when there are none."""
+    paths = {Path(path) for _, path in changes}
+    files = {path for path in paths if path.is_file()}
+    # Files that were written before the watcher knew of their folder are seen with the folder alone.
+    new = [Path(path) for change, path in changes if change is Change.added and Path(path).is_dir()]
+    files |= {file for folder in new for file in folder.rglob("*") if file.is_file() and _is_noticed(file)}
+    # Editors first write to a file of another name, which is gone by now.
+    return files or {path for path in paths if not path.exists()}
+
+
+def _is_noticed(file: Path) -> bool:
+    return _NOTICED(Change.added, str(file))
+
+
 def _renew(reload: "HotReload", changed: set[Path], progress: Progress) -> None:
     """Renew what was changed, and tell what became of it."""
-    # Editors first write to a file of another name, which is gone by now. A folder changes with its files.
-    left = {path for path in changed if path.is_file()} or changed
     began = time.monotonic()
     try:
-        now = {path for path in left if reload.can_renew(path)}
-        if later := left - now:
+        now = {path for path in changed if reload.can_renew(path)}
+        if later := changed - now:
             progress(f"{_names(later)}: {DEPLOYED_AT_THE_NEXT_START}")
         if now:
             renewed = reload.renew(now)
             progress(f"{_names(now)}: renewed {', '.join(renewed)} ({time.monotonic() - began:.1f} s)")
     except subprocess.CalledProcessError:  # whose output is on the terminal already
-        progress(f"{_names(left)}: cannot be compiled or imported, and nothing is renewed")
+        progress(f"{_names(changed)}: cannot be compiled or imported, and nothing is renewed")
     except (BotoCoreError, ClientError) as error:
-        progress(f"{_names(left)}: not renewed: {error}")
+        progress(f"{_names(changed)}: not renewed: {error}")
 
 
 def _names(paths: set[Path]) -> str:
