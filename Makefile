@@ -139,7 +139,7 @@ bench-compare: $(PYTHON_READY) ## Print what changed since the figures of a revi
 	@PYTHONPATH=$(LAYER) $(RUN) benchmarks --compare "$(BASE)"
 
 soak: $(EVERYTHING) ## Lose nothing, whatever dies, on a local stack: make soak [MINUTES=2] [SEED=…]
-	@$(RUN) soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+	@$(RUN) soak $(if $(MINUTES),--minutes "$(MINUTES)") $(if $(SEED),--seed "$(SEED)")
 
 soak-proof: $(EVERYTHING) ## Show that the soak fails without each of the safeguards (an hour or two)
 	@$(RUN) soak.proof

@@ -4,14 +4,15 @@ python -m benchmarks [PART …] [--quick] [--publish]      measures, and prints 
 python -m benchmarks --compare REVISION                  prints what changed since the figures of a revision
 """
 
-import argparse
 import importlib
 import json
 import sys
+from argparse import Namespace
 
 from benchmarks import compare, page
 from benchmarks.measuring import Progress
 from benchmarks.page import PARTS, PRINTED_ONLY
+from local.arguments import Arguments
 
 
 def main() -> None:
@@ -34,8 +35,8 @@ def main() -> None:
         page.write()
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+def _options() -> Namespace:
+    parser = Arguments(__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join((*PARTS, *PRINTED_ONLY)))
     parser.add_argument("--quick", action="store_true", help="small runs, for rough figures")
     parser.add_argument("--publish", action="store_true", help="write docs/performance.md and what lies beside it")

@@ -3,12 +3,11 @@
 python -m benchmarks.attacks [--method in-use] [--attack streets …] [--homes 300] [--seed 20]
 """
 
-import argparse
-
 import numpy as np
 
 from attacks.attackers import ATTACKS, TABLE, errors_of
 from attacks.methods import METHODS
+from local.arguments import Arguments, number
 
 HEAD = "| attacker | homes | 1st | 5th | median | < 100 m |\n|---|---|---|---|---|---|"
 
@@ -20,11 +19,11 @@ def row(name: str, errors: list[float]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.attacks")
+    parser = Arguments(__doc__)
     parser.add_argument("--method", choices=METHODS, default="in-use")
     parser.add_argument("--attack", choices=ATTACKS, nargs="+", default=list(TABLE))
-    parser.add_argument("--homes", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=20)
+    parser.add_argument("--homes", type=number(int, 1, 1_000_000), default=300)
+    parser.add_argument("--seed", type=number(int, 0, 2**32 - 1), default=20)
     options = parser.parse_args()
 
     print(f"Errors in metres, method {options.method}, seed {options.seed}\n\n{HEAD}", flush=True)

@@ -5,7 +5,6 @@ python -m contract                   writes docs/openapi.json, docs/events and t
 python -m contract --against main    compares the files with those of a revision, and fails when they break anything
 """
 
-import argparse
 import json
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 
 from contract import compatibility, document, events
 from contract.document import OutdatedTableError
+from local.arguments import Arguments
 
 type Json = dict[str, Any]
 
@@ -84,10 +84,10 @@ def _compare(revision: str) -> str | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Arguments(__doc__)
     parser.add_argument("--against", metavar="REVISION", help="the git revision whose files others built on")
     revision = parser.parse_args().against
-    sys.exit(_compare(revision) if revision else _write())
+    sys.exit(_write() if revision is None else _compare(revision))
 
 
 if __name__ == "__main__":

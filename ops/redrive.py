@@ -5,11 +5,15 @@ records of asynchronous invocations"), which holds the event. All other messages
 not deliver, stay in the queue: the sweep has long done what they were for.
 """
 
-import argparse
 import json
+import sys
+from argparse import ArgumentTypeError
 from typing import NamedTuple
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.arguments import Arguments
 
 _INVISIBLE_SECONDS = 300  # the visibility timeout: longer than a run, so that it meets each message once
 _BATCH = 10
@@ -45,10 +49,21 @@ def redrive(queue_url: str) -> Redriven:
     return Redriven(sent, left)
 
 
+def _url(text: str) -> str:
+    if not text.startswith(("https://", "http://")):
+        raise ArgumentTypeError(f"must be a queue's URL, an output of the stack; it is {text or 'empty'}")
+    return text
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("queue_url", help="an output of the stack: PhotoDeadLettersUrl or SessionDeadLettersUrl")
-    sent, left = redrive(parser.parse_args().queue_url)
+    parser = Arguments(__doc__)
+    help_ = "an output of the stack: PhotoDeadLettersUrl or SessionDeadLettersUrl"
+    parser.add_argument("queue_url", metavar="QUEUE", type=_url, help=help_)
+    queue_url = parser.parse_args().queue_url
+    try:
+        sent, left = redrive(queue_url)
+    except (BotoCoreError, ClientError) as error:
+        sys.exit(f"AWS does not take what is asked of {queue_url}: {error}")
     print(f"{sent} events sent back, {left} messages left")
 
 

@@ -3,12 +3,13 @@
 python -m soak [--minutes 2] [--seed 4711] [--fault "PostgreSQL frozen" …] [--results FILE]
 """
 
-import argparse
 import sys
+from argparse import Namespace
 from pathlib import Path
 from random import Random
 
 from local import aws
+from local.arguments import Arguments, number
 from local.processes import end_on_any_interruption
 from local.progress import Progress, clock
 from local.workspace import DEFAULT_WORKSPACE, Workspace, shows_errors
@@ -41,7 +42,7 @@ def main() -> int:
     return 1 if results.violations else 0
 
 
-def _soak(results: Results, options: argparse.Namespace, progress: Progress) -> None:
+def _soak(results: Results, options: Namespace, progress: Progress) -> None:
     number = len(results.rounds) + 1
     seed = f"{results.seed} round {number}"
     clock_off = Random(f"{seed} clock").choice(_CLOCKS_OFF_SECONDS)  # noqa: S311 (no secret)
@@ -53,12 +54,16 @@ def _soak(results: Results, options: argparse.Namespace, progress: Progress) -> 
         results.save(options.results)  # before the stack is cleared away, which takes a while
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=2)
-    parser.add_argument("--seed", type=int, help="the same members and faults again; random if not given")
+def _options() -> Namespace:
+    parser = Arguments(__doc__)
+    parser.add_argument("--minutes", type=number(float, 0.1, 10_000), default=2)
+    parser.add_argument(
+        "--seed", type=number(int, 0, 2**32 - 1), help="the same members and faults again; random if not given"
+    )
     parser.add_argument("--fault", action="append", choices=FAULTS, help="only these; may be given several times")
-    parser.add_argument("--rest-seconds", type=float, default=240, help="how long it may take until all is done")
+    parser.add_argument(
+        "--rest-seconds", type=number(float, 0, 10_000), default=240, help="how long it may take until all is done"
+    )
     parser.add_argument("--results", type=Path, default=WORKSPACE.root / "results.json")
     return parser.parse_args()
 

@@ -6,16 +6,17 @@ Results are kept in .local/soak-proof/shown.json for as long as the code stays a
 where it was.
 """
 
-import argparse
 import hashlib
 import json
 import shutil
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 from pydantic import BaseModel, TypeAdapter
 
+from local.arguments import Arguments
 from local.processes import end_on_any_interruption
 from local.progress import clock
 from local.workspace import DEFAULT_WORKSPACE, REPOSITORY, CommandError, Workspace, replace_file
@@ -156,8 +157,8 @@ def _load() -> list[Shown]:
         return []
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def _options() -> Namespace:
+    parser = Arguments(__doc__)
     parser.add_argument("--only", action="append", choices=[each.name for each in SAFEGUARDS])
     return parser.parse_args()
 

@@ -6,6 +6,7 @@ import sys
 import uvicorn
 
 from local import aws
+from local.arguments import number
 from local.page.server import application
 from local.stack import Stack
 from local.workspace import CommandError, command_line, shows_errors
@@ -17,7 +18,9 @@ _GRACE_SECONDS = 1  # browsers keep the stream of events open, and would delay t
 @shows_errors
 def main() -> int:
     parser = command_line(__doc__)
-    parser.add_argument("--port", type=int, default=_PORT, help=f"where to listen on 127.0.0.1 ({_PORT})")
+    parser.add_argument(
+        "--port", type=number(int, 0, 65535), default=_PORT, help=f"where to listen on 127.0.0.1 ({_PORT})"
+    )
     arguments = parser.parse_args()
     aws.keep_to_this_machine()
     stack = Stack.load(arguments.workspace)

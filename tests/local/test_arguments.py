@@ -1,0 +1,44 @@
+"""What is wrong with an argument of make is said in one sentence, and nothing has begun by then."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from local.workspace import REPOSITORY
+from tests.support.scratch import LINKED
+
+WRONG = {
+    "page PORT=x": "PORT must be a whole number from 0 to 65535; it is x.",
+    "page PORT=65536": "PORT must be a whole number from 0 to 65535; it is 65536.",
+    "soak MINUTES=x": "MINUTES must be a number from 0.1 to 10000; it is x.",
+    "soak MINUTES=nan": "MINUTES must be a number from 0.1 to 10000; it is nan.",
+    "soak MINUTES=-1": "MINUTES must be a number from 0.1 to 10000; it is -1.",
+    "soak SEED=1.5": "SEED must be a whole number from 0 to 4294967295; it is 1.5.",
+    "bench PART=x": "There is no part x; there are cold_start, warm,",
+    "redrive": "QUEUE must be a queue's URL, an output of the stack; it is empty.",
+    "redrive QUEUE=x": "QUEUE must be a queue's URL, an output of the stack; it is x.",
+}
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_a_wrong_argument_is_said_in_one_sentence(line: str) -> None:
+    installed = [word for name in LINKED for word in ("-o", f"{name}/.ready")]
+    done = subprocess.run(
+        ["make", *installed, *line.split()], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    sentence, make = done.stderr.splitlines()
+    assert sentence.startswith(WRONG[line])
+    assert make.endswith("Error 2")
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_a_revision_that_is_none_is_said_to_be_none() -> None:
+    for module in (("contract", "--against="), ("contract", "--against=no-such-revision")):
+        done = subprocess.run(
+            [sys.executable, "-m", *module], cwd=REPOSITORY, capture_output=True, text=True, check=False,
+            env=os.environ | {"PYTHONPATH": "layers/after_hours/python"},
+        )  # fmt: skip
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith("git cannot show what ")
