@@ -40,6 +40,8 @@ CONTEXT = -c stage="$(SYNTHESIZED)" -c alarmEmail="$(ALARM_EMAIL)" -c databaseSe
 
 .PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive lint licences format bench openapi schema dart compatible synth diff deploy cost coverage lock clean stop logs debug psql token reset page screenshots rights soak soak-proof bench-compare
 
+# What tidies up when it ends is started by `exec`: a kill of make reaches it then, and no shell between them.
+
 # A target's help begins with who uses it; developers, when it says nothing.
 help: ## newcomer: Show this list
 	@awk -F ':.*## ' ' \
@@ -56,7 +58,7 @@ help: ## newcomer: Show this list
 setup: $(EVERYTHING) ## newcomer: Install everything, below this folder
 
 run: $(EVERYTHING) ## newcomer: Run the whole system on this machine until Ctrl-C: make run [PORT=4566]
-	@$(RUN) local.run $(if $(PORT),--port "$(PORT)")
+	@exec $(RUN) local.run $(if $(PORT),--port "$(PORT)")
 
 debug: $(PYTHON_READY) ## developer: Run one handler in this process: make debug FUNCTION=start_session [EVENT=valid]
 	@$(RUN) local.debug "$(FUNCTION)" $(if $(EVENT),"$(EVENT)")
@@ -78,7 +80,7 @@ stop: $(PYTHON_READY) ## newcomer: End the running system, as Ctrl-C does where 
 	@$(RUN) local.stop
 
 page: $(PYTHON_READY) $(NODE_READY) ## developer: Serve the page once more, to work on its server: make page [PORT=8765]
-	@$(RUN) local.page $(if $(PORT),--port "$(PORT)")
+	@exec $(RUN) local.page $(if $(PORT),--port "$(PORT)")
 
 demo: $(PYTHON_READY) ## newcomer: Play the whole story against the running system
 	@$(RUN) local.demo
@@ -139,10 +141,10 @@ bench-compare: $(PYTHON_READY) ## Print what changed since the figures of a revi
 	@PYTHONPATH=$(LAYER) $(RUN) benchmarks --compare "$(BASE)"
 
 soak: $(EVERYTHING) ## Lose nothing, whatever dies, on a local stack: make soak [MINUTES=2] [SEED=…]
-	@$(RUN) soak $(if $(MINUTES),--minutes "$(MINUTES)") $(if $(SEED),--seed "$(SEED)")
+	@exec $(RUN) soak $(if $(MINUTES),--minutes "$(MINUTES)") $(if $(SEED),--seed "$(SEED)")
 
 soak-proof: $(EVERYTHING) ## Show that the soak fails without each of the safeguards (an hour or two)
-	@$(RUN) soak.proof
+	@exec $(RUN) soak.proof
 
 openapi: $(PYTHON_READY) ## Write docs/openapi.json, with examples from real answers, and docs/events anew
 	@$(RUN) pytest --quiet --no-header --write-examples tests/integration/test_contract.py -k every_documented_answer

@@ -1,10 +1,11 @@
-"""`make stop`: end the running system, as Ctrl-C does where it was started."""
+"""`make stop`: end the running system, as Ctrl-C does where it was started, and what a killed one left behind."""
 
 import os
 import signal
 import sys
 import time
 
+from local.processes import Processes
 from local.workspace import CommandError, command_line
 
 _SECONDS = 120
@@ -18,7 +19,8 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     if holder is None:
-        print("Nothing is running here.")
+        left = Processes(workspace).end_all()
+        print(f"Ended what an earlier run left behind: {', '.join(left)}." if left else "Nothing is running here.")
         return 0
     os.kill(holder.pid, signal.SIGINT)
     deadline = time.monotonic() + _SECONDS

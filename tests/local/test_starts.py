@@ -13,6 +13,7 @@ import pytest
 
 from local.ports import Ports
 from local.workspace import REPOSITORY, Phase, Workspace
+from tests.support.scratch import LINKED
 from tests.support.waiting import until
 from tests.support.workspaces import processes_of, temporary_workspace
 
@@ -48,6 +49,28 @@ def test_start_after_a_crash_ends_what_was_left_behind(elsewhere: Workspace) -> 
         run.send_signal(signal.SIGINT)
         run.communicate()
     assert "ended what an earlier run left behind: " in said
+    until(lambda: not processes_of(elsewhere))
+
+
+def test_make_stop_ends_what_a_crash_left_behind(elsewhere: Workspace) -> None:
+    with _starting(elsewhere) as run:
+        until(lambda: "ministack" in _names(elsewhere))
+        run.kill()
+        run.wait()
+    assert processes_of(elsewhere)
+    assert "left behind: " in _stopped(elsewhere)
+    until(lambda: not processes_of(elsewhere))
+    assert _stopped(elsewhere) == "Nothing is running here.\n"
+
+
+def test_a_kill_of_make_itself_ends_the_system(elsewhere: Workspace) -> None:
+    """As scripts do that started `make run` in the background, and know the id of make alone."""
+    installed = [word for name in LINKED for word in ("-o", f"{name}/.ready")]
+    python = f"RUN={sys.executable} -m"
+    named = f'PORT={Ports.free().api}" --workspace "{elsewhere.root}'
+    with subprocess.Popen(["make", *installed, "run", python, named], cwd=REPOSITORY) as make:
+        until(lambda: "ministack" in _names(elsewhere))
+        make.terminate()
     until(lambda: not processes_of(elsewhere))
 
 
@@ -105,11 +128,9 @@ def test_what_is_said_while_it_starts_and_stops(tmp_path: Path, phase: Phase | N
 def test_make_stop_ends_a_system_as_an_interruption_does(elsewhere: Workspace) -> None:
     with _starting(elsewhere) as run:
         until(lambda: "cdk-synth" in _names(elsewhere))
-        stop = [sys.executable, "-m", "local.stop", "--workspace", str(elsewhere.root)]
-        assert subprocess.run(stop, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout == "Stopped.\n"
+        assert _stopped(elsewhere) == "Stopped.\n"
         assert run.wait() == 0
-        again = subprocess.run(stop, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
-    assert again == "Nothing is running here.\n"
+        assert _stopped(elsewhere) == "Nothing is running here.\n"
     until(lambda: not processes_of(elsewhere))
 
 
@@ -122,6 +143,12 @@ def test_stopping_does_not_wait_until_everything_is_deleted(tmp_path: Path) -> N
     workspace.empty(workspace.temporary)
     assert list(workspace.temporary.iterdir()) == []
     until(lambda: not list(tmp_path.glob("deleted-*")))
+
+
+def _stopped(workspace: Workspace) -> str:
+    """What `make stop` says."""
+    stop = [sys.executable, "-m", "local.stop", "--workspace", str(workspace.root)]
+    return subprocess.run(stop, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
 
 
 @contextmanager
