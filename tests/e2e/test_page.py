@@ -17,7 +17,7 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
 from infra.endpoints import ENDPOINTS, PREFIX, Endpoint
 from local import members
-from local.page import picture
+from local.page import catalogue, picture
 from local.workspace import REPOSITORY, Workspace
 from tests.support.page import (
     DESK,
@@ -218,6 +218,23 @@ def test_a_body_is_edited_and_a_sample_brings_its_own_token(page: Page) -> None:
     console.get_by_role("combobox", name=re.compile("^Sample")).select_option("valid")
     console.get_by_role("button", name="Send").click()
     expect_answer(page, 200, "GET /profile/photo")
+
+
+def test_an_endpoint_that_is_not_described_yet_is_offered_with_the_rest(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its code comes first, its samples and docs/openapi.json later."""
+    monkeypatch.setattr(catalogue, "ENDPOINTS", (*ENDPOINTS, Endpoint("POST", "/access", "post_access")))
+    offered = catalogue.endpoints()
+    assert len(offered) == len(ENDPOINTS) + 1
+    page.route(re.compile("/system$"), lambda route: route.fulfill(json=route.fetch().json() | {"endpoints": offered}))
+    page.reload()
+    console = card(page, "API")
+    console.get_by_label("Endpoint").select_option("post_access")
+    expect(console).to_contain_text("Not described yet: make openapi.")
+    console.get_by_role("textbox", name="Body").fill("{}")
+    console.get_by_role("button", name="Send").click()
+    expect(page.locator(".answer p")).to_contain_text("POST /access")
 
 
 def test_a_call_is_copied_as_a_line_that_works(page: Page) -> None:

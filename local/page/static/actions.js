@@ -96,6 +96,7 @@ export function prepare(name, { sample = "", authorization = "", body = "" } = {
 
 export function prepareSample(name, sample) {
   const found = endpoint(name).samples.find((each) => each.name === sample);
+  if (!found) return prepare(name);
   const authorization = found.authorization === "Bearer SAMPLE_TOKEN" ? "" : (found.authorization ?? "none");
   prepare(name, { sample, authorization, body: pretty(found.body) });
 }
