@@ -14,7 +14,7 @@ from infra.secrets import GivenSecret
 
 APP_ROLE = "after_hours_app"
 
-_MIGRATION_TIMEOUT = Duration.minutes(10)
+_MIGRATION_TIMEOUT = Duration.minutes(10)  # one for connecting, eight for migrations.upgrade, and one to spare
 
 
 class Database(ABC):

@@ -1,4 +1,4 @@
-"""Commands that a query of the catalogue returns, because they are missing: rights that are to be given or taken."""
+"""Commands that a query of the catalogue returns, because something is missing: a right, a column."""
 
 from collections.abc import Mapping
 
@@ -29,7 +29,8 @@ def _missing(connection: Connection, query: str, parameters: Mapping[str, object
 
 def _try(connection: Connection, command: str) -> None:
     try:
-        connection.exec_driver_sql(command)
+        # A % in a command, of a name for one, stands for no parameter.
+        connection.exec_driver_sql(command, execution_options={"no_parameters": True})
         connection.commit()
     except DBAPIError as error:
         connection.rollback()

@@ -1,8 +1,15 @@
-"""Run the revisions in `versions/`, each in one transaction, one deployment at a time."""
+"""Run the revisions in `versions/`, each in one transaction, one deployment at a time.
 
+No statement waits long for a lock, since all of the main app's reads queue behind one that does. A migration that did
+not get a lock pauses and tries again: what is done is committed, and is not done twice.
+"""
+
+import math
 import time
 from collections.abc import Callable
+from itertools import chain, repeat
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 from after_hours.observability import logger, stack
@@ -11,10 +18,10 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from psycopg2.extensions import connection as Connection  # noqa: N812 (psycopg2's name for the class)
 from sqlalchemy import Connection as AlchemyConnection
-from sqlalchemy import NullPool, create_engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import NullPool, create_engine, event, text
+from sqlalchemy.exc import DBAPIError, OperationalError, PendingRollbackError, SQLAlchemyError
 
-from migrations import others, serving_role
+from migrations import others, preparation, serving_role
 from migrations.commands import run_missing
 from migrations.failure import MigrationFailed
 
@@ -23,9 +30,10 @@ VERSION_TABLE = "after_hours_alembic_version"
 _DEPLOYMENT_LOCK = 0xAF7E4
 _LOCK_POLL_SECONDS = 0.5
 
-# These are settings of the session, not of a transaction, since some revisions leave their transaction. A deployment
-# that waits for a lock makes all of the main app's reads queue behind it, so it gives up soon, and fails.
-_SETTINGS = "SET statement_timeout = 0; SET lock_timeout = '20s'; SET TimeZone = 'UTC'"
+LIMIT_SECONDS = 480.0  # the function has ten minutes (infra.database)
+# These are settings of the session, not of a transaction, since some revisions leave their transaction.
+SETTINGS = "SET lock_timeout = '2s'; SET TimeZone = 'UTC'"
+_LOCKED = (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected)
 # A change locks its member's row of `users` (after_hours_lock_member), which takes the right to change a column of it.
 # No statement of ours writes this one.
 _RIGHT_TO_LOCK = """
@@ -42,6 +50,7 @@ def upgrade(
     *,
     app_role: str | None = None,
     host_tables: bool = False,
+    limit_seconds: float = LIMIT_SECONDS,
 ) -> str | None:
     """Bring the database that `connect` opens to `revision` and return the revision it then has.
 
@@ -50,39 +59,41 @@ def upgrade(
 
     A database with a revision that this code does not know is of a later release: a rollback deploys this code onto it,
     and nothing is changed. Raises `MigrationFailed`; the revision that failed has then changed nothing, those before it
-    stay. Raises what `connect` raises, before there is a row to quote.
+    stay, and so do parts of `preparation`. The migration fails, too, when it has not ended within `limit_seconds`.
+    Raises what `connect` raises, before there is a row to quote.
     """
     opened = connect()
     opened.autocommit = False
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
     engine = create_engine("postgresql+psycopg2://", creator=lambda: opened, poolclass=NullPool)
+    deadline = time.monotonic() + limit_seconds
     try:
         with engine.connect() as connection:
-            connection.execute(text(_SETTINGS))
-            connection.commit()
+            _end_statements_at(deadline, connection)
             _wait_for_other_deployments(connection)
-            current = _revision(connection)
-            if current not in {None, *_known(config)}:
-                logger.warning("the database is of a later release; nothing is migrated", revision=current)
-                return current
-            others.refuse_open_schemas(connection)
-            if host_tables:
-                connection.exec_driver_sql(_HOST_TABLES.read_text())
-                connection.commit()
-            config.attributes["connection"] = connection
-            command.upgrade(config, revision)
-            try:
-                run_missing(connection, _RIGHT_TO_LOCK, {}, failing="no account can be locked")
-                if app_role:
-                    serving_role.let_serve(connection, app_role)
-            finally:
-                others.shut_out(connection)
-            return _revision(connection)
-    except (DBAPIError, psycopg2.Error) as error:
-        failure = _named(error)
+            return _try_until(
+                deadline, connection, lambda: _migrate(connection, revision, app_role=app_role, host_tables=host_tables)
+            )
+    except (SQLAlchemyError, psycopg2.Error, TimeoutError) as error:
+        name = _name(error)
+        failure = MigrationFailed(name)
+        if time.monotonic() >= deadline:
+            failure = MigrationFailed(
+                f"the migration has not ended within {limit_seconds:.0f} s: another transaction keeps a lock, or a "
+                f"statement takes too long ({name}). What is done stays, and the next migration goes on from there."
+            )
         logger.error("migration failed", error=str(failure), stack=stack(error))
         raise failure from None
+
+
+def _end_statements_at(deadline: float, connection: AlchemyConnection) -> None:
+    """Have PostgreSQL cancel a statement at the deadline. Later ones raise TimeoutError."""
+
+    @event.listens_for(connection, "before_cursor_execute")
+    def limit(_connection: object, cursor: Any, *_: object) -> None:  # noqa: ANN401 (SQLAlchemy's)
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        cursor.execute("SET statement_timeout = %s", [math.ceil(left * 1000)])
 
 
 def _wait_for_other_deployments(connection: AlchemyConnection) -> None:
@@ -95,6 +106,49 @@ def _wait_for_other_deployments(connection: AlchemyConnection) -> None:
         connection.rollback()
         time.sleep(_LOCK_POLL_SECONDS)
     connection.commit()
+
+
+def _try_until[T](deadline: float, connection: AlchemyConnection, migrate: Callable[[], T]) -> T:
+    """Try again while other transactions have the locks, after pauses in which the main app reads and writes."""
+    pauses = chain((1, 2, 4, 8, 16), repeat(30))
+    while True:
+        try:
+            return migrate()
+        except OperationalError as error:
+            if not isinstance(error.orig, _LOCKED):
+                raise
+            connection.rollback()
+            pause, left = next(pauses), deadline - time.monotonic()
+            logger.warning("another transaction has a lock that the migration needs", error=_name(error), pause=pause)
+            time.sleep(max(0, min(pause, left)))
+            if left <= pause:
+                raise
+
+
+def _migrate(connection: AlchemyConnection, revision: str, *, app_role: str | None, host_tables: bool) -> str | None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.attributes["connection"] = connection
+    connection.execute(text(SETTINGS))
+    connection.commit()
+    current = _revision(connection)
+    if current not in {None, *_known(config)}:
+        logger.warning("the database is of a later release; nothing is migrated", revision=current)
+        return current
+    others.refuse_open_schemas(connection)
+    if host_tables:
+        connection.exec_driver_sql(_HOST_TABLES.read_text())
+        connection.commit()
+    if current is None or current < preparation.LAST_PREPARED:
+        preparation.prepare(connection, current)
+    command.upgrade(config, revision)
+    try:
+        run_missing(connection, _RIGHT_TO_LOCK, {}, failing="no account can be locked")
+        if app_role:
+            serving_role.let_serve(connection, app_role)
+    finally:
+        others.shut_out(connection)
+    return _revision(connection)
 
 
 def _revision(connection: AlchemyConnection) -> str | None:
@@ -110,14 +164,15 @@ def _known(config: Config) -> set[str]:
     return {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
 
 
-def _named(error: DBAPIError | psycopg2.Error) -> MigrationFailed:
+def _name(error: BaseException) -> str:
+    while isinstance(error, PendingRollbackError) and error.__context__:
+        error = error.__context__  # what broke the transaction, as the end of the connection does
     cause = error.orig if isinstance(error, DBAPIError) else error
     if not isinstance(cause, psycopg2.Error):
-        return MigrationFailed(type(cause).__name__)
+        return type(cause).__name__
+    if cause.pgcode is None:
+        return f"{type(cause).__name__}: the connection broke"
     names = {"table": cause.diag.table_name, "constraint": cause.diag.constraint_name}
-    return MigrationFailed(
-        ", ".join(
-            [f"{type(cause).__name__} {cause.pgcode or ''}".strip()]
-            + [f"{kind} {name}" for kind, name in names.items() if name]
-        )
+    return ", ".join(
+        [f"{type(cause).__name__} {cause.pgcode}"] + [f"{kind} {name}" for kind, name in names.items() if name]
     )

@@ -15,7 +15,7 @@ from after_hours import config
 from local import members, postgres
 from migrations import serving_role
 from migrations.failure import MigrationFailed
-from migrations.upgrade import upgrade
+from migrations.upgrade import LIMIT_SECONDS, upgrade
 from tests.support.world import World
 
 type Run = Callable[..., list[tuple[Any, ...]]]
@@ -229,13 +229,15 @@ def test_the_function_makes_role_and_host_tables_as_its_environment_says(
         cursor.execute(f"DROP OWNED BY {ROLE} CASCADE")
 
 
-def test_the_migration_itself_has_no_statement_timeout_and_reads_times_as_utc(
+def test_the_migration_itself_has_a_longer_statement_timeout_and_reads_times_as_utc(
     host: postgres.Database, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(f"CREATE ROLE {OWNER} LOGIN SUPERUSER PASSWORD 'owner'")
     run(f"ALTER ROLE {OWNER} SET statement_timeout = '1min'; ALTER ROLE {OWNER} SET TimeZone = 'Asia/Kolkata'")
     seen = []
-    ask = "SELECT current_setting('statement_timeout'), current_setting('TimeZone')"
+    ask = "SELECT extract(epoch FROM current_setting('statement_timeout')::interval), current_setting('TimeZone')"
     monkeypatch.setattr(serving_role, "let_serve", lambda on, _: seen.append(on.exec_driver_sql(ask).one()))
     upgrade(replace(host, username=OWNER, password="owner").connect, app_role=ROLE)
-    assert [tuple(row) for row in seen] == [("0", "UTC")]
+    [(timeout_seconds, time_zone)] = seen
+    assert 60 < timeout_seconds <= LIMIT_SECONDS
+    assert time_zone == "UTC"
