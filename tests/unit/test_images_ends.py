@@ -1,12 +1,14 @@
 """Where a picture ends: files that are cut off, and files with something behind."""
 
 import io
+import random
 import struct
+from collections.abc import Callable
 
 import pytest
 from after_hours.images.pipeline import process
 from after_hours.images.rejection import Reason, Rejected
-from PIL import Image
+from PIL import Image, ImageChops
 
 from pictures import FOLDER
 from pictures.files import corners, encoded, png_chunk
@@ -26,6 +28,10 @@ FORMS: dict[str, dict[str, object]] = SAVED | {
 def made(form: str, image: Image.Image) -> bytes:
     options = dict(FORMS[form])
     return encoded(image.convert(str(options.pop("mode", "RGB"))), **options)  # type: ignore[arg-type]
+
+
+def randbytes(length: int) -> bytes:
+    return random.Random(length).randbytes(length)
 
 
 def noise(length: int) -> bytes:
@@ -63,8 +69,48 @@ def test_a_file_that_is_cut_in_its_rows_is_refused(form: str) -> None:
         assert rejected.value.reason == Reason.CORRUPT, tenth
 
 
+@pytest.mark.parametrize("lost", [bytes, randbytes, lambda _: b"\xff\xd9"], ids=["zeros", "random bytes", "nothing"])
+@pytest.mark.parametrize("form", [form for form in FORMS if "jpeg" in form or form == "png"])
+def test_a_file_whose_second_part_was_lost_is_refused_whatever_took_its_place(
+    form: str, lost: Callable[[int], bytes]
+) -> None:
+    data = made(form, photograph(640, 480))
+    places = [len(data) // 3, len(data) // 2, len(data) * 4 // 5]
+    if form in {"progressive jpeg", "grey jpeg"} and lost(2) == b"\xff\xd9":
+        places.pop()  # the next test says why
+    for at in places:
+        for end in (b"", b"\xff\xd9"):
+            with pytest.raises(Rejected) as rejected:
+                process(data[:at] + lost(len(data) - at - len(end)) + end)
+            assert rejected.value.reason == Reason.CORRUPT, at
+
+
+def test_a_progressive_jpeg_that_only_lacks_the_last_bit_of_its_colours_is_a_photo() -> None:
+    data = made("progressive jpeg", photograph(640, 480))
+    whole, cut = (opened(process(file).photo) for file in (data, data[: len(data) * 4 // 5] + b"\xff\xd9"))
+    assert max(high for _, high in ImageChops.difference(whole, cut).getextrema()) <= 20  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if "webp" in form])
+def test_zeros_in_the_second_part_of_a_webp_are_lost_data(form: str) -> None:
+    data = made(form, photograph(640, 480))
+    for at in (len(data) // 3, len(data) * 4 // 5):
+        with pytest.raises(Rejected):
+            process(data[:at] + bytes(len(data) - at))
+
+
+def test_a_plain_picture_may_end_in_zeros() -> None:
+    grey = encoded(Image.new("L", (1600, 800), 128), optimize=True)
+    assert grey.endswith(bytes(5000) + b"\xff\xd9")
+    teal = encoded(Image.new("RGB", (1600, 1200), "teal"), "WEBP")
+    assert teal.endswith(bytes(64))
+    for data in (grey, teal, teal + bytes(1000)):
+        low, high = opened(process(data).photo).convert("L").getextrema()
+        assert high - low <= 2  # type: ignore[operator]
+
+
 @pytest.mark.parametrize("form", [form for form in FORMS if "jpeg" in form])
-@pytest.mark.parametrize("missing", [3, 4, 10, 100])
+@pytest.mark.parametrize("missing", [4, 10, 100])  # with the marker; one byte may be the filling of the last block
 def test_a_jpeg_without_its_last_rows_is_refused(form: str, missing: int) -> None:
     with pytest.raises(Rejected):
         process(made(form, photograph(640, 480, noise=3))[:-missing])
@@ -80,10 +126,10 @@ def test_a_jpeg_without_its_end_marker(form: str, behind: str) -> None:
 
 def test_a_png_without_its_end() -> None:
     data = encoded(corners(), "PNG")
-    for missing in (1, 4, 12, 13, 16):  # IEND, and the checksum of the rows before it
+    for missing in (1, 4, 12, 13, 16):  # IEND, and the checksum of the rows before it, which nothing else may stand for
         assert process(data[:-missing]) == process(data)
         for name, behind in BEHIND.items():
-            if name != "png chunks":  # those would be the picture's
+            if missing <= 12 and name != "png chunks":  # those would be the picture's
                 assert process(data[:-missing] + behind) == process(data), (missing, name)
 
 

@@ -1,9 +1,10 @@
 """JPEG: what phones send most, so it is shrunk while it is decoded, and its colours stay as they are stored."""
 
-import hashlib
+import contextlib
 import io
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from PIL import Image, ImageFilter
 from PIL.JpegImagePlugin import JpegImageFile
@@ -28,20 +29,63 @@ _COEFFICIENTS = {b"\xc0": 1, b"\xc1": 1, b"\xc2": 64}  # by frame; scans bring t
 _OTHER_FRAMES = frozenset(
     bytes([marker]) for marker in (0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0))
 )
-_EXIF, _SCAN, _END = b"\xe1", b"\xda", b"\xd9"
+_APP0, _EXIF, _SCAN, _END = b"\xe0", b"\xe1", b"\xda", b"\xd9"
+_EOI = b"\xff\xd9"
+_AHEAD = b"\xfe" * 8  # libjpeg reads so far ahead; made of ones, as the longest codes are, they are soon used up
+_ZEROS = bytes(64)
+_JFIF_LENGTH = 14  # bytes from which libjpeg takes a segment for JFIF's
+
+
+class _Outline(NamedTuple):
+    end: int  # of the last scan that the picture needs; whatever lies behind it is ignored
+    scans: int
+    is_refined: bool  # by the last scan: if data of that are missing, the picture is as good as whole
+    is_jfif: bool
 
 
 def decode(data: bytes) -> Image.Image:
     """Decode, and shrink pictures in L or YCbCr while decoding; RGB and CMYK are rare."""
-    end = _end(data)
+    outline = _outline(data)
+    end = outline.end
+    # Data that were lost (a copy that broke off) are often zeros, more or fewer than the picture needs. Zeros may also
+    # be padding, which it does not need, or a plain area, for which it needs all of them.
+    if data.endswith(_ZEROS, 0, end):
+        is_padded = _is_whole(data[:end].rstrip(b"\0"), outline)
+        if not is_padded and _is_whole(data[: end - len(_ZEROS)], outline):
+            raise Rejected(Reason.CORRUPT)
+    elif outline.is_refined and data.startswith(_EOI, end):
+        return _shrunk(data[: end + len(_EOI)], outline)
+    return _whole(data[:end], outline)
+
+
+def _whole(scans: bytes, outline: _Outline) -> Image.Image:
+    """Return the picture. Raises Rejected or OSError when data are missing, whatever marker the file has behind them.
+
+    Where a decoder meets a marker too early, it makes up what is missing. So there is none behind a single scan: the
+    decoder asks for more. Several scans are read up to a marker; in front of it are two different endings, which show.
+    """
+    if outline.scans == 1:
+        return _shrunk(scans + _AHEAD, outline)
+    first, second = (_shrunk(scans + ending + _EOI, outline) for ending in (b"", bytes(range(254, 0, -1))))
+    if first.tobytes() != second.tobytes():
+        raise Rejected(Reason.CORRUPT)
+    return first
+
+
+def _is_whole(scans: bytes, outline: _Outline) -> bool:
+    with contextlib.suppress(OSError, Rejected):
+        _whole(scans, outline)
+        return True
+    return False
+
+
+def _shrunk(data: bytes, outline: _Outline) -> Image.Image:
     # Image.open would take Ultra HDR and portrait photos for files of several pictures; the class itself does not.
-    is_marked = data.startswith(b"\xff\xd9", end)
-    image = JpegImageFile(io.BytesIO(data[: end + 2] if is_marked else data[:end] + b"\xff\xd9"))
-    if not is_marked and _pixels(data[:end]) != _pixels(data[:end] + bytes(range(254, 0, -1))):
-        raise Rejected(Reason.CORRUPT)  # two different endings give two pictures: rows are missing
+    image = JpegImageFile(io.BytesIO(data))
     names = bytes(component[0] for component in image.layer)
-    is_rgb = "jfif" not in image.info and (image.info.get("adobe_transform") == 0 or names == b"RGB")  # libjpeg's rule
+    is_rgb = not outline.is_jfif and (image.info.get("adobe_transform") == 0 or names == b"RGB")  # libjpeg's rule
     if is_rgb or image.mode == "CMYK":
+        image.load()
         return image
     width, height = size = fitted(image.size)
     # libjpeg shrinks by 2, 4 or 8 while it decodes. Colours stay as they are stored, which saves converting them twice.
@@ -55,10 +99,10 @@ def decode(data: bytes) -> Image.Image:
     return small
 
 
-def _end(data: bytes) -> int:
-    """Return where the last scan ends that the picture needs: whatever lies behind it is ignored."""
-    exifs, pixels, scans, missing = 0, 0, 0, set()
+def _outline(data: bytes) -> _Outline:
+    exifs, pixels, scans, missing, is_refined, is_jfif = 0, 0, 0, set(), False, False
     for marker, content, end in _segments(data):
+        is_jfif |= marker == _APP0 and content.startswith(b"JFIF\0") and len(content) >= _JFIF_LENGTH
         exifs += marker == _EXIF and content.startswith(b"Exif\0\0")
         if marker in _OTHER_FRAMES:
             raise Rejected(Reason.UNSUPPORTED_TYPE)
@@ -70,12 +114,13 @@ def _end(data: bytes) -> int:
         elif marker == _SCAN:
             scans += 1
             components, (first, last, bits) = content[1 : 1 + 2 * content[0] : 2], content[1 + 2 * content[0] :][:3]
+            is_refined = bits >> 4 > 0  # it adds a bit to coefficients that earlier scans brought
             if not bits & 0x0F:  # the scan has the last bit of these coefficients: ITU-T T.81, B.2.3
                 missing -= {(component, k) for component in components for k in range(first, last + 1)}
-        if exifs > _MAX_EXIF_SEGMENTS or scans * pixels > _MAX_PASSES:
+        if exifs > _MAX_EXIF_SEGMENTS or scans * pixels > _MAX_PASSES or marker == _END:
             break
-        if scans and (marker == _END or not missing):
-            return end
+        if scans and not missing:
+            return _Outline(end, scans, is_refined, is_jfif)
     raise Rejected(Reason.CORRUPT)
 
 
@@ -94,7 +139,3 @@ def _segments(data: bytes) -> Iterator[tuple[bytes, bytes, int]]:
             behind = _BEHIND_SCAN.search(data, position)
             position = behind.start() if behind else len(data)
         yield found[1], content, found.start() if found[1] == _END else position
-
-
-def _pixels(scans: bytes) -> bytes:
-    return hashlib.sha256(JpegImageFile(io.BytesIO(scans + b"\xff\xd9")).tobytes()).digest()
