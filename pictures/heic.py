@@ -15,6 +15,19 @@ def heic_with_size(width: int, height: int, real: tuple[int, int] = (64, 64)) ->
     return data[:at] + struct.pack(">II", width, height) + data[at + 8 :]
 
 
+def with_bitstream_size(heic: bytes, width: int, height: int) -> bytes:
+    """A HEIC whose bitstreams say that they have other dimensions: parameters up to these (H.265, 7.3.2.2)."""
+    numbers = "".join(f"{number + 1:0{2 * (number + 1).bit_length() - 1}b}" for number in (0, 1, width, height))
+    bits = f"{0x4201:016b}" + "0" * 7 + "1" + "0" * 88 + "01011010" + numbers + "01"
+    parameters = int(bits.ljust(-(-len(bits) // 8) * 8, "1"), 2).to_bytes(-(-len(bits) // 8))
+    at = -1
+    data = bytearray(heic)
+    while (at := data.find(b"\x42\1\1", at + 1)) >= 0:
+        length = int.from_bytes(data[at - 2 : at])
+        data[at : at + length] = parameters[:length].ljust(length, b"\x80")
+    return bytes(data)
+
+
 def box(kind: bytes, *content: bytes) -> bytes:
     """A box of an ISO media file."""
     body = b"".join(content)

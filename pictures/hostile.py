@@ -7,7 +7,7 @@ from PIL import Image
 
 from pictures import FOLDER
 from pictures.files import encoded, png, png_chunk
-from pictures.heic import box, heic_by_hand, heic_of_one_exif, heic_with_size
+from pictures.heic import box, heic_by_hand, heic_of_one_exif, with_bitstream_size
 from pictures.photograph import photograph
 
 EXIF_SEGMENT = b"\xff\xe1\0\x12Exif\0\0MM\0*\0\0\0\x08\0\0"
@@ -81,7 +81,10 @@ def _jpegs() -> Hostile:
         "truncated jpeg": (jpeg[: len(jpeg) // 2], "CORRUPT"),
         "jpeg of a thousand scans": (jpeg_with_scans(1000), "CORRUPT"),
         "jpeg of a hundred scans of 59 MP": (with_size(jpeg_with_scans(100), (7700, 7700)), "CORRUPT"),
-        "jpeg of arithmetic coding": ((FOLDER / "jpeg-arithmetic-100-scans.jpg").read_bytes(), "UNSUPPORTED_TYPE"),
+        "jpeg of arithmetic coding": (
+            (FOLDER / "odd" / "jpeg-arithmetic-100-scans.jpg").read_bytes(),
+            "UNSUPPORTED_TYPE",
+        ),
         "jpeg of countless comments": (jpeg[:2] + NO_COMMENT * 2000 + jpeg[2:], "CORRUPT"),
         "jpeg of countless markers": (jpeg[:2] + b"\xff\xd0" * 2000 + jpeg[2:], "CORRUPT"),
         "jpeg of many exifs": (jpeg[:2] + EXIF_SEGMENT * 9 + jpeg[2:], "CORRUPT"),
@@ -120,9 +123,8 @@ def _heics() -> Hostile:
     heic = encoded(Image.new("RGB", (64, 48), "olive"), "HEIF")
     return {
         "truncated heic": (heic[:-40], "CORRUPT"),
-        "heic says too small": (heic_with_size(16, 16), "CORRUPT"),
-        "heic says too large": (heic_with_size(9000, 6000), "CORRUPT"),
-        "heic says far too large": (heic_with_size(30_000, 30_000), "TOO_MANY_PIXELS"),
+        "heic with a bitstream too large": (with_bitstream_size(heic, 9000, 6000), "CORRUPT"),
+        "heic with a bitstream far too large": (with_bitstream_size(heic, 30_000, 30_000), "TOO_MANY_PIXELS"),
         "heic of one exif again and again": (heic_of_one_exif(5000), "CORRUPT"),
         "heic of countless extents": (heic_by_hand(each=30_000), "CORRUPT"),
         "heic of countless items": (heic_by_hand(((b"Exif", b""),) * 3000), "CORRUPT"),

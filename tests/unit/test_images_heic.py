@@ -2,13 +2,12 @@ import struct
 from typing import Any
 
 import pytest
-from after_hours.images import isolation
 from after_hours.images.pipeline import process
 from after_hours.images.rejection import Reason, Rejected
 from PIL import Image
 
 from pictures.files import corners, display_p3, encoded, exif, turned_away, xmp
-from pictures.heic import box, heic_by_hand
+from pictures.heic import box, heic_by_hand, with_bitstream_size
 from pictures.photograph import photograph
 from tests.support.images import assert_colour, assert_upright, opened
 
@@ -68,7 +67,7 @@ def test_heic_with_boxes_of_other_sizes() -> None:
 
 
 def test_no_exif_turns_a_heic_again() -> None:
-    """The writer has turned EXIF's orientation into `irot`; without that, HEIF's EXIF is only informative."""
+    """The writer has turned EXIF's orientation into `irot`, which counts alone where a picture has it."""
     stored = encoded(turned_away(corners(), 6), "HEIF", exif=exif(6), quality=95)
     unturned = encoded(corners(), "HEIF", quality=95)
     assert opened(process(stored).photo).size == opened(process(unturned).photo).size == (400, 300)
@@ -131,10 +130,17 @@ def _moved(data: bytes, by: int) -> bytes:
 
 
 def test_tiles_larger_than_what_is_shown_of_them() -> None:
-    """A grid of 64 x 64 of tiles of 4096 x 4096 is decoded at full length, until the limits of its process end it."""
+    """libheif decodes whole tiles: each of the 512 would have 16 megapixels, of which 64 x 64 are shown."""
     data = encoded(Image.new("RGB", (16_384, 128), "teal"), "HEIF", tile_size=64, quality=10)
     assert opened(process(data).photo).width == 1200
-    tile = data.index(b"ispe", data.index(b"ispe") + 1) + 8
-    for size in ((8192, 8192), (64, 40_000)):
-        with pytest.raises(Rejected):
-            isolation.process(data[:tile] + struct.pack(">II", *size) + data[tile + 8 :])
+    for size in ((8192, 8192), (4096, 4096), (64, 40_000)):
+        with pytest.raises(Rejected) as rejected:
+            process(with_bitstream_size(data, *size))
+        assert rejected.value.reason == Reason.TOO_MANY_PIXELS
+
+
+def test_a_heic_of_several_sizes_and_turns_has_those_of_its_bitstream_and_of_its_own_properties() -> None:
+    for size in ((400, 303), (16, 16), (30_000, 30_000)):
+        data = encoded(turned_away(corners(), 6), "HEIF", exif=exif(6), quality=95)
+        at = data.index(b"ispe") + 8
+        assert_upright(opened(process(data[:at] + struct.pack(">II", *size) + data[at + 8 :]).photo))

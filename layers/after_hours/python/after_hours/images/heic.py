@@ -1,5 +1,6 @@
 """HEIC: decoded whole by libheif. Its boxes are those of ISO/IEC 14496-12 and 23008-12."""
 
+import contextlib
 import io
 import struct
 from collections.abc import Iterator
@@ -7,48 +8,58 @@ from typing import Any
 
 from PIL import Image
 
-from after_hours.images import colour
-from after_hours.images.rejection import Reason, Rejected, check_size
+from after_hours.images import colour, hevc
+from after_hours.images.rejection import MAX_PIXELS, Reason, Rejected, check_size
 
 _MAX_ITEMS = 2000  # items, and also the pieces of the file that they lie in; an iPhone's 48 MP has some 300 of each
 _MAX_COPIES = 100_000_000  # bytes; pi_heif copies metadata and profile for each image that is not hidden
 _PICTURES = {b"hvc1", b"grid", b"iden"}
+_ZEROS = bytes(8)  # HEVC keeps more than two from coming together, so they stand for lost data
+
+type _Box = tuple[bytes, int, int]  # kind, and start and end of its content
 
 
 def decode(data: bytes) -> Image.Image:
-    """Decode to L, LA, RGB or RGBA. libheif turns the picture upright, so EXIF's orientation is dropped."""
+    """Decode to L, LA, RGB or RGBA. libheif turns the picture upright where the format's own properties say how."""
     import pi_heif  # noqa: PLC0415 (libheif takes 6 MB and 40 ms that no other photo needs)
 
     pi_heif.options.DECODE_THREADS = 1
     pi_heif.options.THUMBNAILS = pi_heif.options.DEPTH_IMAGES = pi_heif.options.AUX_IMAGES = False
-    opened = pi_heif.open_heif(_needed(data))
+    needed, is_turned = _needed(data)
+    opened = pi_heif.open_heif(needed)
     picture = opened[opened.primary_index]
     info: dict[str, Any] = picture.info
     size = picture.size
     check_size(size)
+    about: dict[str | tuple[int, int], Any] = {"icc_profile": info.get("icc_profile")}
+    if not is_turned:  # Samsung and Fujifilm turn their pictures by EXIF alone
+        about |= {"exif": info.get("exif"), "xmp": info.get("xmp")}
     image: Image.Image = picture.to_pillow()
-    if image.size != size:
-        raise Rejected(Reason.CORRUPT)
-    image.info = {"icc_profile": info.get("icc_profile")}
+    image.info = about
     if nclx := info.get("nclx_profile"):
         image.info["icc_profile"] = colour.by_codes(nclx["color_primaries"], nclx["transfer_characteristics"])
     return image.convert("RGBA") if image.mode == "RGBa" else image
 
 
-def _needed(data: bytes) -> bytes:
-    """Return the file up to the last byte of an item, without films, and under brands that the decoder accepts."""
+def _needed(data: bytes) -> tuple[bytes, bool]:
+    """Return the file up to the last byte of an item, without films, and under brands that the decoder accepts.
+
+    And whether the picture has properties of its own that turn it.
+    """
     meta, end = next((place for kind, *place in _boxes(data, 0, len(data)) if kind == b"meta"), (0, 0))
     if not meta:
         raise Rejected(Reason.UNSUPPORTED_TYPE)
     boxes = dict(reversed([(kind, place) for kind, *place in _boxes(data, meta + 4, end)]))  # the first ones count
     kinds, shown = _items(data, *boxes[b"iinf"])
-    primary = kinds.get(int.from_bytes(data[slice(*boxes[b"pitm"])][4:]))
-    if primary not in _PICTURES or b"hvc1" not in kinds.values():
+    primary = int.from_bytes(data[slice(*boxes[b"pitm"])][4:])
+    if kinds.get(primary) not in _PICTURES or b"hvc1" not in kinds.values():
         raise Rejected(Reason.UNSUPPORTED_TYPE)
     total, metadata = 0, end - meta
     for item, start, length in _pieces(data, *boxes[b"iloc"]):
         total, end = total + length, max(end, start + length)
         metadata += 0 if kinds.get(item) in _PICTURES else length
+        if kinds.get(item) == b"hvc1" and start and data.find(_ZEROS, start, start + length) >= 0:
+            raise Rejected(Reason.CORRUPT)
     if max(total, end) > len(data) or metadata * shown > _MAX_COPIES:  # many pieces may name the same bytes
         raise Rejected(Reason.CORRUPT)
     needed, ftyp = bytearray(data[:end]), int.from_bytes(data[:4])
@@ -56,7 +67,56 @@ def _needed(data: bytes) -> bytes:
     for kind, start, _ in _boxes(needed, 0, end):
         if kind in {b"moov", b"meta"} and start != meta:
             needed[start - 4 : start] = b"free"  # a box that decoders skip
-    return bytes(needed)
+    properties = _properties(needed, boxes[b"iprp"])
+    sizes = {item: _corrected(needed, own) for item, own in properties.items()}
+    if b"iref" in boxes and sum(sizes.get(tile, 0) for tile in _tiles(data, primary, *boxes[b"iref"])) > MAX_PIXELS:
+        raise Rejected(Reason.TOO_MANY_PIXELS)  # libheif decodes whole tiles, also where the picture shows a part
+    return bytes(needed), any(kind in {b"irot", b"imir"} for kind, *_ in properties.get(primary, ()))
+
+
+def _properties(data: bytearray, iprp: list[int]) -> dict[int, list[_Box]]:
+    """Return the boxes that describe each item, by `ipma`."""
+    inside = {kind: place for kind, *place in _boxes(data, *iprp)}
+    known, found = [*_boxes(data, *inside[b"ipco"])], {}
+    fields = io.BytesIO(data[slice(*inside[b"ipma"])])
+
+    def number(size: int) -> int:
+        return int.from_bytes(fields.read(size))
+
+    version, wide = number(1), number(3) & 1
+    for _ in range(min(number(4), _MAX_ITEMS)):
+        item = number(4 if version else 2)
+        indices = [number(1 + wide) & (0x7FFF if wide else 0x7F) for _ in range(number(1))]
+        found[item] = [known[index - 1] for index in indices if 0 < index <= len(known)]
+    return found
+
+
+def _corrected(data: bytearray, properties: list[_Box]) -> int:
+    """Let the bitstream decide on size and range where `ispe` and `colr` say something else. Returns its pixels.
+
+    Sony's cameras and some converters write other sizes. A range that is not full may be one that was not said.
+    """
+    places = {kind: place for kind, *place in properties}
+    if not {b"hvcC", b"ispe"} <= places.keys():
+        return 0
+    with contextlib.suppress(IndexError, ValueError):  # a broken box is for the decoder to judge
+        size, is_full = hevc.size_and_range(bytes(data[slice(*places[b"hvcC"])]))
+        check_size(size)
+        struct.pack_into(">II", data, places[b"ispe"][0] + 4, *size)
+        for kind, start, _ in properties:
+            if is_full and kind == b"colr" and data.startswith(b"nclx", start):
+                data[start + 10] |= 0x80
+        return size[0] * size[1]
+    return 0
+
+
+def _tiles(data: bytes, item: int, start: int, end: int) -> Iterator[int]:
+    """Read `iref`. Yields the pieces that the item is put together from, each as often as it is."""
+    wide = 4 if data[start] else 2
+    for kind, at, until in _boxes(data, start + 4, end):
+        numbers = [int.from_bytes(data[place : place + wide]) for place in (at, *range(at + wide + 2, until, wide))]
+        if kind == b"dimg" and numbers[0] == item:
+            yield from numbers[1:]
 
 
 def _items(data: bytes, start: int, end: int) -> tuple[dict[int, bytes], int]:
