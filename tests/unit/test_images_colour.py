@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from after_hours.images import colour
 from after_hours.images.pipeline import process
 from PIL import Image, ImageCms
 
@@ -154,7 +155,18 @@ def test_srgb_profile_changes_nothing() -> None:
     assert process(encoded(image, icc_profile=profile)) == process(encoded(image))
 
 
-@pytest.mark.parametrize("profile", [b"broken", display_p3()[:200], display_p3().replace(b"RGB ", b"CMYK")])
+@pytest.mark.parametrize(
+    "profile",
+    [
+        b"broken",
+        display_p3()[:200],
+        display_p3().replace(b"RGB ", b"CMYK"),
+        colour.icc((2.2, 1, 0, 0, 0), (0,) * 9),
+        colour.icc((2.2, 1, 0, 0, 0), (0, 0, 0, 0.4, 0.7, 0.1, 0.1, 0.1, 0.7)),
+        colour.icc((0, 1, 0, 0, 0)),
+        colour.icc((50, 1, 0, 0, 0)),
+    ],
+)
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF"])
 def test_broken_colour_profile_is_left_out(kind: str, profile: bytes) -> None:
     result = process(encoded(corners(), kind, icc_profile=profile, quality=95))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pictures.files import corners, display_p3, encoded, exif, png, png_chunk, xmp
-from pictures.heic import box, heic_by_hand, heic_of_one_exif, heic_with_size
+from pictures.heic import box, heic_by_hand, heic_of_one_exif, heic_with_size, with_bitstream_size
 from pictures.hostile import EXIF_SEGMENT, NO_COMMENT, hostile, jpeg_with_scans, riff, with_size
 from pictures.photograph import photograph
 from tests.support.images import assert_clean, files, opened, saved
@@ -73,11 +73,11 @@ def test_bombs_need_no_memory() -> None:
     assert len(text) < 300_000
     for data, expected in (
         (png(64, 64, small, text), "photo"),  # text is not even inflated
-        (png(64, 64, small, profile), "CORRUPT"),
-        (png(64, 64, small, xmp), "CORRUPT"),
+        (png(64, 64, small, profile), "photo"),  # inflated up to a limit, and left out
+        (png(64, 64, small, xmp), "photo"),
         (png(64, 64, bytes(200_000_000)), "photo"),  # rows far beyond the picture are not inflated
         (png(30_000, 30_000, bytes(1_000_000)), "TOO_MANY_PIXELS"),
-        (heic_with_size(9000, 6600), "CORRUPT"),
+        (heic_with_size(9000, 6600), "photo"),
         (jpeg_with_scans(5000), "CORRUPT"),
     ):
         outcome, peak = run_alone(data)
@@ -104,8 +104,9 @@ def two_sizes() -> dict[str, tuple[bytes, str]]:
         "webp, a small canvas": (riff(canvas, lossless), "CORRUPT"),
         "webp, two of a small canvas": (riff(canvas, lossless, lossy), "CORRUPT"),
         "webp, a large canvas": (riff(wide, lossy), "TOO_MANY_PIXELS"),
-        "heic, small": (heic_with_size(64, 64, (2048, 2048)), "CORRUPT"),
-        "heic, large": (heic_with_size(9000, 6600), "CORRUPT"),
+        "heic, small": (heic_with_size(64, 64, (1024, 1024)), "photo"),
+        "heic, large": (heic_with_size(30_000, 30_000), "photo"),
+        "heic, small for its bitstream": (with_bitstream_size(heic_with_size(64, 64), 9000, 7000), "TOO_MANY_PIXELS"),
     }
 
 

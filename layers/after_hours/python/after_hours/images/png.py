@@ -3,59 +3,128 @@
 import io
 import struct
 import zlib
+from contextlib import suppress
 
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageChops
+from PIL.PngImagePlugin import PngImageFile
 
 from after_hours.images import colour
 from after_hours.images.rejection import Reason, Rejected, check_size
 
-PngImagePlugin.MAX_TEXT_CHUNK = 4_000_000  # bytes that a profile or XMP may inflate to
-
 _MAGIC = b"\x89PNG\r\n\x1a\n"
 _MAX_CHUNKS = 10_000  # libpng writes 1,300 for 10 MB
-_DECODED = (b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"eXIf", b"iTXt", b"IDAT", b"IEND")
+_MAX_INFLATED = 4_000_000  # bytes that a profile or XMP may come to
+_SIZES = {b"cICP": 4, b"gAMA": 4, b"sRGB": 1}  # bytes
+_USED = _SIZES.keys() | {b"IHDR", b"PLTE", b"IDAT", b"tRNS", b"iCCP", b"eXIf", b"iTXt"}
 _XMP = b"XML:com.adobe.xmp\0"
 _SRGB_GAMMA = range(45_000, 46_000)  # programs that know only gAMA say so that they mean sRGB
+_GAMMAS = range(10_000, 1_000_000)  # exponents of ten to a tenth; beyond them a picture is black or white
+_PALETTE = 3  # type of colour
+_KEY_LENGTHS = {0: 2, 2: 6}  # of the transparent colour: bytes by type of colour, grey and RGB
 
 
 def decode(data: bytes) -> Image.Image:
     """Decode to L, LA, RGB or RGBA."""
     chunks = _chunks(data)
+    depth, kind = chunks[b"IHDR"][8:10]
     file = _MAGIC
-    for kind, content in ((kind, chunks[kind]) for kind in _DECODED if kind in chunks):
-        file += struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-    image = PngImagePlugin.PngImageFile(io.BytesIO(file))
+    for name in (b"IHDR", b"PLTE", b"tRNS", b"IDAT"):
+        if name in chunks and (kind == _PALETTE or name in {b"IHDR", b"IDAT"}):
+            checksum = 0 if name == b"IDAT" else zlib.crc32(name + chunks[name])  # Pillow does not read that of rows
+            file += struct.pack(">I", len(chunks[name])) + name + chunks[name] + struct.pack(">I", checksum)
+    image: Image.Image = PngImageFile(io.BytesIO(file))
     check_size(image.size)
-    image.info["icc_profile"] = _profile(chunks, image.info.get("icc_profile"))
-    if image.mode.startswith("I"):  # 16-bit grey: the upper byte of each pixel is kept
-        return image.point(lambda value: value / 256).convert("L")
-    if "transparency" in image.info:
-        return image.convert("RGBA")
-    return image.convert("RGB") if image.mode in {"1", "P"} else image
+    key = chunks.get(b"tRNS", b"")
+    if len(key) == _KEY_LENGTHS.get(kind):
+        image = _keyed(image, file, key, depth)
+    elif image.mode == "I;16":
+        image = _byte(image, 8)
+    elif image.mode in {"1", "P"}:
+        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
+    image.info = {"icc_profile": _profile(chunks), "exif": chunks.get(b"eXIf"), "xmp": _xmp(chunks.get(b"iTXt", b""))}
+    return image
 
 
-def _profile(chunks: dict[bytes, bytes], icc: bytes | None) -> bytes | None:
+def _keyed(image: Image.Image, file: bytes, key: bytes, depth: int) -> Image.Image:
+    """Make one colour transparent. Colours are compared at the file's depth: of 16 bits, upper and lower bytes."""
+    if image.mode == "I;16":
+        planes = [_byte(image, 8), _byte(image, 0)]
+        opaque = planes[0]
+    else:
+        opaque = image.convert("L") if image.mode == "1" else image
+        planes = [*opaque.split()]
+    values = [sample * 255 // ((1 << depth) - 1) for sample in key[1::2]]
+    if depth == 16:  # noqa: PLR2004 (bits)
+        values = [*key[::2], *key[1::2]]
+        if opaque.mode == "RGB":
+            lower = PngImageFile(io.BytesIO(file))
+            lower.tile = [lower.tile[0]._replace(args="RGB;16L")]  # as if the other byte were the upper one
+            planes += lower.split()
+    alpha = Image.new("L", image.size)
+    for plane, value in zip(planes, values, strict=True):
+        alpha = ImageChops.lighter(alpha, plane.point([255 * (shade != value) for shade in range(256)]))
+    opaque.putalpha(alpha)
+    return opaque
+
+
+def _byte(image: Image.Image, shift: int) -> Image.Image:
+    """Return one byte of each pixel of 16 bits."""
+    return image.convert("I").point([value >> shift & 255 for value in range(1 << 16)], "L")
+
+
+def _profile(chunks: dict[bytes, bytes]) -> bytes | None:
     """Return the ICC profile of the first chunk that says what the colours are (PNG, third edition, 4.3)."""
     if codes := chunks.get(b"cICP"):
         return colour.by_codes(codes[0], codes[1])
+    _, _, method_and_stream = chunks.get(b"iCCP", b"").partition(b"\0")
+    if method_and_stream.startswith(b"\0") and (profile := _inflated(method_and_stream[1:])):
+        return profile
     gamma = int.from_bytes(chunks.get(b"gAMA", b""))
-    if not gamma or gamma in _SRGB_GAMMA or {b"iCCP", b"sRGB"} & chunks.keys():
-        return icc
+    if b"sRGB" in chunks or gamma in _SRGB_GAMMA or gamma not in _GAMMAS:
+        return None
     return colour.icc((100_000 / gamma, 1, 0, 0, 0))
 
 
+def _xmp(chunk: bytes) -> bytes | None:
+    """Return the XMP that the chunk iTXt holds behind its name, two flags, a language and a translation."""
+    packet = chunk[len(_XMP) + 2 :].split(b"\0", 2)[-1]
+    return _inflated(packet) if chunk.startswith(b"\1", len(_XMP)) else packet
+
+
+def _inflated(stream: bytes) -> bytes | None:
+    """Return what a profile or XMP inflates to, unless it is broken or a bomb."""
+    inflater = zlib.decompressobj()
+    with suppress(zlib.error):
+        content = inflater.decompress(stream, _MAX_INFLATED)
+        return content if inflater.eof else None
+    return None
+
+
 def _chunks(data: bytes) -> dict[bytes, bytes]:
-    """Return chunks by kind: the rows in one piece, of every other kind the first. No text but XMP is inflated."""
+    """Return chunks by kind: the rows in one piece, of every other kind the first. No text but XMP is inflated.
+
+    A chunk that does not match its checksum is left out, unless the picture needs it (PNG, third edition, 13.1).
+    """
     found: dict[bytes, bytes] = {}
     rows, position = bytearray(), len(_MAGIC)
     for _ in range(_MAX_CHUNKS):
         kind = data[position + 4 : position + 8]
+        if kind == b"CgBI":  # Xcode's own: no PNG, but for its name
+            raise Rejected(Reason.UNSUPPORTED_TYPE)
         if kind == b"IEND" or not kind.isalpha():  # the file may lack its end; what lies behind is ignored
-            return found | {b"IDAT": bytes(rows), b"IEND": b""}
+            return found | {b"IDAT": bytes(rows)}
         end = position + 8 + int.from_bytes(data[position : position + 4])
-        if kind == b"IDAT":
-            rows += data[position + 8 : end]
-        elif kind != b"iTXt" or data.startswith(_XMP, position + 8):
-            found.setdefault(kind, data[position + 8 : end])
+        content, checksum = data[position + 8 : end], data[end : end + 4]
         position = end + 4
+        if kind not in _USED:
+            continue
+        is_broken = len(checksum) == 4 and zlib.crc32(kind + content).to_bytes(4) != checksum  # noqa: PLR2004 (bytes)
+        if is_broken and kind[:1].isupper():
+            raise Rejected(Reason.CORRUPT)
+        if kind == b"IDAT":
+            rows += content
+        elif is_broken or len(content) != _SIZES.get(kind, len(content)):
+            continue
+        elif kind != b"iTXt" or content.startswith(_XMP):
+            found.setdefault(kind, content)
     raise Rejected(Reason.CORRUPT)
