@@ -274,7 +274,8 @@ def process(database: Database, original_key: str, size: int) -> Outcome:
     """Make the photo of an object that arrived in the upload bucket, `size` bytes long, and show it on the profile.
 
     It is idempotent: called any number of times, in any order, it leaves the same state. It raises `UploadInProgress`,
-    `StorageUnavailable`, `DatabaseUnavailable` and MemoryError for transient faults, after which Lambda retries.
+    `StorageUnavailable`, `DatabaseUnavailable`, and OSError from the photo's own process, for transient faults: Lambda
+    retries after them.
     """
     upload = Upload.of_original(original_key)
     if upload is None:

@@ -28,8 +28,8 @@ Image.preinit()  # Pillow would otherwise do it while the first photo waits
 def process(content: bytes) -> Processed:
     """Make the photo (within 1200 x 1200, never enlarged, progressive) and the 200 x 200 cover thumbnail.
 
-    Raises Rejected for whatever is wrong with the file, a need of more memory than the process may have included;
-    ImportError, which is a fault of ours, as it is.
+    Raises Rejected for whatever is wrong with the file. That includes a file that takes more memory than the process
+    may have. Raises ImportError for a decoder that is missing, which is not the file's fault.
     """
     if not content:
         raise Rejected(Reason.EMPTY)

@@ -1,7 +1,9 @@
 """The program that decodes, one forked process for each photo: `python -m after_hours.images.worker`.
 
-Standard input is a socket. Each byte from it brings the connection of one photo, on which the file comes in and the
-answer goes out: the parts of `Processed`, or a reason alone. The exit status follows on the socket itself.
+Standard input is a socket. For each photo, the other side sends one byte on it, together with a file descriptor: the
+photo's own connection. The worker forks a process, which reads the file from that connection and writes the answer to
+it: the parts of `Processed`, or only the reason of a rejection. Then the worker writes the exit status of the process
+to the socket, in four bytes.
 """
 
 import contextlib
