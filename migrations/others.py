@@ -16,10 +16,10 @@ _SCHEMAS = "SELECT pg_catalog.current_schemas(false)"
 # Nothing that others made may be called here.
 _OUR_OWN_NAMES_ALONE = "SET LOCAL search_path = pg_catalog, pg_temp"
 
-# A role may create when it is a superuser, may act as the owner of the schema, of the database or of the main app's
-# users (whose migrations may have to), or of our tables, or is the one that migrates. Everybody else is returned with
-# the command that takes the right away, and what they have made already, where a function or an operator of PostgreSQL
-# or of ours has that name, with the command that removes it. What belongs to an extension came with it.
+# These roles may create: superusers, the role that migrates, and roles that may act as the owner of the schema, of the
+# database, of the main app's users (its migrations may have to create) or of our tables. For every other role the query
+# returns the command that takes the right away. It also returns the commands that drop the functions and operators of
+# such roles that have a name of PostgreSQL's or of ours. Those of extensions are left out.
 _MENDING = """
 WITH schemas AS (
     SELECT oid, nspname, nspowner, nspacl FROM pg_namespace WHERE nspname = ANY (CAST(:schemas AS name[]))

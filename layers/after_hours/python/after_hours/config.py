@@ -31,7 +31,7 @@ SECRET_MAX_AGE_SECONDS = 300
 SECRET_RETRY_SECONDS = 60
 SECRET_REFUSED_SECONDS = 3600
 MIN_KEY_BYTES = 32  # RFC 7518, section 3.2: a key for HS256 has at least the size of the hash, 256 bits
-_MIN_KEY_CHARACTERS = 8  # different ones; 32 random digits, the poorest of real keys, have nearly all ten
+_MIN_DISTINCT_CHARACTERS = 8  # random keys have more: 32 random digits nearly always have nine or ten
 
 type Setting = Literal[
     "DATABASE_SECRET_ARN",
@@ -62,9 +62,9 @@ _Name = Annotated[str, StringConstraints(min_length=1)]
 
 def _hard_to_guess(key: str) -> str:
     """Refuse what was typed only for something to be there: spaces, or a few characters again and again."""
-    if len(key.strip()) < MIN_KEY_BYTES or len(set(key)) < _MIN_KEY_CHARACTERS:
+    if len(key.strip()) < MIN_KEY_BYTES or len(set(key)) < _MIN_DISTINCT_CHARACTERS:
         raise ValueError(
-            f"needs {MIN_KEY_BYTES} characters, without spaces around them, {_MIN_KEY_CHARACTERS} of them different"
+            f"needs {MIN_KEY_BYTES} characters, {_MIN_DISTINCT_CHARACTERS} different ones, without spaces around them"
         )
     return key
 

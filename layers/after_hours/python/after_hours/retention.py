@@ -14,9 +14,8 @@ from after_hours.database import Database
 # The sessions are locked before the statement checks which of them are referenced. A transaction that wants to
 # reference one waits for the lock, and then finds that the session is gone, or was kept. Deleting a session waits for
 # the rows that go with it, so sessions of a member whom the main app is deleting, or who is leaving, are left alone.
-# The statement may take longer
-# than the role's statement_timeout of five seconds, since nobody waits for it: for the check, PostgreSQL reads the
-# whole of a referencing table that has no index on the reference.
+# The statement may take longer than the role's statement_timeout of five seconds, since no member waits for it: for the
+# check, PostgreSQL reads the whole of a referencing table that has no index on the reference.
 _FORGET_SESSIONS = """
     SELECT set_config('statement_timeout', '9s', true);
     WITH overdue AS MATERIALIZED (
