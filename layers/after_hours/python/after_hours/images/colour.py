@@ -75,27 +75,21 @@ def _pq() -> bytes:
 
 
 def in_srgb(image: Image.Image) -> Image.Image:
-    """Return the picture in sRGB, as RGB or YCbCr.
-
-    A profile is what its numbers say, whatever its name is. A broken one, an implausible one or one of another kind of
-    picture is ignored.
-    """
+    """Return the picture in sRGB, as RGB or YCbCr. A broken or implausible profile or one of other modes is ignored."""
     with contextlib.suppress(OSError, ValueError, ImageCms.PyCMSError):
         profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info.get("icc_profile") or b""))
         mode = _MODES[profile.profile.xcolor_space]
         transform = ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), mode, "RGB")
         if mode == "CMYK" or _is_worthwhile(transform, mode):
             colours = image.convert("RGB") if mode == "RGB" else image
-            return ImageCms.applyTransform(colours, transform) or image
+            return transform.apply(colours)
     return image if image.mode in {"RGB", "YCbCr"} else image.convert("RGB")
 
 
 def _is_worthwhile(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
     """Return whether it leaves black, greys and white what they are, more or less, and changes something."""
     tried = Image.frombytes("RGB", (len(_TRIED), 1), bytes(itertools.chain(*_TRIED))).convert(mode)
-    found = ImageCms.applyTransform(tried, transform)
-    if found is None:
-        return False
+    found = transform.apply(tried)
     black, grey, white, *_ = itertools.batched(found.tobytes(), 3, strict=True)
     is_plausible = max(black) < _DARK < min(grey) and max(grey) < _LIGHT < min(white)
     changes = ImageChops.difference(found, tried.convert("RGB")).tobytes()

@@ -8,7 +8,6 @@ pictures that look alike few of the 64 bits differ.
 import math
 import statistics
 from collections.abc import Iterator, Sequence
-from functools import cache
 from itertools import pairwise, product
 
 from PIL import Image, ImageChops
@@ -23,6 +22,20 @@ _BORDER_SHADES = 12  # how far the colours of a border may lie apart: JPEG blurs
 _LOOK = 192  # pixels a side of the picture that is looked at: a multiple of 64 and of 96, to which it is shrunk next
 _COSINES = [[math.cos((2 * n + 1) * k * math.pi / (2 * _SIDE)) for n in range(_SIDE)] for k in range(1, _BITS + 1)]
 _MIRRORED = [-1 if k % 2 else 1 for k in range(1, _BITS + 1)]  # a mirror image has the odd coefficients negated
+
+
+def _linear(value: float) -> float:
+    """Return the linear light, 0 to 1, of an sRGB value, 0 to 255 (IEC 61966-2-1)."""
+    share = value / 255
+    return share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4  # noqa: PLR2004
+
+
+# What each sRGB value of red, of green and of blue adds to the light of grey; and the nearest value of each light
+_REDS, _GREENS, _BLUES = (
+    [round(weight * _linear(value) * _LIGHTEST) for value in range(256)] for weight in (0.2, 0.7, 0.1)
+)
+_STARTS = [0, *(math.ceil(_linear(value - 0.5) * _LIGHTEST) for value in range(1, 256)), _LIGHTEST + 1]
+_SHADES = b"".join(bytes([value]) * (end - start) for value, (start, end) in enumerate(pairwise(_STARTS)))
 
 
 def fingerprints(image: Image.Image) -> tuple[str, tuple[str, ...]]:
@@ -88,34 +101,11 @@ def _hash(coefficients: Sequence[float]) -> str:
 
 
 def _grey(image: Image.Image) -> Image.Image:
-    """Return the picture in grey as libvips, on which sharp is built, makes it.
-
-    Colours are weighted in linear light (vips_sRGB2scRGB, vips_scRGB2BW).
-    """
+    """Return the picture in grey as libvips, on which sharp is built, makes it: colours weighted in linear light."""
     small = image.resize((_GREY_SIDE, _GREY_SIDE), Image.Resampling.BOX).convert("RGB")
-    (reds, greens, blues), shades = _light(), _shades()
     pixels = small.tobytes()
     grey = bytes(
-        shades[reds[red] + greens[green] + blues[blue]]
+        _SHADES[_REDS[red] + _GREENS[green] + _BLUES[blue]]
         for red, green, blue in zip(pixels[::3], pixels[1::3], pixels[2::3], strict=True)
     )
     return Image.frombytes("L", small.size, grey).resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-
-
-@cache
-def _light() -> list[list[int]]:
-    """Return what each sRGB value of red, of green and of blue adds to the light of grey."""
-    return [[round(weight * _linear(value) * _LIGHTEST) for value in range(256)] for weight in (0.2, 0.7, 0.1)]
-
-
-@cache
-def _shades() -> bytes:
-    """Return the nearest sRGB value of each light of grey, from black to white."""
-    starts = [0, *(math.ceil(_linear(value - 0.5) * _LIGHTEST) for value in range(1, 256)), _LIGHTEST + 1]
-    return b"".join(bytes([value]) * (end - start) for value, (start, end) in enumerate(pairwise(starts)))
-
-
-def _linear(value: float) -> float:
-    """Return the linear light, 0 to 1, of an sRGB value, 0 to 255 (IEC 61966-2-1)."""
-    share = value / 255
-    return share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4  # noqa: PLR2004

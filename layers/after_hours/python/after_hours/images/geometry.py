@@ -2,19 +2,9 @@
 
 import contextlib
 
-from PIL import Image
-from PIL.ExifTags import Base
+from PIL import Image, ImageOps
 
 PHOTO_SIDE = 1200  # pixels
-_TRANSPOSITIONS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 def fitted(size: tuple[int, int]) -> tuple[int, int]:
@@ -31,5 +21,5 @@ def shrunk(image: Image.Image) -> Image.Image:
 def upright(image: Image.Image) -> Image.Image:
     """Turn the picture as its EXIF asks, else its XMP; where they cannot be read, leave it as it is."""
     with contextlib.suppress(Exception):  # hostile EXIF can make Pillow raise anything
-        return image.transpose(_TRANSPOSITIONS[image.getexif()[Base.Orientation]])  # getexif reads XMP, too
+        ImageOps.exif_transpose(image, in_place=True)  # turned before Pillow rewrites EXIF, which may fail
     return image

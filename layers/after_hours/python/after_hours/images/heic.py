@@ -19,6 +19,11 @@ _ZEROS = bytes(8)  # HEVC keeps more than two from coming together, so they stan
 type _Box = tuple[bytes, int, int]  # kind, and start and end of its content
 
 
+class _Fields(io.BytesIO):
+    def number(self, size: int) -> int:
+        return int.from_bytes(self.read(size))
+
+
 def decode(data: bytes) -> Image.Image:
     """Decode to L, LA, RGB or RGBA. libheif turns the picture upright where the format's own properties say how."""
     import pi_heif  # noqa: PLC0415 (libheif takes 6 MB and 40 ms that no other photo needs)
@@ -29,23 +34,18 @@ def decode(data: bytes) -> Image.Image:
     opened = pi_heif.open_heif(needed)
     picture = opened[opened.primary_index]
     info: dict[str, Any] = picture.info
-    size = picture.size
-    check_size(size)
-    about: dict[str | tuple[int, int], Any] = {"icc_profile": info.get("icc_profile")}
-    if not is_turned:  # Samsung and Fujifilm turn their pictures by EXIF alone
-        about |= {"exif": info.get("exif"), "xmp": info.get("xmp")}
+    check_size(picture.size)
     image: Image.Image = picture.to_pillow()
-    image.info = about
+    image.info = {"icc_profile": info.get("icc_profile")}
+    if not is_turned:  # Samsung and Fujifilm turn their pictures by EXIF alone
+        image.info |= {"exif": info.get("exif"), "xmp": info.get("xmp")}
     if nclx := info.get("nclx_profile"):
         image.info["icc_profile"] = colour.by_codes(nclx["color_primaries"], nclx["transfer_characteristics"])
     return image.convert("RGBA") if image.mode == "RGBa" else image
 
 
 def _needed(data: bytes) -> tuple[bytes, bool]:
-    """Return the file up to the last byte of an item, without films, and under brands that the decoder accepts.
-
-    And whether the picture has properties of its own that turn it.
-    """
+    """Return the file up to its last item, without films, under accepted brands; and whether its properties turn it."""
     meta, end = next((place for kind, *place in _boxes(data, 0, len(data)) if kind == b"meta"), (0, 0))
     if not meta:
         raise Rejected(Reason.UNSUPPORTED_TYPE)
@@ -78,11 +78,7 @@ def _properties(data: bytearray, iprp: list[int]) -> dict[int, list[_Box]]:
     """Return the boxes that describe each item, by `ipma`."""
     inside = {kind: place for kind, *place in _boxes(data, *iprp)}
     known, found = [*_boxes(data, *inside[b"ipco"])], {}
-    fields = io.BytesIO(data[slice(*inside[b"ipma"])])
-
-    def number(size: int) -> int:
-        return int.from_bytes(fields.read(size))
-
+    number = _Fields(data[slice(*inside[b"ipma"])]).number
     version, wide = number(1), number(3) & 1
     for _ in range(min(number(4), _MAX_ITEMS)):
         item = number(4 if version else 2)
@@ -97,9 +93,7 @@ def _corrected(data: bytearray, properties: list[_Box]) -> int:
     Sony's cameras and some converters write other sizes. A range that is not full may be one that was not said.
     """
     places = {kind: place for kind, *place in properties}
-    if not {b"hvcC", b"ispe"} <= places.keys():
-        return 0
-    with contextlib.suppress(IndexError, ValueError):  # a broken box is for the decoder to judge
+    with contextlib.suppress(LookupError, ValueError):  # a box that is missing or broken is for the decoder to judge
         size, is_full = hevc.size_and_range(bytes(data[slice(*places[b"hvcC"])]))
         check_size(size)
         struct.pack_into(">II", data, places[b"ispe"][0] + 4, *size)
@@ -120,10 +114,7 @@ def _tiles(data: bytes, item: int, start: int, end: int) -> Iterator[int]:
 
 
 def _items(data: bytes, start: int, end: int) -> tuple[dict[int, bytes], int]:
-    """Read `iinf`. Returns the kind of each item, and how many pictures are not hidden; tiles are.
-
-    Raises UnicodeDecodeError, a ValueError, for metadata whose kind is no text.
-    """
+    """Read `iinf`. Returns the kind of each item, and how many pictures are not hidden; tiles are."""
     kinds, shown = {}, 0
     for _, at, until in _boxes(data, start + (8 if data[start] else 6), end):
         kind_at = at + (10 if data[at] == 3 else 8)  # noqa: PLR2004 (the width of the id depends on the version)
@@ -153,11 +144,7 @@ def _boxes(data: bytes | bytearray, position: int, end: int) -> Iterator[tuple[b
 
 def _pieces(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:
     """Read `iloc`. Yields item, start and length of each piece; libheif reads nothing of a piece of length 0."""
-    fields = io.BytesIO(data[start:end])
-
-    def number(size: int) -> int:
-        return int.from_bytes(fields.read(size))
-
+    number = _Fields(data[start:end]).number
     version, sizes = number(1), number(5) & 0xFFFF
     offset, length, base, index = (sizes >> shift & 0xF for shift in (12, 8, 4, 0))
     wide = 4 if version == 2 else 2  # noqa: PLR2004

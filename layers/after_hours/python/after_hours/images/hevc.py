@@ -1,6 +1,10 @@
 """What an HEVC bitstream says of itself, in its sequence parameter set (ITU-T H.265, 7.3.2.2 and E.2.1)."""
 
-_PARAMETERS = 33  # type of NAL unit
+import re
+
+# What stands in hvcC before the first sequence parameter set: kind of the list, number, length, header of the unit
+_PARAMETERS = re.compile(rb"[\x21\x61\xa1\xe1]\0...\x42\x01", re.DOTALL)
+_MOST = 1000  # bytes of a set that are read; it has some 50
 _SUBSAMPLED = {1: (2, 2), 2: (2, 1)}  # pixels across and down for each sample of colour, by chroma_format_idc
 _OWN_SHAPE = 255  # of pixels
 
@@ -31,8 +35,8 @@ def size_and_range(configuration: bytes) -> tuple[tuple[int, int], bool]:
     The range counts as limited where the set does not say it, and where the set has scaling lists, samples without
     compression or references: encoders of stills write none of them. Raises IndexError or ValueError for a broken box.
     """
-    bits = _Bits(_parameters(configuration))
-    bits.read(16 + 4)
+    bits = _Bits(_PARAMETERS.split(configuration, 1)[1][:_MOST])
+    bits.read(4)
     layers = bits.read(3)  # beyond the first
     bits.read(1 + 96)  # profile and level
     for has_profile, has_level in [(bits.read(1), bits.read(1)) for _ in range(8 if layers else 0)]:
@@ -61,17 +65,3 @@ def _is_full_range(bits: _Bits, layers: int) -> bool:
     if bits.read(1):  # overscan
         bits.read(1)
     return bool(bits.read(1) and bits.read(4) & 1)
-
-
-def _parameters(configuration: bytes) -> bytes:
-    """Return the first sequence parameter set."""
-    at = 23
-    for _ in range(configuration[22]):
-        kind, units = configuration[at] & 0x3F, int.from_bytes(configuration[at + 1 : at + 3])
-        at += 3
-        for _ in range(units):
-            length = int.from_bytes(configuration[at : at + 2])
-            if kind == _PARAMETERS:
-                return configuration[at + 2 : at + 2 + length]
-            at += 2 + length
-    raise ValueError("no sequence parameter set")

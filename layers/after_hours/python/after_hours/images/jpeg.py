@@ -26,9 +26,7 @@ _BEHIND_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # any marker but a stuf
 _BARE = bytes((0x01, 0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)))  # markers without content, as Pillow reads them
 _COEFFICIENTS = {b"\xc0": 1, b"\xc1": 1, b"\xc2": 64}  # by frame; scans bring them one by one
 # Phones write no other frames. With arithmetic coding (c9, ca) a dozen bytes are a scan of 60 MP.
-_OTHER_FRAMES = frozenset(
-    bytes([marker]) for marker in (0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0))
-)
+_OTHER_FRAMES = bytes((0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)))
 _APP0, _EXIF, _SCAN, _END = b"\xe0", b"\xe1", b"\xda", b"\xd9"
 _EOI = b"\xff\xd9"
 _AHEAD = b"\xfe" * 8  # libjpeg reads so far ahead; made of ones, as the longest codes are, they are soon used up

@@ -1,12 +1,11 @@
 """PNG: decoded whole by Pillow, from a file of nothing but the chunks that make the picture."""
 
 import io
-import struct
 import zlib
 from contextlib import suppress
 
 from PIL import Image, ImageChops
-from PIL.PngImagePlugin import PngImageFile
+from PIL.PngImagePlugin import PngImageFile, putchunk
 
 from after_hours.images import colour
 from after_hours.images.rejection import Reason, Rejected, check_size
@@ -27,16 +26,16 @@ def decode(data: bytes) -> Image.Image:
     """Decode to L, LA, RGB or RGBA."""
     chunks = _chunks(data)
     depth, kind = chunks[b"IHDR"][8:10]
-    file = _MAGIC
+    key = b"" if kind == _PALETTE else chunks.pop(b"tRNS", b"")
+    file = io.BytesIO()
+    file.write(_MAGIC)
     for name in (b"IHDR", b"PLTE", b"tRNS", b"IDAT"):
-        if name in chunks and (kind == _PALETTE or name in {b"IHDR", b"IDAT"}):
-            checksum = 0 if name == b"IDAT" else zlib.crc32(name + chunks[name])  # Pillow does not read that of rows
-            file += struct.pack(">I", len(chunks[name])) + name + chunks[name] + struct.pack(">I", checksum)
-    image: Image.Image = PngImageFile(io.BytesIO(file))
+        if name in chunks:
+            putchunk(file, name, chunks[name])
+    image: Image.Image = PngImageFile(io.BytesIO(file.getvalue()))
     check_size(image.size)
-    key = chunks.get(b"tRNS", b"")
     if len(key) == _KEY_LENGTHS.get(kind):
-        image = _keyed(image, file, key, depth)
+        image = _keyed(image, file.getvalue(), key, depth)
     elif image.mode == "I;16":
         image = _byte(image, 8)
     elif image.mode in {"1", "P"}:

@@ -24,8 +24,6 @@ class Rejected(Exception):
 
 
 def check_size(size: tuple[int, int], max_pixels: int = MAX_PIXELS) -> None:
-    """Raise Rejected for a picture of `size` (width, height) that is too large to decode, or nothing at all."""
+    """Raise Rejected for a picture of `size` (width, height) that is too large to decode."""
     if size[0] * size[1] > max_pixels or max(size) > _MAX_SIDE:
         raise Rejected(Reason.TOO_MANY_PIXELS)
-    if min(size) < 1:
-        raise Rejected(Reason.CORRUPT)
