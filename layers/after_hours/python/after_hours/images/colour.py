@@ -76,7 +76,7 @@ def _pq() -> bytes:
 
 def in_srgb(image: Image.Image) -> Image.Image:
     """Return the picture in sRGB, as RGB or YCbCr. A broken or implausible profile or one of other modes is ignored."""
-    with contextlib.suppress(OSError, ValueError, ImageCms.PyCMSError):
+    with contextlib.suppress(OSError, ValueError, KeyError, ImageCms.PyCMSError):
         profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info.get("icc_profile") or b""))
         mode = _MODES[profile.profile.xcolor_space]
         transform = ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), mode, "RGB")
