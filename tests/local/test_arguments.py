@@ -26,7 +26,11 @@ WRONG = {
 def test_a_wrong_argument_is_said_in_one_sentence(line: str) -> None:
     installed = [word for name in LINKED for word in ("-o", f"{name}/.ready")]
     done = subprocess.run(
-        ["make", *installed, *line.split()], cwd=REPOSITORY, capture_output=True, text=True, check=False
+        ["make", "--no-print-directory", *installed, *line.split()],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     sentence, make = done.stderr.splitlines()
     assert sentence.startswith(WRONG[line])
