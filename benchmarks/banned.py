@@ -73,7 +73,7 @@ def _print_alarms(which: str, looks: list[tuple[str, ...]]) -> None:
     """Print how many pairs are taken for one picture, and how many innocent photos would be, among many banned ones.
 
     Few pairs are so near. So a parabola through the logarithms of the numbers of pairs that are 14 to 24 bits apart
-    tells how many would be; what it says is no more than an order of magnitude.
+    tells how many would be; the estimate gives an order of magnitude only.
     """
     apart = Counter(_apart(other[0], own) for own, other in permutations(looks, 2))
     pairs = apart.total()

@@ -73,7 +73,7 @@ def _described(entry: _Entry, comments: dict[str, str]) -> str:
     sql = entry.sql
     if entry.type == "TABLE":
         sql = _COLUMN.sub(lambda column: _above(column[0], comments.get(f"COLUMN {entry.name}.{column['name']}")), sql)
-    name = re.split(r" RETURNS ", sql.removeprefix("CREATE FUNCTION "))[0] if entry.type == "FUNCTION" else entry.name
+    name = sql.removeprefix("CREATE FUNCTION ").partition(" RETURNS ")[0] if entry.type == "FUNCTION" else entry.name
     return _above(sql, comments.get(f"{entry.type} {name}"))
 
 

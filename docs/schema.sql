@@ -221,7 +221,7 @@ CREATE INDEX after_hours_sessions_live ON after_hours_sessions (id) WHERE (ended
 -- The starts of a member in the last hour; the sessions of one who leaves.
 CREATE INDEX after_hours_sessions_of_user ON after_hours_sessions (user_id, started_at);
 
--- The sweep: sessions whose end has passed. The main app: who is live.
+-- The sweep: sessions whose end has passed. The main app: live members.
 CREATE INDEX after_hours_sessions_open ON after_hours_sessions (expires_at) WHERE (ended_at IS NULL);
 
 -- The sweep: places that should not be stored.
@@ -417,7 +417,7 @@ BEGIN
 END
 $_$;
 
--- Record that objects must be deleted. Whoever makes the change may delete them until the lease is over.
+-- Record the deletion of objects. The function that made the change deletes them within the lease.
 CREATE FUNCTION after_hours_must_go(stores text[], keys text[], lease interval) RETURNS SETOF after_hours_removals
     LANGUAGE sql
     AS $$

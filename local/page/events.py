@@ -63,7 +63,7 @@ class Listener:
         return self._heard[-1].number if self._heard else 0
 
     async def forget(self) -> None:
-        """Forget what was heard, and end all streams: whoever reads along connects again, and begins anew."""
+        """Forget the events, and end all streams, so that each browser connects again and starts from nothing."""
         async with self._changed:
             self._heard = deque(maxlen=_KEPT)
             self._since = datetime.now(UTC)

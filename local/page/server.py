@@ -206,7 +206,7 @@ class Page:
     def system(self, _: Request) -> Response:
         return JSONResponse(
             {
-                "instance": self._instance,  # a page that sees another one reloads: what it shows is gone
+                "instance": self._instance,  # a page reloads when this changes, for its state is gone
                 "apiUrl": self._stack.api_url.removesuffix(PREFIX),
                 "endpoints": catalogue.endpoints(),
                 "choices": catalogue.choices(),

@@ -80,7 +80,7 @@ COMMENT ON INDEX after_hours_removals_due IS 'The sweep: which deletions are due
 COMMENT ON INDEX after_hours_removals_refused IS 'The sweep: how many deletions are stuck.';
 COMMENT ON INDEX after_hours_sessions_live IS 'The sweep: live sessions in slices, by id.';
 COMMENT ON INDEX after_hours_sessions_of_user IS 'The starts of a member in the last hour; the sessions of one who leaves.';
-COMMENT ON INDEX after_hours_sessions_open IS 'The sweep: sessions whose end has passed. The main app: who is live.';
+COMMENT ON INDEX after_hours_sessions_open IS 'The sweep: sessions whose end has passed. The main app: live members.';
 COMMENT ON INDEX after_hours_sessions_placed IS 'The sweep: places that should not be stored.';
 COMMENT ON INDEX after_hours_sessions_refused IS 'The sweep: how many sessions have schedules that are stuck.';
 COMMENT ON INDEX after_hours_sessions_retained IS 'Retention: sessions that ended 90 days ago.';
@@ -97,3 +97,5 @@ COMMENT ON FUNCTION after_hours_tell_expiring(TEXT, UUID, TIMESTAMPTZ, INTERVAL)
     'Put SessionExpiring into the outbox.';
 COMMENT ON FUNCTION after_hours_tell(TEXT, JSONB, INTERVAL) IS
     'Put an event into the outbox and return it. The function that made the change publishes it within the lease.';
+COMMENT ON FUNCTION after_hours_must_go(TEXT[], TEXT[], INTERVAL) IS
+    'Record the deletion of objects. The function that made the change deletes them within the lease.';

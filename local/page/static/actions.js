@@ -11,7 +11,7 @@ const CALLS_KEPT = 20;
 
 const otherTabs = new BroadcastChannel("after-hours");
 
-/** Look again: another tab has changed something, or somebody else has while this tab was not in view. */
+/** Read the state again, because another tab or another tester may have changed it. */
 async function lookAgain() {
   if (state.away) return;
   try {

@@ -6,7 +6,7 @@ import { changed, state, whereabouts } from "./state.js";
 const METRES_IN_A_DEGREE = 111_195;
 const REACH = 500;
 
-/** Draw where somebody stands, if that is known, and the point that others are shown, if there is one. */
+/** Draw the member's true place, where it is known, and the point that other members are shown, if there is one. */
 export function map(stood, shown, caption) {
   const middle = stood ?? shown;
   return html`

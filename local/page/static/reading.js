@@ -1,4 +1,4 @@
-// What the page reads of the member, and of what is behind the API; and what it does while nothing answers.
+// The page reads the member's state and what is behind the API. It retries while the system does not answer.
 
 import { Away, blob, call, storage, system } from "./api.js";
 import { announce, changed, member, pause, state } from "./state.js";
