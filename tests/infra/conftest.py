@@ -1,8 +1,11 @@
 """The app, synthesized once a session for each of the ways in which it is deployed."""
 
+from dataclasses import replace
+
 import pytest
 
-from tests.support.synthesized import APP_DATABASE_SECRET_ARN, DATABASE_SECRET_ARN, Synthesized, synthesize
+from infra.stages import STAGES
+from tests.support.synthesized import APP_DATABASE_SECRET_ARN, DATABASE_SECRET_ARN, SNAPSHOT, Synthesized, synthesize
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +35,24 @@ def private(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
     """The cheapest stage: its own cluster sleeps, and nothing is reserved."""
     return synthesize(tmp_path_factory.mktemp("dev"), stage="dev")
+
+
+@pytest.fixture(scope="session")
+def nat(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
+    """Should a service lack IPv6."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(STAGES, "dev", replace(STAGES["dev"], egress="nat"))
+        return synthesize(tmp_path_factory.mktemp("nat"), stage="dev")
+
+
+@pytest.fixture(scope="session")
+def restored(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
+    """Production, whose cluster was made from a snapshot."""
+    size = STAGES["prod"].cluster
+    assert size
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(STAGES, "prod", replace(STAGES["prod"], cluster=replace(size, restored_from=SNAPSHOT)))
+        return synthesize(tmp_path_factory.mktemp("restored"), stage="prod", alarmEmail="ops@example.com")
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pytest
 from infra import options, stages
 from infra.rights import readable
 from infra.stages import STAGES, Cluster, Concurrency
-from tests.support.synthesized import APP_DATABASE_SECRET_ARN, DATABASE_SECRET_ARN, Resource, Synthesized, synthesize
+from tests.support.synthesized import APP_DATABASE_SECRET_ARN, DATABASE_SECRET_ARN, SNAPSHOT, Resource, Synthesized
 
 
 def only(synthesized: Synthesized, resource_type: str) -> Resource:
@@ -225,24 +225,14 @@ def test_migrations_go_past_the_proxy_as_the_owner_and_make_the_host_s_tables(aw
     assert _connecting_to(aws, aws.role_of("migrate_database")) == []
 
 
-def test_a_cluster_is_made_from_a_snapshot_when_its_row_says_so(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    snapshot = "arn:aws:rds:eu-west-1:123456789012:cluster-snapshot:yesterday"
-    size = STAGES["dev"].cluster
-    assert size
-    monkeypatch.setitem(STAGES, "dev", replace(STAGES["dev"], cluster=replace(size, restored_from=snapshot)))
-    cluster = only(synthesize(tmp_path_factory.mktemp("restored"), stage="dev"), "AWS::RDS::DBCluster")
-    assert cluster["SnapshotIdentifier"] == snapshot
+def test_a_cluster_is_made_from_a_snapshot_when_its_row_says_so(restored: Synthesized) -> None:
+    cluster = only(restored, "AWS::RDS::DBCluster")
+    assert cluster["SnapshotIdentifier"] == SNAPSHOT
     assert not {"MasterUsername", "DatabaseName"} & cluster.keys(), "RDS refuses them beside a snapshot"
     assert cluster["ManageMasterUserPassword"] is True
 
 
-def test_nat_is_the_way_out_should_a_service_lack_ipv6(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(STAGES, "dev", replace(STAGES["dev"], egress="nat"))
-    nat = synthesize(tmp_path_factory.mktemp("nat"), stage="dev")
+def test_nat_is_the_way_out_should_a_service_lack_ipv6(nat: Synthesized) -> None:
     assert len(nat.resources("AWS::EC2::NatGateway")) == 1
     assert "AWS_USE_DUALSTACK_ENDPOINT" not in nat.variables("sweep")
     assert nat.functions["sweep"]["Properties"]["VpcConfig"]["Ipv6AllowedForDualStack"] is False

@@ -14,6 +14,7 @@ from infra.stack import AfterHours
 
 DATABASE_SECRET_ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:vlvt/postgres-a1B2c3"
 APP_DATABASE_SECRET_ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:vlvt/app-Z9y8X7"
+SNAPSHOT = "arn:aws:rds:eu-west-1:123456789012:cluster-snapshot:afterhours-prod-restored"
 _CDK_CONFIGURATION = Path(__file__).parents[2] / "cdk.json"
 
 Resource = dict[str, Any]
