@@ -169,7 +169,8 @@ diff: $(PYTHON_READY) $(NODE_READY) ## ops: Show what a deployment would change:
 	@node_modules/.bin/cdk diff --method template $(CONTEXT)
 
 deploy: $(PYTHON_READY) $(NODE_READY) ## ops: Deploy a stage: make deploy STAGE=prod ALARM_EMAIL=… [OPTIONS="-c …"]
-	@node_modules/.bin/cdk deploy $(CONTEXT) $(if $(CI),--require-approval never) --outputs-file cdk.out/outputs.json
+	@$(RUN) ops.deploy $(CONTEXT) -- node_modules/.bin/cdk deploy $(if $(CI),--require-approval never) \
+		--outputs-file cdk.out/outputs.json
 
 rights: $(PYTHON_READY) $(NODE_READY) ## Write docs/rights.md anew, from the template of the stage prod
 	@$(MAKE) --silent synth STAGE=prod ALARM_EMAIL=ops@example.com

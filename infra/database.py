@@ -8,7 +8,7 @@ from aws_cdk.triggers import Trigger
 from constructs import Construct
 
 from infra.functions import Functions
-from infra.network import POSTGRESQL, GivenNetwork, Network
+from infra.network import GivenNetwork, Network
 from infra.options import Options
 from infra.secrets import GivenSecret
 
@@ -34,8 +34,10 @@ class Database(ABC):
 class GivenDatabase(Database):
     """An existing PostgreSQL: a secret for the role that owns the tables, perhaps another for the role that serves."""
 
-    def __init__(self, scope: Construct, options: Options, owner_arn: str) -> None:
-        self._owner = GivenSecret(scope, "DatabaseSecret", owner_arn)
+    def __init__(self, scope: Construct, options: Options) -> None:
+        if options.database_secret_arn is None:
+            raise ValueError("options of a stage whose database is given have its secret")
+        self._owner = GivenSecret(scope, "DatabaseSecret", options.database_secret_arn)
         self._app = None
         if options.app_database_secret_arn:
             self._app = GivenSecret(scope, "AppDatabaseSecret", options.app_database_secret_arn)
@@ -52,7 +54,7 @@ class GivenDatabase(Database):
             "DATABASE_NAME": options.database_name,
         }
         if options.private_database:
-            self.network = GivenNetwork(scope, options.private_database, port=options.database_port or POSTGRESQL)
+            self.network = GivenNetwork(scope, options.private_database)
 
     def allow_serving(self, function: lambda_.Function) -> None:
         self._allow(function, self._app or self._owner)

@@ -61,13 +61,13 @@ class Network(Construct):
 class GivenNetwork(Network):
     """The network of a given database, whose security group is opened for the functions."""
 
-    def __init__(self, scope: Construct, given: PrivateDatabase, *, port: int) -> None:
+    def __init__(self, scope: Construct, given: PrivateDatabase) -> None:
         super().__init__(scope)
         # The CDK requires availability zones, which nothing here uses.
         vpc = ec2.Vpc.from_vpc_attributes(self, "Vpc", vpc_id=given.vpc_id, availability_zones=["unknown"])
         self._use(vpc, list(given.subnet_ids), dual_stack=False)
         database = ec2.SecurityGroup.from_security_group_id(self, "Database", given.security_group_id)
-        database.connections.allow_from(self.functions, ec2.Port.tcp(port), "Functions of After Hours")
+        database.connections.allow_from(self.functions, ec2.Port.tcp(given.port), "Functions of After Hours")
 
 
 class OwnNetwork(Network):
@@ -77,7 +77,9 @@ class OwnNetwork(Network):
     lack IPv6. S3 is reached through a gateway endpoint, which costs nothing either.
     """
 
-    def __init__(self, scope: Construct, *, egress: Literal["ipv6", "nat"]) -> None:
+    def __init__(
+        self, scope: Construct, *, egress: Literal["ipv6", "nat"], zones: tuple[str, str] | None = None
+    ) -> None:
         super().__init__(scope)
         nat = egress == "nat"
         subnets = [
@@ -90,7 +92,8 @@ class OwnNetwork(Network):
             self,
             "Vpc",
             ip_protocol=ec2.IpProtocol.DUAL_STACK,
-            max_azs=_ZONES,
+            max_azs=None if zones else _ZONES,
+            availability_zones=list(zones) if zones else None,
             nat_gateways=1 if nat else 0,
             create_internet_gateway=nat,
             subnet_configuration=subnets,

@@ -19,7 +19,7 @@ from infra.endpoints import ENDPOINTS, Right, Secret
 from infra.functions import Functions, function_name
 from infra.metrics import Measured
 from infra.network import OwnNetwork
-from infra.options import Options, Refused
+from infra.options import Options
 from infra.photos import Photos, Uploads
 from infra.queries import Queries
 from infra.secrets import Secrets
@@ -32,7 +32,12 @@ class AfterHours(Stack):
 
     def __init__(self, scope: Construct, options: Options) -> None:
         stage = options.stage
-        super().__init__(scope, stage.stack_name, description="After Hours: timed sessions of verified members")
+        super().__init__(
+            scope,
+            stage.stack_name,
+            description="After Hours: timed sessions of verified members",
+            termination_protection=stage.protected,
+        )
         database = _database(self, options)
         secrets = Secrets(self, options)
         scheduling = Scheduling(self)
@@ -116,9 +121,8 @@ class AfterHours(Stack):
 
 
 def _database(stack: Stack, options: Options) -> Database:
-    """Return the database that is given or, if none is, one of our own in a network of our own."""
-    if options.database_secret_arn:
-        return GivenDatabase(stack, options, options.database_secret_arn)
-    if options.stage.cluster is None:
-        raise Refused(f"The stage {options.stage.name} makes no database of its own.")
-    return Cluster(stack, options.stage.cluster, OwnNetwork(stack, egress=options.stage.egress))
+    """Return our own database in a network of our own, or the one that is given, as the stage's row says."""
+    stage = options.stage
+    if stage.cluster:
+        return Cluster(stack, stage.cluster, OwnNetwork(stack, egress=stage.egress, zones=stage.cluster.zones))
+    return GivenDatabase(stack, options)

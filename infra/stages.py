@@ -1,5 +1,6 @@
 """The stages as a table: all that one deployment has and another has not. Nothing here needs the CDK."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,11 +28,20 @@ class Cluster:
     # The ARN of a snapshot that the cluster was made from. It stays here for good: without it, the next deployment
     # would make an empty cluster in its place.
     restored_from: str | None = None
+    # Of two availability zones, by name; None: the region's first two, which must have RDS Proxy.
+    zones: tuple[str, str] | None = None
 
     @property
     def max_connections(self) -> int:
         limit = _MAX_CONNECTIONS[self.max_acu]
         return limit if self.min_acu >= 1 else min(limit, _MAX_CONNECTIONS_BELOW_ONE_ACU)
+
+
+@dataclass(frozen=True)
+class Given:
+    """A PostgreSQL that is there already: `-c databaseSecretArn=…` names it."""
+
+    max_connections: int  # as `SHOW max_connections` has it, less what others need of them
 
 
 @dataclass(frozen=True)
@@ -67,7 +77,7 @@ class Stage:
     """One row of the table."""
 
     name: str
-    cluster: Cluster | None  # None: a database must be given
+    database: Cluster | Given
     concurrency: Concurrency | None  # None: nothing is reserved, since a new account refuses it
     reads: Throttle  # of what only reads; phones poll
     changes: Throttle  # of each route that starts, signs or changes something
@@ -84,13 +94,27 @@ class Stage:
     def stack_name(self) -> str:
         return f"AfterHours-{self.name}"
 
+    @property
+    def cluster(self) -> Cluster | None:
+        """Our own database, where the stage has one."""
+        return self.database if isinstance(self.database, Cluster) else None
+
+    @property
+    def protected(self) -> bool:
+        """Whether the stack, and what holds data in it, may not be deleted or replaced by accident."""
+        return self.cluster.protected if self.cluster else not self.emulated
+
+    def reserved(self, functions: Iterable[str]) -> int:
+        """Return the concurrency that these functions reserve together."""
+        return sum(map(self.concurrency.of, functions)) if self.concurrency else 0
+
 
 STAGES = {
     stage.name: stage
     for stage in (
         Stage(
             "prod",
-            cluster=Cluster(min_acu=2, max_acu=16, reader=True, proxy=True, protected=True, backup_days=14),
+            database=Cluster(min_acu=2, max_acu=16, reader=True, proxy=True, protected=True, backup_days=14),
             concurrency=Concurrency(polled=200, endpoint=30, expire_session=40, process_photo=20, sweep=2),
             reads=Throttle(rate=1500, burst=1500),  # less than the database can serve (docs/cost.md)
             changes=Throttle(rate=300, burst=600),
@@ -102,7 +126,7 @@ STAGES = {
         ),
         Stage(
             "staging",
-            cluster=Cluster(min_acu=0.5, max_acu=4, reader=False, proxy=False, protected=True, backup_days=3),
+            database=Cluster(min_acu=0.5, max_acu=4, reader=False, proxy=False, protected=True, backup_days=3),
             concurrency=Concurrency(polled=20, endpoint=5, expire_session=10, process_photo=5, sweep=2),
             reads=Throttle(rate=200, burst=200),
             changes=Throttle(rate=50, burst=100),
@@ -114,7 +138,7 @@ STAGES = {
         ),
         Stage(
             "dev",
-            cluster=Cluster(
+            database=Cluster(
                 min_acu=0,
                 max_acu=1,
                 reader=False,
@@ -134,7 +158,7 @@ STAGES = {
         ),
         Stage(
             "local",
-            cluster=None,
+            database=Given(max_connections=100),
             concurrency=None,
             reads=Throttle(rate=2000, burst=2000),
             changes=Throttle(rate=300, burst=600),
@@ -149,9 +173,9 @@ STAGES = {
 }
 
 
-def connections_missing(cluster: Cluster, reserved: int) -> int:
-    """Return how many connections a cluster lacks for so much `reserved` concurrency; 0 when it has enough.
+def connections_missing(database: Cluster | Given, reserved: int) -> int:
+    """Return how many connections a database lacks for so much `reserved` concurrency; 0 when it has enough.
 
     A function keeps its connection for as long as it is warm, so each reserved execution counts as one.
     """
-    return max(0, reserved + _CONNECTIONS_FOR_PEOPLE - int(_SHARE_FOR_FUNCTIONS * cluster.max_connections))
+    return max(0, reserved + _CONNECTIONS_FOR_PEOPLE - int(_SHARE_FOR_FUNCTIONS * database.max_connections))

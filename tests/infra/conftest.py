@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from infra.stages import STAGES
+from infra.stages import STAGES, Given
 from tests.support.synthesized import APP_DATABASE_SECRET_ARN, DATABASE_SECRET_ARN, SNAPSHOT, Synthesized, synthesize
 
 
@@ -17,18 +17,21 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
 @pytest.fixture(scope="session")
 def private(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
     """A stage that is traced, for a given database without a public address, called by web pages, too."""
-    return synthesize(
-        tmp_path_factory.mktemp("private"),
-        stage="staging",
-        databaseSecretArn=DATABASE_SECRET_ARN,
-        databaseHost="postgres.example.internal",
-        databaseName="vlvt",
-        databaseVpcId="vpc-0123456789abcdef0",
-        databaseSubnetIds="subnet-0123456789abcdef0,subnet-0123456789abcdef1",
-        databaseSecurityGroupId="sg-0123456789abcdef0",
-        locationSecretArn="arn:aws:secretsmanager:eu-west-1:123456789012:secret:location-a1B2c3",
-        allowedOrigins="https://app.example.com",
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(STAGES, "staging", replace(STAGES["staging"], database=Given(max_connections=400)))
+        return synthesize(
+            tmp_path_factory.mktemp("private"),
+            stage="staging",
+            databaseSecretArn=DATABASE_SECRET_ARN,
+            databaseHost="postgres.example.internal",
+            databasePort="5432",
+            databaseName="vlvt",
+            databaseVpcId="vpc-0123456789abcdef0",
+            databaseSubnetIds="subnet-0123456789abcdef0,subnet-0123456789abcdef1",
+            databaseSecurityGroupId="sg-0123456789abcdef0",
+            locationSecretArn="arn:aws:secretsmanager:eu-west-1:123456789012:secret:location-a1B2c3",
+            allowedOrigins="https://app.example.com",
+        )
 
 
 @pytest.fixture(scope="session")
@@ -46,12 +49,23 @@ def nat(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
 
 
 @pytest.fixture(scope="session")
+def own_zones(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
+    """Where the region's first two zones will not do."""
+    size = STAGES["dev"].cluster
+    assert size
+    with pytest.MonkeyPatch.context() as patch:
+        database = replace(size, zones=("us-east-1b", "us-east-1c"))
+        patch.setitem(STAGES, "dev", replace(STAGES["dev"], database=database))
+        return synthesize(tmp_path_factory.mktemp("own_zones"), stage="dev")
+
+
+@pytest.fixture(scope="session")
 def restored(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
     """Production, whose cluster was made from a snapshot."""
     size = STAGES["prod"].cluster
     assert size
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(STAGES, "prod", replace(STAGES["prod"], cluster=replace(size, restored_from=SNAPSHOT)))
+        patch.setitem(STAGES, "prod", replace(STAGES["prod"], database=replace(size, restored_from=SNAPSHOT)))
         return synthesize(tmp_path_factory.mktemp("restored"), stage="prod", alarmEmail="ops@example.com")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from infra import options, stages
 from infra.rights import readable
-from infra.stages import STAGES, Cluster, Concurrency
+from infra.stages import STAGES, Cluster, Concurrency, Given
 from tests.support.synthesized import APP_DATABASE_SECRET_ARN, DATABASE_SECRET_ARN, SNAPSHOT, Resource, Synthesized
 
 
@@ -50,7 +50,7 @@ def test_the_address_may_come_from_options_since_a_secret_that_rds_makes_has_non
     for function in ("get_session", "migrate_database"):
         assert told(private, function)["DATABASE_HOST"] == "postgres.example.internal"
         assert told(private, function)["DATABASE_NAME"] == "vlvt"
-        assert "DATABASE_PORT" not in told(private, function)
+        assert told(private, function)["DATABASE_PORT"] == "5432"
 
 
 def test_a_given_secret_may_be_encrypted_with_a_key_of_its_owner_s(private: Synthesized) -> None:
@@ -238,22 +238,28 @@ def test_nat_is_the_way_out_should_a_service_lack_ipv6(nat: Synthesized) -> None
     assert nat.functions["sweep"]["Properties"]["VpcConfig"]["Ipv6AllowedForDualStack"] is False
 
 
-@pytest.mark.parametrize("stage", [stage for stage in STAGES.values() if stage.cluster])
+@pytest.mark.parametrize("stage", STAGES.values())
 def test_the_database_has_the_connections_that_functions_may_ask_for(stage: stages.Stage) -> None:
-    assert stage.cluster
-    reserved = sum(map(stage.concurrency.of, options.FUNCTIONS)) if stage.concurrency else 0
-    assert reserved + 20 <= 0.8 * stage.cluster.max_connections
+    assert stage.reserved(options.FUNCTIONS) + 20 <= 0.8 * stage.database.max_connections
 
 
-def test_a_row_whose_functions_could_ask_for_more_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("database", "leave", "given"),
+    [
+        (STAGES["staging"].database, "4 ACU", {}),  # 823 connections
+        (Given(max_connections=823), "the given database's", {"databaseSecretArn": DATABASE_SECRET_ARN}),
+    ],
+)
+def test_a_row_whose_functions_could_ask_for_more_is_refused(
+    monkeypatch: pytest.MonkeyPatch, database: Cluster | Given, leave: str, given: dict[str, str]
+) -> None:
     greedy = Concurrency(polled=500, endpoint=30, expire_session=40, process_photo=20, sweep=2)
-    monkeypatch.setitem(STAGES, "staging", replace(STAGES["staging"], concurrency=greedy))
-    reserved = sum(map(greedy.of, options.FUNCTIONS))
-    missing = reserved + 20 - 658  # four fifths of the 823 that 4 ACU have
-    with pytest.raises(
-        options.Refused, match=rf"may run {reserved} times at once, .*: {missing} more than 4 ACU leave"
-    ):
-        options.read({"stage": "staging"})
+    row = replace(STAGES["staging"], concurrency=greedy, database=database)
+    monkeypatch.setitem(STAGES, "staging", row)
+    reserved = row.reserved(options.FUNCTIONS)
+    missing = reserved + 20 - 658  # four fifths of 823
+    with pytest.raises(options.Refused, match=rf"may run {reserved} times at once, .*: {missing} more than {leave}"):
+        options.read({"stage": "staging", **given})
 
 
 def test_a_smallest_capacity_below_one_caps_connections() -> None:

@@ -11,8 +11,12 @@ from infra import options
 from infra.stages import STAGES
 
 SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:vlvt/postgres-a1B2c3"
-PROD: dict[str, str | None] = {"stage": "prod", "alarmEmail": "ops@example.com", "databaseSecretArn": SECRET}
-PRIVATE = {"databaseVpcId": "vpc-1", "databaseSubnetIds": "subnet-1,subnet-2", "databaseSecurityGroupId": "sg-1"}
+PROD: dict[str, str | None] = {"stage": "prod", "alarmEmail": "ops@example.com"}
+LOCAL: dict[str, str | None] = {"stage": "local", "databaseSecretArn": SECRET}
+PRIVATE: dict[str, str | None] = {
+    "databaseVpcId": "vpc-1", "databaseSubnetIds": "subnet-1,subnet-2", "databaseSecurityGroupId": "sg-1",
+    "databasePort": "6432",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -20,6 +24,7 @@ PRIVATE = {"databaseVpcId": "vpc-1", "databaseSubnetIds": "subnet-1,subnet-2", "
     [
         ({"stage": None}, "Say which stage to deploy with -c stage=…: prod, staging, dev, local."),
         ({"stage": ""}, "Say which stage to deploy"),
+        ({"databaseSecretArn": SECRET}, "The stage prod has a database of its own, which databaseSecretArn would take"),
         ({"stage": "production"}, "There is no stage production; there are prod, staging, dev, local."),
         ({"alarmEmail": None}, "Alarms of prod must reach a person: say whom with -c alarmEmail=…."),
         ({"alarmEmail": "ops"}, "alarmEmail is not one address: ops"),
@@ -35,9 +40,10 @@ PRIVATE = {"databaseVpcId": "vpc-1", "databaseSubnetIds": "subnet-1,subnet-2", "
             "databaseSecretArn is a secret in eu-north-1, and the deployment goes to eu-west-1",
         ),
         ({"r2SecretArn": SECRET.replace("eu-west-1", "eu-north-1")}, "r2SecretArn is a secret in eu-north-1"),
+        (LOCAL | {"databaseVpcId": "vpc-1"}, "A private database needs databaseVpcId, databaseSubnetIds, database"),
         (
-            {"databaseVpcId": "vpc-1"},
-            "A private database needs databaseVpcId, databaseSubnetIds, databaseSecurityGroupId",
+            LOCAL | PRIVATE | {"databasePort": None},
+            f"A private database needs {', '.join(PRIVATE)} together; databasePort is missing.",
         ),
         ({"databasePort": "https"}, "databasePort is not a number: https"),
         ({"allowedOrigins": "*"}, "allowedOrigins are like https://app.example.com, without a path or an asterisk: *"),
@@ -55,15 +61,19 @@ def test_options_that_cannot_be_deployed_are_refused_with_a_sentence(
 
 def test_a_region_whose_databases_cannot_be_verified_is_refused() -> None:
     with pytest.raises(options.Refused, match="no certificate authorities of RDS in cn-north-1"):
-        options.read(PROD | {"databaseSecretArn": None}, region="cn-north-1")
+        options.read(PROD, region="cn-north-1")
 
 
 @pytest.mark.parametrize(
-    "name", ["appDatabaseSecretArn", "databaseHost", "databasePort", "databaseName", "databaseVpcId"]
-)
-def test_options_about_a_given_database_need_one(name: str) -> None:
+    ("name", "value"),
+    [
+        ("appDatabaseSecretArn", SECRET), ("databaseHost", "h"), ("databasePort", "1"), ("databaseName", "vlvt"),
+        ("databaseVpcId", "vpc-1"),
+    ],
+)  # fmt: skip
+def test_options_about_a_given_database_need_one(name: str, value: str) -> None:
     with pytest.raises(options.Refused, match=f"{name} is about a given database, which -c databaseSecretArn=… must"):
-        options.read({"stage": "dev", name: "anything"})
+        options.read({"stage": "dev", name: value})
 
 
 def test_the_options_of_the_cdk_itself_are_left_alone() -> None:
@@ -71,15 +81,15 @@ def test_the_options_of_the_cdk_itself_are_left_alone() -> None:
 
 
 def test_a_private_database_is_read_as_one_thing() -> None:
-    assert options.read({**PROD, **PRIVATE}).private_database == options.PrivateDatabase(
-        "vpc-1", ("subnet-1", "subnet-2"), "sg-1"
+    assert options.read(LOCAL | PRIVATE).private_database == options.PrivateDatabase(
+        "vpc-1", ("subnet-1", "subnet-2"), "sg-1", 6432
     )
 
 
 def test_every_option_is_read() -> None:
     """Each of the names that are offered changes something."""
-    values = {**dict.fromkeys(options.NAMES, SECRET), **PROD, **PRIVATE}
-    values |= {"databasePort": "6432", "allowedOrigins": "https://app.example.com"}
+    values = {**dict.fromkeys(options.NAMES, SECRET), **PROD, **LOCAL, **PRIVATE}
+    values |= {"allowedOrigins": "https://app.example.com"}
     assert all(vars(options.read(values)).values())
 
 
