@@ -162,10 +162,10 @@ def test_srgb_profile_changes_nothing() -> None:
         display_p3()[:200],
         display_p3().replace(b"RGB ", b"CMYK"),
         ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes(),
-        colour.icc((2.2, 1, 0, 0, 0), (0,) * 9),
-        colour.icc((2.2, 1, 0, 0, 0), (0, 0, 0, 0.4, 0.7, 0.1, 0.1, 0.1, 0.7)),
-        colour.icc((0, 1, 0, 0, 0)),
-        colour.icc((50, 1, 0, 0, 0)),
+        colour.icc(colour.curve(2.2), (0,) * 9),
+        colour.icc(colour.curve(2.2), (0, 0, 0, 0.4, 0.7, 0.1, 0.1, 0.1, 0.7)),
+        colour.icc(colour.curve(0)),
+        colour.icc(colour.curve(50)),
     ],
 )
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF"])

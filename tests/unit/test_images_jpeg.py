@@ -19,7 +19,11 @@ def test_cmyk_and_grey_jpegs(side: int, profile: bytes | None) -> None:
 
 
 def test_jpeg_stored_as_rgb() -> None:
-    assert_upright(opened(process(encoded(corners((2600, 2000)), keep_rgb=True, quality=95)).photo))
+    """Adobe's segment says so, or the names of the components do."""
+    data = encoded(corners((2600, 2000)), keep_rgb=True, quality=95)
+    segment = data.index(b"\xff\xee\0\x0eAdobe")
+    for rgb in (data, data[:segment] + data[segment + 16 :]):
+        assert_upright(opened(process(rgb).photo))
 
 
 @pytest.mark.parametrize(

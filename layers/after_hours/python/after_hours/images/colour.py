@@ -5,6 +5,7 @@ import io
 import itertools
 import math
 import struct
+from collections.abc import Iterable
 
 from PIL import Image, ImageChops, ImageCms
 
@@ -14,12 +15,7 @@ _PRIMARIES = {
     9: (0.67348, 0.27904, -0.00194, 0.16567, 0.67535, 0.02998, 0.12505, 0.04561, 0.79686),  # BT.2020
     12: (0.51512, 0.24120, -0.00105, 0.29198, 0.69225, 0.04189, 0.15710, 0.06657, 0.78407),  # Display P3
 }
-# How much light a stored value x means, as ICC writes it: (a x + b)^g from d on, c x below. The order is g, a, b, c, d.
-_SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)  # IEC 61966-2-1
-_VIDEO_CURVE = (1 / 0.45, 1 / 1.099, 0.099 / 1.099, 1 / 4.5, 0.081)  # ITU-R BT.709-6, 1.2
-_PQ = 16  # code of a curve that is not of this kind
 _WHITE = 203  # cd/m2 of paper in HDR (ITU-R BT.2408); what is brighter comes out white
-_CURVES = {4: (2.2, 1, 0, 0, 0), 5: (2.8, 1, 0, 0, 0), 8: (1, 1, 0, 0, 0)} | dict.fromkeys((1, 6, 14, 15), _VIDEO_CURVE)
 
 # What a profile is tried on: black, grey and white; then colours all over the cube
 _TRIED = ((0, 0, 0), (128, 128, 128), (255, 255, 255), *itertools.product((24, 80, 150, 220), repeat=3))
@@ -29,39 +25,13 @@ _UNSEEN = 3  # of 255: by so much do profiles of sRGB differ that programs write
 _MODES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # Pillow's, by ICC's
 
 
-def by_codes(primaries: int, transfer: int) -> bytes | None:
-    """Return an ICC profile of the colours with these codes of ITU-T H.273, as HEIC and PNG have them; None for sRGB.
-
-    Unknown codes count as sRGB's. So do sRGB's primaries with the curve of video: many encoders write plain sRGB so.
-    """
-    if transfer == _PQ:
-        return _profile(_pq(), _PRIMARIES.get(primaries, _SRGB))
-    curve = _CURVES.get(transfer, _SRGB_CURVE)
-    if primaries not in _PRIMARIES and curve in {_SRGB_CURVE, _VIDEO_CURVE}:
-        return None
-    return icc(curve, _PRIMARIES.get(primaries, _SRGB))
-
-
-def icc(curve: tuple[float, ...], primaries: tuple[float, ...] = _SRGB) -> bytes:
-    """Return a display profile of three primaries and one curve."""
-    return _profile(struct.pack(">4s4xHxx5i", b"para", 3, *_fixed(curve)), primaries)
-
-
-def _profile(curve: bytes, primaries: tuple[float, ...]) -> bytes:
-    """Return the profile of a display (ICC.1:2010, 8.4.3)."""
-    white = _fixed((0.9642, 1.0, 0.8249))  # D50
-    xyz = [struct.pack(">4s4x3i", b"XYZ ", *_fixed(primaries[i : i + 3])) for i in (0, 3, 6)]
-    contents = [*xyz, *[curve] * 3]
-    table, start = struct.pack(">I", len(contents)), 132 + 12 * len(contents)
-    for name, content in zip((b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC"), contents, strict=True):
-        table += struct.pack(">4sII", name, start, len(content))
-        start += len(content)
-    kind = (b"mntr", b"RGB ", b"XYZ ", b"acsp")
-    return struct.pack(">I4xI4s4s4s12x4s28x3i48x", start, 0x4200000, *kind, *white) + table + b"".join(contents)
-
-
-def _fixed(values: tuple[float, ...]) -> list[int]:
+def _fixed(values: Iterable[float]) -> list[int]:
     return [round(value * 65536) for value in values]
+
+
+def curve(gamma: float, a: float = 1, b: float = 0, c: float = 0, d: float = 0) -> bytes:
+    """Return as ICC writes it how much light a stored value x means: (a x + b)^gamma from d on, c x below."""
+    return struct.pack(">4s4xHxx5i", b"para", 3, *_fixed((gamma, a, b, c, d)))
 
 
 def _pq() -> bytes:
@@ -72,6 +42,32 @@ def _pq() -> bytes:
         light = 10_000 * math.pow(max(root - 0.8359375, 0) / (18.8515625 - 18.6875 * root), 1 / 0.1593017578125)
         samples.append(round(65535 * min(1, light / _WHITE)))
     return struct.pack(">4s4xI1024H", b"curv", 1024, *samples)
+
+
+_SRGB_CURVE = curve(2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)  # IEC 61966-2-1
+_VIDEO_CURVE = curve(1 / 0.45, 1 / 1.099, 0.099 / 1.099, 1 / 4.5, 0.081)  # ITU-R BT.709-6, 1.2
+_CURVES = {4: curve(2.2), 5: curve(2.8), 8: curve(1), 16: _pq()} | dict.fromkeys((1, 6, 14, 15), _VIDEO_CURVE)
+
+
+def by_codes(primaries: int, transfer: int) -> bytes | None:
+    """Return an ICC profile of the colours with these codes of ITU-T H.273, as HEIC and PNG have them; None for sRGB.
+
+    Unknown codes count as sRGB's. So do sRGB's primaries with the curve of video: many encoders write plain sRGB so.
+    """
+    light = _CURVES.get(transfer, _SRGB_CURVE)
+    if primaries not in _PRIMARIES and light in {_SRGB_CURVE, _VIDEO_CURVE}:
+        return None
+    return icc(light, _PRIMARIES.get(primaries, _SRGB))
+
+
+def icc(light: bytes, primaries: tuple[float, ...] = _SRGB) -> bytes:
+    """Return the profile of a display (ICC.1:2010, 8.4.3) of one curve and three primaries."""
+    xyz = b"".join(struct.pack(">4s4x3i", b"XYZ ", *_fixed(primaries[i : i + 3])) for i in (0, 3, 6))
+    places = ((204, 20), (224, 20), (244, 20), *[(264, len(light))] * 3)
+    names = (b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC")
+    table = b"".join(struct.pack(">4sII", name, *place) for name, place in zip(names, places, strict=True))
+    header = (264 + len(light), 0x4200000, b"mntr", b"RGB ", b"XYZ ", b"acsp", *_fixed((0.9642, 1.0, 0.8249)))  # D50
+    return struct.pack(">I4xI4s4s4s12x4s28x3i48xI", *header, len(names)) + table + xyz + light
 
 
 def in_srgb(image: Image.Image) -> Image.Image:

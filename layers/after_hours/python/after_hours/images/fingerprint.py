@@ -8,14 +8,14 @@ pictures that look alike few of the 64 bits differ.
 import math
 import statistics
 from collections.abc import Iterator, Sequence
-from itertools import pairwise, product
+from itertools import product
+from typing import Any
 
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageMath
 
 _SIDE = 32
 _BITS = 8  # in each direction
 _GREY_SIDE = 64  # pixels a side when colour becomes grey: with fewer, averaging makes small bright spots too dark
-_LIGHTEST = 1 << 14  # white's light, as an integer: its steps are a fifth of a shade where shades are closest
 _CROP = 2  # per cent of the picture's width or height that may have been cut off at each side
 _LEAST_CONTENT = 20  # the median size of a coefficient; of 445 real pictures 19 had less: skies, plain walls, gradients
 _BORDER_SHADES = 12  # how far the colours of a border may lie apart: JPEG blurs its inner edge
@@ -23,19 +23,7 @@ _LOOK = 192  # pixels a side of the picture that is looked at: a multiple of 64 
 _COSINES = [[math.cos((2 * n + 1) * k * math.pi / (2 * _SIDE)) for n in range(_SIDE)] for k in range(1, _BITS + 1)]
 _MIRRORED = [-1 if k % 2 else 1 for k in range(1, _BITS + 1)]  # a mirror image has the odd coefficients negated
 
-
-def _linear(value: float) -> float:
-    """Return the linear light, 0 to 1, of an sRGB value, 0 to 255 (IEC 61966-2-1)."""
-    share = value / 255
-    return share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4  # noqa: PLR2004
-
-
-# What each sRGB value of red, of green and of blue adds to the light of grey; and the nearest value of each light
-_REDS, _GREENS, _BLUES = (
-    [round(weight * _linear(value) * _LIGHTEST) for value in range(256)] for weight in (0.2, 0.7, 0.1)
-)
-_STARTS = [0, *(math.ceil(_linear(value - 0.5) * _LIGHTEST) for value in range(1, 256)), _LIGHTEST + 1]
-_SHADES = b"".join(bytes([value]) * (end - start) for value, (start, end) in enumerate(pairwise(_STARTS)))
+type _Band = Any  # of a picture, inside of ImageMath, which has no public type for it
 
 
 def fingerprints(image: Image.Image) -> tuple[str, tuple[str, ...]]:
@@ -103,9 +91,19 @@ def _hash(coefficients: Sequence[float]) -> str:
 def _grey(image: Image.Image) -> Image.Image:
     """Return the picture in grey as libvips, on which sharp is built, makes it: colours weighted in linear light."""
     small = image.resize((_GREY_SIDE, _GREY_SIDE), Image.Resampling.BOX).convert("RGB")
-    pixels = small.tobytes()
-    grey = bytes(
-        _SHADES[_REDS[red] + _GREENS[green] + _BLUES[blue]]
-        for red, green, blue in zip(pixels[::3], pixels[1::3], pixels[2::3], strict=True)
-    )
-    return Image.frombytes("L", small.size, grey).resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    grey: Image.Image = ImageMath.lambda_eval(_shades, **dict(zip("rgb", small.split(), strict=True)))
+    return grey.convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+
+
+def _shades(bands: dict[str, _Band]) -> _Band:
+    light = 0.2 * _light(bands["r"]) + 0.7 * _light(bands["g"]) + 0.1 * _light(bands["b"])
+    is_dark = light <= 0.0031308  # noqa: PLR2004
+    share = is_dark * light * 12.92 + (1 - is_dark) * (1.055 * light ** (1 / 2.4) - 0.055)
+    return share * 255 + 0.5  # Pillow cuts fractions off
+
+
+def _light(shades: _Band) -> _Band:
+    """Return the linear light, 0 to 1, of sRGB values, 0 to 255 (IEC 61966-2-1)."""
+    share = shades / 255.0
+    is_dark = share <= 0.04045  # noqa: PLR2004
+    return is_dark * share / 12.92 + (1 - is_dark) * ((share + 0.055) / 1.055) ** 2.4

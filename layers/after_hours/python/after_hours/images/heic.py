@@ -4,7 +4,6 @@ import contextlib
 import io
 import struct
 from collections.abc import Iterator
-from typing import Any
 
 from PIL import Image
 
@@ -33,13 +32,12 @@ def decode(data: bytes) -> Image.Image:
     needed, is_turned = _needed(data)
     opened = pi_heif.open_heif(needed)
     picture = opened[opened.primary_index]
-    info: dict[str, Any] = picture.info
     check_size(picture.size)
     image: Image.Image = picture.to_pillow()
-    image.info = {"icc_profile": info.get("icc_profile")}
+    image.info = {"icc_profile": picture.info.get("icc_profile")}
     if not is_turned:  # Samsung and Fujifilm turn their pictures by EXIF alone
-        image.info |= {"exif": info.get("exif"), "xmp": info.get("xmp")}
-    if nclx := info.get("nclx_profile"):
+        image.info |= {"exif": picture.info.get("exif"), "xmp": picture.info.get("xmp")}
+    if nclx := picture.info.get("nclx_profile"):
         image.info["icc_profile"] = colour.by_codes(nclx["color_primaries"], nclx["transfer_characteristics"])
     return image.convert("RGBA") if image.mode == "RGBa" else image
 
@@ -126,7 +124,7 @@ def _items(data: bytes, start: int, end: int) -> tuple[dict[int, bytes], int]:
     return kinds, shown
 
 
-def _boxes(data: bytes | bytearray, position: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+def _boxes(data: bytes | bytearray, position: int, end: int) -> Iterator[_Box]:
     """Yield the kind of each box, and the start and end of its content."""
     for _ in range(_MAX_ITEMS):
         if position + 8 > end:

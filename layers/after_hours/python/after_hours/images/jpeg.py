@@ -1,16 +1,15 @@
 """JPEG: what phones send most, so it is shrunk while it is decoded, and its colours stay as they are stored."""
 
-import contextlib
 import io
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from functools import partial
 
 from PIL import Image, ImageFilter
 from PIL.JpegImagePlugin import JpegImageFile
 
 from after_hours.images.geometry import fitted
-from after_hours.images.rejection import Reason, Rejected, check_size
+from after_hours.images.rejection import Reason, Rejected, check_end, check_size
 
 _MAX_PASSES = 1_000_000_000  # pixels x scans: each scan is a walk over the picture, and no program writes over 14
 _MAX_SEGMENTS = 1000  # Pillow keeps each one, with overhead; a profile or XMP in pieces has tens
@@ -27,61 +26,42 @@ _BARE = bytes((0x01, 0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)))  # markers w
 _COEFFICIENTS = {b"\xc0": 1, b"\xc1": 1, b"\xc2": 64}  # by frame; scans bring them one by one
 # Phones write no other frames. With arithmetic coding (c9, ca) a dozen bytes are a scan of 60 MP.
 _OTHER_FRAMES = bytes((0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)))
-_APP0, _EXIF, _SCAN, _END = b"\xe0", b"\xe1", b"\xda", b"\xd9"
+_EXIF, _SCAN, _END = b"\xe1", b"\xda", b"\xd9"
 _EOI = b"\xff\xd9"
 _AHEAD = b"\xfe" * 8  # libjpeg reads so far ahead; made of ones, as the longest codes are, they are soon used up
-_ZEROS = bytes(64)
 _JFIF_LENGTH = 14  # bytes from which libjpeg takes a segment for JFIF's
-
-
-class _Outline(NamedTuple):
-    end: int  # of the last scan that the picture needs; whatever lies behind it is ignored
-    scans: int
-    is_refined: bool  # by the last scan: if data of that are missing, the picture is as good as whole
-    is_jfif: bool
 
 
 def decode(data: bytes) -> Image.Image:
     """Decode, and shrink pictures in L or YCbCr while decoding; RGB and CMYK are rare."""
-    outline = _outline(data)
-    end = outline.end
-    # Data that were lost (a copy that broke off) are often zeros, more or fewer than the picture needs. Zeros may also
-    # be padding, which it does not need, or a plain area, for which it needs all of them.
-    if data.endswith(_ZEROS, 0, end):
-        is_padded = _is_whole(data[:end].rstrip(b"\0"), outline)
-        if not is_padded and _is_whole(data[: end - len(_ZEROS)], outline):
-            raise Rejected(Reason.CORRUPT)
-    elif outline.is_refined and data.startswith(_EOI, end):
-        return _shrunk(data[: end + len(_EOI)], outline)
-    return _whole(data[:end], outline)
+    end, scans, is_refined = _outline(data)
+    # A scan that only refines may lack data, and the picture is as good as whole. Zeros in it may stand for lost data.
+    if is_refined and data[end - 1] and data.startswith(_EOI, end):
+        return _shrunk(data[: end + len(_EOI)])
+    check_end(data[:end], partial(_whole, is_single=scans == 1))
+    return _whole(data[:end], is_single=scans == 1)
 
 
-def _whole(scans: bytes, outline: _Outline) -> Image.Image:
+def _whole(scans: bytes, *, is_single: bool) -> Image.Image:
     """Return the picture. Raises Rejected or OSError when data are missing, whatever marker the file has behind them.
 
     Where a decoder meets a marker too early, it makes up what is missing. So there is none behind a single scan: the
     decoder asks for more. Several scans are read up to a marker; in front of it are two different endings, which show.
     """
-    if outline.scans == 1:
-        return _shrunk(scans + _AHEAD, outline)
-    first, second = (_shrunk(scans + ending + _EOI, outline) for ending in (b"", bytes(range(254, 0, -1))))
+    if is_single:
+        return _shrunk(scans + _AHEAD)
+    first, second = (_shrunk(scans + ending + _EOI) for ending in (b"", bytes(range(254, 0, -1))))
     if first.tobytes() != second.tobytes():
         raise Rejected(Reason.CORRUPT)
     return first
 
 
-def _is_whole(scans: bytes, outline: _Outline) -> bool:
-    with contextlib.suppress(OSError, Rejected):
-        _whole(scans, outline)
-        return True
-    return False
-
-
-def _shrunk(data: bytes, outline: _Outline) -> Image.Image:
+def _shrunk(data: bytes) -> Image.Image:
     # Image.open would take Ultra HDR and portrait photos for files of several pictures; the class itself does not.
     image = JpegImageFile(io.BytesIO(data))
     names = bytes(component[0] for component in image.layer)
-    is_rgb = not outline.is_jfif and (image.info.get("adobe_transform") == 0 or names == b"RGB")  # libjpeg's rule
+    is_jfif = any(content.startswith(b"JFIF\0") and len(content) >= _JFIF_LENGTH for _, content in image.applist)
+    is_rgb = not is_jfif and (image.info.get("adobe_transform") == 0 or names == b"RGB")  # libjpeg's rule
     if is_rgb or image.mode == "CMYK":
         image.load()
         return image
@@ -97,10 +77,10 @@ def _shrunk(data: bytes, outline: _Outline) -> Image.Image:
     return small
 
 
-def _outline(data: bytes) -> _Outline:
-    exifs, pixels, scans, missing, is_refined, is_jfif = 0, 0, 0, set(), False, False
+def _outline(data: bytes) -> tuple[int, int, bool]:
+    """Return the end of the last scan that the picture needs, their number, and whether that scan only refines it."""
+    exifs, pixels, scans, missing, is_refined = 0, 0, 0, set(), False
     for marker, content, end in _segments(data):
-        is_jfif |= marker == _APP0 and content.startswith(b"JFIF\0") and len(content) >= _JFIF_LENGTH
         exifs += marker == _EXIF and content.startswith(b"Exif\0\0")
         if marker in _OTHER_FRAMES:
             raise Rejected(Reason.UNSUPPORTED_TYPE)
@@ -118,7 +98,7 @@ def _outline(data: bytes) -> _Outline:
         if exifs > _MAX_EXIF_SEGMENTS or scans * pixels > _MAX_PASSES or marker == _END:
             break
         if scans and not missing:
-            return _Outline(end, scans, is_refined, is_jfif)
+            return end, scans, is_refined
     raise Rejected(Reason.CORRUPT)
 
 
@@ -136,4 +116,4 @@ def _segments(data: bytes) -> Iterator[tuple[bytes, bytes, int]]:
         if found[1] == _SCAN:
             behind = _BEHIND_SCAN.search(data, position)
             position = behind.start() if behind else len(data)
-        yield found[1], content, found.start() if found[1] == _END else position
+        yield found[1], content, position

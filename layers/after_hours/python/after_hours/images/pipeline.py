@@ -3,8 +3,7 @@
 import io
 import warnings
 
-from PIL import Image, ImageChops
-from PIL.Image import Resampling
+from PIL import Image, ImageChops, ImageOps
 
 from after_hours.images import heic, jpeg, png, webp
 from after_hours.images.colour import in_srgb
@@ -60,9 +59,7 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _encoded(image: Image.Image) -> Processed:
-    side = min(image.size)
-    left, top = (image.width - side) / 2, (image.height - side) / 2
-    thumbnail = image.resize(_THUMBNAIL, Resampling.LANCZOS, (left, top, left + side, top + side), reducing_gap=2.0)
+    thumbnail = ImageOps.fit(image, _THUMBNAIL, Image.Resampling.LANCZOS)
     return Processed(_jpeg(image, 85, progressive=True), _jpeg(thumbnail, 80, progressive=False), *fingerprints(image))
 
 

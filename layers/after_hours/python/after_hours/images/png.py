@@ -18,7 +18,7 @@ _USED = _SIZES.keys() | {b"IHDR", b"PLTE", b"IDAT", b"tRNS", b"iCCP", b"eXIf", b
 _XMP = b"XML:com.adobe.xmp\0"
 _SRGB_GAMMA = range(45_000, 46_000)  # programs that know only gAMA say so that they mean sRGB
 _GAMMAS = range(10_000, 1_000_000)  # exponents of ten to a tenth; beyond them a picture is black or white
-_PALETTE = 3  # type of colour
+_SWAPPED = {"I;16": "I;16", "RGB": "RGB;16L"}  # Pillow's names for 16 bits in the other order of bytes, by mode
 _KEY_LENGTHS = {0: 2, 2: 6}  # of the transparent colour: bytes by type of colour, grey and RGB
 
 
@@ -26,49 +26,41 @@ def decode(data: bytes) -> Image.Image:
     """Decode to L, LA, RGB or RGBA."""
     chunks = _chunks(data)
     depth, kind = chunks[b"IHDR"][8:10]
-    key = b"" if kind == _PALETTE else chunks.pop(b"tRNS", b"")
+    key = chunks.pop(b"tRNS", b"") if kind in _KEY_LENGTHS else b""
     file = io.BytesIO()
     file.write(_MAGIC)
     for name in (b"IHDR", b"PLTE", b"tRNS", b"IDAT"):
         if name in chunks:
             putchunk(file, name, chunks[name])
-    image: Image.Image = PngImageFile(io.BytesIO(file.getvalue()))
-    check_size(image.size)
+    image = _opened(file)
     if len(key) == _KEY_LENGTHS.get(kind):
-        image = _keyed(image, file.getvalue(), key, depth)
-    elif image.mode == "I;16":
-        image = _byte(image, 8)
-    elif image.mode in {"1", "P"}:
-        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
+        _make_clear(image, file, key, depth)
     image.info = {"icc_profile": _profile(chunks), "exif": chunks.get(b"eXIf"), "xmp": _xmp(chunks.get(b"iTXt", b""))}
     return image
 
 
-def _keyed(image: Image.Image, file: bytes, key: bytes, depth: int) -> Image.Image:
-    """Make one colour transparent. Colours are compared at the file's depth: of 16 bits, upper and lower bytes."""
+def _opened(file: io.BytesIO, *, is_swapped: bool = False) -> Image.Image:
+    """Open in 8 bits: of 16, the upper byte, or the lower one if bytes are swapped."""
+    image = PngImageFile(io.BytesIO(file.getvalue()))
+    check_size(image.size)
+    if is_swapped:
+        image.tile = [image.tile[0]._replace(args=_SWAPPED[image.mode])]
     if image.mode == "I;16":
-        planes = [_byte(image, 8), _byte(image, 0)]
-        opaque = planes[0]
-    else:
-        opaque = image.convert("L") if image.mode == "1" else image
-        planes = [*opaque.split()]
-    values = [sample * 255 // ((1 << depth) - 1) for sample in key[1::2]]
+        return Image.frombytes("L", image.size, image.tobytes()[1::2])
+    if image.mode in {"1", "P"}:
+        return image.convert("RGBA" if "transparency" in image.info else "RGB" if image.mode == "P" else "L")
+    return image
+
+
+def _make_clear(image: Image.Image, file: io.BytesIO, key: bytes, depth: int) -> None:
+    """Make one colour transparent. Colours are compared at the file's depth."""
+    planes, values = image.split(), [sample * 255 // ((1 << depth) - 1) for sample in key[1::2]]
     if depth == 16:  # noqa: PLR2004 (bits)
-        values = [*key[::2], *key[1::2]]
-        if opaque.mode == "RGB":
-            lower = PngImageFile(io.BytesIO(file))
-            lower.tile = [lower.tile[0]._replace(args="RGB;16L")]  # as if the other byte were the upper one
-            planes += lower.split()
+        planes, values = planes + _opened(file, is_swapped=True).split(), [*key[::2], *key[1::2]]
     alpha = Image.new("L", image.size)
     for plane, value in zip(planes, values, strict=True):
         alpha = ImageChops.lighter(alpha, plane.point([255 * (shade != value) for shade in range(256)]))
-    opaque.putalpha(alpha)
-    return opaque
-
-
-def _byte(image: Image.Image, shift: int) -> Image.Image:
-    """Return one byte of each pixel of 16 bits."""
-    return image.convert("I").point([value >> shift & 255 for value in range(1 << 16)], "L")
+    image.putalpha(alpha)
 
 
 def _profile(chunks: dict[bytes, bytes]) -> bytes | None:
@@ -81,7 +73,7 @@ def _profile(chunks: dict[bytes, bytes]) -> bytes | None:
     gamma = int.from_bytes(chunks.get(b"gAMA", b""))
     if b"sRGB" in chunks or gamma in _SRGB_GAMMA or gamma not in _GAMMAS:
         return None
-    return colour.icc((100_000 / gamma, 1, 0, 0, 0))
+    return colour.icc(colour.curve(100_000 / gamma))
 
 
 def _xmp(chunk: bytes) -> bytes | None:

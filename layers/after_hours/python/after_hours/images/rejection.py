@@ -1,9 +1,12 @@
 """Why a file does not become a photo. The module needs no Pillow, which most functions do not have."""
 
+import contextlib
+from collections.abc import Callable
 from enum import StrEnum
 
 MAX_PIXELS = 60_000_000  # phones make 48 and 50 MP
 _MAX_SIDE = 65_535  # of a JPEG, so that nothing longer can become a photo
+_ZEROS = bytes(64)
 
 
 class Reason(StrEnum):
@@ -27,3 +30,19 @@ def check_size(size: tuple[int, int], max_pixels: int = MAX_PIXELS) -> None:
     """Raise Rejected for a picture of `size` (width, height) that is too large to decode."""
     if size[0] * size[1] > max_pixels or max(size) > _MAX_SIDE:
         raise Rejected(Reason.TOO_MANY_PIXELS)
+
+
+def check_end(data: bytes, decode: Callable[[bytes], object]) -> None:
+    """Raise Rejected where zeros stand for lost data (a copy that broke off): more or fewer than the picture needs.
+
+    Zeros may also be padding, of which the picture needs none, or a plain area, for which it needs all of them.
+    """
+    if data.endswith(_ZEROS) and not _can(decode, data.rstrip(b"\0")) and _can(decode, data[: -len(_ZEROS)]):
+        raise Rejected(Reason.CORRUPT)
+
+
+def _can(decode: Callable[[bytes], object], data: bytes) -> bool:
+    with contextlib.suppress(OSError, Rejected):
+        decode(data)
+        return True
+    return False
