@@ -105,7 +105,8 @@ class Backstage:
                 extract(epoch FROM expires_at - started_at)::float AS seconds,
                 coalesce(warned_for = expires_at, false) AS is_warned,
                 fuzzed_latitude::float AS latitude, fuzzed_longitude::float AS longitude
-            FROM after_hours_sessions WHERE user_id = %(user_id)s ORDER BY started_at DESC LIMIT 1
+            FROM after_hours_sessions WHERE user_id = %(user_id)s
+            ORDER BY ended_at DESC NULLS FIRST LIMIT 1 -- time that passes moves starts, and so their order
             """,
             {"user_id": user_id},
         )

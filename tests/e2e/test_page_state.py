@@ -134,6 +134,12 @@ def test_what_is_not_known_yet_is_no_none(page: Page) -> None:
     page.unroute_all()  # what is held goes on
     expect(card(page, "Member")).to_contain_text("none yet")
     expect(page.locator(".clock")).to_contain_text("not live")
+    step(page, "Join")
+    expect_done(page, "Join")
+    hold(page, re.compile("/preferences$"))
+    page.reload()
+    expect_done(page, "Join")
+    expect(page.locator(".story [aria-current=step]")).to_have_count(0)
 
 
 def expect_away(page: Page) -> None:
@@ -243,6 +249,10 @@ def test_description_and_preferences_are_said_and_changed_by_forms(page: Page) -
 
 def test_ten_minutes_pass_and_bring_the_warning_when_they_skip_it(page: Page) -> None:
     step(page, "Join")
+    step(page, "Live")
+    expect(page.get_by_role("timer")).to_have_text(STARTED)
+    page.get_by_role("button", name="End now").click()  # time that passes puts the next start before this one's
+    expect(page.locator(".clock")).to_contain_text("over")
     step(page, "Live")
     expect(page.get_by_role("timer")).to_have_text(STARTED)
     for left in (r"^(20:0\d|19:\d\d)$", r"^(10:0\d|9:\d\d)$"):

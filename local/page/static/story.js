@@ -43,7 +43,8 @@ function soFar() {
 export function story() {
   const happened = soFar();
   const done = STEPS.map((step) => Boolean(step.done(happened)));
-  const next = happened.hasLeft || happened.profile === undefined ? -1 : done.lastIndexOf(true) + 1;
+  const isKnown = [state.profile, state.preferences, state.photo, state.behind].every((part) => part !== undefined);
+  const next = happened.hasLeft || !isKnown ? -1 : done.lastIndexOf(true) + 1;
   return html`
     <nav class="story" aria-label="The story, step by step">
       <ol>
