@@ -82,7 +82,7 @@ def text(stack: Stack, workspace: Workspace) -> str:
             f"Play it all in a browser: {stack.page_url}",
             f"After Hours is running at {stack.api_url} until Ctrl-C",
             "Paste these one after the other, in a new terminal:",
-            f"cd {quote(str(REPOSITORY))} && source {quote(str(exports))}",
+            f"cd {quote(str(REPOSITORY))} && . {quote(str(exports))}",
             *(f"# {title}\n{line}" for title, line in calls(workspace.photo).items()),
             "There, too: make demo (the whole story), make events-run (all sample events), make stop, make help",
             f"All tokens: {exports} · all addresses: {workspace.stack_file} · logs: {workspace.logs}",

@@ -73,7 +73,7 @@ class Workspace:
 
     @property
     def exports(self) -> Path:
-        """What a shell needs to call the system: `source .local/env`."""
+        """What a shell needs to call the system: `. .local/env`."""
         return self.root / "env"
 
     @property

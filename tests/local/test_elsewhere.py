@@ -46,7 +46,7 @@ class Elsewhere:
 
     def shell(self, line: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            ["bash", "-c", line], cwd=self.repository, capture_output=True, text=True, check=False, env=environment(),
+            ["sh", "-c", line], cwd=self.repository, capture_output=True, text=True, check=False, env=environment(),
         )  # fmt: skip
 
 
@@ -116,7 +116,7 @@ def test_nothing_of_it_is_root(elsewhere: Elsewhere) -> None:
 def test_the_printed_lines_work_there(elsewhere: Elsewhere) -> None:
     printed = [line.rstrip() for line in elsewhere.said]
     source = next(line for line in printed if line.startswith("cd "))
-    assert source == f"cd {quote(str(elsewhere.repository))} && source .local/env"
+    assert source == f"cd {quote(str(elsewhere.repository))} && . .local/env"
     for titled in ("# Make an After Hours profile", "# Take a photo", "# Send it straight to S3", "# See what became"):
         line = printed[next(number for number, text in enumerate(printed) if text.startswith(titled)) + 1]
         done = elsewhere.shell(f"cd / && {source} && {line}")
