@@ -1,6 +1,6 @@
-"""The alarms, and the topic through which they reach a person."""
+"""The alarms, and the two topics through which they reach a person: what wakes somebody up, and what can wait."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from aws_cdk import Acknowledgment, Stack, Validations
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -10,36 +10,35 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from infra.watches import Watch
+from infra.watches import Severity, Watch
 
 _AT_LEAST = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
 _BELOW = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
 
 
 class Alarms(Construct):
-    """One alarm for each row of the table, named after the stack and the row."""
+    """One alarm for each row of the table, named after the stack and the row. `emails` has each topic's address."""
 
-    def __init__(self, scope: Construct, watches: Iterable[Watch], *, email: str | None) -> None:
+    def __init__(self, scope: Construct, watches: Iterable[Watch], *, emails: Mapping[Severity, str | None]) -> None:
         super().__init__(scope, "Alarms")
-        self.topic = sns.Topic(self, "Topic", display_name="After Hours alarms", enforce_ssl=True)
-        # A topic with a policy of its own (`enforce_ssl` makes one) loses the default policy, which let CloudWatch in.
-        self.topic.add_to_resource_policy(
-            iam.PolicyStatement(
-                actions=["sns:Publish"],
-                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
-                resources=[self.topic.topic_arn],
-                conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}},
-            )
+        self.topics = {severity: self._topic(severity, emails[severity]) for severity in Severity}
+        self.by_name = {watch.name: self._alarm(watch) for watch in watches}
+
+    def _topic(self, severity: Severity, email: str | None) -> sns.Topic:
+        topic = sns.Topic(
+            self, f"{severity.value}s", display_name=f"{Stack.of(self).stack_name} {severity.value}", enforce_ssl=True
         )
+        # A topic with a policy of its own (`enforce_ssl` makes one) loses the default policy, which let CloudWatch in.
+        let_publish(topic, "cloudwatch.amazonaws.com")
         if email:
-            self.topic.add_subscription(subscriptions.EmailSubscription(email))
-            Validations.of(self.topic).acknowledge(
+            topic.add_subscription(subscriptions.EmailSubscription(email))
+            Validations.of(topic).acknowledge(
                 Acknowledgment(
                     id="Serverless-SNSRedrivePolicy",
                     reason="Keeping an undelivered e-mail would help nobody; the dashboard shows alarms that ring",
                 )
             )
-        self.by_name = {watch.name: self._alarm(watch) for watch in watches}
+        return topic
 
     def _alarm(self, watch: Watch) -> cloudwatch.Alarm:
         breaching, not_breaching = cloudwatch.TreatMissingData.BREACHING, cloudwatch.TreatMissingData.NOT_BREACHING
@@ -54,5 +53,17 @@ class Alarms(Construct):
             evaluation_periods=watch.periods,
             treat_missing_data=breaching if watch.silence_rings else not_breaching,
         )
-        alarm.add_alarm_action(actions.SnsAction(self.topic))
+        alarm.add_alarm_action(actions.SnsAction(self.topics[watch.severity]))
         return alarm
+
+
+def let_publish(topic: sns.Topic, service: str) -> None:
+    """Let a service of AWS publish to the topic on behalf of this account."""
+    topic.add_to_resource_policy(
+        iam.PolicyStatement(
+            actions=["sns:Publish"],
+            principals=[iam.ServicePrincipal(service)],
+            resources=[topic.topic_arn],
+            conditions={"StringEquals": {"aws:SourceAccount": Stack.of(topic).account}},
+        )
+    )

@@ -74,6 +74,11 @@ class Api(Construct):
         self.stage = self._limited_and_logged(stage)
         self.stage.node.add_dependency(*routes)  # else there is no route yet to set a limit for
 
+    @property
+    def address(self) -> str:
+        """Where phones find the API."""
+        return self.http.api_endpoint
+
     def _limited_and_logged(self, stage: Stage) -> apigatewayv2.HttpStage:
         """Publish the routes, with the limits that the table of stages has, and write a line for each call."""
         published = apigatewayv2.HttpStage(

@@ -12,6 +12,7 @@ from constructs import Construct
 
 from infra import stages
 from infra.database import APP_ROLE, Database
+from infra.log_groups import log_group
 from infra.network import POSTGRESQL, OwnNetwork
 from infra.secrets import allow_reading
 
@@ -34,8 +35,9 @@ _POOLED_PERCENT = 80  # the rest is for migrations and people, who connect past 
 class Cluster(Database):
     """The cluster and, where the stage has one, RDS Proxy in front of it. Functions log in with IAM tokens."""
 
-    def __init__(self, scope: Construct, size: stages.Cluster, network: OwnNetwork) -> None:
+    def __init__(self, scope: Construct, stage: stages.Stage, size: stages.Cluster, network: OwnNetwork) -> None:
         self.network = network
+        self._stage = stage
         self._scope = Construct(scope, "Cluster")
         self.database = rds.DatabaseCluster(
             self._scope,
@@ -104,25 +106,32 @@ class Cluster(Database):
         function.add_environment("DATABASE_HOST_TABLES", "create")  # no main app has made its tables here
         function.node.add_dependency(self.database)  # its instances included: a cluster without any does not answer
 
-    def pinned_connections(self) -> cloudwatch.Metric:
-        """Return how many connections of the proxy are pinned to one client each, over all machines that it runs on."""
+    def of_proxy(self, name: str) -> cloudwatch.Metric:
+        """Return a metric of the proxy, added up over all machines that it runs on: each tells its own every minute."""
         return cloudwatch.Metric(
             namespace="AWS/RDS",
-            metric_name="DatabaseConnectionsCurrentlySessionPinned",
-            dimensions_map={"ProxyName": Stack.of(self._scope).stack_name},
+            metric_name=name,
+            dimensions_map={"ProxyName": self._proxy_name},
             statistic=cloudwatch.Stats.SUM,
-            period=Duration.minutes(1),  # each machine says so once a minute
+            period=Duration.minutes(5),
         )
+
+    @property
+    def _proxy_name(self) -> str:
+        """The proxy's name as RDS has it: in small letters, whatever the template says."""
+        return Stack.of(self._scope).stack_name.lower()
 
     def _proxied(self, network: OwnNetwork) -> rds.DatabaseProxy:
         """Make the proxy, which lets a thousand functions share fewer connections, and keeps them over a failover."""
         role = iam.Role(self._scope, "ProxyRole", assumed_by=iam.ServicePrincipal("rds.amazonaws.com"))
         self.database.grant_connect(role, APP_ROLE)  # the CDK does not do so for a proxy with IAM authentication
-        return rds.DatabaseProxy(
+        # RDS would make it, to be kept for ever, and does not where it finds one.
+        logs = log_group(self._scope, "ProxyLogs", self._stage, name=f"/aws/rds/proxy/{self._proxy_name}")
+        proxy = rds.DatabaseProxy(
             self._scope,
             "Proxy",
             # The CDK would name it `Proxy` in every stage, and an account has each name once.
-            db_proxy_name=Stack.of(self._scope).stack_name,
+            db_proxy_name=self._proxy_name,
             proxy_target=rds.ProxyTarget.from_cluster(self.database),
             vpc=network.vpc,
             vpc_subnets=network.database,
@@ -142,6 +151,8 @@ class Cluster(Database):
             max_connections_percent=_POOLED_PERCENT,
             max_idle_connections_percent=_POOLED_PERCENT // 2,
         )
+        proxy.node.add_dependency(logs)
+        return proxy
 
 
 def _parameters(size: stages.Cluster) -> dict[str, str]:

@@ -67,10 +67,10 @@ def _product(measured: Measured) -> Iterable[cloudwatch.IWidget]:
 def _answers(measured: Measured) -> Iterable[cloudwatch.IWidget]:
     stage = measured.api.stage
     yield _graph(
-        "Answers: all, 5xx, 401, 429",
+        "Answers: all, 5xx, 401, 403, 429",
         stage.metric_count(period=FIVE_MINUTES, statistic=SUM),
         stage.metric_server_error(period=FIVE_MINUTES, statistic=SUM),
-        *(measured.answered(status).with_(label=str(status)) for status in (401, 429)),
+        *(measured.answered(status).with_(label=str(status)) for status in (401, 403, 429)),
     )
     yield _graph(
         "Slowest answers by route (p99), in milliseconds",
@@ -120,7 +120,7 @@ def _database(measured: Measured) -> Iterable[cloudwatch.IWidget]:
     yield _graph("Database: capacity, in ACU", database.metric("ServerlessDatabaseCapacity", statistic=MAXIMUM))
     connections = [database.metric_database_connections(statistic=MAXIMUM)]
     if measured.cluster.proxy:
-        connections.append(measured.cluster.pinned_connections())
+        connections.append(measured.cluster.of_proxy("DatabaseConnectionsCurrentlySessionPinned"))
     yield _graph("Database: connections", *connections)
     yield _graph("Database: freeable memory, in bytes", database.metric_freeable_memory())
 

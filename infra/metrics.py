@@ -1,6 +1,6 @@
 """The metrics of each part of the system, which the alarms and the dashboard share."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from aws_cdk import Duration, Stack
@@ -20,20 +20,21 @@ MINIMUM = cloudwatch.Stats.MINIMUM
 MAXIMUM = cloudwatch.Stats.MAXIMUM
 P99 = "p99"
 
-_NAMESPACE = "AfterHours"  # after_hours.observability
+NAMESPACE = "AfterHours"  # after_hours.observability
 
 
 @dataclass(frozen=True)
 class Measured:
     """The parts of a deployed system, and their metrics, mostly by five minutes.
 
-    The metrics have no labels: CloudFormation writes an alarm on a labelled one as a metric query, which the local AWS
+    The metrics have no labels: CloudFormation writes an alarm on a labelled one as metric math, which the local AWS
     does not know.
     """
 
     stage: Stage
     api: Api
     functions: Mapping[str, lambda_.Function]
+    schedule_group: str
     session_dead_letters: sqs.IQueue
     photo_dead_letters: sqs.IQueue
     cluster: Cluster | None
@@ -41,7 +42,7 @@ class Measured:
     def own(self, name: str, statistic: str = SUM) -> cloudwatch.Metric:
         """Return a metric that functions count themselves. The stack's name keeps two stages in one account apart."""
         return cloudwatch.Metric(
-            namespace=_NAMESPACE,
+            namespace=NAMESPACE,
             metric_name=name,
             dimensions_map={"service": Stack.of(self.api).stack_name},
             statistic=statistic,
@@ -61,8 +62,23 @@ class Measured:
                 metric_namespace=namespace,
                 metric_name=construct_id,
                 metric_value="1",
+                default_value=0,
             )
         return cloudwatch.Metric(namespace=namespace, metric_name=construct_id, statistic=SUM, period=FIVE_MINUTES)
+
+    def share_answered(self, status: int, *, floor: int) -> cloudwatch.IMetric:
+        """Return the percentage of all answers that had this status; 0 while there were fewer than `floor` of them."""
+        return highest_share([(self.answered(status), self.api.stage.metric_count(statistic=SUM))], floor=floor)
+
+    def share_failed(self, endpoints: Iterable[Endpoint], *, floor: int) -> cloudwatch.IMetric:
+        """Return the percentage of 5xx among a route's answers, that of the worst route; fewer than `floor` are 0."""
+        return highest_share(
+            [
+                (self._of_route(each, "5xx", SUM, FIVE_MINUTES), self._of_route(each, "Count", SUM, FIVE_MINUTES))
+                for each in endpoints
+            ],
+            floor=floor,
+        )
 
     def latency(self, endpoint: Endpoint) -> cloudwatch.Metric:
         """Return how long a route's slowest answers took (p99), in milliseconds."""
@@ -91,6 +107,16 @@ class Measured:
         """Return how long events waited for the function at most, in milliseconds."""
         return self.functions[function].metric("AsyncEventAge", statistic=MAXIMUM, period=FIVE_MINUTES)
 
+    def fired(self, name: str) -> cloudwatch.Metric:
+        """Return what EventBridge Scheduler counts of the schedules in our group."""
+        return cloudwatch.Metric(
+            namespace="AWS/Scheduler",
+            metric_name=name,
+            dimensions_map={"ScheduleGroup": self.schedule_group},
+            statistic=SUM,
+            period=FIVE_MINUTES,
+        )
+
     @staticmethod
     def account_concurrency() -> cloudwatch.Metric:
         """Return how many executions of the account's functions ran at once, at most."""
@@ -100,3 +126,35 @@ class Measured:
             statistic=MAXIMUM,
             period=FIVE_MINUTES,
         )
+
+
+def highest(metrics: Iterable[cloudwatch.IMetric]) -> cloudwatch.IMetric:
+    """Return the highest of several metrics, at each moment."""
+    return _combined("MAX", "m", metrics)
+
+
+def total(metrics: Iterable[cloudwatch.IMetric]) -> cloudwatch.IMetric:
+    """Return the sum of several metrics; one without data counts as 0."""
+    return _combined("SUM", "t", metrics)
+
+
+def highest_share(
+    parts_and_wholes: Iterable[tuple[cloudwatch.IMetric, cloudwatch.IMetric]], *, floor: int
+) -> cloudwatch.IMetric:
+    """Return the highest percentage that a part is of its whole. A part below the floor counts as 0."""
+    shares = [
+        cloudwatch.MathExpression(
+            expression=f"IF(part{n} >= {floor}, 100 * part{n} / whole{n}, 0)",
+            using_metrics={f"part{n}": part, f"whole{n}": whole},
+            period=FIVE_MINUTES,
+        )
+        for n, (part, whole) in enumerate(parts_and_wholes)
+    ]
+    return shares[0] if len(shares) == 1 else _combined("MAX", "share", shares)
+
+
+def _combined(function: str, prefix: str, metrics: Iterable[cloudwatch.IMetric]) -> cloudwatch.MathExpression:
+    named = {f"{prefix}{n}": metric for n, metric in enumerate(metrics)}
+    return cloudwatch.MathExpression(
+        expression=f"{function}([{', '.join(named)}])", using_metrics=named, period=FIVE_MINUTES
+    )

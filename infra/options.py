@@ -49,6 +49,12 @@ def _secret(arn: str, info: ValidationInfo) -> str:
     return arn
 
 
+def _email(address: str, info: ValidationInfo) -> str:
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", address):
+        raise ValueError(f"{to_camel(str(info.field_name))} is not one address: {address}")
+    return address
+
+
 def _matching(pattern: str, sentence: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if not re.fullmatch(pattern, text):
@@ -64,7 +70,7 @@ def _split(text: object) -> object:
 
 _Secret = Annotated[str, BeforeValidator(_secret)] | None
 _Port = Annotated[int, BeforeValidator(_matching(r"\d+", "databasePort is not a number"))] | None
-_Email = Annotated[str, BeforeValidator(_matching(r"[^@\s]+@[^@\s]+\.[^@\s]+", "alarmEmail is not one address"))] | None
+_Email = Annotated[str, BeforeValidator(_email)] | None
 _ORIGINS = "allowedOrigins are like https://app.example.com, without a path or an asterisk"
 _Origin = Annotated[str, BeforeValidator(_matching(r"https?://[^/*\s]+", _ORIGINS))]
 
@@ -87,6 +93,7 @@ class Options(BaseModel):
     location_secret_arn: _Secret = None
     r2_secret_arn: _Secret = None
     alarm_email: _Email = None
+    ticket_email: _Email = None  # of what can wait until the next working day; None: the same address
     allowed_origins: Annotated[tuple[_Origin, ...], BeforeValidator(_split)] = ()  # of web pages; a phone needs none
 
     @property

@@ -18,6 +18,9 @@ _OF_FUNCTIONS = {
         filter message = "left to the sweep"
         | stats count(*) as times, latest(reason) as newest by metric, reason, bin(5m) | sort times desc
     """,
+    "What was forbidden": """
+        filter message = "request" and status = 403 | stats count(*) as times by code, bin(5m) | sort times desc
+    """,
     "One request, by its id": """
         fields @timestamp, function_name, message, route, status, milliseconds, code, reason
         | filter correlation_id = "put the id here" | sort @timestamp
@@ -44,6 +47,9 @@ _OF_FUNCTIONS = {
 _OF_THE_ACCESS_LOG = {
     "Answers by route and status": """
         stats count(*) as answers, pct(responseLatencyMs, 99) as p99 by routeKey, status | sort answers desc
+    """,
+    "Who calls most": """
+        stats count(*) as calls by sourceIp, routeKey, status | sort calls desc | limit 50
     """,
     "What was refused as too much": """
         filter status = "429" | stats count(*) as refused by routeKey, bin(1m) | sort refused desc

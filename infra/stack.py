@@ -3,28 +3,31 @@
 from collections.abc import Mapping
 
 from aws_cdk import CfnOutput, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra import canaries
 from infra.alarms import Alarms
 from infra.api import Api
+from infra.budget import TAG, Budget
 from infra.canaries import Canaries
 from infra.cluster import Cluster
 from infra.custom_resources import bound_logs
 from infra.dashboard import Dashboard
 from infra.database import Database, GivenDatabase, migrate_before
 from infra.domain_events import DomainEvents
-from infra.endpoints import ENDPOINTS, Right, Secret
+from infra.endpoints import ENDPOINTS, PREFIX, Right, Secret
 from infra.functions import Functions, function_name
 from infra.metrics import Measured
 from infra.network import OwnNetwork
 from infra.options import Options
 from infra.photos import Photos, Uploads
+from infra.probe import Probe
 from infra.queries import Queries
 from infra.secrets import Secrets
 from infra.sessions import Scheduling, Sessions
-from infra.watches import watches
+from infra.watches import Severity, watches
 
 
 class AfterHours(Stack):
@@ -37,6 +40,7 @@ class AfterHours(Stack):
             stage.stack_name,
             description="After Hours: timed sessions of verified members",
             termination_protection=stage.protected,
+            tags={TAG: stage.stack_name},
         )
         database = _database(self, options)
         secrets = Secrets(self, options)
@@ -51,18 +55,7 @@ class AfterHours(Stack):
         aliases = {name: canaries.live(endpoints[name]) for name in canaries.FUNCTIONS} if stage.canary else {}
         api = Api(self, functions={**endpoints, **aliases}, stage=stage, allowed_origins=options.allowed_origins)
 
-        grant = {
-            Right.MOVE_SCHEDULES: scheduling.allow_putting,
-            Right.DELETE_SCHEDULES: scheduling.allow_deleting,
-            Right.PUBLISH: domain_events.allow_publishing,
-            Right.SIGN_UPLOADS: uploads.allow_signing,
-            Right.DELETE_UPLOADS: uploads.allow_removing,
-        }
-        for endpoint in ENDPOINTS:
-            function = endpoints[endpoint.function]
-            secrets.allow_reading(function, Secret.JWT, *endpoint.reads)
-            for right in endpoint.may:
-                grant[right](function)
+        _allow(endpoints, secrets, scheduling, domain_events, uploads)
         uploads.allow_removing(sessions.sweep)
         for function in (sessions.sweep, photos.process):
             secrets.allow_reading(function, Secret.R2)
@@ -77,22 +70,38 @@ class AfterHours(Stack):
             stage=stage,
             api=api,
             functions=functions.made,
+            schedule_group=scheduling.group_name,
             session_dead_letters=scheduling.dead_letters,
             photo_dead_letters=photos.dead_letters,
             cluster=database if isinstance(database, Cluster) else None,
         )
-        self._watch(options, measured, aliases)
+        alarms = self._alarms(options, measured)
+        if alarms and not stage.emulated:
+            Probe(functions, stage=stage, url=f"{api.address}{PREFIX}/session", bus=domain_events.bus)
+        self._watch(measured, alarms.by_name if alarms else {}, aliases)
         self._output(secrets, scheduling, uploads, domain_events, measured)
 
-    def _watch(self, options: Options, measured: Measured, aliases: Mapping[str, lambda_.Alias]) -> None:
-        """Make alarms where the stage has them or an address was given, the dashboard, and saved queries."""
-        alarms = {}
-        if options.stage.alarms or options.alarm_email:
-            alarms = Alarms(self, watches(measured), email=options.alarm_email).by_name
+    def _alarms(self, options: Options, measured: Measured) -> Alarms | None:
+        """Make alarms and a budget where the stage has them, or an address was given."""
+        if not options.stage.alarms and not options.alarm_email:
+            return None
+        emails = {
+            Severity.PAGE: options.alarm_email,
+            Severity.TICKET: options.ticket_email or options.alarm_email,
+        }
+        alarms = Alarms(self, watches(measured), emails=emails)
+        if not options.stage.emulated:
+            Budget(self, dollars=options.stage.monthly_dollars, told=alarms.topics[Severity.TICKET])
+        return alarms
+
+    def _watch(
+        self, measured: Measured, alarms: Mapping[str, cloudwatch.Alarm], aliases: Mapping[str, lambda_.Alias]
+    ) -> None:
+        """Make what looks at the alarms: canaries, the dashboard, and saved queries beside it."""
         if aliases:
             Canaries(self, aliases=aliases, alarms={name: alarms[f"Canary-{name}"] for name in aliases})
         Dashboard(self, measured, alarms.values())
-        if not options.stage.emulated:  # the local AWS saves no queries
+        if not measured.stage.emulated:  # the local AWS saves no queries
             Queries(self, measured)
 
     def _output(
@@ -105,7 +114,7 @@ class AfterHours(Stack):
     ) -> None:
         """Write the stack's outputs: the names and addresses that people and tools need."""
         for name, value in {
-            "ApiUrl": measured.api.http.api_endpoint,
+            "ApiUrl": measured.api.address,
             "ApiId": measured.api.http.api_id,
             "JwtSecretArn": secrets.arn(Secret.JWT),
             "LocationSecretArn": secrets.arn(Secret.LOCATION),
@@ -120,9 +129,31 @@ class AfterHours(Stack):
             CfnOutput(self, name, value=value)
 
 
+def _allow(
+    endpoints: Mapping[str, lambda_.Function],
+    secrets: Secrets,
+    scheduling: Scheduling,
+    domain_events: DomainEvents,
+    uploads: Uploads,
+) -> None:
+    """Give the function of each endpoint the rights and the secrets of its row."""
+    grant = {
+        Right.MOVE_SCHEDULES: scheduling.allow_putting,
+        Right.DELETE_SCHEDULES: scheduling.allow_deleting,
+        Right.PUBLISH: domain_events.allow_publishing,
+        Right.SIGN_UPLOADS: uploads.allow_signing,
+        Right.DELETE_UPLOADS: uploads.allow_removing,
+    }
+    for endpoint in ENDPOINTS:
+        function = endpoints[endpoint.function]
+        secrets.allow_reading(function, Secret.JWT, *endpoint.reads)
+        for right in endpoint.may:
+            grant[right](function)
+
+
 def _database(stack: Stack, options: Options) -> Database:
     """Return our own database in a network of our own, or the one that is given, as the stage's row says."""
     stage = options.stage
     if stage.cluster:
-        return Cluster(stack, stage.cluster, OwnNetwork(stack, egress=stage.egress, zones=stage.cluster.zones))
+        return Cluster(stack, stage, stage.cluster, OwnNetwork(stack, egress=stage.egress, zones=stage.cluster.zones))
     return GivenDatabase(stack, options)

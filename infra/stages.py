@@ -86,6 +86,7 @@ class Stage:
     alarms: bool  # whether they are made even without an address to send them to
     tracing: bool  # with X-Ray, which charges for each trace
     canary: bool  # new code of the two busiest functions gets a tenth of the calls first
+    monthly_dollars: int  # the budget; docs/cost.md says what to expect
     egress: Literal["ipv6", "nat"] = "ipv6"  # how functions in our own network reach AWS and R2
     account_concurrency: int = 1000  # AWS's limit for the account, which all its functions share
     emulated: bool = False  # on the local AWS, which lacks some things and runs on this machine's processor
@@ -123,6 +124,7 @@ STAGES = {
             alarms=True,
             tracing=False,
             canary=True,
+            monthly_dollars=1000,
         ),
         Stage(
             "staging",
@@ -135,6 +137,7 @@ STAGES = {
             alarms=True,
             tracing=True,
             canary=False,
+            monthly_dollars=400,
         ),
         Stage(
             "dev",
@@ -155,6 +158,7 @@ STAGES = {
             alarms=False,
             tracing=True,
             canary=False,
+            monthly_dollars=50,
         ),
         Stage(
             "local",
@@ -167,6 +171,7 @@ STAGES = {
             alarms=True,
             tracing=False,
             canary=False,
+            monthly_dollars=0,
             emulated=True,
         ),
     )

@@ -1,43 +1,60 @@
-"""The alarms as a table. docs/operations.md says of each what it means and what to do."""
+"""The alarms as a table. docs/operations.md says of each what it means and what to do.
 
-from collections.abc import Iterator
+An alarm is about what members or people on call notice: a function that is throttled, slow or near its timeout shows in
+the answers of its route, in a dead-letter queue or in the sweep, and the dashboard tells why. Where a number of events
+depends on the number of members, the alarm is on their share, with a floor below which they are too few to mean much.
+"""
+
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import Enum
+from itertools import groupby
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 
 from infra import canaries
 from infra.cluster import Cluster
-from infra.endpoints import ENDPOINTS
-from infra.metrics import FIVE_MINUTES, MAXIMUM, MINIMUM, SUM, Measured
+from infra.endpoints import ENDPOINTS, Endpoint
+from infra.metrics import FIVE_MINUTES, MAXIMUM, MINIMUM, Measured, highest, highest_share, total
 
 _MILLISECONDS = 1000
-_GIB = 2**30
-_GIB_PER_ACU = 2
+_SAMPLES = cloudwatch.Stats.SAMPLE_COUNT
 
-_SERVER_ERRORS = 5  # one is a connection that broke; five are a fault that members see
+_FEW = 5  # a connection that breaks, and the like: below this nothing is a surge
+_MANY = 100
+_FAILED_PERCENT = 1
+_REFUSED_PERCENT = 25  # some are refused whenever tokens expire or subscriptions end; so many mean a fault
+_TOO_MANY_PERCENT = 5
+_PINNED_PERCENT = 10
 _CANARY_ERRORS = 3  # in a minute
-_FAILED_SWEEPS = 3  # one may meet a database that restarts
-_REFUSED_TOKENS = 300  # members get some 401s whenever tokens expire; so many mean that the key is not the main app's
-_TOO_MANY_REQUESTS = 100
-_THROTTLED = 5
 _EXPIRY_LAG_SECONDS = 180  # the objective is 99.9 % within 120
+_PHOTO_AGE_SECONDS = 600
 _SLOW_SECONDS = 3  # a cold start takes two
 _SHARE_OF_A_LIMIT = 0.8
-_LITTLE_MEMORY = 0.1
-_HALF_AN_HOUR = 6
+_TEN_MINUTES = 2
 _QUARTER_OF_AN_HOUR = 3
+_HALF_AN_HOUR = 6
 
 # Faults of calls whose work was left to the sweep, which meets the same fault again and again.
-_LEFT_TO_SWEEP = {
-    "StorageFaults": "Photos of members who removed them or left cannot be deleted from R2 or S3",
-    "EventBusFaults": "Chat and push services hear nothing: the event bus takes no events",
-    "SchedulerFaults": "Sessions are ended by the sweep alone: EventBridge Scheduler takes no schedules",
-    "DatabaseFaults": "What was done after a change cannot be recorded: the database fails in between",
-    "SecretFaults": "Secrets cannot be read again, and are used as they were last read",
-}
-# How old an event may be when its function gets it. After two minutes the sweep has ended the session itself.
-_EVENT_AGE_SECONDS = {"expire_session": 120, "process_photo": 600}
+_LEFT_TO_SWEEP = ("StorageFaults", "EventBusFaults", "SchedulerFaults", "DatabaseFaults")
+_REFUSED_LOGINS, _LOGINS = "ClientConnectionsSetupFailedAuth", "ClientConnectionsReceived"
+_PINNED, _CONNECTIONS = "DatabaseConnectionsCurrentlySessionPinned", "DatabaseConnections"
+# What became of schedules that came due: the function refused them or was not reached, retries ended, or the
+# dead-letter queue did not take them either.
+_FAILED_SCHEDULES = (
+    "TargetErrorCount",
+    "TargetErrorThrottledCount",
+    "InvocationDroppedCount",
+    "InvocationsFailedToBeSentToDeadLetterCount",
+)
+
+
+class Severity(Enum):
+    """Whether somebody is woken up, or looks at it on the next working day."""
+
+    PAGE = "page"
+    TICKET = "ticket"
 
 
 @dataclass(frozen=True)
@@ -45,155 +62,220 @@ class Watch:
     """One alarm: it rings when the metric was at the limit for so many consecutive periods."""
 
     name: str
+    severity: Severity
     says: str
-    metric: cloudwatch.Metric
+    metric: cloudwatch.IMetric
     limit: float
     below: bool = False  # it rings below the limit; else at it and above
     periods: int = 1
     silence_rings: bool = False
 
+    @property
+    def is_emulated(self) -> bool:
+        """Whether the local AWS can have it: it has no metric math."""
+        return isinstance(self.metric, cloudwatch.Metric)
+
 
 def watches(measured: Measured) -> Iterator[Watch]:
     """Yield every alarm of a system."""
-    yield from _promises(measured)
-    yield from _answers(measured)
-    yield from _undone(measured)
-    yield from _functions(measured)
+    groups = (_promises, _answers, _undone, _touched_by_others, _limits)
+    everything = [watch for group in groups for watch in group(measured)]
     if measured.cluster and measured.stage.cluster:
-        yield from _database(measured.cluster, measured.stage.cluster.max_acu, measured.stage.cluster.max_connections)
+        everything += _database(
+            measured.cluster, measured.stage.cluster.max_acu, measured.stage.cluster.max_connections
+        )
+    if measured.stage.emulated:
+        return (watch for watch in everything if watch.is_emulated)
+    return iter([*everything, *_probed(measured)])
 
 
 def _promises(measured: Measured) -> Iterator[Watch]:
-    sweep = measured.functions["sweep"]
     yield Watch(
         "ExpiryLag",
+        Severity.PAGE,
         "A session ended three minutes after its time: neither its schedule nor the sweep was there.",
         measured.own("ExpiryLagSeconds", MAXIMUM),
         limit=_EXPIRY_LAG_SECONDS,
     )
     yield Watch(
-        "SweepAbsent",
-        "Nothing has invoked the sweep: nobody repairs what the schedules miss.",
-        sweep.metric_invocations(period=Duration.minutes(max(5, 2 * measured.stage.sweep_minutes))),
+        "Sweep",
+        Severity.PAGE,
+        "No sweep has come to its end: none was started, or each fails. Nobody repairs what the schedules miss.",
+        # Only a sweep that has done each duty counts what it leaves undone.
+        measured.own("Undone", _SAMPLES).with_(period=Duration.minutes(max(15, 2 * measured.stage.sweep_minutes))),
         limit=1,
         below=True,
         silence_rings=True,
     )
     yield Watch(
-        "SweepErrors",
-        "The sweep keeps failing: nobody repairs what the schedules miss.",
-        sweep.metric_errors(period=FIVE_MINUTES),
-        limit=_FAILED_SWEEPS,
+        "DeadLetters",
+        Severity.TICKET,
+        "An event of a session or a photo was given up. Find out why; redriving does it after all.",
+        highest(
+            queue.metric_approximate_number_of_messages_visible(period=FIVE_MINUTES, statistic=MAXIMUM)
+            for queue in (measured.session_dead_letters, measured.photo_dead_letters)
+        ),
+        limit=1,
     )
-    for name, queue, says in (
-        (
-            "SessionDeadLetters",
-            measured.session_dead_letters,
-            "An event that ends or warns a session was given up. The sweep ended the session; find out why.",
+    yield Watch(
+        "SchedulesFailed",
+        Severity.TICKET,
+        "Schedules come due, and expire_session is not reached: the sweep alone ends sessions, up to a minute late.",
+        highest_share(
+            [(total(map(measured.fired, _FAILED_SCHEDULES)), measured.fired("InvocationAttemptCount"))], floor=_FEW
         ),
-        (
-            "PhotoDeadLetters",
-            measured.photo_dead_letters,
-            "A photo was given up, and its member was told so. Once the cause is gone, redriving makes it.",
-        ),
-    ):
-        yield Watch(name, says, queue.metric_approximate_number_of_messages_visible(period=FIVE_MINUTES), limit=1)
+        limit=_FAILED_PERCENT,
+    )
 
 
 def _answers(measured: Measured) -> Iterator[Watch]:
-    yield Watch(
-        "ServerErrors",
-        "Members get 5xx answers: a function fails, or the database or a secret is out of its reach.",
-        measured.api.stage.metric_server_error(period=FIVE_MINUTES, statistic=SUM),
-        limit=_SERVER_ERRORS,
-    )
-    yield Watch(
-        "TooManyRequests",
-        "Many requests are answered 429: there are more members than the stage's limits allow, or a client runs wild.",
-        measured.answered(429),
-        limit=_TOO_MANY_REQUESTS,
-    )
-    yield Watch(
-        "Unauthorized",
-        "Many tokens are refused: the JWT secret is not the main app's, or somebody tries tokens out.",
-        measured.answered(401),
-        limit=_REFUSED_TOKENS,
-    )
-    for endpoint in ENDPOINTS:
+    for area, endpoints in groupby(sorted(ENDPOINTS, key=_area), _area):
         yield Watch(
-            f"Slow-{endpoint.function}",
-            f"One in a hundred answers of {endpoint.route_key} took {_SLOW_SECONDS} seconds, for a quarter of an hour.",
-            measured.latency(endpoint),
+            f"ServerErrors-{area}",
+            Severity.PAGE,
+            f"One in a hundred answers of a route about {area} is a 5xx: a function, the database or a secret fails.",
+            measured.share_failed(endpoints, floor=_FEW),
+            limit=_FAILED_PERCENT,
+        )
+    for kind, slow in (("reads", _reads()), ("changes", _changes())):
+        yield Watch(
+            f"Slow-{kind}",
+            Severity.TICKET,
+            f"One in a hundred answers of a route took {_SLOW_SECONDS} seconds, for a quarter of an hour.",
+            highest(map(measured.latency, slow)),
             limit=_SLOW_SECONDS * _MILLISECONDS,
             periods=_QUARTER_OF_AN_HOUR,
         )
+    yield Watch(
+        "Unauthorized",
+        Severity.PAGE,
+        "A quarter of all answers is 401: the JWT secret is not the main app's, or somebody tries tokens out.",
+        measured.share_answered(401, floor=_MANY),
+        limit=_REFUSED_PERCENT,
+    )
+    yield Watch(
+        "Forbidden",
+        Severity.PAGE,
+        "A quarter of all answers is 403: members are taken to be without subscription, verification or consent.",
+        measured.share_answered(403, floor=_MANY),
+        limit=_REFUSED_PERCENT,
+    )
+    yield Watch(
+        "TooManyRequests",
+        Severity.TICKET,
+        "One in twenty answers is 429: there are more members than the stage's limits allow, or a client runs wild.",
+        measured.share_answered(429, floor=_MANY),
+        limit=_TOO_MANY_PERCENT,
+    )
+    for endpoint in ENDPOINTS:
         if measured.stage.canary and endpoint.function in canaries.FUNCTIONS:
             yield Watch(
                 f"Canary-{endpoint.function}",
+                Severity.TICKET,
                 f"{endpoint.route_key} answers 5xx. If new code of it is going live, CodeDeploy takes that back.",
                 measured.server_errors(endpoint),
                 limit=_CANARY_ERRORS,
             )
 
 
+def _area(endpoint: Endpoint) -> str:
+    """Return what a route is about. An alarm takes ten metrics at most, two for each route."""
+    return "photo" if endpoint.path.endswith("/photo") else endpoint.path.split("/")[1]
+
+
+def _reads() -> Iterable[Endpoint]:
+    return (endpoint for endpoint in ENDPOINTS if endpoint.method == "GET")
+
+
+def _changes() -> Iterable[Endpoint]:
+    return (endpoint for endpoint in ENDPOINTS if endpoint.method != "GET")
+
+
 def _undone(measured: Measured) -> Iterator[Watch]:
     yield Watch(
         "Stuck",
+        Severity.TICKET,
         "An event, a schedule or a deletion was tried five times over half an hour, and is refused every time.",
-        measured.own("Stuck"),
+        measured.own("Stuck", MAXIMUM),
         limit=1,
     )
     yield Watch(
         "Undone",
+        Severity.TICKET,
         "For half an hour every sweep has left something undone that was due: it does not keep up.",
         measured.own("Undone", MINIMUM),
         limit=1,
         periods=_HALF_AN_HOUR,
     )
     yield Watch(
-        "SecretsIncomplete",
-        "A secret lacks something, and the log says what (Misconfigured): every call that needs it is answered 503.",
-        measured.own("SecretsIncomplete"),
+        "LeftToSweep",
+        Severity.TICKET,
+        "What follows a change has failed for half an hour: members notice nothing, and the sweep does not get on.",
+        highest(map(measured.own, _LEFT_TO_SWEEP)),
+        limit=1,
+        periods=_HALF_AN_HOUR,
+    )
+    yield Watch(
+        "Secrets",
+        Severity.PAGE,
+        "A secret lacks something or cannot be read again: calls that need it are answered 503, at once or in an hour.",
+        total(map(measured.own, ("SecretsIncomplete", "SecretFaults"))),
+        limit=1,
+        periods=_QUARTER_OF_AN_HOUR,
+    )
+
+
+def _touched_by_others(measured: Measured) -> Iterator[Watch]:
+    yield Watch(
+        "ForeignDeletions",
+        Severity.TICKET,
+        "Objects were to be deleted whose keys are not ours: something else writes what our photos are.",
+        measured.own("ForeignDeletions"),
         limit=1,
     )
-    for name, says in _LEFT_TO_SWEEP.items():
-        yield Watch(
-            name,
-            f"{says} for half an hour: members notice nothing, and the sweep does not get on.",
-            measured.own(name),
-            limit=1,
-            periods=_HALF_AN_HOUR,
-        )
+    yield Watch(
+        "SchedulesLost",
+        Severity.TICKET,
+        "Schedules that were made are gone: something else deletes them, or their group. The sweep makes them anew.",
+        measured.own("SchedulesLost"),
+        limit=1,
+    )
 
 
-def _functions(measured: Measured) -> Iterator[Watch]:
-    for name, function in measured.functions.items():
-        if function.timeout is None:
-            raise ValueError("every function of ours has a timeout")
-        yield Watch(
-            f"NearTimeout-{name}",
-            f"{name} ran for {_SHARE_OF_A_LIMIT:.0%} of the time that it has: what it waits for is slow.",
-            function.metric_duration(period=FIVE_MINUTES, statistic=MAXIMUM),
-            limit=_SHARE_OF_A_LIMIT * function.timeout.to_milliseconds(),
-        )
-        yield Watch(
-            f"Throttled-{name}",
-            f"{name} was not let run: as many ran at once as its stage reserves, or as the account may run.",
-            function.metric_throttles(period=FIVE_MINUTES),
-            limit=_THROTTLED,
-        )
-    for name, seconds in _EVENT_AGE_SECONDS.items():
-        yield Watch(
-            f"EventAge-{name}",
-            f"Events waited {seconds} seconds for {name}.",
-            measured.event_age(name),
-            limit=seconds * _MILLISECONDS,
-        )
+def _limits(measured: Measured) -> Iterator[Watch]:
+    yield Watch(
+        "PhotosLate",
+        Severity.TICKET,
+        f"Photos waited {_PHOTO_AGE_SECONDS // 60} minutes for process_photo.",
+        measured.event_age("process_photo"),
+        limit=_PHOTO_AGE_SECONDS * _MILLISECONDS,
+    )
     yield Watch(
         "AccountConcurrency",
+        Severity.TICKET,
         "The account's functions run nearly as often at once as they may; beyond that, all of them are throttled.",
         measured.account_concurrency(),
         limit=_SHARE_OF_A_LIMIT * measured.stage.account_concurrency,
+    )
+
+
+def _probed(measured: Measured) -> Iterator[Watch]:
+    yield Watch(
+        "Unreachable",
+        Severity.PAGE,
+        "Asked without a token, from the internet, the API has not answered 401 for ten minutes.",
+        measured.own("Heartbeats"),
+        limit=1,
+        below=True,
+        periods=_TEN_MINUTES,
+        silence_rings=True,
+    )
+    yield Watch(
+        "EventBusGone",
+        Severity.TICKET,
+        "The event bus is gone: chat and push services hear nothing, and PutEvents says that all is well.",
+        measured.own("EventBusMissing"),
+        limit=1,
     )
 
 
@@ -201,30 +283,32 @@ def _database(cluster: Cluster, max_acu: int, max_connections: int) -> Iterator[
     database = cluster.database
     yield Watch(
         "DatabaseConnections",
+        Severity.TICKET,
         "Most of the connections that PostgreSQL has are taken; beyond that it refuses them.",
         database.metric_database_connections(period=FIVE_MINUTES, statistic=MAXIMUM),
         limit=_SHARE_OF_A_LIMIT * max_connections,
     )
     yield Watch(
         "DatabaseCapacity",
+        Severity.TICKET,
         f"The database has run near its {max_acu} ACU for a quarter of an hour; beyond that it gets slow.",
         database.metric("ServerlessDatabaseCapacity", period=FIVE_MINUTES, statistic=MAXIMUM),
         limit=_SHARE_OF_A_LIMIT * max_acu,
         periods=_QUARTER_OF_AN_HOUR,
     )
-    yield Watch(
-        "DatabaseMemory",
-        "The database has little memory left even at its largest capacity.",
-        database.metric_freeable_memory(period=FIVE_MINUTES, statistic=MINIMUM),
-        limit=_LITTLE_MEMORY * max_acu * _GIB_PER_ACU * _GIB,
-        below=True,
-        periods=_QUARTER_OF_AN_HOUR,
-    )
     if cluster.proxy:
         yield Watch(
             "ProxyPinned",
+            Severity.TICKET,
             "RDS Proxy cannot share connections: a statement changes its session, which then belongs to one client.",
-            cluster.pinned_connections(),
-            limit=1,
-            periods=15,  # of a minute each
+            highest_share([(cluster.of_proxy(_PINNED), cluster.of_proxy(_CONNECTIONS))], floor=_FEW),
+            limit=_PINNED_PERCENT,
+            periods=_QUARTER_OF_AN_HOUR,
+        )
+        yield Watch(
+            "ProxyLogins",
+            Severity.TICKET,
+            "RDS Proxy refuses logins: a right or a role of PostgreSQL is gone, or somebody else tries.",
+            highest_share([(cluster.of_proxy(_REFUSED_LOGINS), cluster.of_proxy(_LOGINS))], floor=_FEW),
+            limit=_FAILED_PERCENT,
         )

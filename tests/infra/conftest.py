@@ -11,7 +11,8 @@ from tests.support.synthesized import APP_DATABASE_SECRET_ARN, DATABASE_SECRET_A
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
     """Production, with all of its own."""
-    return synthesize(tmp_path_factory.mktemp("aws"), stage="prod", alarmEmail="ops@example.com")
+    emails = {"alarmEmail": "ops@example.com", "ticketEmail": "tickets@example.com"}
+    return synthesize(tmp_path_factory.mktemp("aws"), stage="prod", **emails)
 
 
 @pytest.fixture(scope="session")

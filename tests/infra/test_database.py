@@ -185,7 +185,7 @@ def test_functions_log_in_through_the_proxy_with_tokens_of_iam(aws: Synthesized)
     properties = only(aws, "AWS::RDS::DBProxy")
     assert properties["DefaultAuthScheme"] == "IAM_AUTH"
     assert properties["RequireTLS"] is True
-    assert properties["DBProxyName"] == "AfterHours-prod"
+    assert properties["DBProxyName"] == "afterhours-prod"
     assert told(aws, "get_session") == {
         "DATABASE_HOST": f"<{proxy}.Endpoint>",
         "DATABASE_PORT": "5432",

@@ -18,7 +18,16 @@ POLICY = json.loads(Path("ops/cloudformation-policy.json").read_text())
 RUNBOOK = Path("docs/operations.md").read_text()
 LONGEST = 6144  # of a managed policy, white space not counted
 # What types of resources could also ask for, with properties that we do not use.
-UNUSED_SERVICES = {"elasticfilesystem", "firehose", "organizations", "s3files", "s3tables", "vpc-lattice", "vpce"}
+UNUSED_SERVICES = {
+    "billing",
+    "elasticfilesystem",
+    "firehose",
+    "organizations",
+    "s3files",
+    "s3tables",
+    "vpc-lattice",
+    "vpce",
+}
 UNUSED = {
     "codedeploy:RegisterOnPremisesInstance", "ec2:AllocateIpamPoolCidr", "ec2:AttachVpnGateway", "ec2:DetachVpnGateway",
     "events:PutPermission", "events:RemovePermission", "iam:DeleteRolePermissionsBoundary", "iam:ListRoles",
@@ -34,6 +43,7 @@ UNUSED = {
 # What a resource is in the Service Authorization Reference, and how the properties name it. Where they do not,
 # CloudFormation names the resource after the stack and its logical id, a layer or a secret after its id alone.
 NAMED = {
+    "AWS::Budgets::Budget": ("budgets:budget", "{BudgetName}"),
     "AWS::CloudWatch::Alarm": ("cloudwatch:alarm", "{AlarmName}"),
     "AWS::CloudWatch::Dashboard": ("cloudwatch:dashboard", "{DashboardName}"),
     "AWS::CodeDeploy::Application": ("codedeploy:application", "{ApplicationName}"),

@@ -89,7 +89,7 @@ def test_a_private_database_is_read_as_one_thing() -> None:
 def test_every_option_is_read() -> None:
     """Each of the names that are offered changes something."""
     values = {**dict.fromkeys(options.NAMES, SECRET), **PROD, **LOCAL, **PRIVATE}
-    values |= {"allowedOrigins": "https://app.example.com"}
+    values |= {"allowedOrigins": "https://app.example.com", "ticketEmail": "t@example.com"}
     assert all(vars(options.read(values)).values())
 
 

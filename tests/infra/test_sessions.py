@@ -56,7 +56,7 @@ def test_dead_letters_are_encrypted_kept_for_two_weeks_and_sent_over_tls(aws: Sy
 
 
 def test_the_sweep_runs_every_minute_where_members_are(aws: Synthesized) -> None:
-    [rule] = aws.resources("AWS::Events::Rule").values()
+    [rule] = [rule for name, rule in aws.resources("AWS::Events::Rule").items() if name.startswith("Sessions")]
     [target] = rule["Properties"]["Targets"]
     sweep = aws.template["Resources"][target["Arn"]["Fn::GetAtt"][0]]
     assert rule["Properties"]["ScheduleExpression"] == "rate(1 minute)"

@@ -83,6 +83,16 @@ def test_deployments_go_through_staging_with_no_key_of_aws_and_actions_that_cann
     assert all(re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40}", action) for action in used)
 
 
+def test_drift_is_looked_for_by_a_role_of_its_own_with_no_key_of_aws() -> None:
+    text = Path(".github/workflows/drift.yml").read_text()
+    workflow = yaml.safe_load(text)
+    assert workflow["permissions"] == {"contents": "read", "id-token": "write"}
+    assert "secrets." not in text
+    assert "uses:" not in text, "nothing that is not here"
+    assert workflow["jobs"]["drift"]["strategy"]["matrix"]["stage"] == ["staging", "prod"]
+    assert workflow[True].keys() == {"schedule", "workflow_dispatch"}  # YAML takes `on` for a boolean
+
+
 def test_updates_are_looked_for_where_dependencies_are_named() -> None:
     updates = yaml.safe_load(Path(".github/dependabot.yml").read_text())["updates"]
     listed = {each["package-ecosystem"]: each.get("directories") for each in updates}
