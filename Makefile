@@ -38,7 +38,7 @@ APP_DATABASE_SECRET_ARN ?= $(EXAMPLE_SECRET:%-=%-d4E5f6)
 CONTEXT = -c stage="$(SYNTHESIZED)" -c alarmEmail="$(ALARM_EMAIL)" -c databaseSecretArn="$(DATABASE_SECRET_ARN)" \
 	-c appDatabaseSecretArn="$(APP_DATABASE_SECRET_ARN)" $(OPTIONS)
 
-.PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive lint licences format bench openapi schema dart compatible synth diff deploy cost coverage lock clean stop logs debug psql token reset page screenshots rights soak soak-proof bench-compare
+.PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive sql pause resume lint licences format bench openapi schema dart compatible synth diff deploy coverage lock clean stop logs debug psql token reset page screenshots rights soak soak-proof bench-compare
 
 # What tidies up when it ends is started by `exec`: a kill of make reaches it then, and no shell between them.
 
@@ -109,6 +109,16 @@ fuzz: $(PYTHON_READY) ## Play new stories that follow docs/openapi.json: make fu
 redrive: $(PYTHON_READY) ## ops: Send back what a dead-letter queue holds: make redrive QUEUE=<its url>
 	@$(RUN) ops.redrive "$(QUEUE)"
 
+sql: $(PYTHON_READY) ## ops: Run SQL on a stage's own cluster: make sql STAGE=prod SQL="SELECT …", or FILE=… [LINES=…]
+	@$(RUN) ops.sql "$(STAGE)" $(if $(SQL),--sql "$(subst ",\",$(SQL))") $(if $(FILE),--file "$(FILE)") \
+		$(if $(LINES),--lines "$(LINES)")
+
+pause: $(PYTHON_READY) ## ops: Stop all functions of a stage, before a restore: make pause STAGE=prod
+	@$(RUN) ops.pause pause "$(STAGE)"
+
+resume: $(PYTHON_READY) ## ops: Let them run again, as the stage's row reserves: make resume STAGE=prod
+	@$(RUN) ops.pause resume "$(STAGE)"
+
 lint: $(PYTHON_READY) $(NODE_READY) ## Check format, style, types, new migrations and the API's description; changes nothing
 	@echo "1 of 5: format"
 	@$(BIN)/ruff format --check .
@@ -135,7 +145,6 @@ format: $(PYTHON_READY) ## Format, and correct what can be corrected
 
 bench: $(EVERYTHING) ## Measure what the design promises: make bench [PART=warm] [QUICK=1] [PUBLISH=1]
 	@PYTHONPATH=$(LAYER) $(RUN) benchmarks $(PART) $(if $(QUICK),--quick) $(if $(PUBLISH),--publish)
-	@$(if $(PUBLISH),$(RUN) ops.cost)
 
 bench-compare: $(PYTHON_READY) ## Print what changed since the figures of a revision: make bench-compare [BASE=origin/main]
 	@PYTHONPATH=$(LAYER) $(RUN) benchmarks --compare "$(BASE)"
@@ -175,9 +184,6 @@ deploy: $(PYTHON_READY) $(NODE_READY) ## ops: Deploy a stage: make deploy STAGE=
 rights: $(PYTHON_READY) $(NODE_READY) ## Write docs/rights.md anew, from the template of the stage prod
 	@$(MAKE) --silent synth STAGE=prod ALARM_EMAIL=ops@example.com
 	@$(RUN) infra.rights cdk.out/AfterHours-prod.template.json
-
-cost: $(PYTHON_READY) ## Write docs/cost.md and its plot anew, from the prices in ops/prices.py
-	@$(RUN) ops.cost
 
 lock: $(PYTHON_READY) ## Write requirements.lock anew, with what the requirements name and all that it needs
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-annotate \

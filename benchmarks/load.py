@@ -211,7 +211,7 @@ would be the same elsewhere. Locks are looked for every 20 ms.
 
 Of each number of members: calls a second; statements a call; CPU of a call and of PostgreSQL for it, in ms; a call's
 median and its 99th percentile, in ms; connections, at most; who waits for a lock, at most and on average, and what
-locks (`extend`: a table's file grows). docs/cost.md computes with the last row.
+locks (`extend`: a table's file grows). docs/cost.md is computed from the last row.
 
 | members | calls/s | statements | CPU | PostgreSQL's | median | 99th | connections | waiting, most | on average | for |
 |---|---|---|---|---|---|---|---|---|---|---|

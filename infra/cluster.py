@@ -6,6 +6,7 @@ from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Stack, Validations
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_rds as rds
 from constructs import Construct
@@ -58,8 +59,10 @@ class Cluster(Database):
             credentials=rds.Credentials.from_username(_OWNER),
             manage_master_user_password=True,  # made, kept and rotated by RDS
             iam_authentication=True,
+            enable_data_api=True,  # for people (`make sql`); nothing of ours calls it
             parameters=_parameters(size),
             storage_encrypted=True,
+            storage_encryption_key=self._key() if size.protected else None,
             backup=rds.BackupProps(retention=Duration.days(size.backup_days)),
             deletion_protection=size.protected,
             removal_policy=RemovalPolicy.SNAPSHOT if size.protected else RemovalPolicy.DESTROY,
@@ -97,14 +100,18 @@ class Cluster(Database):
 
     def allow_owning(self, function: lambda_.Function) -> None:
         """Let the function connect as the owner, past the proxy: its connections are for statements that end soon."""
-        secret = self.database.secret
-        if secret is None:
-            raise ValueError("a cluster whose password RDS manages has a secret")
-        allow_reading(function, "DATABASE_SECRET_ARN", secret.secret_arn)
+        allow_reading(function, "DATABASE_SECRET_ARN", self.owner_secret_arn)
         _set_address(function, self.database.cluster_endpoint.hostname)
         function.add_environment("DATABASE_APP_ROLE", APP_ROLE)
         function.add_environment("DATABASE_HOST_TABLES", "create")  # no main app has made its tables here
         function.node.add_dependency(self.database)  # its instances included: a cluster without any does not answer
+
+    @property
+    def owner_secret_arn(self) -> str:
+        secret = self.database.secret
+        if secret is None:
+            raise ValueError("a cluster whose password RDS manages has a secret")
+        return secret.secret_arn
 
     def of_proxy(self, name: str) -> cloudwatch.Metric:
         """Return a metric of the proxy, added up over all machines that it runs on: each tells its own every minute."""
@@ -120,6 +127,16 @@ class Cluster(Database):
     def _proxy_name(self) -> str:
         """The proxy's name as RDS has it: in small letters, whatever the template says."""
         return Stack.of(self._scope).stack_name.lower()
+
+    def _key(self) -> kms.Key:
+        """Make a key, which outlives the stack: what AWS's own key encrypts cannot be copied to another account."""
+        return kms.Key(
+            self._scope,
+            "Key",
+            description=f"The database of {Stack.of(self._scope).stack_name} and its snapshots",
+            enable_key_rotation=True,
+            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+        )
 
     def _proxied(self, network: OwnNetwork) -> rds.DatabaseProxy:
         """Make the proxy, which lets a thousand functions share fewer connections, and keeps them over a failover."""

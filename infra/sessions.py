@@ -14,6 +14,8 @@ from infra.dead_letters import dead_letter_queue, give_up
 from infra.functions import Functions, function_name
 from infra.stages import Stage
 
+# Never rename this function: each schedule has the function's ARN, and those that wait would invoke one that is gone.
+# A new name is a second function, beside this one, until the last schedule of the old one has fired (six hours).
 _EXPIRE = "expire_session"
 _SWEEP = "sweep"
 

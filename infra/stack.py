@@ -27,6 +27,7 @@ from infra.probe import Probe
 from infra.queries import Queries
 from infra.secrets import Secrets
 from infra.sessions import Scheduling, Sessions
+from infra.sql_use import SqlUse
 from infra.watches import Severity, watches
 
 
@@ -92,6 +93,9 @@ class AfterHours(Stack):
         alarms = Alarms(self, watches(measured), emails=emails)
         if not options.stage.emulated:
             Budget(self, dollars=options.stage.monthly_dollars, told=alarms.topics[Severity.TICKET])
+        if measured.cluster:
+            cluster_arn = measured.cluster.database.cluster_arn
+            SqlUse(self, cluster_arn=cluster_arn, told=alarms.topics[Severity.TICKET])
         return alarms
 
     def _watch(
@@ -127,6 +131,9 @@ class AfterHours(Stack):
             "FunctionNamePrefix": function_name(self, ""),
         }.items():
             CfnOutput(self, name, value=value)
+        if measured.cluster:
+            CfnOutput(self, "DatabaseClusterArn", value=measured.cluster.database.cluster_arn)
+            CfnOutput(self, "DatabaseSecretArn", value=measured.cluster.owner_secret_arn)
 
 
 def _allow(

@@ -153,7 +153,7 @@ STAGES = {
             concurrency=None,
             reads=Throttle(rate=50, burst=100),
             changes=Throttle(rate=20, burst=40),
-            sweep_minutes=60,  # a sweep wakes the database, which costs nothing only while it sleeps
+            sweep_minutes=60,  # a sweep wakes the database, which is paid for while it is awake
             log_days=7,
             alarms=False,
             tracing=True,

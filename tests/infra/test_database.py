@@ -160,6 +160,29 @@ def test_the_cluster_is_encrypted_quiet_and_asks_for_tls(aws: Synthesized, dev: 
             assert instance["Properties"]["PubliclyAccessible"] is False
 
 
+def test_people_run_sql_through_the_data_api_and_each_use_is_told(aws: Synthesized) -> None:
+    [cluster] = aws.resources("AWS::RDS::DBCluster")
+    assert only(aws, "AWS::RDS::DBCluster")["EnableHttpEndpoint"] is True
+    [selector] = only(aws, "AWS::CloudTrail::Trail")["AdvancedEventSelectors"]
+    fields = {each["Field"]: each["Equals"] for each in selector["FieldSelectors"]}
+    assert (fields["eventCategory"], fields["resources.type"]) == (["Data"], ["AWS::RDS::DBCluster"])
+    assert readable(fields["resources.ARN"][0]).endswith(f":cluster:<{cluster}>")
+    [rule] = [
+        each["Properties"] for name, each in aws.resources("AWS::Events::Rule").items() if name.startswith("SqlUse")
+    ]
+    assert "ExecuteStatement" in rule["EventPattern"]["detail"]["eventName"]
+    assert readable(rule["EventPattern"]["detail"]["requestParameters"]["resourceArn"][0]).endswith(f"<{cluster}>")
+    topic = rule["Targets"][0]["Arn"]["Ref"]
+    allowed = [
+        statement["Principal"]
+        for policy in aws.resources("AWS::SNS::TopicPolicy").values()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if {"Ref": topic} in policy["Properties"]["Topics"] and statement["Effect"] == "Allow"
+    ]
+    assert {"Service": "events.amazonaws.com"} in allowed
+    assert readable(aws.template["Outputs"]["DatabaseSecretArn"]["Value"]) == f"<{cluster}.MasterUserSecret.SecretArn>"
+
+
 def test_production_survives_a_zone_and_its_own_deletion(aws: Synthesized) -> None:
     [cluster] = aws.resources("AWS::RDS::DBCluster").values()
     assert cluster["Properties"]["DeletionProtection"] is True

@@ -44,6 +44,7 @@ UNUSED = {
 # CloudFormation names the resource after the stack and its logical id, a layer or a secret after its id alone.
 NAMED = {
     "AWS::Budgets::Budget": ("budgets:budget", "{BudgetName}"),
+    "AWS::CloudTrail::Trail": ("cloudtrail:trail", "{TrailName}"),
     "AWS::CloudWatch::Alarm": ("cloudwatch:alarm", "{AlarmName}"),
     "AWS::CloudWatch::Dashboard": ("cloudwatch:dashboard", "{DashboardName}"),
     "AWS::CodeDeploy::Application": ("codedeploy:application", "{ApplicationName}"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Collection, Iterator
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any, cast
 
 import boto3
 import pytest
+import yaml
 from moto import mock_aws
 
 from infra import options, stages
@@ -181,3 +183,16 @@ def test_make_deploy_ends_with_the_sentence(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode != 0
     assert done.stderr.startswith("Alarms of prod must reach a person: say whom with -c alarmEmail=….\n")
+
+
+def test_each_environment_has_a_role_that_trusts_it_on_main_alone() -> None:
+    """A role for `environment:*` was anybody's who could push a branch: an environment is made by naming it."""
+    runbook = Path("docs/operations.md").read_text()
+    workflow = yaml.safe_load(Path(".github/workflows/deploy.yml").read_text())
+    environments = {job["environment"] for job in workflow["jobs"].values() if "environment" in job}
+    trusted = dict(re.findall(r'github (\w+) "([^"]+)"', runbook))
+    assert trusted == {
+        **{name: f"environment:{name}:ref:refs/heads/main" for name in environments},
+        "diff": "pull_request:ref:refs/pull/*",
+    }
+    assert '"include_claim_keys": ["repo", "context", "ref"]' in runbook

@@ -15,7 +15,7 @@ from tests.support.scratch import LINKED, copy_repository, environment, git
 
 # What reads the tables that the recipe adds to, but for what takes minutes and looks at no single row.
 TESTS = (
-    [f"tests/unit/test_{name}.py" for name in ("compatibility", "cost", "document", "repository")],
+    [f"tests/unit/test_{name}.py" for name in ("compatibility", "document", "repository")],
     ["tests/infra", "-k", "not (build or cfn_lint or make_synth or recipe.py)"],
     ["tests/integration", "-k", "get_recipe"],
 )

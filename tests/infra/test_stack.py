@@ -33,10 +33,12 @@ SAID_BY_THE_STAGE = {
 NETWORK_AND_CLUSTER = re.compile(r"AWS::(EC2|RDS)::")
 ATTACHING = re.compile(r"ec2:|rds-db:|kms:")
 ATTACHED = {"VpcConfig", "AWS_USE_DUALSTACK_ENDPOINT"}
+# The outputs that `make sql` needs.
+FOR_PEOPLE = {"DatabaseClusterArn", "DatabaseSecretArn"}
 # The function that empties the upload bucket, which does not run on the local AWS, and what belongs to it.
 EMPTYING = "AutoDeleteObjects"
 # What only people look at: the local AWS saves no queries, has no arithmetic in alarms, and nobody is sent mail.
-LOOKING = re.compile(r"Alarms|Queries|Dashboard|Budget|FunctionsProbe")
+LOOKING = re.compile(r"Alarms|Queries|Dashboard|Budget|FunctionsProbe|SqlUse")
 # What moves calls from one version to the next, which the local AWS cannot.
 MOVING = re.compile(r"Canaries|AlarmsCanary|Functions(startsession|getsession)FunctionCurrentVersion")
 
@@ -86,7 +88,7 @@ def _without(value: Any, names: set[str]) -> Any:
 
 
 def _is_left_out(key: str, names: set[str]) -> bool:
-    return key in names | SAID_BY_THE_STAGE | ATTACHED or key.startswith("DATABASE_")
+    return key in names | SAID_BY_THE_STAGE | ATTACHED | FOR_PEOPLE or key.startswith("DATABASE_")
 
 
 def _is_about(part: Any, names: set[str]) -> bool:
@@ -116,7 +118,7 @@ def test_outputs(aws: Synthesized) -> None:
     assert set(aws.template["Outputs"]) == {
         "ApiUrl", "ApiId", "JwtSecretArn", "LocationSecretArn", "R2SecretArn", "ScheduleGroup", "EventBus",
         "UploadBucket",
-        "SessionDeadLettersUrl", "PhotoDeadLettersUrl", "FunctionNamePrefix",
+        "SessionDeadLettersUrl", "PhotoDeadLettersUrl", "FunctionNamePrefix", "DatabaseClusterArn", "DatabaseSecretArn",
     }  # fmt: skip
     assert aws.template["Outputs"]["FunctionNamePrefix"]["Value"] == "AfterHours-prod-"
 

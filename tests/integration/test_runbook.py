@@ -1,14 +1,50 @@
-"""What docs/operations.md says to run in PostgreSQL after a restore runs, and does what it is there for."""
+"""What docs/operations.md says to run in PostgreSQL runs, and does what it is there for."""
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
+from infra.options import FUNCTIONS
+from infra.stages import STAGES
+from ops import pause, sql
 from tests.support.world import World
 
 RUNBOOK = Path("docs/operations.md").read_text()
-[WHO_LEFT, ORPHANS] = re.findall(r"```sql\n(.*?)```", RUNBOOK.partition("## Restore")[2], re.DOTALL)
+RESTORE = Path("ops/restore")
+OUTPUTS = {"DatabaseClusterArn": "arn:aws:rds:eu-west-1:1:cluster:c", "DatabaseSecretArn": "arn:secret"}
+# In code, from its first word to what ends it: a back tick, a quotation mark, a semicolon, or the end of its block.
+STATEMENTS = re.findall(r'[`"\n](?:sql=)?((?:SELECT|WITH|REVOKE|CREATE INDEX) [^`";]+)[`";]', RUNBOOK)
+FOR_EXAMPLE = {"<pid>": "0"}
+
+
+class DataApi:
+    """The RDS Data API over a connection to the embedded server."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.asleep = world, 0
+
+    def execute_statement(self, *, sql: str, parameters: list[Any], **where: Any) -> Any:
+        assert (where["resourceArn"], where["secretArn"]) == tuple(OUTPUTS.values())
+        if self.asleep:
+            self.asleep -= 1
+            raise ClientError({"Error": {"Code": "DatabaseResumingException", "Message": ""}}, "ExecuteStatement")
+        values = {each["name"]: each["value"]["stringValue"] for each in parameters}
+        if values:
+            sql = re.sub(r"(?<!:):(\w+)", r"%(\1)s", sql.replace("%", "%%"))
+        with self.world.own_connection.cursor() as cursor:
+            cursor.execute(sql, values or None)
+            if cursor.description is None:
+                return {"numberOfRecordsUpdated": cursor.rowcount}
+            return {
+                "columnMetadata": [{"name": column.name} for column in cursor.description],
+                "records": [
+                    [{"isNull": True} if value is None else {"stringValue": str(value)} for value in row]
+                    for row in cursor.fetchall()
+                ],
+            }
 
 
 @pytest.fixture
@@ -22,24 +58,63 @@ def shown(world: World) -> World:
     return world
 
 
+def run(world: World, statement: str, lines: str | None = None) -> list[list[str]]:
+    return list(sql.run(DataApi(world), OUTPUTS, statement, lines))
+
+
 def removals(world: World) -> set[str]:
     return {key for (key,) in world.rows("SELECT key FROM after_hours_removals WHERE store = 'r2'")}
 
 
 def test_who_left_in_the_lost_hours_goes_again_and_their_photos_with_them(shown: World) -> None:
-    shown.rows(WHO_LEFT.replace("the first id", "local-entitled"))
+    run(shown, (RESTORE / "who_left.sql").read_text(), "local-other\nlocal-entitled\n")
     assert shown.counts("after_hours_profiles", "after_hours_preferences") == [0, 0]
     assert removals(shown) == {f"after-hours-photos/local-entitled/shown{size}.jpg" for size in ("", "_thumb")}
 
 
 def test_objects_that_no_profile_shows_are_handed_to_the_sweep_and_no_others(shown: World) -> None:
-    make, hand_over = ORPHANS.split("\n", 1)
     folder = "after-hours-photos/local-entitled"
-    shown.rows(make.partition("--")[0])
-    shown.rows(
-        "INSERT INTO found SELECT unnest(%s)",
-        [f"{folder}/shown.jpg", f"{folder}/shown_thumb.jpg", f"{folder}/lost.jpg", f"{folder}/lost_thumb.jpg"],
-    )
-    shown.rows(hand_over)
+    keys = [f"{folder}/{name}{size}.jpg" for name in ("shown", "lost") for size in ("", "_thumb")]
+    run(shown, (RESTORE / "orphans.sql").read_text(), "\n".join([*keys, ""]))
     assert removals(shown) == {f"{folder}/lost.jpg", f"{folder}/lost_thumb.jpg"}
-    shown.rows("DROP TABLE found")
+
+
+def test_the_runbook_s_statements_are_found() -> None:
+    assert len(STATEMENTS) >= 5
+    assert set(re.findall(r"FILE=(\S+?\.sql)", RUNBOOK)) == {str(path) for path in RESTORE.iterdir()}
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_every_statement_of_the_runbook_runs(world: World, statement: str) -> None:
+    for placeholder, example in FOR_EXAMPLE.items():
+        statement = statement.replace(placeholder, example)
+    world.rows("CREATE TABLE after_hours_matches (session_id UUID)")  # the main app's
+    try:
+        world.rows(statement)
+    finally:
+        world.rows("DROP TABLE after_hours_matches")
+
+
+def test_rows_are_shown_with_their_columns_and_a_paused_cluster_is_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    api = DataApi(world)
+    api.asleep = 2
+    found = list(sql.run(api, OUTPUTS, "SELECT 1 AS one, NULL AS none"))
+    assert found == [["one", "none"], ["1", "NULL"]]
+
+
+def test_what_is_paused_gets_back_what_its_row_reserves() -> None:
+    calls: dict[str, int] = {}
+
+    class Functions:
+        def put_function_concurrency(self, *, FunctionName: str, ReservedConcurrentExecutions: int) -> None:  # noqa: N803
+            calls[FunctionName.removeprefix("AfterHours-prod-")] = ReservedConcurrentExecutions
+
+    prod = STAGES["prod"]
+    pause.pause(Functions(), prod)
+    assert calls == dict.fromkeys(set(FUNCTIONS) - {"migrate_database"}, 0), "a deployment runs migrations"
+    pause.resume(Functions(), prod)
+    assert prod.concurrency
+    assert calls == {name: prod.concurrency.of(name) for name in calls}
