@@ -68,9 +68,7 @@ class Cluster(Database):
             removal_policy=RemovalPolicy.SNAPSHOT if size.protected else RemovalPolicy.DESTROY,
         )
         if size.restored_from:
-            cfn_cluster = cast("rds.CfnDBCluster", self.database.node.default_child)
-            cfn_cluster.snapshot_identifier = size.restored_from
-            cfn_cluster.master_username = cfn_cluster.database_name = None  # the snapshot has both
+            self._make_from(size.restored_from)
         Validations.of(self.database).acknowledge(
             Acknowledgment(
                 id="AwsSolutions-RDS11", reason="Only functions of ours reach the port, whichever it is; see its group"
@@ -127,6 +125,11 @@ class Cluster(Database):
     def _proxy_name(self) -> str:
         """The proxy's name as RDS has it: in small letters, whatever the template says."""
         return Stack.of(self._scope).stack_name.lower()
+
+    def _make_from(self, snapshot: str) -> None:
+        cfn_cluster = cast("rds.CfnDBCluster", self.database.node.default_child)
+        cfn_cluster.snapshot_identifier = snapshot
+        cfn_cluster.master_username = cfn_cluster.database_name = None  # the snapshot has both
 
     def _key(self) -> kms.Key:
         """Make a key, which outlives the stack: what AWS's own key encrypts cannot be copied to another account."""
