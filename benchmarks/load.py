@@ -48,7 +48,7 @@ _JOINED = """
     SELECT 'member-' || n, 'google', true, true FROM generate_series(1, %(number)s) n ON CONFLICT DO NOTHING;
     INSERT INTO user_subscriptions (user_id, is_active)
     SELECT id, true FROM users u WHERE NOT EXISTS (SELECT FROM user_subscriptions s WHERE s.user_id = u.id);
-    DELETE FROM after_hours_sessions; DELETE FROM after_hours_domain_events
+    DELETE FROM after_hours_sessions; DELETE FROM after_hours_outbox
 """
 
 

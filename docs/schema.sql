@@ -22,30 +22,41 @@ ALTER TABLE after_hours_departures
 -- Retention: which departures are due.
 CREATE INDEX after_hours_departures_due ON after_hours_departures (forget_at);
 
--- The outbox: events that the bus has not taken yet.
-CREATE TABLE after_hours_domain_events (
-    -- Consumers drop duplicates by it.
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    -- The detail-type on the bus.
-    type text NOT NULL,
-    -- What the event says; never a place.
-    detail jsonb NOT NULL,
-    -- When the change was made.
-    occurred_at timestamp with time zone DEFAULT now() NOT NULL,
-    -- When the sweep may publish the event: after the lease of the function that made the change, or after a backoff.
-    due_at timestamp with time zone DEFAULT (now() + '00:00:30'::interval) NOT NULL,
-    -- How often the bus has refused the event.
-    attempts integer DEFAULT 0 NOT NULL
-);
+-- The transactional outbox: tasks that must follow a change outside the database. The statement that makes the change
+-- writes them; they are deleted when they are done.
+CREATE TABLE after_hours_outbox (
+    -- event: publish it. schedules: make or delete those of a session. uploads, r2: delete an object of this store.
+    kind text NOT NULL,
+    -- event: its id, by which consumers drop duplicates. schedules: the session. uploads, r2: the key of the object.
+    key text NOT NULL,
+    -- event: type, occurredAt, detail. schedules: expiresAt, null when they are to be deleted; new, when there are most
+    -- likely none yet.
+    payload jsonb DEFAULT '{}'::jsonb NOT NULL,
+    -- When the sweep may do the task: after the lease of the function that made the change, or after a backoff.
+    due_at timestamp with time zone NOT NULL,
+    -- How often the sweep has failed to do the task.
+    attempts integer DEFAULT 0 NOT NULL,
+    -- The transaction that wrote the task. A task is deleted only in the version that was done.
+    version bigint DEFAULT ((pg_current_xact_id()))::bigint NOT NULL,
+    CONSTRAINT after_hours_outbox_payload CHECK (
+CASE kind
+    WHEN 'event' THEN (payload ?& '{type,occurredAt,detail}')
+    WHEN 'schedules' THEN (payload ? 'expiresAt')
+    WHEN 'uploads' THEN (payload = '{}'::jsonb)
+    WHEN 'r2' THEN (payload = '{}'::jsonb)
+    ELSE false
+END)
+)
+WITH (autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_cost_delay='0', autovacuum_analyze_scale_factor='0.02', autovacuum_analyze_threshold='1000');
 
-ALTER TABLE after_hours_domain_events
-    ADD CONSTRAINT after_hours_domain_events_pkey PRIMARY KEY (id);
+ALTER TABLE after_hours_outbox
+    ADD CONSTRAINT after_hours_outbox_pkey PRIMARY KEY (kind, key);
 
--- The sweep: which events are due.
-CREATE INDEX after_hours_domain_events_due ON after_hours_domain_events (due_at);
+-- The sweep: which tasks of a kind are due.
+CREATE INDEX after_hours_outbox_due ON after_hours_outbox (kind, due_at);
 
--- The sweep: how many events are stuck.
-CREATE INDEX after_hours_domain_events_refused ON after_hours_domain_events (attempts) WHERE (attempts > 0);
+-- The sweep: how many tasks are stuck.
+CREATE INDEX after_hours_outbox_failed ON after_hours_outbox (attempts) WHERE (attempts > 0);
 
 -- What became of each upload that a member asked for.
 CREATE TABLE after_hours_photo_uploads (
@@ -145,32 +156,10 @@ CREATE TABLE after_hours_profiles (
 ALTER TABLE after_hours_profiles
     ADD CONSTRAINT after_hours_profiles_pkey PRIMARY KEY (user_id);
 
-CREATE TRIGGER after_hours_profile_deleted AFTER DELETE ON after_hours_profiles FOR EACH ROW EXECUTE FUNCTION after_hours_remove_photo();
+CREATE TRIGGER after_hours_profile_deleted AFTER DELETE ON after_hours_profiles FOR EACH ROW EXECUTE FUNCTION after_hours_follow_deleted_profile();
 
 ALTER TABLE after_hours_profiles
     ADD CONSTRAINT after_hours_profiles_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE;
-
--- Objects outside the database that are to be deleted.
-CREATE TABLE after_hours_removals (
-    -- The bucket: uploads in S3, or r2.
-    store text NOT NULL,
-    -- The key of the object.
-    key text NOT NULL,
-    -- When the sweep may delete the object: after the lease of the function that made the change, or after a backoff.
-    due_at timestamp with time zone DEFAULT now() NOT NULL,
-    -- How often the store has refused the deletion.
-    attempts integer DEFAULT 0 NOT NULL,
-    CONSTRAINT after_hours_removals_store_check CHECK ((store = ANY (ARRAY['uploads', 'r2'])))
-);
-
-ALTER TABLE after_hours_removals
-    ADD CONSTRAINT after_hours_removals_pkey PRIMARY KEY (store, key);
-
--- The sweep: which deletions are due.
-CREATE INDEX after_hours_removals_due ON after_hours_removals (due_at);
-
--- The sweep: how many deletions are stuck.
-CREATE INDEX after_hours_removals_refused ON after_hours_removals (attempts) WHERE (attempts > 0);
 
 -- A session is live while ended_at is NULL and expires_at has not passed, on the clock of this database.
 CREATE TABLE after_hours_sessions (
@@ -249,10 +238,32 @@ CREATE INDEX after_hours_sessions_unwarned ON after_hours_sessions (expires_at) 
 -- One open session a member. The live session of a member.
 CREATE UNIQUE INDEX idx_after_hours_sessions_active_user ON after_hours_sessions (user_id) WHERE (ended_at IS NULL);
 
-CREATE TRIGGER after_hours_session_deleted AFTER DELETE ON after_hours_sessions FOR EACH ROW WHEN ((old.ended_at IS NULL)) EXECUTE FUNCTION after_hours_tell_deleted();
+CREATE TRIGGER after_hours_session_deleted AFTER DELETE ON after_hours_sessions FOR EACH ROW WHEN ((old.ended_at IS NULL)) EXECUTE FUNCTION after_hours_follow_deleted_session();
+
+CREATE TRIGGER after_hours_session_scheduled AFTER INSERT OR UPDATE OF expires_at, ended_at, scheduled_for ON after_hours_sessions FOR EACH ROW EXECUTE FUNCTION after_hours_schedule_session();
 
 ALTER TABLE after_hours_sessions
     ADD CONSTRAINT after_hours_sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE;
+
+-- For the release before the outbox: its events.
+CREATE VIEW after_hours_domain_events AS
+ SELECT (key)::uuid AS id,
+    (payload ->> 'type') AS type,
+    (payload -> 'detail') AS detail,
+    ((payload ->> 'occurredAt'))::timestamp with time zone AS occurred_at,
+    due_at,
+    attempts
+   FROM after_hours_outbox
+  WHERE (kind = 'event');
+
+-- For the release before the outbox: objects to delete.
+CREATE VIEW after_hours_removals AS
+ SELECT kind AS store,
+    key,
+    due_at,
+    attempts
+   FROM after_hours_outbox
+  WHERE (kind = ANY (ARRAY['uploads', 'r2']));
 
 -- For each profile: the key of the photo that is shown, and what became of the newest upload.
 CREATE VIEW after_hours_shown_photos AS
@@ -372,21 +383,23 @@ BEGIN
 END
 $$;
 
--- End those of the sessions that are open, erase their places, and put SessionEnded into the outbox; return them. A
--- session whose end has passed ends at that time, with the reason "expired"; with this reason no other session ends.
-CREATE FUNCTION after_hours_end_sessions(session_ids uuid[], reason text, lease interval) RETURNS TABLE(id uuid, started_at timestamp with time zone, expires_at timestamp with time zone, ended_at timestamp with time zone, scheduled_for timestamp with time zone, event jsonb)
+-- How long the function that made a change has for its tasks, before the sweep does them.
+CREATE FUNCTION after_hours_lease() RETURNS interval
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT interval '30 seconds' $$;
+
+CREATE FUNCTION after_hours_end_sessions(session_ids uuid[], reason text, lease interval DEFAULT after_hours_lease()) RETURNS TABLE(id uuid, started_at timestamp with time zone, expires_at timestamp with time zone, ended_at timestamp with time zone, event jsonb)
     LANGUAGE sql
     AS $$
     UPDATE after_hours_sessions AS session SET
         ended_at = least(session.expires_at, now()),
         latitude = NULL, longitude = NULL, fuzzed_latitude = NULL, fuzzed_longitude = NULL,
-        scheduled_for = CASE WHEN session.expires_at > now() THEN session.scheduled_for END,
-        schedule_due_at = now() + lease, schedule_attempts = 0
+        scheduled_for = CASE WHEN session.expires_at > now() THEN session.scheduled_for END
     WHERE session.id = ANY (session_ids) AND session.ended_at IS NULL
         AND (session.expires_at <= now() OR reason <> 'expired')
     RETURNING
-        session.id, session.started_at, session.expires_at, session.ended_at, session.scheduled_for,
-        after_hours_tell_ended(
+        session.id, session.started_at, session.expires_at, session.ended_at,
+        after_hours_put_session_ended(
             session.user_id, session.id, session.ended_at,
             CASE WHEN session.expires_at <= now() THEN 'expired' ELSE reason END, lease
         )
@@ -406,6 +419,45 @@ CREATE FUNCTION after_hours_entitlements(member text) RETURNS TABLE(premium bool
     FROM users u WHERE u.id = member
 $$;
 
+-- Trigger: a profile is deleted, by the member or with the account. Its photo and, an hour later, its sessions follow.
+CREATE FUNCTION after_hours_follow_deleted_profile() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF (TG_RELID, TG_WHEN, TG_OP, TG_LEVEL) IS DISTINCT FROM
+        (CAST('after_hours_profiles' AS regclass), 'AFTER', 'DELETE', 'ROW')
+    THEN
+        RAISE EXCEPTION 'a trigger of after_hours_profiles alone' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    PERFORM after_hours_put_deletions(array_agg(store), array_agg(key))
+    FROM after_hours_photo_objects(OLD.photo_url);
+    INSERT INTO after_hours_departures (user_id) VALUES (OLD.user_id)
+    ON CONFLICT (user_id) DO UPDATE SET forget_at = excluded.forget_at;
+    RETURN NULL;
+END
+$$;
+
+-- Trigger: an open session is deleted with the account. Put its end into the outbox.
+CREATE FUNCTION after_hours_follow_deleted_session() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF (TG_RELID, TG_WHEN, TG_OP, TG_LEVEL) IS DISTINCT FROM
+        (CAST('after_hours_sessions' AS regclass), 'AFTER', 'DELETE', 'ROW')
+    THEN
+        RAISE EXCEPTION 'a trigger of after_hours_sessions alone' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    DELETE FROM after_hours_outbox WHERE kind = 'schedules' AND key = CAST(OLD.id AS text);
+    PERFORM after_hours_put_session_ended(
+        CAST(OLD.user_id AS text), OLD.id, least(OLD.expires_at, now()),
+        CAST(CASE WHEN OLD.expires_at <= now() THEN 'expired' ELSE 'account_deleted' END AS text), interval '0'
+    );
+    RETURN NULL;
+END
+$$;
+
 -- Keep the account from being deleted, and other changes of this member waiting, until the end of the transaction.
 CREATE FUNCTION after_hours_lock_member(member text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -417,15 +469,12 @@ BEGIN
 END
 $_$;
 
--- Record the deletion of objects. The function that made the change deletes them within the lease.
+-- For the release before the outbox: put the deletion of objects into it.
 CREATE FUNCTION after_hours_must_go(stores text[], keys text[], lease interval) RETURNS SETOF after_hours_removals
     LANGUAGE sql
     AS $$
-    INSERT INTO after_hours_removals (store, key, due_at)
-    SELECT DISTINCT object.store, object.key, now() + lease FROM unnest(stores, keys) AS object (store, key)
-    ORDER BY object.store, object.key  -- rows are locked in one order, everywhere: no deadlocks
-    ON CONFLICT (store, key) DO UPDATE SET due_at = excluded.due_at, attempts = 0
-    RETURNING *
+    SELECT task.kind, task.key, task.due_at, task.attempts
+    FROM after_hours_put_deletions(stores, keys, lease) AS task
 $$;
 
 -- What a photo consists of, outside the database.
@@ -436,6 +485,40 @@ CREATE FUNCTION after_hours_photo_objects(photo_key text) RETURNS TABLE(store te
     FROM (VALUES (photo_key), (regexp_replace(photo_key, '\.jpg$', '_thumb.jpg'))) AS object (key)
     WHERE photo_key <> ''
 $_$;
+
+CREATE FUNCTION after_hours_put_deletions(stores text[], keys text[], lease interval DEFAULT after_hours_lease()) RETURNS SETOF after_hours_outbox
+    LANGUAGE sql
+    AS $$
+    INSERT INTO after_hours_outbox (kind, key, due_at)
+    SELECT DISTINCT object.store, object.key, now() + lease FROM unnest(stores, keys) AS object (store, key)
+    ORDER BY object.store, object.key  -- rows are locked in one order, everywhere: no deadlocks
+    ON CONFLICT (kind, key) DO UPDATE SET due_at = excluded.due_at, attempts = 0, version = DEFAULT
+    RETURNING *
+$$;
+
+CREATE FUNCTION after_hours_put_event(type text, detail jsonb, lease interval DEFAULT after_hours_lease()) RETURNS jsonb
+    LANGUAGE sql
+    AS $$
+    INSERT INTO after_hours_outbox AS task (kind, key, payload, due_at)
+    VALUES (
+        'event', gen_random_uuid(),
+        jsonb_build_object('type', type, 'occurredAt', after_hours_utc(now()), 'detail', detail), now() + lease
+    )
+    RETURNING to_jsonb(task)
+$$;
+
+-- What follows the end of a session: its event.
+CREATE FUNCTION after_hours_put_session_ended(member text, session_id uuid, ended_at timestamp with time zone, reason text, lease interval) RETURNS jsonb
+    LANGUAGE sql
+    AS $$
+    SELECT after_hours_put_event(
+        CAST('SessionEnded' AS text),
+        jsonb_build_object(
+            'userId', member, 'sessionId', session_id, 'endedAt', after_hours_utc(ended_at), 'reason', reason
+        ),
+        lease
+    )
+$$;
 
 -- Which of these sessions another table references, the main app's matches for one. They must stay.
 CREATE FUNCTION after_hours_referenced_sessions(candidates uuid[]) RETURNS SETOF uuid
@@ -475,26 +558,45 @@ BEGIN
 END
 $_$;
 
--- Trigger: a profile is deleted, by the member or with the account. Its photo and, an hour later, its sessions follow.
-CREATE FUNCTION after_hours_remove_photo() RETURNS trigger
+-- Trigger: a session has another end, whatever statement made it. Put its schedules into the outbox.
+CREATE FUNCTION after_hours_schedule_session() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+DECLARE
+    wanted TIMESTAMPTZ;
 BEGIN
-    IF (TG_RELID, TG_WHEN, TG_OP, TG_LEVEL) IS DISTINCT FROM
-        (CAST('after_hours_profiles' AS regclass), 'AFTER', 'DELETE', 'ROW')
+    IF (TG_RELID, TG_WHEN, TG_LEVEL, TG_OP = 'DELETE') IS DISTINCT FROM
+        (CAST('after_hours_sessions' AS regclass), 'AFTER', 'ROW', false)
     THEN
-        RAISE EXCEPTION 'a trigger of after_hours_profiles alone' USING ERRCODE = 'insufficient_privilege';
+        RAISE EXCEPTION 'a trigger of after_hours_sessions alone' USING ERRCODE = 'insufficient_privilege';
     END IF;
-    PERFORM after_hours_must_go(array_agg(store), array_agg(key), interval '30 seconds')
-    FROM after_hours_photo_objects(OLD.photo_url);
-    INSERT INTO after_hours_departures (user_id) VALUES (OLD.user_id)
-    ON CONFLICT (user_id) DO UPDATE SET forget_at = excluded.forget_at;
+    IF TG_OP = 'UPDATE' AND (OLD.expires_at, OLD.ended_at, OLD.scheduled_for)
+        IS NOT DISTINCT FROM (NEW.expires_at, NEW.ended_at, NEW.scheduled_for)
+    THEN
+        RETURN NULL;
+    END IF;
+    wanted := CASE WHEN NEW.ended_at IS NULL THEN least(NEW.expires_at, '9999-12-31Z') END;
+    IF NEW.expires_at <= now()  -- the schedules have fired, and deleted themselves
+        OR wanted = NEW.scheduled_for  -- the release before has made them
+        OR wanted IS NULL AND TG_OP = 'UPDATE' AND NEW.scheduled_for IS NULL AND OLD.scheduled_for IS NOT NULL
+    THEN
+        DELETE FROM after_hours_outbox WHERE kind = 'schedules' AND key = CAST(NEW.id AS text);
+    ELSE
+        INSERT INTO after_hours_outbox (kind, key, payload, due_at)
+        VALUES (
+            'schedules', NEW.id,
+            jsonb_build_object('expiresAt', after_hours_utc(wanted), 'new', TG_OP = 'INSERT'),
+            now() + after_hours_lease()
+        )
+        ON CONFLICT (kind, key) DO UPDATE SET
+            payload = excluded.payload, due_at = excluded.due_at, attempts = 0, version = DEFAULT;
+    END IF;
     RETURN NULL;
 END
 $$;
 
--- A time as a schedule is given it: UTC, rounded up to whole seconds, and never beyond the year 9999.
+-- For the release before the outbox: a time as Scheduler takes it.
 CREATE FUNCTION after_hours_schedule_time(moment timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
     AS $$
@@ -504,36 +606,15 @@ CREATE FUNCTION after_hours_schedule_time(moment timestamp with time zone) RETUR
     )
 $$;
 
--- Put an event into the outbox and return it. The function that made the change publishes it within the lease.
+-- For the release before the outbox: put an event into it.
 CREATE FUNCTION after_hours_tell(event_type text, event_detail jsonb, lease interval) RETURNS jsonb
     LANGUAGE sql
     AS $$
-    INSERT INTO after_hours_domain_events (type, detail, due_at) VALUES (event_type, event_detail, now() + lease)
-    RETURNING jsonb_build_object(
-        'id', id, 'type', type, 'occurredAt', after_hours_utc(occurred_at), 'detail', detail
-    )
+    SELECT task -> 'payload' || jsonb_build_object('id', task -> 'key')
+    FROM after_hours_put_event(event_type, event_detail, lease) AS task
 $$;
 
--- Trigger: an open session is deleted with the account. Tell its end.
-CREATE FUNCTION after_hours_tell_deleted() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-BEGIN
-    IF (TG_RELID, TG_WHEN, TG_OP, TG_LEVEL) IS DISTINCT FROM
-        (CAST('after_hours_sessions' AS regclass), 'AFTER', 'DELETE', 'ROW')
-    THEN
-        RAISE EXCEPTION 'a trigger of after_hours_sessions alone' USING ERRCODE = 'insufficient_privilege';
-    END IF;
-    PERFORM after_hours_tell_ended(
-        CAST(OLD.user_id AS text), OLD.id, least(OLD.expires_at, now()),
-        CAST(CASE WHEN OLD.expires_at <= now() THEN 'expired' ELSE 'account_deleted' END AS text), interval '0'
-    );
-    RETURN NULL;
-END
-$$;
-
--- Put SessionEnded into the outbox.
+-- For the release before the outbox: put SessionEnded into it.
 CREATE FUNCTION after_hours_tell_ended(member text, session_id uuid, ended_at timestamp with time zone, reason text, lease interval) RETURNS jsonb
     LANGUAGE sql
     AS $$
@@ -546,7 +627,7 @@ CREATE FUNCTION after_hours_tell_ended(member text, session_id uuid, ended_at ti
     )
 $$;
 
--- Put SessionExpiring into the outbox.
+-- For the release before the outbox: put SessionExpiring into it.
 CREATE FUNCTION after_hours_tell_expiring(member text, session_id uuid, expires_at timestamp with time zone, lease interval) RETURNS jsonb
     LANGUAGE sql
     AS $$

@@ -86,11 +86,11 @@ def begin_anew(connection: Connection) -> None:
 def forget_photos(connection: Connection) -> None:
     """Take photos off profiles of an earlier run: the files were in the memory of its local AWS, and are gone."""
     with connection, connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass('after_hours_photo_uploads') IS NOT NULL")
+        cursor.execute("SELECT to_regclass('after_hours_outbox') IS NOT NULL")
         if cursor.fetchone() == (True,):
             cursor.execute(
                 "UPDATE after_hours_profiles SET photo_url = '', photo_number = NULL;"
-                "DELETE FROM after_hours_photo_uploads; DELETE FROM after_hours_removals"
+                "DELETE FROM after_hours_photo_uploads; DELETE FROM after_hours_outbox WHERE kind IN ('uploads', 'r2')"
             )
 
 

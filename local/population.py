@@ -66,9 +66,11 @@ _LIVE = """
 
 # These rows were tried before and are backing off: the sweep may not take them yet.
 WAITING = """
-    INSERT INTO after_hours_domain_events (type, detail, due_at, attempts)
-    SELECT 'SessionEnded', '{}', now() + interval '10 minutes', n %% 7 FROM generate_series(1, %(number)s) n;
-    INSERT INTO after_hours_removals (store, key, due_at, attempts)
+    INSERT INTO after_hours_outbox (kind, key, payload, due_at, attempts)
+    SELECT 'event', gen_random_uuid(), '{"type": "SessionEnded", "occurredAt": "2026-01-01T00:00:00Z", "detail": {}}',
+        now() + interval '10 minutes', n %% 7
+    FROM generate_series(1, %(number)s) n;
+    INSERT INTO after_hours_outbox (kind, key, due_at, attempts)
     SELECT CASE n %% 2 WHEN 0 THEN 'r2' ELSE 'uploads' END, 'key-' || n, now() + interval '10 minutes', n %% 7
     FROM generate_series(1, %(number)s) n;
     INSERT INTO after_hours_departures (user_id, forget_at)

@@ -41,13 +41,13 @@ def main() -> int:
 def _written_out(name: str, database_url: str) -> str:
     """Return the statement with parameters in it, and print it. Raises `CommandError` when there is none."""
     sys.path.insert(0, str(REPOSITORY / "layers" / "after_hours" / "python"))  # the package, where the layer has it
-    from local.statements import STATEMENTS, parameters  # noqa: PLC0415 (it imports all of the package)
+    from local.statements import PARAMETERS, STATEMENTS  # noqa: PLC0415 (it imports all of the package)
 
     if name not in STATEMENTS:
         raise CommandError(f"There is no statement {name}. There are: {', '.join(STATEMENTS)}")
     with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
         psycopg2.extras.register_uuid(conn_or_curs=connection)  # type: ignore[no-untyped-call]
-        statement = cursor.mogrify(STATEMENTS[name], parameters(name)).decode()
+        statement = cursor.mogrify(STATEMENTS[name], PARAMETERS).decode()
     sys.stdout.write(statement + _HELP.format(name=name))
     sys.stdout.flush()
     return statement

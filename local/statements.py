@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from uuid import UUID
 
 import after_hours
@@ -22,24 +23,15 @@ def _statements() -> Iterator[tuple[str, str]]:
 STATEMENTS = dict(_statements())
 
 _ID, _OTHER_ID = UUID(int=7), UUID(int=8)
-_PARAMETERS: dict[str, object] = {
+# Plausible ones, for all of them
+PARAMETERS: dict[str, object] = {
     "user_id": "local-entitled", "id": _ID, "ids": [_ID, _OTHER_ID], "after": _ID, "until": UUID(int=2**128 - 1),
     "duration": 30, "minutes": 30, "seen": None, "fuzzed_latitude": 52.5, "fuzzed_longitude": 13.4,
     "device_id": "device", "device_model": None, "platform": None, "expires_at": "2026-01-01Z",
-    "sent": [_ID], "scheduled": True, "scheduled_for": None, "wanted_for": ["2026-01-01Z", None],
+    "kind": "r2", "kinds": ["r2", "uploads"], "keys": ["key-2", "key-3"], "versions": [2, 3], "done": [True, False],
+    "warning_before": timedelta(minutes=5),
     "seeking_gender": "Any", "max_distance_km": 10, "min_age": 18, "max_age": 99, "sexual_orientation": None,
     "orientation_sent": False, "changes": '{"min_age": 30}', "description": "new",
     "photo_id": _ID, "photo_key": "photo", "thumbnail_key": "thumbnail", "original_key": "original",
     "reason": "CORRUPT", "photo_hash": "0" * 16, "hashes": ["0" * 16], "from_page": 0,
 }  # fmt: skip
-_DELETIONS: dict[str, object] = {
-    "store": ["r2", "uploads"], "key": ["key-2", "key-3"], "due_at": ["2026-01-01Z", "2026-01-01Z"],
-}  # fmt: skip
-
-
-def parameters(name: str) -> dict[str, object]:
-    """Return plausible parameters for the statement of this name, more of them than it has."""
-    module, _, statement = name.partition(".")
-    if module == "deletions":
-        return {"store": "r2"} if statement == "_CLAIM_DUE" else _DELETIONS
-    return _PARAMETERS

@@ -23,8 +23,9 @@ _STATEMENTS = {
             INSERT INTO after_hours_photo_uploads (user_id, id) VALUES (%s, '0b0a1f3c-52d7-4c0e-9a55-3f6a3a1f9b10')
             RETURNING user_id, id
         )
-        DELETE FROM after_hours_removals USING upload
-        WHERE starts_with(split_part(key, '/', 3), upload.id::text) AND split_part(key, '/', 2) = upload.user_id
+        DELETE FROM after_hours_outbox USING upload
+        WHERE kind IN ('uploads', 'r2')
+            AND starts_with(split_part(key, '/', 3), upload.id::text) AND split_part(key, '/', 2) = upload.user_id
     """,
 }
 

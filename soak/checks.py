@@ -94,7 +94,7 @@ def objects(system: System, _journal: Journal) -> list[str]:
             "SELECT object.key FROM after_hours_profiles a, after_hours_photo_objects(a.photo_url) AS object"
         )
     }
-    doomed = {(store, key) for store, key in system.database.run("SELECT store, key FROM after_hours_removals")}
+    recorded = set(system.database.run("SELECT kind, key FROM after_hours_outbox"))
     awaited = {
         key
         for (key,) in system.database.run(
@@ -105,10 +105,10 @@ def objects(system: System, _journal: Journal) -> list[str]:
     photos = system.objects(system.stack.r2_bucket)
     originals = system.objects(system.stack.upload_bucket)
     found = {
-        "is in R2, and no row knows of it": {key for key in photos - shown if ("r2", key) not in doomed},
+        "is in R2, and no row knows of it": {key for key in photos - shown if ("r2", key) not in recorded},
         "is shown, and not in R2": shown - photos,
         "is in the upload bucket, and no row knows of it": {
-            key for key in originals - awaited if ("uploads", key) not in doomed
+            key for key in originals - awaited if ("uploads", key) not in recorded
         },
     }
     return [sentence(what, which) for what, which in found.items() if which]

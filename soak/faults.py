@@ -160,13 +160,14 @@ def _crowd(scene: Scene, number: int, expires_at: str, *, scheduled: bool) -> st
         INSERT INTO after_hours_profiles (user_id)
         SELECT '{name}-' || i FROM generate_series(1, {number}) AS i ON CONFLICT DO NOTHING;
         INSERT INTO after_hours_sessions (
-            user_id, started_at, expires_at, fuzzed_latitude, fuzzed_longitude, scheduled_for, schedule_due_at,
-            warned_for
+            user_id, started_at, expires_at, fuzzed_latitude, fuzzed_longitude, warned_for
         )
-        SELECT
-            '{name}-' || i, now() - interval '15 minutes', at.expires_at, -41.5, -71.5,
-            CASE WHEN {scheduled} THEN at.expires_at END, now(), at.expires_at
+        SELECT '{name}-' || i, now() - interval '15 minutes', at.expires_at, -41.5, -71.5, at.expires_at
         FROM generate_series(1, {number}) AS i, (SELECT {expires_at} AS expires_at) AS at
+        ON CONFLICT DO NOTHING;
+        INSERT INTO after_hours_outbox (kind, key, payload, due_at)
+        SELECT 'schedules', id, jsonb_build_object('expiresAt', after_hours_utc(expires_at), 'new', true), now()
+        FROM after_hours_sessions WHERE user_id LIKE '{name}-%' AND NOT {scheduled}
         ON CONFLICT DO NOTHING
         """
     )

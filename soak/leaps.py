@@ -72,6 +72,9 @@ class Leaps:
                     SET LOCAL session_replication_role = replica;
                     INSERT INTO soak.leaps VALUES ({number});
                     {ages.replace("%(by)s", f"interval '{distance.total_seconds()} seconds'")};
+                    UPDATE after_hours_outbox SET payload = payload || jsonb_build_object('expiresAt', after_hours_utc(
+                        (payload ->> 'expiresAt')::timestamptz - interval '{distance.total_seconds()} seconds'
+                    )) WHERE kind = 'schedules';
                 END IF;
             END $$
             """

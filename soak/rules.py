@@ -18,20 +18,19 @@ ALWAYS = {
         SELECT id::text FROM after_hours_photo_uploads WHERE leased_until > now() + interval '61 seconds'
     """,
     "is an event that waits for more than ten minutes": """
-        SELECT id::text || ' after ' || attempts || ' attempts' FROM after_hours_domain_events
-        WHERE due_at > now() + interval '601 seconds'
+        SELECT key || ' after ' || attempts || ' attempts' FROM after_hours_outbox
+        WHERE kind = 'event' AND due_at > now() + interval '601 seconds'
     """,
     "is a failed deletion that waits for more than ten minutes": """
-        SELECT key || ' after ' || attempts || ' attempts' FROM after_hours_removals
-        WHERE attempts > 0 AND due_at > now() + interval '601 seconds'
+        SELECT key || ' after ' || attempts || ' attempts' FROM after_hours_outbox
+        WHERE kind IN ('uploads', 'r2') AND attempts > 0 AND due_at > now() + interval '601 seconds'
     """,
     "is a deletion that waits for more than a day": """
-        SELECT key FROM after_hours_removals WHERE due_at > now() + interval '24 hours 1 minute'
+        SELECT key FROM after_hours_outbox WHERE due_at > now() + interval '24 hours 1 minute'
     """,
     "is a session whose schedules wait for more than ten minutes": """
-        SELECT id::text || ' after ' || schedule_attempts || ' attempts' FROM after_hours_sessions
-        WHERE scheduled_for IS DISTINCT FROM CASE WHEN ended_at IS NULL THEN expires_at END
-            AND schedule_due_at > now() + interval '601 seconds'
+        SELECT key || ' after ' || attempts || ' attempts' FROM after_hours_outbox
+        WHERE kind = 'schedules' AND due_at > now() + interval '601 seconds'
     """,
 }
 
@@ -57,17 +56,19 @@ AT_REST = {
         SELECT id::text FROM after_hours_sessions WHERE num_nonnulls(latitude, longitude) > 0
     """,
     "is an event that was not sent": """
-        SELECT type || ' ' || id FROM after_hours_domain_events WHERE due_at < now() OR attempts > 0
+        SELECT (payload ->> 'type') || ' ' || key FROM after_hours_outbox
+        WHERE kind = 'event' AND (due_at < now() OR attempts > 0)
     """,
     "is a session with wrong schedules": """
-        SELECT id::text FROM after_hours_sessions
-        WHERE scheduled_for IS DISTINCT FROM CASE WHEN ended_at IS NULL THEN expires_at END
+        SELECT key FROM after_hours_outbox WHERE kind = 'schedules'
     """,
     "is an upload in which nothing has happened for a quarter of an hour": """
         SELECT id::text FROM after_hours_photo_uploads
         WHERE status IN ('pending', 'processing') AND changed_at < now() - interval '16 minutes'
     """,
-    "is an object that must be deleted": "SELECT key FROM after_hours_removals WHERE due_at < now() OR attempts > 0",
+    "is an object that must be deleted": """
+        SELECT key FROM after_hours_outbox WHERE kind IN ('uploads', 'r2') AND (due_at < now() OR attempts > 0)
+    """,
     "is an upload that a newer one replaced a day ago": """
         SELECT older.id::text FROM after_hours_photo_uploads older
         WHERE requested_at < now() - interval '25 hours' AND EXISTS (

@@ -49,13 +49,9 @@ SAFEGUARDS = (
         "outbox",
         (
             Edit(
-                "migrations/versions/0016_functions_that_are_ours.py",
-                "    INSERT INTO %1$I.after_hours_domain_events (type, detail, due_at) "
-                "VALUES (event_type, event_detail, now() + lease)\n    RETURNING jsonb_build_object(\n"
-                "        'id', id, 'type', type, 'occurredAt', %1$I.after_hours_utc(occurred_at), 'detail', detail\n"
-                "    )\n",
-                "    SELECT jsonb_build_object(\n        'id', gen_random_uuid(), 'type', event_type,\n"
-                "        'occurredAt', %1$I.after_hours_utc(now()), 'detail', event_detail\n    )\n",
+                "migrations/versions/0023_one_outbox.sql",
+                "    RETURNING to_jsonb(task)\n",
+                '    RETURNING to_jsonb(task) || \'{"key": "lost"}\'\n',
             ),
         ),
         ("bus ailing", "workers killed"),
@@ -65,9 +61,9 @@ SAFEGUARDS = (
         "lease of events",
         (
             Edit(
-                f"{_PACKAGE}/domain_events.py",
-                "UPDATE after_hours_domain_events event SET due_at = now() + interval '1 minute'",
-                "UPDATE after_hours_domain_events event SET due_at = due_at",
+                f"{_PACKAGE}/outbox.py",
+                "UPDATE after_hours_outbox task SET due_at = now() + interval '1 minute'",
+                "UPDATE after_hours_outbox task SET due_at = due_at",
             ),
         ),
         ("crowd due in one second",),
@@ -106,7 +102,7 @@ SAFEGUARDS = (
         "expiry's look at expires_at",
         (
             Edit(
-                "migrations/versions/0022_one_end.sql",
+                "migrations/versions/0023_one_outbox.sql",
                 "\n        AND (session.expires_at <= now() OR reason <> 'expired')\n",
                 "\n",
             ),
@@ -138,7 +134,10 @@ SAFEGUARDS = (
         "earlier release beside",
     ),
     _without_duty(
-        "eventsPublished", 'Duty("eventsPublished", 6, domain_events.publish_due)', "that was not sent", "bus ailing"
+        "eventsPublished",
+        'Duty("eventsPublished", 6, partial(outbox.do_due, kind=Kind.EVENT))',
+        "that was not sent",
+        "bus ailing",
     ),
     _without_duty(
         "uploadsFailed",
@@ -172,19 +171,19 @@ SAFEGUARDS = (
     ),
     _without_duty(
         "schedulesRepaired",
-        'Duty("schedulesRepaired", 6, schedules.repair)',
+        'Duty("schedulesRepaired", 6, partial(outbox.do_due, kind=Kind.SCHEDULES))',
         "with wrong schedules",
         "scheduler ailing",
     ),
     _without_duty(
         "photosDeleted",
-        'Duty("photosDeleted", 3, partial(deletions.carry_out_due, store=Store.R2))',
+        'Duty("photosDeleted", 3, partial(outbox.do_due, kind=Kind.R2))',
         "an object that must be deleted",
         "R2 ailing",
     ),
     _without_duty(
         "originalsDeleted",
-        'Duty("originalsDeleted", 3, partial(deletions.carry_out_due, store=Store.UPLOADS))',
+        'Duty("originalsDeleted", 3, partial(outbox.do_due, kind=Kind.UPLOADS))',
         "an object that must be deleted",
         "S3 ailing",
     ),
@@ -197,35 +196,20 @@ SAFEGUARDS = (
     *(
         Safeguard(
             f"longest backoff of {what}",
-            (Edit(f"{_PACKAGE}/{module}.py", old, new),),
+            (
+                Edit(
+                    f"{_PACKAGE}/outbox.py",
+                    "least(interval '1 minute' * 2 ^ least(attempts, 10), interval '10 minutes')",
+                    "interval '1 minute' * 2 ^ least(attempts, 10)",
+                ),
+            ),
             (f"{service} refuses for an hour",),
             seen_as,
         )
-        for what, module, service, old, new, seen_as in (
-            (
-                "events",
-                "domain_events",
-                "bus",
-                "least(interval '1 minute' * 2 ^ least(attempts, 10), interval '10 minutes')",
-                "interval '1 minute' * 2 ^ least(attempts, 10)",
-                "an event that waits for more than ten minutes",
-            ),
-            (
-                "schedules",
-                "schedules",
-                "scheduler",
-                "least(interval '1 minute' * 2 ^ least(schedule_attempts, 10), interval '10 minutes')",
-                "interval '1 minute' * 2 ^ least(schedule_attempts, 10)",
-                "whose schedules wait for more than ten minutes",
-            ),
-            (
-                "deletions",
-                "deletions",
-                "R2",
-                "least(interval '1 minute' * 2 ^ least(attempts, 10), interval '10 minutes')",
-                "interval '1 minute' * 2 ^ least(attempts, 10)",
-                "a failed deletion that waits for more than ten minutes",
-            ),
+        for what, service, seen_as in (
+            ("events", "bus", "an event that waits for more than ten minutes"),
+            ("schedules", "scheduler", "whose schedules wait for more than ten minutes"),
+            ("deletions", "R2", "a failed deletion that waits for more than ten minutes"),
         )
     ),
 )

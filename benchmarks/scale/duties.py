@@ -3,7 +3,7 @@
 # A live session with an hour to go and its schedules; a session that was open before is closed.
 LIVE = """
     UPDATE after_hours_sessions SET
-        ended_at = now(), scheduled_for = NULL,
+        ended_at = now(),
         latitude = NULL, longitude = NULL, fuzzed_latitude = NULL, fuzzed_longitude = NULL
     WHERE user_id = ANY(%(members)s) AND ended_at IS NULL;
     INSERT INTO after_hours_sessions
@@ -18,7 +18,6 @@ OF_LIVE_SESSIONS = {
         WHERE user_id = ANY(%(members)s) AND ended_at IS NULL
     """,
     "lapsed": """
-        UPDATE after_hours_sessions SET scheduled_for = NULL WHERE user_id = ANY(%(members)s) AND ended_at IS NULL;
         UPDATE users SET after_hours_consent = false WHERE id = ANY(%(members)s)
     """,
     "warned": """
@@ -31,16 +30,15 @@ OF_LIVE_SESSIONS = {
         WHERE user_id = ANY(%(members)s) AND ended_at IS NULL
     """,
     "schedulesRepaired": """
-        UPDATE after_hours_sessions SET scheduled_for = NULL, schedule_due_at = now()
-        WHERE user_id = ANY(%(members)s) AND ended_at IS NULL
+        UPDATE after_hours_sessions SET scheduled_for = NULL WHERE user_id = ANY(%(members)s) AND ended_at IS NULL;
+        UPDATE after_hours_outbox SET due_at = now() WHERE kind = 'schedules'
     """,
 }
 
 OF_OTHER_THINGS = {
     "eventsPublished": """
-        DELETE FROM after_hours_domain_events;
-        INSERT INTO after_hours_domain_events (type, detail, due_at)
-        SELECT 'SessionEnded', '{}', now() FROM unnest(%(members)s)
+        DELETE FROM after_hours_outbox WHERE kind = 'event';
+        SELECT after_hours_put_event('SessionEnded', '{}', interval '0') FROM unnest(%(members)s)
     """,
     "uploadsFailed": """
         INSERT INTO after_hours_photo_uploads (user_id, status, requested_at, changed_at)
@@ -70,11 +68,11 @@ OF_OTHER_THINGS = {
         INSERT INTO device_fingerprints (user_id, session_id, device_id) SELECT user_id, id, 'device' FROM ended
     """,
     "photosDeleted": """
-        INSERT INTO after_hours_removals (store, key, due_at)
+        INSERT INTO after_hours_outbox (kind, key, due_at)
         SELECT 'r2', 'after-hours-photos/' || member, now() FROM unnest(%(members)s) AS member
     """,
     "originalsDeleted": """
-        INSERT INTO after_hours_removals (store, key, due_at)
+        INSERT INTO after_hours_outbox (kind, key, due_at)
         SELECT 'uploads', 'uploads/' || member, now() FROM unnest(%(members)s) AS member
     """,
 }

@@ -15,7 +15,7 @@ from local.population import Members
 NUMBERS = (100, 1_000, 10_000, 100_000)
 _SLEEPS_UP_TO = 10_000  # with more, calls to AWS move a clock instead of sleeping (benchmarks.scale.sweeps)
 
-EMPTY = "TRUNCATE users, after_hours_removals, after_hours_domain_events, after_hours_departures CASCADE"
+EMPTY = "TRUNCATE users, after_hours_outbox, after_hours_departures CASCADE"
 
 NIGHTS = {
     "sessions due": "UPDATE after_hours_sessions SET expires_at = now() - interval '1 minute', scheduled_for = NULL",
@@ -24,11 +24,13 @@ NIGHTS = {
         " scheduled_for = now() + interval '4 minutes 50 seconds'"
     ),
     "members lapsed": "UPDATE users SET after_hours_consent = false",
-    "schedules missing": "UPDATE after_hours_sessions SET scheduled_for = NULL, schedule_due_at = now()",
+    "schedules missing": (
+        "UPDATE after_hours_sessions SET scheduled_for = NULL;"
+        " UPDATE after_hours_outbox SET due_at = now() WHERE kind = 'schedules'"
+    ),
     "events unsent": (
         "UPDATE after_hours_sessions SET warned_for = expires_at;"
-        " INSERT INTO after_hours_domain_events (type, detail, due_at)"
-        " SELECT 'SessionEnded', '{}', now() FROM after_hours_sessions"
+        " SELECT after_hours_put_event('SessionEnded', '{}', interval '0') FROM after_hours_sessions"
     ),
     "live, nothing to do": "UPDATE after_hours_sessions SET warned_for = NULL",
 }

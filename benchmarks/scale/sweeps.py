@@ -29,9 +29,7 @@ MOST_SWEEPS = 150  # twice what the longest night, 200,000 calls to the schedule
 
 # What the minute until the next sweep changes.
 _A_MINUTE_LATER = """
-    UPDATE after_hours_domain_events SET due_at = due_at - interval '1 minute';
-    UPDATE after_hours_sessions SET schedule_due_at = schedule_due_at - interval '1 minute'
-    WHERE scheduled_for IS DISTINCT FROM CASE WHEN ended_at IS NULL THEN expires_at END
+    UPDATE after_hours_outbox SET due_at = due_at - interval '1 minute'
 """
 
 

@@ -12,7 +12,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from after_hours import access, follow_up, sessions
+from after_hours import access, outbox, sessions
 from matplotlib.figure import Figure
 
 from benchmarks import fake_aws
@@ -82,7 +82,7 @@ def measure(progress: Progress) -> Json:
 
 def _prepare(connection: Any, endpoint: Endpoint) -> None:  # noqa: ANN401 (psycopg2's)
     with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE after_hours_sessions, device_fingerprints, after_hours_domain_events CASCADE")
+        cursor.execute("TRUNCATE after_hours_sessions, device_fingerprints, after_hours_outbox CASCADE")
     connection.commit()
     if endpoint.method == "GET":
         population.go_live(connection, Members(1, _REQUESTS))
@@ -126,7 +126,7 @@ def _express(server: postgres.Database) -> Iterator[tuple[Round, Round]]:
             "password": server.secret["password"], "database": server.dbname,
         },
         "secret": fake_aws.JWT_SECRET, "locationKey": fake_aws.LOCATION_KEY,
-        "entitlements": access._ENTITLEMENTS, "start": sessions._START, "record": follow_up._RECORD,  # noqa: SLF001
+        "entitlements": access._ENTITLEMENTS, "start": sessions._START, "settle": outbox._SETTLE,  # noqa: SLF001
     }  # fmt: skip
     process = subprocess.Popen(
         [str(Path(sys.executable).parent / "node"), str(Path(__file__).with_name("express.mjs"))],

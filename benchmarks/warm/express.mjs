@@ -5,7 +5,7 @@ import express from "express";
 import jwt from "jsonwebtoken";
 import pg from "pg";
 
-const { connection, secret, locationKey, entitlements, start, record } = JSON.parse(process.env.SETUP);
+const { connection, secret, locationKey, entitlements, start, settle } = JSON.parse(process.env.SETUP);
 const pool = new pg.Pool({ ...connection, max: 1 });
 const METRES_A_DEGREE = 111_195;
 
@@ -114,9 +114,12 @@ app.post("/session/start", async (request, response) => {
   const [row] = results.at(-1).rows;
   if (!row.has_profile) return response.status(400).json({ success: false, code: "PROFILE_REQUIRED" });
   if (!row.started) return response.status(409).json({ success: false, code: "SESSION_ALREADY_ACTIVE", session: session(row) });
-  const sent = `{${row.events.map((event) => event.id).join()}}`;
-  const scheduled_for = row.expires_at.toISOString();
-  await pool.query(filled(record, { sent, scheduled_for, scheduled: true, id: row.id }));
+  const { key, version } = row.event;
+  await pool.query(
+    filled(settle, {
+      kinds: "{event,schedules}", keys: `{${key},${row.id}}`, versions: `{${version},${version}}`, done: "{true,true}",
+    }),
+  );
   response.status(201).json({ success: true, session: session(row) });
 });
 

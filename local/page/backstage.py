@@ -130,8 +130,7 @@ class Backstage:
         moved = self._rows(
             """
             UPDATE after_hours_sessions SET
-                started_at = started_at - passed, expires_at = expires_at - passed,
-                scheduled_for = expires_at - passed, warned_for = warned_for - passed
+                started_at = started_at - passed, expires_at = expires_at - passed, warned_for = warned_for - passed
             FROM (
                 SELECT greatest(least(left_now - %(soon)s, CASE %(until)s
                     WHEN 'ten-minutes' THEN %(ten_minutes)s

@@ -148,7 +148,7 @@ def _everything(connection: Connection) -> dict[str, list[tuple[object, ...]]]:
     rows = {}
     with connection.cursor() as cursor:
         for table in ("users", "profiles", "user_subscriptions", "after_hours_profiles", "after_hours_sessions",
-                      "after_hours_photo_uploads", "after_hours_removals"):  # fmt: skip
+                      "after_hours_photo_uploads", "after_hours_outbox"):  # fmt: skip
             cursor.execute(f"SELECT * FROM {table} ORDER BY 1")
             rows[table] = cursor.fetchall()
     return rows

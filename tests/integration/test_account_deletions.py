@@ -16,9 +16,9 @@ from uuid import UUID
 import psycopg2
 import pytest
 from after_hours import (
-    deletions,
     domain_events,
     leaving,
+    outbox,
     photos,
     preferences,
     profiles,
@@ -33,7 +33,9 @@ from after_hours.database import Database
 from after_hours.errors import ApiError
 from after_hours.images import isolation
 from after_hours.images.rejection import Reason
+from after_hours.outbox import Kind
 from after_hours.storage import Store
+from after_hours.tasks import Task
 
 from local import postgres
 from tests.support.memory import Memory
@@ -49,8 +51,7 @@ ID = "local-entitled"
 SESSION, UPLOAD, SHOWN = (UUID(int=number) for number in (1, 2, 3))
 TABLES = (
     "after_hours_profiles", "after_hours_preferences", "after_hours_sessions", "device_fingerprints",
-    "after_hours_photo_uploads", "after_hours_declines", "after_hours_removals", "after_hours_departures",
-    "after_hours_domain_events",
+    "after_hours_photo_uploads", "after_hours_declines", "after_hours_outbox", "after_hours_departures",
 )  # fmt: skip
 OF_MEMBERS = TABLES[:6]
 FUNCTIONS, MAIN_APP = "after-hours", "main-app"  # names of connections
@@ -118,7 +119,7 @@ OVERDUE = "UPDATE after_hours_sessions SET expires_at = now() - interval '1 seco
 ENDING = "UPDATE after_hours_sessions SET expires_at = now() + interval '4 minutes'"
 LAPSED = "UPDATE users SET after_hours_consent = false"
 PLACED = "UPDATE after_hours_sessions SET latitude = 1, longitude = 1"
-UNSCHEDULED = "UPDATE after_hours_sessions SET schedule_due_at = now()"
+UNSCHEDULED = "UPDATE after_hours_outbox SET due_at = now() WHERE kind = 'schedules'"
 OLD = """
     UPDATE after_hours_sessions SET
         ended_at = now() - interval '91 days', started_at = now() - interval '92 days', expires_at = now(),
@@ -130,8 +131,8 @@ DEPARTED = """
     INSERT INTO after_hours_departures VALUES ('local-entitled', now()), ('local-other', now())
     ON CONFLICT (user_id) DO UPDATE SET forget_at = now()
 """
-TOLD = "SELECT after_hours_tell('PhotoReady', '{}', interval '0') FROM generate_series(1, 3)"
-UNWANTED = "SELECT after_hours_must_go(ARRAY['r2', 'r2'], ARRAY[%(photo)s, %(photo)s || 'x'], interval '0')"
+TOLD = "SELECT after_hours_put_event('PhotoReady', '{}', interval '0') FROM generate_series(1, 3)"
+UNWANTED = "SELECT after_hours_put_deletions(ARRAY['r2', 'r2'], ARRAY[%(photo)s, %(photo)s || 'x'], interval '0')"
 
 
 class Change(NamedTuple):
@@ -176,13 +177,13 @@ CHANGES = {
     "lapsed": Change((PROFILE, LIVE, LAPSED), duty(safety_net.end_lapsed)),
     "warned": Change((PROFILE, LIVE, ENDING), duty(safety_net.warn_due)),
     "placesErased": Change((PROFILE, LIVE, PLACED), duty(safety_net.erase_places)),
-    "eventsPublished": Change((PROFILE, LIVE, TOLD), duty(domain_events.publish_due)),
+    "eventsPublished": Change((PROFILE, LIVE, TOLD), duty(partial(outbox.do_due, kind=Kind.EVENT))),
     "uploadsFailed": Change((PROFILE, UPLOADS, STALE), duty(uploads.fail_stuck)),
     "uploadsForgotten": Change((PROFILE, UPLOADS), duty(retention.forget_uploads)),
     "departedForgotten": Change((PROFILE, LIVE, OLD, UPLOADS, DEPARTED), duty(retention.forget_departed)),
     "sessionsForgotten": Change((PROFILE, LIVE, OLD), duty(retention.forget_sessions)),
-    "schedulesRepaired": Change((PROFILE, LIVE, UNSCHEDULED), duty(schedules.repair)),
-    "photosDeleted": Change((PROFILE, UPLOADS, UNWANTED), duty(partial(deletions.carry_out_due, store=Store.R2))),
+    "schedulesRepaired": Change((PROFILE, LIVE, UNSCHEDULED), duty(partial(outbox.do_due, kind=Kind.SCHEDULES))),
+    "photosDeleted": Change((PROFILE, UPLOADS, UNWANTED), duty(partial(outbox.do_due, kind=Kind.R2))),
 }
 NEED_AN_ACCOUNT = ("create profile", "create preferences", "start", "start anew", "request an upload")
 
@@ -261,14 +262,17 @@ class Race:
     def wrong(self) -> list[str]:
         """What is there that should have gone with the account, and what should be there and is not."""
         found = [table for table in OF_MEMBERS if self.world.rows(f"SELECT FROM {table} WHERE user_id = %s", ID)]
-        doomed = {(store, key) for store, key in self.world.rows("SELECT store, key FROM after_hours_removals")}
+        recorded = set(self.world.rows("SELECT kind, key FROM after_hours_outbox"))
         awaited = {original_of(UPLOAD)}  # S3's event is still to come
         for store, bucket in self.stores.items():
-            found += [key for key in bucket.objects.keys() - awaited if (store.value, key) not in doomed]
-        told = [*self.world.rows("SELECT type, detail FROM after_hours_domain_events"), *self.published]
+            found += [key for key in bucket.objects.keys() - awaited if (store.value, key) not in recorded]
+        told = [*self.world.rows(PUBLISHABLE), *self.published]
         started = {detail["sessionId"] for type_, detail in told if type_ == "SessionStarted"}
         ended = {detail["sessionId"] for type_, detail in told if type_ == "SessionEnded"}
         return found + [f"the end of {id_}" for id_ in (self._open | started) - ended]
+
+
+PUBLISHABLE = "SELECT payload ->> 'type', payload -> 'detail' FROM after_hours_outbox WHERE kind = 'event'"
 
 
 def faulty(outcome: str) -> bool:
@@ -292,15 +296,15 @@ def race(order: None, migrated: postgres.Database, world: World, monkeypatch: py
     buckets = {store: Memory() for store in Store}
     published: list[Event] = []
 
-    def put(events: Sequence[domain_events.Event]) -> list[str]:
-        published.extend((event["type"], event["detail"]) for event in events)
-        return [event["id"] for event in events]
+    def put(events: Sequence[Task]) -> list[str]:
+        published.extend((event["payload"]["type"], event["payload"]["detail"]) for event in events)
+        return []
 
     monkeypatch.setattr(storage, "bucket", cache(buckets.__getitem__))
     made = isolation.Processed(b"photo", b"thumbnail", "0" * 16, ("0" * 16,))
     monkeypatch.setattr(isolation, "process", lambda _: made)
     monkeypatch.setattr(domain_events, "_put", put)
-    monkeypatch.setattr(schedules, "carry_out", lambda _: None)
+    monkeypatch.setattr(schedules, "carry_out", lambda _: ())
     return Race(world, migrated, buckets, published)
 
 

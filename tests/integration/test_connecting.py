@@ -317,21 +317,21 @@ def test_every_read_is_sent_again_once(
 @pytest.mark.usefixtures("forgotten")
 def test_a_change_is_never_sent_again(proxy: Pooler, ours: Database) -> None:
     with pytest.raises(OutcomeUnknown):
-        ours.find_one("DELETE FROM after_hours_removals RETURNING key")
+        ours.find_one("DELETE FROM after_hours_outbox RETURNING key")
     assert len([text for text in proxy.statements if text.startswith("DELETE")]) == 1
 
 
 @pytest.mark.usefixtures("forgotten")
 def test_a_connection_that_was_idle_is_asked_before_a_change_is_sent(proxy: Pooler, ours: Database) -> None:
     idle_for(ours, 61)
-    ours.execute("DELETE FROM after_hours_removals")
-    assert proxy.statements[-2:] == ["SELECT 1", "DELETE FROM after_hours_removals"]
+    ours.execute("DELETE FROM after_hours_outbox")
+    assert proxy.statements[-2:] == ["SELECT 1", "DELETE FROM after_hours_outbox"]
 
 
 def test_a_connection_that_was_not_idle_is_not_asked(proxy: Pooler, ours: Database) -> None:
     idle_for(ours, 50)
-    ours.execute("DELETE FROM after_hours_removals")
-    assert proxy.statements == ["SELECT 1", "DELETE FROM after_hours_removals"]  # the first is the fixture's
+    ours.execute("DELETE FROM after_hours_outbox")
+    assert proxy.statements == ["SELECT 1", "DELETE FROM after_hours_outbox"]  # the first is the fixture's
 
 
 @pytest.mark.usefixtures("behind")

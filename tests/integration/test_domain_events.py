@@ -74,7 +74,7 @@ def test_the_life_of_a_session_is_told(phone: Phone, world: World, told: Told) -
         "SessionExtended": who | {"expiresAt": written(extended.expires_at), "extendedByMinutes": 30},
         "SessionEnded": who | {"endedAt": written(ended.ended_at), "reason": "user"},
     }
-    assert world.counts("after_hours_domain_events") == [0]
+    assert world.counts("after_hours_outbox") == [0]
 
 
 @pytest.mark.usefixtures("profile")
@@ -154,7 +154,7 @@ def test_without_the_bus_the_call_succeeds_and_the_sweep_tells_later(phone: Phon
     world.leases_run_out()
     assert world.sweep()["eventsPublished"] == 3
     assert sorted(types(told())) == ["SessionEnded", "SessionExtended", "SessionStarted"]
-    assert world.counts("after_hours_domain_events") == [0]
+    assert world.counts("after_hours_outbox") == [0]
     assert world.sweep()["eventsPublished"] == 0
 
 
@@ -168,7 +168,7 @@ def test_a_change_that_is_refused_tells_nothing(phone: Phone, world: World, told
     with refused("409 SESSION_ALREADY_ACTIVE"):
         phone.start()
     assert told() == []
-    assert world.counts("after_hours_domain_events") == [0]
+    assert world.counts("after_hours_outbox") == [0]
 
 
 @pytest.mark.usefixtures("environment")
@@ -238,14 +238,12 @@ def test_what_the_bus_refuses_waits_by_itself_and_keeps_nobody_waiting(
     """PutEvents may take some entries of a call and refuse others, or fail the call because of one."""
     monkeypatch.setattr(clients, "event_bus", refusing({"Refused"}))
     world.rows(
-        "INSERT INTO after_hours_domain_events (type, detail, due_at)"
-        " SELECT CASE n WHEN 1 THEN 'Refused' WHEN 2 THEN 'Poison' ELSE 'T' END, '{}', now() - interval '1 minute'"
-        " + n * interval '1 second' FROM generate_series(1, 45) n"
+        "SELECT after_hours_put_event(CASE n WHEN 1 THEN 'Refused' WHEN 2 THEN 'Poison' ELSE 'T' END, '{}',"
+        " interval '1 second' * (n - 60)) FROM generate_series(1, 45) n"
     )
     assert world.sweep()["eventsPublished"] == 35
     world.leases_run_out()
     assert world.sweep()["eventsPublished"] == 8
-    assert world.rows("SELECT type, attempts, due_at > now() + interval '1 minute' FROM after_hours_domain_events") == [
-        ("Refused", 2, True),
-        ("Poison", 2, True),
-    ]
+    assert world.rows(
+        "SELECT payload ->> 'type', attempts, due_at > now() + interval '1 minute' FROM after_hours_outbox ORDER BY 1"
+    ) == [("Poison", 2, True), ("Refused", 2, True)]

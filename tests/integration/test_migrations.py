@@ -30,7 +30,8 @@ def test_the_rules_of_a_shared_table_of_devices_stay(host: postgres.Database) ->
         "SELECT conname FROM pg_constraint WHERE conrelid = 'device_fingerprints'::regclass AND contype IN ('u', 'c')"
     )
     assert run(host, rules + " ORDER BY 1") == [{"conname": "platforms"}, {"conname": "theirs"}]
-    assert run(host, "SELECT attnotnull FROM pg_attribute WHERE attname = 'kind'") == [{"attnotnull": True}]
+    kind = "SELECT attnotnull FROM pg_attribute WHERE attrelid = 'device_fingerprints'::regclass AND attname = 'kind'"
+    assert run(host, kind) == [{"attnotnull": True}]
 
 
 def test_the_role_need_not_own_tables_of_the_main_app(host: postgres.Database) -> None:
@@ -134,7 +135,7 @@ def test_the_main_app_deletes_accounts_from_any_search_path(phone: Phone, served
     phone.create_profile()
     run(served, "UPDATE after_hours_profiles SET photo_url = 'after-hours-photos/k.jpg'")
     run(served, "SET search_path = ''; DELETE FROM public.users WHERE id = 'local-entitled'")
-    assert run(served, "SELECT key FROM after_hours_removals ORDER BY 1") == [
+    assert run(served, "SELECT key FROM after_hours_outbox ORDER BY 1") == [
         {"key": "after-hours-photos/k.jpg"}, {"key": "after-hours-photos/k_thumb.jpg"},
     ]  # fmt: skip
 

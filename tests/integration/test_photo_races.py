@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import cache
 
 import pytest
-from after_hours import deletions, domain_events, leaving, photos, storage, uploads
+from after_hours import domain_events, leaving, outbox, photos, storage, uploads
 from after_hours.database import Database
 from after_hours.errors import ApiError, PhotoNotFound, ProfileNotFound, StorageUnavailable
 from after_hours.images import isolation
@@ -26,7 +26,7 @@ ROUNDS = 120
 def stores(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> dict[Store, Memory]:
     buckets = {store: Memory(request.param) for store in Store}
     monkeypatch.setattr(storage, "bucket", cache(buckets.__getitem__))
-    monkeypatch.setattr(domain_events, "_put", lambda events: [event["id"] for event in events])
+    monkeypatch.setattr(domain_events, "_put", lambda _: [])
     made = isolation.Processed(b"photo", b"thumbnail", "0" * 16, ("0" * 16,))
     monkeypatch.setattr(isolation, "process", lambda _: made)
     return buckets
@@ -46,7 +46,7 @@ def delivered(key: str) -> Action:
 
 def sweep_deletions(database: Database) -> None:
     for store in Store:
-        deletions.carry_out_due(database, time.monotonic() + 5, store=store)
+        outbox.do_due(database, time.monotonic() + 5, kind=outbox.Kind(store.value))
 
 
 def all_at_once(world: World, actions: list[Action]) -> None:
@@ -88,18 +88,18 @@ def test_after_any_race_what_is_shown_exists_and_nothing_else_does(
         for key in sent:
             uploads.process(connection, key, 10)
         world.rows(
-            "UPDATE after_hours_removals SET due_at = now() - interval '1 second'"
+            "UPDATE after_hours_outbox SET due_at = now() - interval '1 second'"
             " WHERE due_at < now() + interval '16 minutes'"
         )
         sweep_deletions(connection)
         assert lacking_or_left(world, stores) == set()
-        assert world.counts("after_hours_removals") == [0]
+        assert world.counts("after_hours_outbox") == [0]
         stores[Store.R2].faults = stores[Store.UPLOADS].faults = rates
 
 
 @pytest.mark.slow
 def test_removing_and_claiming_do_not_block_each_other_for_good(world: World, stores: dict[Store, Memory]) -> None:
-    """Both lock rows of pending removals: in one order, or PostgreSQL would have to end one of them."""
+    """Both lock tasks of deletions: in one order, or PostgreSQL would have to end one of them."""
     random.seed(21)
     deadlocks: list[str] = []
 

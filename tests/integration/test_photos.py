@@ -56,7 +56,7 @@ def test_from_asking_to_showing(phone: Phone, world: World) -> None:
             assert answer.headers["content-type"] == "image/jpeg"
     assert world.originals() == set()
     assert world.photos() == keys_of(photo_id)
-    assert world.counts("after_hours_removals") == [0]
+    assert world.counts("after_hours_outbox") == [0]
 
 
 def test_a_cached_copy_is_used_only_while_its_address_is_valid(phone: Phone, world: World) -> None:
@@ -104,7 +104,7 @@ def test_deleting_takes_the_photo_off_and_away(phone: Phone, world: World) -> No
     assert phone.photo().status == "none"
     assert (phone.photo().photo_id, phone.shown()) == (None, None)
     assert world.photos() == set()
-    assert world.counts("after_hours_removals") == [0]
+    assert world.counts("after_hours_outbox") == [0]
     with refused("404 PHOTO_NOT_FOUND"):
         phone.delete_photo()
 
@@ -133,7 +133,7 @@ def test_what_is_deleted_while_it_is_made_leaves_nothing(
     assert world.arrive(photo_id) == "superseded"
     assert world.rows("SELECT photo_url FROM after_hours_profiles WHERE photo_url <> ''") == []
     assert (world.photos(), world.originals()) == (set(), set())
-    assert world.counts("after_hours_removals") == [0]
+    assert world.counts("after_hours_outbox") == [0]
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_any_id_has_keys_and_addresses_that_stay_as_they_are(
     unused, stuck = phone.send(), phone.send()
     world.rows("UPDATE after_hours_photo_uploads SET changed_at = now() - interval '1 day' WHERE id = %s", stuck)
     world.sweep()
-    assert world.rows("SELECT key FROM after_hours_removals") == [(original_of(stuck, folder),)]
+    assert world.rows("SELECT key FROM after_hours_outbox") == [(original_of(stuck, folder),)]
     phone.leave()
     assert (world.photos(), world.originals()) == (set(), set())
     assert world.announce(original_of(unused, folder)) == "duplicate"

@@ -21,7 +21,8 @@ from contract.document import FILE
 from local import postgres
 from local.workspace import REPOSITORY
 from tests.support import previous_release
-from tests.support.environment import JWT_SECRET, LOCATION_KEY, R2_BUCKET
+from tests.support.environment import JWT_SECRET, LOCATION_KEY, R2_BUCKET, UNREACHABLE
+from tests.support.phone import Phone
 from tests.support.world import World
 
 pytestmark = pytest.mark.slow  # whole releases
@@ -111,3 +112,37 @@ def test_its_migrations_leave_the_newer_schema_as_it_is(
     said = call("migrate_database", DATABASE_SECRET_ARN=owner)
     client("secretsmanager").delete_secret(SecretId=owner, ForceDeleteWithoutRecovery=True)
     assert said == {"migrate_database": {"revision": newest}}
+
+
+WAITING = "SELECT kind, count(*) FROM after_hours_outbox GROUP BY 1 ORDER BY 1"
+
+
+def test_this_release_does_what_it_leaves(call: Callable[..., dict[str, Any]], world: World) -> None:
+    """Its events and deletions, written by SQL functions, and its schedules, which it makes itself where it can."""
+    call("create_profile", "start_session")
+    assert world.rows(WAITING) == []
+    silent = {f"AWS_ENDPOINT_URL_{service}": UNREACHABLE for service in ("SCHEDULER", "EVENTBRIDGE", "S3")}
+    call("extend_session", "request_photo_upload", "delete_photo", **silent)
+    assert world.rows(WAITING) == [("event", 1), ("schedules", 1), ("uploads", 1)]
+    world.leases_run_out()
+    swept = world.sweep()
+    assert (swept["eventsPublished"], swept["schedulesRepaired"], swept["originalsDeleted"]) == (1, 1, 1)
+    assert world.rows(WAITING) == []
+    assert len(world.schedules()) == 2
+
+
+def test_a_rollback_loses_nothing(call: Callable[..., dict[str, Any]], phone: Phone, world: World) -> None:
+    phone.create_profile()
+    with world.down("SCHEDULER"), world.down("EVENTBRIDGE"), world.down("S3"):
+        phone.start()
+        phone.request_upload()
+        phone.delete_photo()
+    world.leases_run_out()
+    ids = world.rows("SELECT key FROM after_hours_outbox WHERE kind = 'event'")
+    assert world.rows(WAITING) == [("event", 1), ("schedules", 1), ("uploads", 1)]
+    assert [str(id_) for (id_,) in world.rows("SELECT id FROM after_hours_domain_events")] == [key for (key,) in ids]
+    world.rows("UPDATE after_hours_sessions SET schedule_due_at = now()")  # half a minute passes
+    swept = call("sweep")["sweep"]
+    assert (swept["eventsPublished"], swept["schedulesRepaired"], swept["originalsDeleted"]) == (1, 1, 1)
+    assert len(world.schedules()) == 2
+    assert world.rows(WAITING) == []

@@ -162,9 +162,9 @@ def test_leaving_sees_what_another_phone_is_creating(world: World) -> None:
 def test_an_account_that_the_main_app_deletes_is_told(phone: Phone, world: World) -> None:
     phone.start()
     world.rows("DELETE FROM users WHERE id = 'local-entitled'")
-    assert world.rows("SELECT type, detail ->> 'reason', due_at <= now() FROM after_hours_domain_events") == [
-        ("SessionEnded", "account_deleted", True)
-    ]
+    assert world.rows(
+        "SELECT payload ->> 'type', payload #>> '{detail,reason}', due_at <= now() FROM after_hours_outbox"
+    ) == [("SessionEnded", "account_deleted", True)]
 
 
 @pytest.mark.usefixtures("profile")
@@ -172,13 +172,13 @@ def test_an_account_deleted_after_the_end_of_its_session_tells_that_it_expired(p
     phone.start()
     world.pass_time(minutes=31)
     world.rows("DELETE FROM users WHERE id = 'local-entitled'")
-    assert world.rows("SELECT detail ->> 'reason' FROM after_hours_domain_events") == [("expired",)]
+    assert world.rows("SELECT payload #>> '{detail,reason}' FROM after_hours_outbox") == [("expired",)]
 
 
 @pytest.mark.usefixtures("ended")
 def test_an_account_whose_session_has_ended_tells_nothing_more(world: World) -> None:
     world.rows("DELETE FROM users WHERE id = 'local-entitled'")
-    assert world.counts("after_hours_domain_events") == [0]
+    assert world.counts("after_hours_outbox") == [0]
 
 
 @pytest.mark.usefixtures("profile")
@@ -190,6 +190,6 @@ def test_the_main_app_s_role_needs_no_right_to_our_tables_to_delete_an_account(p
             "SET ROLE main_app; SET search_path = pg_catalog; DELETE FROM public.users WHERE id = 'local-entitled'"
         )
         world.rows("RESET ROLE; RESET search_path")
-        assert world.counts("after_hours_sessions", "after_hours_domain_events") == [0, 1]
+        assert world.counts("after_hours_sessions", "after_hours_outbox") == [0, 1]
     finally:
         world.rows("RESET ROLE; RESET search_path; DROP OWNED BY main_app; DROP ROLE main_app")

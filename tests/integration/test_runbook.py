@@ -62,21 +62,21 @@ def run(world: World, statement: str, lines: str | None = None) -> list[list[str
     return list(sql.run(DataApi(world), OUTPUTS, statement, lines))
 
 
-def removals(world: World) -> set[str]:
-    return {key for (key,) in world.rows("SELECT key FROM after_hours_removals WHERE store = 'r2'")}
+def deletions(world: World) -> set[str]:
+    return {key for (key,) in world.rows("SELECT key FROM after_hours_outbox WHERE kind = 'r2'")}
 
 
 def test_who_left_in_the_lost_hours_goes_again_and_their_photos_with_them(shown: World) -> None:
     run(shown, (RESTORE / "who_left.sql").read_text(), "local-other\nlocal-entitled\n")
     assert shown.counts("after_hours_profiles", "after_hours_preferences") == [0, 0]
-    assert removals(shown) == {f"after-hours-photos/local-entitled/shown{size}.jpg" for size in ("", "_thumb")}
+    assert deletions(shown) == {f"after-hours-photos/local-entitled/shown{size}.jpg" for size in ("", "_thumb")}
 
 
 def test_objects_that_no_profile_shows_are_handed_to_the_sweep_and_no_others(shown: World) -> None:
     folder = "after-hours-photos/local-entitled"
     keys = [f"{folder}/{name}{size}.jpg" for name in ("shown", "lost") for size in ("", "_thumb")]
     run(shown, (RESTORE / "orphans.sql").read_text(), "\n".join([*keys, ""]))
-    assert removals(shown) == {f"{folder}/lost.jpg", f"{folder}/lost_thumb.jpg"}
+    assert deletions(shown) == {f"{folder}/lost.jpg", f"{folder}/lost_thumb.jpg"}
 
 
 def test_the_runbook_s_statements_are_found() -> None:

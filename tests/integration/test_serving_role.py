@@ -109,7 +109,7 @@ def test_it_may_do_what_it_must_and_nothing_else(host: postgres.Database, run: R
     run("CREATE TABLE after_hours_matches (id INT)")
     upgrade(host.connect, app_role=ROLE)
     own = {name for name in serving_role.RIGHTS if name.startswith("after_hours_")} - {"after_hours_shown_photos"}
-    assert len(own) == 7
+    assert len(own) == 8
     assert may(run) == dict.fromkeys(own, "DISU") | {"after_hours_shown_photos": "S", "device_fingerprints": "D"}
     assert dict(run(COLUMNS_READ, [*HOST_COLUMNS, "banned_photo_hashes"], ROLE)) == HOST_COLUMNS
     assert run("SELECT has_schema_privilege(%s, 'public', 'CREATE')", ROLE) == [(False,)]

@@ -39,18 +39,17 @@ def forget_roles(host: postgres.Database) -> None:
 FORGED_DELETION = """
     CREATE TEMPORARY TABLE forged (user_id TEXT, photo_url TEXT);
     INSERT INTO forged VALUES ('local-entitled', 'after-hours-photos/local-entitled/1.jpg'), ('x', 'main-app/1.jpg');
-    CREATE TRIGGER forge AFTER DELETE ON forged FOR EACH ROW EXECUTE FUNCTION after_hours_remove_photo();
+    CREATE TRIGGER forge AFTER DELETE ON forged FOR EACH ROW EXECUTE FUNCTION after_hours_follow_deleted_profile();
     DELETE FROM forged;
 """
 FORGED_EVENT = """
     CREATE TEMPORARY TABLE forged (user_id TEXT, id UUID, expires_at TIMESTAMPTZ, ended_at TIMESTAMPTZ);
     INSERT INTO forged VALUES ('local-entitled', gen_random_uuid(), now() + interval '1 hour', NULL);
-    CREATE TRIGGER forge AFTER DELETE ON forged FOR EACH ROW EXECUTE FUNCTION after_hours_tell_deleted();
+    CREATE TRIGGER forge AFTER DELETE ON forged FOR EACH ROW EXECUTE FUNCTION after_hours_follow_deleted_session();
     DELETE FROM forged;
 """
 WRITTEN = """
-    SELECT 1 FROM after_hours_removals UNION ALL SELECT 1 FROM after_hours_domain_events
-    UNION ALL SELECT 1 FROM after_hours_departures
+    SELECT 1 FROM after_hours_outbox UNION ALL SELECT 1 FROM after_hours_departures
 """
 
 
@@ -67,10 +66,16 @@ def test_a_trigger_of_ours_on_a_table_of_others_is_refused(
     assert run(host, WRITTEN) == []
 
 
-@pytest.mark.parametrize("when", ["BEFORE DELETE", "AFTER UPDATE"])
 @pytest.mark.parametrize(
-    ("function", "table"),
-    [("after_hours_remove_photo", "after_hours_profiles"), ("after_hours_tell_deleted", "after_hours_sessions")],
+    ("function", "table", "when"),
+    [
+        ("after_hours_follow_deleted_profile", "after_hours_profiles", "BEFORE DELETE"),
+        ("after_hours_follow_deleted_profile", "after_hours_profiles", "AFTER UPDATE"),
+        ("after_hours_follow_deleted_session", "after_hours_sessions", "BEFORE DELETE"),
+        ("after_hours_follow_deleted_session", "after_hours_sessions", "AFTER UPDATE"),
+        ("after_hours_schedule_session", "after_hours_sessions", "BEFORE UPDATE"),
+        ("after_hours_schedule_session", "after_hours_sessions", "AFTER DELETE"),
+    ],
 )
 def test_a_trigger_of_ours_does_nothing_but_what_it_is_for(
     host: postgres.Database, when: str, function: str, table: str
@@ -80,7 +85,7 @@ def test_a_trigger_of_ours_does_nothing_but_what_it_is_for(
     run(host, "INSERT INTO after_hours_sessions (user_id, expires_at, ended_at) VALUES ('local-other', now(), now())")
     run(host, f"CREATE TRIGGER wrong {when} ON {table} FOR EACH ROW EXECUTE FUNCTION {function}()")
     with pytest.raises(psycopg2.errors.InsufficientPrivilege, match=f"a trigger of {table} alone"):
-        run(host, f"DELETE FROM {table}" if when == "BEFORE DELETE" else f"UPDATE {table} SET user_id = user_id")
+        run(host, f"DELETE FROM {table}" if when.endswith("DELETE") else f"UPDATE {table} SET user_id = user_id")
 
 
 def test_no_function_of_ours_is_everybody_s_and_each_is_known(host: postgres.Database) -> None:

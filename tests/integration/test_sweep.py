@@ -10,9 +10,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from after_hours import calls, clients, domain_events, safety_net
+from after_hours import calls, clients, outbox, safety_net
 from after_hours.database import Database
 from after_hours.errors import SchedulerUnavailable
+from after_hours.outbox import Kind
 
 from local.workspace import REPOSITORY
 from tests.support.phone import Phone
@@ -37,9 +38,7 @@ def test_the_sweep_ends_what_no_schedule_ended(phone: Phone, world: World) -> No
     phone.start()
     world.rows("UPDATE after_hours_sessions SET expires_at = now() - interval '1 minute'")
     assert world.sweep()["expired"] == 1
-    assert world.rows("SELECT ended_at = expires_at, fuzzed_latitude, scheduled_for FROM after_hours_sessions") == [
-        (True, None, None)
-    ]
+    assert world.rows("SELECT ended_at = expires_at, fuzzed_latitude FROM after_hours_sessions") == [(True, None)]
 
 
 @pytest.mark.usefixtures("profile")
@@ -88,12 +87,12 @@ def test_what_a_sweep_receives_grows_with_what_is_undone_and_no_faster(
 ) -> None:
     totals = []
     for due in (400, 1600):
-        world.rows("TRUNCATE users, after_hours_domain_events CASCADE")
+        world.rows("TRUNCATE users, after_hours_outbox CASCADE")
         world.rows(MEMBERS, due, "-1 minute")
         with world.connection() as database:
             sizes = received(database, monkeypatch)
             assert safety_net.expire_overdue(database, soon()) == due
-            assert domain_events.publish_due(database, soon()) == due
+            assert outbox.do_due(database, soon(), kind=Kind.EVENT) == due
             totals.append(sum(sizes))
     assert totals[1] < 6 * totals[0]
     assert world.rows("SELECT count(*) FROM after_hours_sessions WHERE ended_at IS NULL") == [(0,)]
@@ -104,13 +103,13 @@ def test_two_sweeps_side_by_side_do_nothing_twice(world: World, bus: list[str]) 
     world.rows(MEMBERS, 3000, "-1 minute")
 
     def sweep(database: Database) -> tuple[int, int]:
-        return safety_net.expire_overdue(database, soon()), domain_events.publish_due(database, soon())
+        return safety_net.expire_overdue(database, soon()), outbox.do_due(database, soon(), kind=Kind.EVENT)
 
     done = world.at_once(*[sweep] * 3)
     with world.connection() as database:
-        published = sum(events for _, events in done) + domain_events.publish_due(database, soon())
+        published = sum(events for _, events in done) + outbox.do_due(database, soon(), kind=Kind.EVENT)
     assert sum(sessions for sessions, _ in done) == published == len(bus) == len(set(bus)) == 3000
-    assert world.counts("after_hours_domain_events") == [0]
+    assert world.counts("after_hours_outbox") == [0]
 
 
 SWEEP_UNTIL_KILLED = """
@@ -167,7 +166,7 @@ def test_a_duty_that_fails_keeps_no_other_from_its_turn(
 
 def test_a_sweep_says_how_much_it_leaves(world: World) -> None:
     world.rows(MEMBERS, 3, "1 hour")
-    world.rows("UPDATE after_hours_sessions SET schedule_attempts = 4, schedule_due_at = now()")
+    world.rows("UPDATE after_hours_outbox SET attempts = 4, due_at = now()")
     with world.down("SCHEDULER"):
         assert world.sweep()["left"] == {"stuck": 3}
 

@@ -102,7 +102,7 @@ def test_a_bad_file_is_rejected_leaves_nothing_and_the_photo_before_it_stays(
     assert phone.shown() == before
     assert world.originals() == set()
     assert world.photos() == keys_of(before)
-    assert world.counts("after_hours_removals") == [0]
+    assert world.counts("after_hours_outbox") == [0]
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_an_event_that_comes_again_changes_nothing(phone: Phone, world: World) -
     assert world.arrive(photo_id) == "duplicate"
     assert phone.photo() == before
     assert world.photos() == keys_of(photo_id)
-    assert world.counts("after_hours_removals") == [0]
+    assert world.counts("after_hours_outbox") == [0]
 
 
 @pytest.mark.parametrize("settled", ["ready", "rejected", "none"])
@@ -217,7 +217,7 @@ def test_a_form_that_is_posted_again_and_again_costs_a_statement_and_a_deletion_
     assert calls == [f"DeleteObject /{original_of(photo_id)}"] * 3
     assert phone.photo() == before
     assert (world.originals(), world.photos()) == (set(), shown)
-    assert world.counts("after_hours_removals") == [0]
+    assert world.counts("after_hours_outbox") == [0]
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
@@ -253,7 +253,7 @@ def test_many_events_of_two_uploads_at_once_leave_the_newest_and_nothing_else(ph
         assert phone.shown() == phone.photo().photo_id == ids[1]
         assert world.photos() == keys_of(ids[1])
         assert world.originals() == set()
-        assert world.counts("after_hours_removals") == [0]
+        assert world.counts("after_hours_outbox") == [0]
 
 
 def test_r2_down_then_failed_then_redriven(phone: Phone, world: World) -> None:
@@ -272,7 +272,7 @@ def test_r2_down_then_failed_then_redriven(phone: Phone, world: World) -> None:
     assert phone.shown() == photo_id
     assert world.originals() == set()
     assert world.photos() == keys_of(photo_id)
-    assert world.counts("after_hours_removals") == [0]
+    assert world.counts("after_hours_outbox") == [0]
 
 
 @pytest.mark.parametrize("retried", [True, False])
@@ -299,7 +299,7 @@ def test_a_crash_after_r2_but_before_the_transaction(
         world.pass_time(days=1)
         world.sweep()
     assert world.originals() == set()
-    assert world.counts("after_hours_removals") == [0]
+    assert world.counts("after_hours_outbox") == [0]
 
 
 def test_what_somebody_else_is_processing_is_left_alone_for_as_long_as_that_may_take(

@@ -28,23 +28,24 @@ type Rows = list[tuple[Any, ...]]
 
 SCHEDULE_GROUP = SETTINGS["SCHEDULE_GROUP"]
 
+# Triggers would take the earlier ends for changes.
 _TIME_PASSES = """
+    SET LOCAL session_replication_role = replica;
     UPDATE after_hours_sessions SET
         started_at = started_at - %(by)s, expires_at = expires_at - %(by)s, ended_at = ended_at - %(by)s,
-        warned_for = warned_for - %(by)s, scheduled_for = scheduled_for - %(by)s,
-        schedule_due_at = schedule_due_at - %(by)s, last_referenced_at = last_referenced_at - %(by)s;
+        warned_for = warned_for - %(by)s, last_referenced_at = last_referenced_at - %(by)s;
     UPDATE device_fingerprints SET created_at = created_at - %(by)s;
     UPDATE after_hours_photo_uploads SET
         requested_at = requested_at - %(by)s, changed_at = changed_at - %(by)s,
         leased_until = leased_until - %(by)s, forget_at = forget_at - %(by)s;
-    UPDATE after_hours_removals SET due_at = due_at - %(by)s;
-    UPDATE after_hours_domain_events SET due_at = due_at - %(by)s;
+    UPDATE after_hours_outbox SET due_at = due_at - %(by)s;
+    UPDATE after_hours_outbox SET payload = payload || jsonb_build_object(
+        'expiresAt', after_hours_utc((payload ->> 'expiresAt')::timestamptz - %(by)s)
+    ) WHERE kind = 'schedules';
     UPDATE after_hours_departures SET forget_at = forget_at - %(by)s
 """
 _LEASES_RUN_OUT = """
-    UPDATE after_hours_removals SET due_at = now() WHERE due_at < now() + interval '11 minutes';
-    UPDATE after_hours_domain_events SET due_at = now();
-    UPDATE after_hours_sessions SET schedule_due_at = now()
+    UPDATE after_hours_outbox SET due_at = now() WHERE due_at < now() + interval '11 minutes'
 """
 # So many members of another kind, `many-1` and on, each live for so long.
 MEMBERS = """
@@ -58,7 +59,7 @@ MEMBERS = """
 # Behind the accounts comes what follows their end.
 _FORGET_EVERYTHING = """
     DELETE FROM users;
-    DELETE FROM after_hours_removals; DELETE FROM after_hours_domain_events; DELETE FROM after_hours_departures
+    DELETE FROM after_hours_outbox; DELETE FROM after_hours_departures
 """
 
 

@@ -2,18 +2,19 @@
 
 from after_hours.database import Database
 from after_hours.observability import count
+from after_hours.schedules import WARNING_BEFORE
 
 # Each count reads the index that the sweep's duty for it reads, so that its cost follows what is undone. PostgreSQL
-# misestimates two of the conditions: it expects every ended session to have wrong schedules, or a place, and would
-# start parallel workers, or read the whole table, only to count none. ORDER BY and LIMIT keep it to the index, and no
-# more than the LIMIT is counted. A thing counts as stuck after five attempts, which take about half an hour.
+# misestimates how many sessions have a place that should not be stored, and would start parallel workers, or read the
+# whole table, only to count none. ORDER BY and LIMIT keep it to the index, and no more than the LIMIT is counted. A
+# task counts as stuck after five attempts, which take about half an hour.
 _UNDONE = """
     SELECT
         (SELECT count(*) FROM after_hours_sessions WHERE ended_at IS NULL AND expires_at <= now()) AS "overdueSessions",
         (
             SELECT count(*) FROM after_hours_sessions
             WHERE ended_at IS NULL AND warned_for IS DISTINCT FROM expires_at
-                AND expires_at > now() AND expires_at <= now() + interval '5 minutes'
+                AND expires_at > now() AND expires_at <= now() + %(warning_before)s
         ) AS "warnings",
         (
             SELECT count(*) FROM (
@@ -23,23 +24,10 @@ _UNDONE = """
                 ORDER BY id LIMIT 10000
             ) AS placed
         ) AS "places",
-        (SELECT count(*) FROM after_hours_domain_events WHERE due_at <= now()) AS "events",
-        (
-            SELECT count(*) FROM (
-                SELECT FROM after_hours_sessions
-                WHERE scheduled_for IS DISTINCT FROM CASE WHEN ended_at IS NULL THEN expires_at END
-                    AND schedule_due_at <= now()
-                ORDER BY schedule_due_at LIMIT 10000
-            ) AS wrong
-        ) AS "schedules",
-        (SELECT count(*) FROM after_hours_removals WHERE due_at <= now()) AS "deletions",
-        (SELECT count(*) FROM after_hours_domain_events WHERE attempts >= 5)
-            + (SELECT count(*) FROM after_hours_removals WHERE attempts >= 5)
-            + (
-                SELECT count(*) FROM after_hours_sessions
-                WHERE scheduled_for IS DISTINCT FROM CASE WHEN ended_at IS NULL THEN expires_at END
-                    AND schedule_attempts >= 5
-            ) AS "stuck"
+        (SELECT count(*) FROM after_hours_outbox WHERE kind = 'event' AND due_at <= now()) AS "events",
+        (SELECT count(*) FROM after_hours_outbox WHERE kind = 'schedules' AND due_at <= now()) AS "schedules",
+        (SELECT count(*) FROM after_hours_outbox WHERE kind IN ('uploads', 'r2') AND due_at <= now()) AS "deletions",
+        (SELECT count(*) FROM after_hours_outbox WHERE attempts >= 5) AS "stuck"
 """
 
 
@@ -48,7 +36,7 @@ def report(database: Database) -> dict[str, int]:
 
     It also counts the metrics `Undone` and `Stuck`.
     """
-    undone = database.fetch_one(_UNDONE)
+    undone = database.fetch_one(_UNDONE, {"warning_before": WARNING_BEFORE})
     count("Stuck", undone["stuck"])
     count("Undone", sum(number for what, number in undone.items() if what != "stuck"))
     return {what: number for what, number in undone.items() if number}

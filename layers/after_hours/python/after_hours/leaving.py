@@ -4,7 +4,7 @@ Rows that carry the hourly limits stay for an hour, and sessions that the main a
 (`retention`).
 """
 
-from after_hours import deletions, follow_up
+from after_hours import outbox, schedules
 from after_hours.database import Database
 from after_hours.errors import ProfileNotFound
 from after_hours.observability import count
@@ -12,8 +12,8 @@ from after_hours.observability import count
 # A start or a photo under way is finished first, and a later one finds no profile; a release before the function
 # after_hours_lock_member locks the profile alone. A row of after_hours_departures tells `retention` that the member has
 # left, which nothing else does. Deleting an account in the main app deletes the profile, too; so a trigger on
-# after_hours_profiles records the departure and the deletion of the photo's objects. Only preferences without a profile
-# have their departure recorded here.
+# after_hours_profiles records the departure and writes the deletion of the photo's objects, which are only read here.
+# Only preferences without a profile have their departure recorded here.
 _LEAVE = """
     SELECT after_hours_lock_member(%(user_id)s);
     SELECT FROM after_hours_profiles WHERE user_id = %(user_id)s FOR UPDATE;
@@ -26,9 +26,9 @@ _LEAVE = """
         WHERE NOT EXISTS (SELECT FROM profile)
         ON CONFLICT (user_id) DO UPDATE SET forget_at = excluded.forget_at
     ), session AS (
-        SELECT id, scheduled_for, event FROM after_hours_end_sessions(
+        SELECT id, expires_at, ended_at, event FROM after_hours_end_sessions(
             ARRAY(SELECT id FROM after_hours_sessions WHERE user_id = %(user_id)s AND ended_at IS NULL),
-            'profile_deleted', interval '30 seconds'
+            'profile_deleted'
         )
     ), devices AS (
         DELETE FROM device_fingerprints device USING after_hours_sessions s
@@ -40,21 +40,21 @@ _LEAVE = """
     ), settled AS (
         UPDATE after_hours_photo_uploads SET status = 'removed', reason = NULL, changed_at = now()
         WHERE user_id = %(user_id)s AND status IN ('ready', 'rejected')
-    ), originals AS (
-        SELECT deletion.store, deletion.key, deletion.due_at
-        FROM (
+    ), deletions AS (
+        SELECT to_jsonb(task) AS task FROM (
             SELECT array_agg('uploads'::text) AS stores, array_agg(after_hours_upload_key(user_id, id)) AS keys
             FROM cancelled
-        ) AS objects, after_hours_must_go(objects.stores, objects.keys, interval '30 seconds') AS deletion
-    ), deletions AS (
-        SELECT * FROM originals
-        UNION ALL SELECT object.store, object.key, now() + interval '30 seconds'
+        ) AS objects, after_hours_put_deletions(objects.stores, objects.keys) AS task
+        UNION ALL SELECT jsonb_build_object(
+            'kind', object.store, 'key', object.key, 'payload', jsonb_build_object(), 'attempts', 0,
+            'version', pg_current_xact_id()::text::bigint
+        )
         FROM profile, after_hours_photo_objects(profile.photo_url) AS object
     )
     SELECT
         EXISTS (SELECT FROM profile UNION ALL SELECT FROM preferences) AS left_something,
-        (SELECT json_agg(deletions) FROM deletions) AS deletions,
-        session.id, session.scheduled_for, session.event
+        (SELECT jsonb_agg(task) FROM deletions) AS deletions,
+        session.id, session.ended_at < session.expires_at AS ended_early, session.event
     FROM (VALUES (1)) AS one LEFT JOIN session ON true
 """
 
@@ -66,9 +66,10 @@ def leave(database: Database, user_id: str) -> None:
     left.
     """
     row = database.fetch_one(_LEAVE, {"user_id": user_id})
-    if row["id"]:
-        follow_up.after_end(database, row)
-    deletions.carry_out(database, row["deletions"] or ())
+    tasks = [*filter(None, [row["event"]]), *(row["deletions"] or ())]
+    if row["ended_early"]:
+        tasks.append(schedules.task_of(row["id"], row["event"]["version"], None))
+    outbox.do_now(database, tasks)
     if not row["left_something"]:
         raise ProfileNotFound
     count("ProfilesDeleted")

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from after_hours import deletions, storage
+from after_hours import outbox, storage
 from after_hours.access import Read
 from after_hours.database import Database, Row
 from after_hours.errors import PhotoNotFound, ProfileNotFound
@@ -75,11 +75,10 @@ _DELETE = """
         SELECT object.store, object.key FROM previous, after_hours_photo_objects(previous.photo_url) AS object
         UNION SELECT 'uploads', after_hours_upload_key(user_id, id) FROM cancelled
     ), deletions AS (
-        SELECT deletion.store, deletion.key, deletion.due_at
-        FROM (SELECT array_agg(store) AS stores, array_agg(key) AS keys FROM unwanted) AS objects,
-            after_hours_must_go(objects.stores, objects.keys, interval '30 seconds') AS deletion
+        SELECT task FROM (SELECT array_agg(store) AS stores, array_agg(key) AS keys FROM unwanted) AS objects,
+            after_hours_put_deletions(objects.stores, objects.keys) AS task
     )
-    SELECT EXISTS (SELECT FROM deleted) AS deleted, (SELECT json_agg(deletions) FROM deletions) AS deletions
+    SELECT EXISTS (SELECT FROM deleted) AS deleted, (SELECT jsonb_agg(task) FROM deletions) AS deletions
 """
 
 
@@ -89,7 +88,7 @@ def delete(database: Database, user_id: str) -> None:
     if not row["deleted"]:
         raise PhotoNotFound
     count("PhotosDeleted")
-    deletions.carry_out(database, row["deletions"] or ())
+    outbox.do_now(database, row["deletions"] or ())
 
 
 def urls(row: Row) -> dict[str, str | None]:

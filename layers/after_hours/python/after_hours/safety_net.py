@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from after_hours.batches import repeat
 from after_hours.database import Database
 from after_hours.observability import count, measure_seconds
+from after_hours.schedules import WARNING_BEFORE
 
 _EXPIRE_OVERDUE = """
     WITH overdue AS (
@@ -56,13 +57,17 @@ _WARN_DUE = """
     WITH due AS (
         SELECT id FROM after_hours_sessions
         WHERE ended_at IS NULL AND warned_for IS DISTINCT FROM expires_at
-            AND expires_at > now() AND expires_at <= now() + interval '5 minutes'
+            AND expires_at > now() AND expires_at <= now() + %(warning_before)s
         ORDER BY expires_at LIMIT 500
         FOR UPDATE SKIP LOCKED
     ), warned AS (
         UPDATE after_hours_sessions s SET warned_for = expires_at
         WHERE s.id = ANY(ARRAY(SELECT id FROM due))
-        RETURNING after_hours_tell_expiring(s.user_id, s.id, s.expires_at, interval '0') AS event
+        RETURNING after_hours_put_event(
+            'SessionExpiring',
+            jsonb_build_object('userId', s.user_id, 'sessionId', s.id, 'expiresAt', after_hours_utc(s.expires_at)),
+            interval '0'
+        ) AS event
     )
     SELECT count(event) AS sessions FROM warned
 """
@@ -125,7 +130,9 @@ def end_lapsed(database: Database, deadline: float) -> int:
 
 def warn_due(database: Database, deadline: float) -> int:
     """Warn every session that ends within five minutes and was not warned. Returns how many there were."""
-    warned = repeat(lambda: int(database.fetch_one(_WARN_DUE)["sessions"]), deadline)
+    warned = repeat(
+        lambda: int(database.fetch_one(_WARN_DUE, {"warning_before": WARNING_BEFORE})["sessions"]), deadline
+    )
     count("SessionsExpiring", warned)
     return warned
 

@@ -1,26 +1,29 @@
 """The one-shot schedules of a session in EventBridge Scheduler: one at its end, one five minutes before.
 
 They make an expiry prompt; they never decide it. A call here may fail and a schedule may fire early, late or twice: the
-functions behind them ask the database. The row of a session says which end its schedules were made for
-(`scheduled_for`), so that the sweep repairs only wrong schedules, and need not list any. It looks at one, since all may
-be gone: with their group, or with the whole local AWS.
+functions behind them ask the database. A trigger writes the schedules of a session to the outbox whenever its end
+changes. The sweep looks whether one schedule is still there, since all may be gone: with their group, or with the whole
+local AWS.
 """
 
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from after_hours import calls, clients, config
-from after_hours.batches import repeat
-from after_hours.database import Database, Row
-from after_hours.errors import SchedulerUnavailable, ServiceUnavailable
-from after_hours.observability import count, count_fault
+from after_hours import clients, config
+from after_hours.calls import Breaker
+from after_hours.database import Database
+from after_hours.errors import SchedulerUnavailable
+from after_hours.observability import best_effort, count
+from after_hours.tasks import Call, Task
 
 if TYPE_CHECKING:
     from types_boto3_scheduler import EventBridgeSchedulerClient
@@ -28,12 +31,14 @@ if TYPE_CHECKING:
 
 FAULTS = "SchedulerFaults"
 
+WARNING_BEFORE = timedelta(minutes=5)
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_EVENT_AGE_SECONDS = 300
 _DELIVERY_RETRIES = 5
 
 # While it is open, members' calls leave schedules to the sweep: thirty functions that waited for a silent scheduler
 # each time could serve only seven starts a second. The sweep itself calls the scheduler all the same.
-breaker = calls.Breaker(seconds=30)
+breaker = Breaker(seconds=30)
 
 
 class Kind(StrEnum):
@@ -55,92 +60,51 @@ class ScheduledEvent(BaseModel):
     session_id: UUID
 
 
-class Times(NamedTuple):
-    """When a session's schedules fire: `YYYY-MM-DDTHH:MM:SS` in UTC. `warning` is None when its time has passed."""
-
-    expiry: str
-    warning: str | None
-
-
 class Change(NamedTuple):
-    """A schedule to make or move or, where `at` is None, to delete. Only if `new` is wrong is a second call needed."""
+    """A schedule to make or move (UTC, in whole seconds) or, where `at` is None, to delete.
+
+    `new` says that there is most likely none yet; a wrong guess costs a second call.
+    """
 
     session_id: str
     kind: Kind
-    at: str | None
+    at: datetime | None
     new: bool = False
 
 
-# The schedules of a session are wrong unless they are for its end while it is open, and for no end when it has ended.
-# The times are text for EventBridge Scheduler: rounded up to whole seconds, since an expiry must not fire early, and
-# never beyond the last year that it can read. An absurd end is refused there, and that session backs off alone.
-_CLAIM_WRONG = """
-    WITH wrong AS (
-        SELECT id FROM after_hours_sessions
-        WHERE scheduled_for IS DISTINCT FROM CASE WHEN ended_at IS NULL THEN expires_at END AND schedule_due_at <= now()
-        ORDER BY schedule_due_at LIMIT 200
-        FOR UPDATE SKIP LOCKED
-    )
-    UPDATE after_hours_sessions s SET schedule_due_at = now() + interval '1 minute'
-    WHERE s.id = ANY(ARRAY(SELECT id FROM wrong))
-    RETURNING
-        s.id::text,
-        CASE WHEN s.ended_at IS NULL THEN s.expires_at END::text AS wanted_for,
-        s.scheduled_for IS NULL AS new,
-        s.scheduled_for > now() AS ahead,
-        after_hours_schedule_time(s.expires_at) AS expiry,
-        CASE WHEN s.expires_at > now() + interval '5 minutes' THEN
-            after_hours_schedule_time(s.expires_at - interval '5 minutes')
-        END AS warning
+# The live session that ends soonest was most likely there when schedules were lost. It has no task in the outbox, and
+# its schedule cannot have fired yet. The inner LIMIT bounds the cost when very many sessions have a task.
+_SOONEST = """
+    SELECT id::text, expires_at FROM (
+        SELECT id, expires_at FROM after_hours_sessions
+        WHERE ended_at IS NULL AND expires_at > now() + interval '1 minute'
+        ORDER BY expires_at LIMIT 100
+    ) AS session
+    WHERE NOT EXISTS (SELECT FROM after_hours_outbox WHERE kind = 'schedules' AND key = session.id::text)
+    ORDER BY expires_at LIMIT 1
 """
 
-# If a session has changed meanwhile, `wanted_for` is not its end any more, and the sweep finds it again; so it does a
-# session that another transaction has locked.
-_RECORD_RIGHT = """
-    WITH free AS (
-        SELECT id FROM after_hours_sessions WHERE id = ANY(%(ids)s::uuid[])
-        FOR NO KEY UPDATE SKIP LOCKED
-    )
-    UPDATE after_hours_sessions s SET scheduled_for = done.wanted_for, schedule_attempts = 0
-    FROM unnest(%(ids)s::uuid[], %(wanted_for)s::timestamptz[]) AS done (id, wanted_for)
-    WHERE s.id = done.id AND s.id = ANY(ARRAY(SELECT id FROM free))
+# The session may have been ended or extended since it was read, and then nothing is lost.
+_IS_STILL_LIVE = """
+    SELECT FROM after_hours_sessions WHERE id = %(id)s AND ended_at IS NULL AND expires_at = %(expires_at)s
 """
 
-_BACK_OFF = """
-    WITH free AS (
-        SELECT id FROM after_hours_sessions WHERE id = ANY(%(ids)s::uuid[])
-        FOR NO KEY UPDATE SKIP LOCKED
+_MAKE_ANEW = """
+    WITH slice AS (
+        SELECT id, expires_at FROM after_hours_sessions
+        WHERE ended_at IS NULL AND id > %(after)s
+        ORDER BY id LIMIT 1000
+    ), written AS (
+        INSERT INTO after_hours_outbox (kind, key, payload, due_at)
+        SELECT
+            'schedules', id,
+            jsonb_build_object('expiresAt', after_hours_utc(least(expires_at, '9999-12-31Z')), 'new', true), now()
+        FROM slice WHERE expires_at > now() + interval '1 minute'
+        ORDER BY id::text
+        ON CONFLICT (kind, key) DO NOTHING
+        RETURNING key
     )
-    UPDATE after_hours_sessions
-    SET schedule_due_at = now()
-            + least(interval '1 minute' * 2 ^ least(schedule_attempts, 10), interval '10 minutes'),
-        schedule_attempts = schedule_attempts + 1
-    WHERE id = ANY(ARRAY(SELECT id FROM free))
-"""
-
-# The live session whose schedules were made longest ago: when all were lost, those of later sessions are there again.
-# Its own must be there, for it is too early for them to have fired and deleted themselves.
-_OLDEST = """
-    SELECT id, expires_at::text FROM after_hours_sessions
-    WHERE ended_at IS NULL AND scheduled_for = expires_at AND expires_at > now() + interval '1 minute'
-    ORDER BY schedule_due_at LIMIT 1
-"""
-
-# The session whose schedule is missing may have been ended or extended since it was read, and then nothing is lost.
-_DOUBT = """
-    WITH doubted AS (
-        SELECT id FROM after_hours_sessions
-        WHERE ended_at IS NULL AND scheduled_for = expires_at AND expires_at > now() + interval '1 minute'
-            AND EXISTS (
-                SELECT FROM after_hours_sessions
-                WHERE id = %(id)s AND ended_at IS NULL
-                    AND scheduled_for = expires_at AND expires_at = %(expires_at)s::timestamptz
-            )
-        ORDER BY schedule_due_at LIMIT 1000
-        FOR UPDATE SKIP LOCKED
-    )
-    UPDATE after_hours_sessions s SET scheduled_for = NULL, schedule_due_at = now(), schedule_attempts = 0
-    WHERE s.id = ANY(ARRAY(SELECT id FROM doubted))
+    SELECT (SELECT count(*) FROM written) AS sessions, (SELECT id FROM slice ORDER BY id DESC LIMIT 1) AS last
 """
 
 
@@ -148,18 +112,30 @@ def name(kind: Kind, session_id: UUID | str) -> str:
     return f"{_PREFIXES[kind]}{session_id}"
 
 
-def making(session_id: str, times: Times, *, new: bool) -> list[Change]:
-    """Return the changes that make the schedules of a `new` session, or move those of one that most likely has some."""
-    changes = [Change(session_id, Kind.EXPIRY, times.expiry, new)]
-    return [*changes, Change(session_id, Kind.WARNING, times.warning, new)] if times.warning else changes
+def task_of(session_id: UUID, version: int, expires_at: datetime | None, *, new: bool = False) -> Task:
+    """Return the task that the trigger has written for a session with this end; without one, its schedules go."""
+    payload = {"expiresAt": expires_at.isoformat() if expires_at else None, "new": new}
+    return {"kind": "schedules", "key": str(session_id), "payload": payload, "attempts": 0, "version": version}
 
 
-def deleting(session_id: str) -> list[Change]:
-    """Return the changes that delete the schedules of a session."""
-    return [Change(session_id, kind, None) for kind in Kind]
+def calls(tasks: Sequence[Task]) -> list[Call]:
+    """Return the calls that make, move or delete the schedules of sessions, one for each schedule."""
+    return [Call([task], partial(carry_out, change)) for task in tasks for change in _changes(task)]
 
 
-def carry_out(change: Change) -> None:
+def _changes(task: Task) -> list[Change]:
+    """Return the changes that a task asks for. A warning whose time has passed is not made anew."""
+    session_id, new = task["key"], bool(task["payload"].get("new"))
+    if task["payload"]["expiresAt"] is None:
+        return [Change(session_id, kind, None) for kind in Kind]
+    expires_at = datetime.fromisoformat(task["payload"]["expiresAt"])
+    changes = [Change(session_id, Kind.EXPIRY, expires_at, new)]
+    if expires_at - WARNING_BEFORE > task.get("read_at", _LONG_AGO):
+        changes.append(Change(session_id, Kind.WARNING, expires_at - WARNING_BEFORE, new))
+    return changes
+
+
+def carry_out(change: Change) -> tuple[()]:
     """Make, move or delete a schedule, whether or not it is there. Raises `SchedulerUnavailable`."""
     with _scheduler() as scheduler:
         if change.at is None:
@@ -177,52 +153,30 @@ def carry_out(change: Change) -> None:
                 scheduler.update_schedule(**_schedule(change, change.at))
             except scheduler.exceptions.ResourceNotFoundException:
                 scheduler.create_schedule(**_schedule(change, change.at))
+    return ()
 
 
 def find_lost(database: Database, deadline: float) -> int:
     """Look whether schedules that were made are still there. Returns the number of sessions that count as without.
 
-    It looks at one schedule. If that is missing, those of a thousand sessions count as never made, the oldest first, so
-    that `repair` makes them; and it looks at the next one, until `deadline`.
+    It looks at one schedule. If that is missing, tasks for the schedules of all live sessions are written, until
+    `deadline`.
     """
-
-    def look() -> int:
-        session = database.find_one(_OLDEST)
-        try:
-            if session is None or _is_there(name(Kind.EXPIRY, session["id"])):
-                return 0
-        except SchedulerUnavailable as fault:  # a scheduler that does not answer has lost nothing
-            count_fault(FAULTS, fault)
-            return 0
-        return database.execute(_DOUBT, session)
-
-    lost = repeat(look, deadline)
+    lost, after = 0, UUID(int=0) if _one_is_missing(database) else None
+    while after is not None and time.monotonic() < deadline:
+        slice_ = database.fetch_one(_MAKE_ANEW, {"after": after})
+        lost += slice_["sessions"]
+        after = slice_["last"]
     count("SchedulesLost", lost)
     return lost
 
 
-def repair(database: Database, deadline: float) -> int:
-    """Repair wrong and missing schedules, until `deadline`. Returns the number of sessions that were repaired."""
-    repaired = 0
-    while time.monotonic() < deadline and (wrong := database.fetch_all(_CLAIM_WRONG)):
-        needed = {row["id"]: _needed(row) for row in wrong}
-        changes = [change for each in needed.values() for change in each]
-        outcomes = calls.in_parallel(carry_out, changes, deadline=deadline)
-        faults = {change.session_id: fault for change, fault in outcomes if isinstance(fault, ServiceUnavailable)}
-        tried = {change for change, _ in outcomes}
-        right = [row for row in wrong if row["id"] not in faults and tried.issuperset(needed[row["id"]])]
-        if right:
-            database.execute(
-                _RECORD_RIGHT,
-                {"ids": [row["id"] for row in right], "wanted_for": [row["wanted_for"] for row in right]},
-            )
-            repaired += len(right)
-        if faults:
-            database.execute(_BACK_OFF, {"ids": list(faults)})
-            count_fault(FAULTS, next(iter(faults.values())))
-        if len(outcomes) < len(changes):
-            break  # the scheduler is silent, or the time is over
-    return repaired
+def _one_is_missing(database: Database) -> bool:
+    session = database.find_one(_SOONEST)
+    there = True
+    with best_effort(FAULTS):  # a scheduler that does not answer has lost nothing
+        there = session is None or _is_there(name(Kind.EXPIRY, session["id"]))
+    return not there and database.find_one(_IS_STILL_LIVE, session) is not None
 
 
 def _is_there(schedule: str) -> bool:
@@ -241,19 +195,13 @@ def _scheduler() -> "Iterator[EventBridgeSchedulerClient]":
         yield clients.scheduler()
 
 
-def _needed(row: Row) -> Sequence[Change]:
-    """Return the changes that repair a session's schedules. Those whose time has passed have deleted themselves."""
-    if row["wanted_for"]:
-        return making(row["id"], Times(row["expiry"], row["warning"]), new=row["new"])
-    return deleting(row["id"]) if row["ahead"] else ()
-
-
-def _schedule(change: Change, at: str) -> "CreateScheduleInputTypeDef":
+def _schedule(change: Change, at: datetime) -> "CreateScheduleInputTypeDef":
     event = ScheduledEvent(kind=change.kind, session_id=UUID(change.session_id))
+    whole = (at.astimezone(UTC) + timedelta(microseconds=999_999)).replace(microsecond=0)  # never before the end
     return {
         "GroupName": config.setting("SCHEDULE_GROUP"),
         "Name": name(change.kind, change.session_id),
-        "ScheduleExpression": f"at({at})",
+        "ScheduleExpression": f"at({whole:%Y-%m-%dT%H:%M:%S})",
         "ScheduleExpressionTimezone": "UTC",
         "FlexibleTimeWindow": {"Mode": "OFF"},
         "ActionAfterCompletion": "DELETE",

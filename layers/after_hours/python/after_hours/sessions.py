@@ -8,7 +8,7 @@ point goes with the session; the table refuses an ended session that has one.
 """
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from after_hours import access, config, domain_events, follow_up, location, schedules
+from after_hours import access, config, location, outbox, schedules
 from after_hours.access import Read
 from after_hours.database import Database, Row
 from after_hours.errors import (
@@ -37,7 +37,7 @@ from after_hours.errors import (
     TooManyStarts,
 )
 from after_hours.observability import count, measure_seconds
-from after_hours.schedules import Change, Kind
+from after_hours.schedules import WARNING_BEFORE, Change, Kind
 from after_hours.schema import RequestModel, ResponseModel, Text, Whole
 
 ALLOWED_MINUTES = (15, 30, 60)
@@ -184,7 +184,7 @@ _START = """
                 SELECT id FROM after_hours_sessions
                 WHERE user_id = %(user_id)s AND ended_at IS NULL AND expires_at <= now()
             ),
-            'expired', interval '30 seconds'
+            'expired'
         )
     ), started AS (
         INSERT INTO after_hours_sessions (user_id, started_at, expires_at, fuzzed_latitude, fuzzed_longitude)
@@ -192,13 +192,12 @@ _START = """
         FROM profile, (SELECT count(*) FROM overdue) AS closing
         WHERE NOT EXISTS (SELECT FROM live) AND NOT EXISTS (SELECT FROM twelfth)
         ON CONFLICT (user_id) WHERE ended_at IS NULL DO NOTHING
-        RETURNING id, user_id, started_at, expires_at, after_hours_tell(
+        RETURNING id, user_id, started_at, expires_at, after_hours_put_event(
             'SessionStarted',
             jsonb_build_object(
                 'userId', user_id, 'sessionId', id,
                 'startedAt', after_hours_utc(started_at), 'expiresAt', after_hours_utc(expires_at)
-            ),
-            interval '30 seconds'
+            )
         ) AS event
     ), device AS (
         INSERT INTO device_fingerprints (id, user_id, session_id, device_id, device_model, platform, created_at)
@@ -213,9 +212,7 @@ _START = """
         live.id IS NOT NULL AS was_live, started.id IS NOT NULL AS started,
         coalesce(started.id, live.id) AS id, coalesce(started.started_at, live.started_at) AS started_at,
         coalesce(started.expires_at, live.expires_at) AS expires_at, now() AS read_at,
-        after_hours_schedule_time(started.expires_at) AS expiry,
-        after_hours_schedule_time(started.expires_at - interval '5 minutes') AS warning,
-        array_remove(ARRAY[(SELECT event FROM overdue), started.event], NULL) AS events
+        (SELECT event FROM overdue) AS ended, started.event
     FROM users LEFT JOIN live ON true LEFT JOIN started ON true
     WHERE users.id = %(user_id)s
 """
@@ -233,57 +230,52 @@ _EXTEND = """
         FROM after_hours_sessions WHERE user_id = %(user_id)s AND ended_at IS NULL AND expires_at > now()
     ), extended AS (
         UPDATE after_hours_sessions s SET
-            expires_at = s.expires_at + make_interval(mins => %(minutes)s),
-            schedule_due_at = now() + interval '30 seconds', schedule_attempts = 0
+            expires_at = s.expires_at + make_interval(mins => %(minutes)s)
         FROM live WHERE s.id = live.id AND live.as_seen AND live.short_enough
-        RETURNING s.id, s.expires_at, after_hours_tell(
+        RETURNING s.id, s.expires_at, after_hours_put_event(
             'SessionExtended',
             jsonb_build_object(
                 'userId', s.user_id, 'sessionId', s.id,
                 'expiresAt', after_hours_utc(s.expires_at), 'extendedByMinutes', %(minutes)s
-            ),
-            interval '30 seconds'
+            )
         ) AS event
     )
     SELECT
         live.id, live.started_at, coalesce(extended.expires_at, live.expires_at) AS expires_at, now() AS read_at,
         live.as_seen, extended.id IS NOT NULL AS extended,
-        after_hours_schedule_time(extended.expires_at) AS expiry,
-        after_hours_schedule_time(extended.expires_at - interval '5 minutes') AS warning,
         extended.event
     FROM live LEFT JOIN extended ON true
 """
 
 _END = """
-    SELECT id, started_at, expires_at, ended_at, now() AS read_at, scheduled_for, event FROM after_hours_end_sessions(
+    SELECT id, started_at, expires_at, ended_at, now() AS read_at, event FROM after_hours_end_sessions(
         ARRAY(
             SELECT id FROM after_hours_sessions
             WHERE user_id = %(user_id)s AND ended_at IS NULL AND expires_at > now()
         ),
-        'user', interval '30 seconds'
+        'user'
     )
 """
 
 _EXPIRE = """
     SELECT extract(epoch FROM now() - expires_at)::float AS lag, event
-    FROM after_hours_end_sessions(ARRAY[%(id)s::uuid], 'expired', interval '30 seconds')
+    FROM after_hours_end_sessions(ARRAY[%(id)s::uuid], 'expired')
 """
 
 # `warned_for` is the end that the member was warned of: an extended session has another end, and is warned again.
 _WARN = """
     UPDATE after_hours_sessions SET warned_for = expires_at
-    WHERE id = %(id)s AND ended_at IS NULL AND expires_at > now() AND expires_at <= now() + interval '5 minutes'
+    WHERE id = %(id)s AND ended_at IS NULL AND expires_at > now() AND expires_at <= now() + %(warning_before)s
         AND warned_for IS DISTINCT FROM expires_at
-    RETURNING after_hours_tell_expiring(user_id, id, expires_at, interval '30 seconds') AS event
+    RETURNING after_hours_put_event(
+        'SessionExpiring',
+        jsonb_build_object('userId', user_id, 'sessionId', id, 'expiresAt', after_hours_utc(expires_at))
+    ) AS event
 """
 
 _LIVE_BY_ID = """
-    SELECT
-        after_hours_schedule_time(expires_at) AS expiry,
-        CASE WHEN warned_for IS DISTINCT FROM expires_at THEN
-            after_hours_schedule_time(expires_at - interval '5 minutes')
-        END AS warning
-    FROM after_hours_sessions WHERE id = %(id)s AND ended_at IS NULL AND expires_at > now()
+    SELECT expires_at, warned_for IS NOT DISTINCT FROM expires_at AS warned FROM after_hours_sessions
+    WHERE id = %(id)s AND ended_at IS NULL AND expires_at > now()
 """
 
 
@@ -318,7 +310,9 @@ def start(database: Database, user_id: str, new: StartSession) -> Session:
     if not row["started"]:
         raise ServiceUnavailable("a release before this one started a session at the same moment")
     count("SessionsStarted")
-    follow_up.after_start(database, row)
+    event = row["event"]
+    making = schedules.task_of(row["id"], event["version"], row["expires_at"], new=True)
+    outbox.do_now(database, [*filter(None, [row["ended"]]), event, making])
     return Session.of(row)
 
 
@@ -342,7 +336,8 @@ def extend(database: Database, user_id: str, extension: ExtendSession) -> Extend
     if not row["extended"]:
         raise (SessionTooLong if row["as_seen"] else SessionChanged)(session=Session.of(row))
     count("SessionsExtended")
-    follow_up.after_extension(database, row)
+    event = row["event"]
+    outbox.do_now(database, [event, schedules.task_of(row["id"], event["version"], row["expires_at"])])
     return ExtendedSession.of(row, extended_by_minutes=minutes)
 
 
@@ -352,7 +347,7 @@ def end(database: Database, user_id: str) -> EndedSession:
     if row is None:
         raise NoActiveSession
     count("SessionsEnded")
-    follow_up.after_end(database, row)
+    outbox.do_now(database, [row["event"], schedules.task_of(row["id"], row["event"]["version"], None)])
     return EndedSession.of(row)
 
 
@@ -364,24 +359,24 @@ def expire(database: Database, session_id: UUID) -> Literal["expired", "reschedu
     if expired := database.find_one(_EXPIRE, {"id": session_id}):
         count("SessionsExpired")
         measure_seconds("ExpiryLagSeconds", [expired["lag"]])
-        domain_events.publish(database, [expired["event"]])
+        outbox.do_now(database, [expired["event"]])
         return "expired"
     return _reschedule(database, session_id, Kind.EXPIRY)
 
 
 def warn(database: Database, session_id: UUID) -> Literal["warned", "rescheduled", "ignored"]:
     """Warn of a session that ends within five minutes and was not warned of this end, as a warning event asks."""
-    if warned := database.find_one(_WARN, {"id": session_id}):
+    if warned := database.find_one(_WARN, {"id": session_id, "warning_before": WARNING_BEFORE}):
         count("SessionsExpiring")
-        domain_events.publish(database, [warned["event"]])
+        outbox.do_now(database, [warned["event"]])
         return "warned"
     return _reschedule(database, session_id, Kind.WARNING)
 
 
 def _reschedule(database: Database, session_id: UUID, kind: Kind) -> Literal["rescheduled", "ignored"]:
     live = database.find_one(_LIVE_BY_ID, {"id": session_id})
-    if live is None or live[kind] is None:
+    if live is None or (kind is Kind.WARNING and live["warned"]):
         return "ignored"
-    # The schedule that fired has deleted itself.
-    schedules.carry_out(Change(str(session_id), kind, live[kind], new=True))
+    at = live["expires_at"] - (WARNING_BEFORE if kind is Kind.WARNING else timedelta())
+    schedules.carry_out(Change(str(session_id), kind, at, new=True))  # the one that fired has deleted itself
     return "rescheduled"

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from after_hours import access, deletions, domain_events, storage
+from after_hours import access, outbox, storage
 from after_hours.batches import repeat
 from after_hours.database import Database, Row
 from after_hours.errors import ProfileNotFound, TooManyUploads
@@ -128,16 +128,16 @@ _CLAIM = """
             AND status IN ('pending', 'processing', 'failed') AND (leased_until <= now()) IS NOT FALSE
         FOR UPDATE
     ), covered AS (
-        INSERT INTO after_hours_removals AS removal (store, key, due_at)
+        INSERT INTO after_hours_outbox AS task (kind, key, due_at)
         SELECT object.store, object.key, now() + object.delay FROM claimable, (VALUES
             ('r2', %(photo_key)s, interval '15 minutes'),
             ('r2', %(thumbnail_key)s, interval '15 minutes'),
             ('uploads', %(original_key)s, interval '1 day')
         ) AS object (store, key, delay)
         ORDER BY 1, 2
-        ON CONFLICT (store, key) DO UPDATE SET due_at = excluded.due_at, attempts = 0
-            WHERE removal.due_at > now() + interval '1 minute'
-        RETURNING store
+        ON CONFLICT (kind, key) DO UPDATE SET due_at = excluded.due_at, attempts = 0, version = DEFAULT
+            WHERE task.due_at > now() + interval '1 minute'
+        RETURNING kind
     ), claimed AS (
         UPDATE after_hours_photo_uploads upload SET
             status = 'processing', reason = NULL, changed_at = now(), leased_until = now() + interval '60 seconds'
@@ -184,11 +184,11 @@ _FINISH = """
         UPDATE after_hours_profiles a SET
             photo_url = %(photo_key)s, photo_number = upload.number, photo_hash = %(photo_hash)s, updated_at = now()
         FROM upload WHERE a.user_id = upload.user_id AND upload.status = 'ready'
-        RETURNING after_hours_tell(
-            'PhotoReady', jsonb_build_object('userId', a.user_id, 'photoId', upload.id), interval '30 seconds'
+        RETURNING after_hours_put_event(
+            'PhotoReady', jsonb_build_object('userId', a.user_id, 'photoId', upload.id)
         ) AS event
     ), kept AS (
-        DELETE FROM after_hours_removals USING shown WHERE store = 'r2' AND key IN (%(photo_key)s, %(thumbnail_key)s)
+        DELETE FROM after_hours_outbox USING shown WHERE kind = 'r2' AND key IN (%(photo_key)s, %(thumbnail_key)s)
     ), unwanted AS (
         SELECT object.store, object.key FROM shown, previous, after_hours_photo_objects(previous.photo_url) AS object
         UNION SELECT own.store, own.key FROM (VALUES
@@ -197,11 +197,10 @@ _FINISH = """
         WHERE own.store = 'uploads'
             OR NOT EXISTS (SELECT FROM shown) AND NOT EXISTS (SELECT FROM previous WHERE photo_url = %(photo_key)s)
     ), deletions AS (
-        SELECT deletion.store, deletion.key, deletion.due_at
-        FROM (SELECT array_agg(store) AS stores, array_agg(key) AS keys FROM unwanted) AS objects,
-            after_hours_must_go(objects.stores, objects.keys, interval '30 seconds') AS deletion
+        SELECT task FROM (SELECT array_agg(store) AS stores, array_agg(key) AS keys FROM unwanted) AS objects,
+            after_hours_put_deletions(objects.stores, objects.keys) AS task
     )
-    SELECT (SELECT json_agg(deletions) FROM deletions) AS deletions, (SELECT event FROM shown) AS event
+    SELECT (SELECT jsonb_agg(task) FROM deletions) AS deletions, (SELECT event FROM shown) AS event
 """
 
 _REJECT = """
@@ -209,17 +208,16 @@ _REJECT = """
     WITH upload AS (
         UPDATE after_hours_photo_uploads SET status = 'rejected', reason = %(reason)s, changed_at = now()
         WHERE id = %(photo_id)s AND status = 'processing'
-        RETURNING after_hours_tell(
+        RETURNING after_hours_put_event(
             'PhotoRejected',
-            jsonb_build_object('userId', user_id, 'photoId', id, 'reason', reason), interval '30 seconds'
+            jsonb_build_object('userId', user_id, 'photoId', id, 'reason', reason)
         ) AS event
     ), deletions AS (
-        SELECT deletion.store, deletion.key, deletion.due_at FROM upload, after_hours_must_go(
-            ARRAY['r2', 'r2', 'uploads'], ARRAY[%(photo_key)s, %(thumbnail_key)s, %(original_key)s],
-            interval '30 seconds'
-        ) AS deletion
+        SELECT task FROM upload, after_hours_put_deletions(
+            ARRAY['r2', 'r2', 'uploads'], ARRAY[%(photo_key)s, %(thumbnail_key)s, %(original_key)s]
+        ) AS task
     )
-    SELECT (SELECT json_agg(deletions) FROM deletions) AS deletions, (SELECT event FROM upload) AS event
+    SELECT (SELECT jsonb_agg(task) FROM deletions) AS deletions, (SELECT event FROM upload) AS event
 """
 
 # The file of an upload that nobody processed may still be in the bucket, so its deletion is recorded; the bucket
@@ -238,10 +236,10 @@ _FAIL_STUCK = """
         WHERE upload.id = ANY(ARRAY(SELECT id FROM stuck))
         RETURNING upload.id, upload.user_id
     ), originals AS (
-        INSERT INTO after_hours_removals (store, key, due_at)
+        INSERT INTO after_hours_outbox (kind, key, due_at)
         SELECT 'uploads', after_hours_upload_key(user_id, id), now() + interval '1 day' FROM failed
         ORDER BY 1, 2
-        ON CONFLICT (store, key) DO NOTHING
+        ON CONFLICT (kind, key) DO NOTHING
     )
     SELECT count(*) AS uploads FROM failed
 """
@@ -361,7 +359,5 @@ def _require_allowed(database: Database, processed: "Processed") -> None:
 def _settle(database: Database, statement: str, parameters: dict[str, Any]) -> Row:
     """Bring an upload to its end, publish its event, and delete objects that are not wanted any more."""
     row = database.fetch_one(statement, parameters)
-    if row["event"]:
-        domain_events.publish(database, [row["event"]])
-    deletions.carry_out(database, row["deletions"] or ())
+    outbox.do_now(database, [*filter(None, [row["event"]]), *(row["deletions"] or ())])
     return row
