@@ -9,17 +9,26 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_rds as rds
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from infra import stages
 from infra.database import APP_ROLE, Database
 from infra.log_groups import log_group
 from infra.network import POSTGRESQL, OwnNetwork
+from infra.noon import Noon
 from infra.secrets import allow_reading
 
 _OWNER = "after_hours_owner"
 _NAME = "after_hours"
+# A minor version with long-term support: the cluster stays there until somebody changes this line (docs/operations.md).
 _VERSION = rds.AuroraPostgresEngineVersion.VER_17_7
+
+# What a person should hear of, by the kind of source ("Amazon RDS event categories", Amazon Aurora User Guide).
+_EVENTS = {
+    "db-cluster": ["deletion", "failover", "failure", "maintenance"],
+    "db-instance": ["availability", "deletion", "failure", "maintenance", "security patching"],
+}
 
 # A statement that fails is logged without its text and without the row that it met: places and texts are in both.
 _QUIET_AND_ENCRYPTED = {
@@ -40,15 +49,16 @@ class Cluster(Database):
         self.network = network
         self._stage = stage
         self._scope = Construct(scope, "Cluster")
+        noon = Noon(self._scope)
         self.database = rds.DatabaseCluster(
             self._scope,
             "Database",
             engine=rds.DatabaseClusterEngine.aurora_postgres(version=_VERSION),
             vpc=network.vpc,
             vpc_subnets=network.database,
-            writer=rds.ClusterInstance.serverless_v2("writer"),
+            writer=_instance("writer", noon),
             # The reader is scaled with the writer, since it takes the writer's place in a failover.
-            readers=[rds.ClusterInstance.serverless_v2("reader", scale_with_writer=True)] if size.reader else [],
+            readers=[_instance("reader", noon, scale_with_writer=True)] if size.reader else [],
             serverless_v2_min_capacity=size.min_acu,
             serverless_v2_max_capacity=size.max_acu,
             serverless_v2_auto_pause_duration=(
@@ -63,23 +73,18 @@ class Cluster(Database):
             parameters=_parameters(size),
             storage_encrypted=True,
             storage_encryption_key=self._key() if size.protected else None,
-            backup=rds.BackupProps(retention=Duration.days(size.backup_days)),
+            backup=rds.BackupProps(retention=Duration.days(size.backup_days), preferred_window=noon.backup),
+            preferred_maintenance_window=noon.maintenance,
+            auto_minor_version_upgrade=False,
+            database_insights_mode=rds.DatabaseInsightsMode.STANDARD,
+            cloudwatch_logs_exports=["postgresql"],
             deletion_protection=size.protected,
             removal_policy=RemovalPolicy.SNAPSHOT if size.protected else RemovalPolicy.DESTROY,
         )
         if size.restored_from:
             self._make_from(size.restored_from)
-        Validations.of(self.database).acknowledge(
-            Acknowledgment(
-                id="AwsSolutions-RDS11", reason="Only functions of ours reach the port, whichever it is; see its group"
-            )
-        )
-        if not size.protected:
-            Validations.of(self.database).acknowledge(
-                Acknowledgment(
-                    id="AwsSolutions-RDS10", reason="The stage is made to be thrown away, and holds no members"
-                )
-            )
+        self._bound_logs()
+        self._set_aside(size)
         self.proxy = self._proxied(network) if size.proxy else None
         port = ec2.Port.tcp(POSTGRESQL)
         # The database itself, too: migrations connect past the proxy.
@@ -110,6 +115,40 @@ class Cluster(Database):
         if secret is None:
             raise ValueError("a cluster whose password RDS manages has a secret")
         return secret.secret_arn
+
+    def _bound_logs(self) -> None:
+        """Make the group that the cluster's log is exported to, before an instance writes the first line.
+
+        RDS would make it, to be kept for ever, and does not where it finds one. Its name has the cluster's, which is
+        known when the cluster is there, and no instance of it yet.
+        """
+        name = f"/aws/rds/cluster/{self.database.cluster_identifier}/postgresql"
+        logs = log_group(self._scope, "Logs", self._stage, name=name)
+        for child in self.database.node.children:
+            for instance in child.node.find_all():
+                if isinstance(instance, rds.CfnDBInstance):
+                    instance.node.add_dependency(logs)
+
+    def _set_aside(self, size: stages.Cluster) -> None:
+        """Tell cdk-nag why some of its rules do not apply."""
+        reasons = {"AwsSolutions-RDS11": "Only functions of ours reach the port, whichever it is; see its group"}
+        if not size.protected:
+            reasons["AwsSolutions-RDS10"] = "The stage is made to be thrown away, and holds no members"
+        for rule, reason in reasons.items():
+            Validations.of(self.database).acknowledge(Acknowledgment(id=rule, reason=reason))
+
+    def tell(self, topic: sns.ITopic) -> None:
+        """Let RDS tell the topic of failovers, failures, maintenance and the like."""
+        sources = {"db-cluster": [self.database.cluster_identifier], "db-instance": self.database.instance_identifiers}
+        for kind, categories in _EVENTS.items():
+            rds.CfnEventSubscription(
+                self._scope,
+                f"{kind}-events",
+                sns_topic_arn=topic.topic_arn,
+                source_type=kind,
+                source_ids=sources[kind],
+                event_categories=categories,
+            )
 
     def of_proxy(self, name: str) -> cloudwatch.Metric:
         """Return a metric of the proxy, added up over all machines that it runs on: each tells its own every minute."""
@@ -173,6 +212,17 @@ class Cluster(Database):
         )
         proxy.node.add_dependency(logs)
         return proxy
+
+
+def _instance(name: str, noon: Noon, *, scale_with_writer: bool | None = None) -> rds.IClusterInstance:
+    """Describe an instance. None has Performance Insights: it keeps statements with members' values in them."""
+    return rds.ClusterInstance.serverless_v2(
+        name,
+        scale_with_writer=scale_with_writer,
+        auto_minor_version_upgrade=False,
+        enable_performance_insights=False,
+        preferred_maintenance_window=noon.maintenance,
+    )
 
 
 def _parameters(size: stages.Cluster) -> dict[str, str]:

@@ -8,7 +8,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra import canaries
-from infra.alarms import Alarms
+from infra.alarms import Alarms, let_publish
 from infra.api import Api
 from infra.budget import TAG, Budget
 from infra.canaries import Canaries
@@ -91,11 +91,13 @@ class AfterHours(Stack):
             Severity.TICKET: options.ticket_email or options.alarm_email,
         }
         alarms = Alarms(self, watches(measured), emails=emails)
+        tickets = alarms.topics[Severity.TICKET]
         if not options.stage.emulated:
-            Budget(self, dollars=options.stage.monthly_dollars, told=alarms.topics[Severity.TICKET])
+            Budget(self, dollars=options.stage.monthly_dollars, told=tickets)
         if measured.cluster:
-            cluster_arn = measured.cluster.database.cluster_arn
-            SqlUse(self, cluster_arn=cluster_arn, told=alarms.topics[Severity.TICKET])
+            let_publish(tickets, "events.rds.amazonaws.com")
+            measured.cluster.tell(tickets)
+            SqlUse(self, cluster_arn=measured.cluster.database.cluster_arn, told=tickets)
         return alarms
 
     def _watch(

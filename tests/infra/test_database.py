@@ -1,6 +1,7 @@
 """Which database functions connect to, as whom, and through which network."""
 
 import json
+from pathlib import Path
 from dataclasses import replace
 from typing import Any
 
@@ -189,6 +190,65 @@ def test_production_survives_a_zone_and_its_own_deletion(aws: Synthesized) -> No
     assert cluster["DeletionPolicy"] == cluster["UpdateReplacePolicy"] == "Snapshot"
     assert cluster["Properties"]["BackupRetentionPeriod"] >= 7
     assert len(aws.resources("AWS::RDS::DBInstance")) == 2
+
+
+def test_the_database_is_kept_up_at_noon_where_it_is(aws: Synthesized) -> None:
+    """By itself RDS chooses hours at night, which is when members are live."""
+    cluster, instances = only(aws, "AWS::RDS::DBCluster"), aws.resources("AWS::RDS::DBInstance").values()
+    [windows] = [each for name, each in aws.template["Mappings"].items() if name.startswith("ClusterNoon")]
+    authorities = Path("layers/after_hours/python/after_hours/root-certificates").glob("*-*.pem")
+    assert set(windows) == {path.stem for path in authorities}
+    assert windows["eu-west-1"] == {"backup": "11:00-12:00", "maintenance": "tue:12:00-tue:13:00"}
+    assert windows["us-west-2"] == {"backup": "19:00-20:00", "maintenance": "tue:20:00-tue:21:00"}
+    assert windows["ap-southeast-2"] == {"backup": "01:00-02:00", "maintenance": "tue:02:00-tue:03:00"}
+    for properties, name, window in (
+        (cluster, "PreferredBackupWindow", "backup"),
+        (cluster, "PreferredMaintenanceWindow", "maintenance"),
+        *((instance["Properties"], "PreferredMaintenanceWindow", "maintenance") for instance in instances),
+    ):
+        assert properties[name]["Fn::FindInMap"][1:] == [{"Ref": "AWS::Region"}, window]
+
+
+def test_the_database_stays_on_its_version_until_somebody_changes_it(aws: Synthesized) -> None:
+    """One with long-term support: RDS would take it to a minor version without."""
+    assert only(aws, "AWS::RDS::DBCluster")["EngineVersion"] == "17.7"
+    for kind in ("AWS::RDS::DBCluster", "AWS::RDS::DBInstance"):
+        for resource in aws.resources(kind).values():
+            assert resource["Properties"]["AutoMinorVersionUpgrade"] is False
+
+
+def test_no_statement_is_kept_with_what_members_sent_in_it(aws: Synthesized) -> None:
+    assert only(aws, "AWS::RDS::DBCluster")["DatabaseInsightsMode"] == "standard"
+    for instance in aws.resources("AWS::RDS::DBInstance").values():
+        assert instance["Properties"]["EnablePerformanceInsights"] is False
+
+
+def test_the_log_of_the_database_is_exported_and_forgotten(aws: Synthesized) -> None:
+    [cluster] = aws.resources("AWS::RDS::DBCluster")
+    assert only(aws, "AWS::RDS::DBCluster")["EnableCloudwatchLogsExports"] == ["postgresql"]
+    [(group, properties)] = [
+        (name, each["Properties"])
+        for name, each in aws.resources("AWS::Logs::LogGroup").items()
+        if "/aws/rds/cluster/" in str(each["Properties"].get("LogGroupName"))
+    ]
+    assert properties["LogGroupName"] == {"Fn::Join": ["", ["/aws/rds/cluster/", {"Ref": cluster}, "/postgresql"]]}
+    for instance in aws.resources("AWS::RDS::DBInstance").values():
+        assert group in instance["DependsOn"], "else RDS makes it first, and keeps it for ever"
+
+
+def test_a_failover_and_the_like_are_tickets(aws: Synthesized, dev: Synthesized) -> None:
+    told = {
+        each["Properties"]["SourceType"]: each["Properties"]
+        for each in aws.resources("AWS::RDS::EventSubscription").values()
+    }
+    assert told["db-cluster"]["SourceIds"] == [{"Ref": name} for name in aws.resources("AWS::RDS::DBCluster")]
+    assert told["db-instance"]["SourceIds"] == [{"Ref": name} for name in aws.resources("AWS::RDS::DBInstance")]
+    for properties in told.values():
+        assert {"failure", "maintenance"} <= set(properties["EventCategories"])
+        assert aws.template["Resources"][properties["SnsTopicArn"]["Ref"]]["Properties"]["DisplayName"].endswith(
+            "ticket"
+        )
+    assert not dev.resources("AWS::RDS::EventSubscription")
 
 
 def test_a_cluster_that_nobody_uses_costs_nothing(dev: Synthesized) -> None:

@@ -75,7 +75,7 @@ def test_those_may_publish_to_a_topic_that_have_something_to_tell(aws: Synthesiz
     told = topics(aws)
     assert allowed == {
         told["page"]: {"cloudwatch.amazonaws.com"},
-        told["ticket"]: {"cloudwatch.amazonaws.com", "budgets.amazonaws.com"},
+        told["ticket"]: {"cloudwatch.amazonaws.com", "budgets.amazonaws.com", "events.rds.amazonaws.com"},
     }
 
 
