@@ -2,16 +2,18 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import Literal, cast
 
 from aws_cdk import Acknowledgment, Duration, Stack, Validations
 from aws_cdk import aws_apigatewayv2 as apigatewayv2
+from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk.aws_apigatewayv2_integrations import HttpLambdaIntegration
 from constructs import Construct
 
 from infra.endpoints import ENDPOINTS, PREFIX
 from infra.log_groups import log_group
+from infra.options import Domain, Options
 from infra.stages import Stage, Throttle
 
 STAGE_NAME = "$default"
@@ -19,14 +21,20 @@ STAGE_NAME = "$default"
 _SAFE = "GET"
 _CORS_MAX_AGE = Duration.hours(1)
 
-# Who did what and how long it took; never a header, a query or a body, where tokens and coordinates travel.
+# Who did what and how long it took; never a header, a query or a body, where tokens and coordinates travel. The source
+# address is a member's: it is what a flood is told by, so the log is kept for two weeks, whatever the stage says.
+_ACCESS_LOG_DAYS: Literal[14] = 14
 _ACCESS_LOG_FIELDS = {
     "requestId": "$context.requestId",
+    "sourceIp": "$context.identity.sourceIp",
     "requestTime": "$context.requestTime",
     "routeKey": "$context.routeKey",
     "status": "$context.status",
     "responseLatencyMs": "$context.responseLatency",
     "integrationLatencyMs": "$context.integrationLatency",
+    "error": "$context.error.message",
+    "errorType": "$context.error.responseType",
+    "integrationError": "$context.integrationErrorMessage",
 }
 
 
@@ -38,8 +46,7 @@ class Api(Construct):
         scope: Construct,
         *,
         functions: Mapping[str, lambda_.IFunction],
-        stage: Stage,
-        allowed_origins: Sequence[str] = (),
+        options: Options,
     ) -> None:
         super().__init__(scope, "Api")
         name = Stack.of(self).stack_name
@@ -48,7 +55,9 @@ class Api(Construct):
             "Http",
             api_name=name,
             create_default_stage=False,
-            cors_preflight=_for_pages_of(allowed_origins) if allowed_origins else None,
+            # Else whoever knows the stack's own address goes around what is put in front of the domain.
+            disable_execute_api_endpoint=True if options.domain else None,
+            cors_preflight=_for_pages_of(options.allowed_origins) if options.allowed_origins else None,
         )
         Validations.of(self.http).acknowledge(
             Acknowledgment(
@@ -68,16 +77,29 @@ class Api(Construct):
         self.access_log = log_group(
             self,
             "AccessLogs",
-            stage,
+            options.stage,
             name=f"/aws/vendedlogs/{name}-api",  # this prefix needs no resource policy, whose size is limited
+            days=_ACCESS_LOG_DAYS,
         )
-        self.stage = self._limited_and_logged(stage)
+        self.stage = self._limited_and_logged(options.stage)
         self.stage.node.add_dependency(*routes)  # else there is no route yet to set a limit for
+        self.domain = self._named(options.domain) if options.domain else None
 
     @property
     def address(self) -> str:
         """Where phones find the API."""
-        return self.http.api_endpoint
+        return f"https://{self.domain.name}" if self.domain else self.http.api_endpoint
+
+    def _named(self, domain: Domain) -> apigatewayv2.DomainName:
+        named = apigatewayv2.DomainName(
+            self,
+            "Domain",
+            domain_name=domain.name,
+            certificate=acm.Certificate.from_certificate_arn(self, "Certificate", domain.certificate_arn),
+            security_policy=apigatewayv2.SecurityPolicy.TLS_1_2,
+        )
+        apigatewayv2.ApiMapping(self, "Mapping", api=self.http, domain_name=named, stage=self.stage)
+        return named
 
     def _limited_and_logged(self, stage: Stage) -> apigatewayv2.HttpStage:
         """Publish the routes, with the limits that the table of stages has, and write a line for each call."""

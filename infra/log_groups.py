@@ -1,5 +1,7 @@
 """How a log group of ours is made: with the stage's retention, and deleted with the stack."""
 
+from typing import Literal
+
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_logs as logs
 from constructs import Construct
@@ -14,12 +16,14 @@ _RETENTION = {
 }
 
 
-def log_group(scope: Construct, construct_id: str, stage: Stage, *, name: str | None = None) -> logs.LogGroup:
-    """Make a log group with the retention of the stage. Without a name, CloudFormation gives it one."""
+def log_group(
+    scope: Construct, construct_id: str, stage: Stage, *, name: str | None = None, days: Literal[14] | None = None
+) -> logs.LogGroup:
+    """Make a log group with the retention of the stage or of `days`. Without a name, CloudFormation gives it one."""
     return logs.LogGroup(
         scope,
         construct_id,
         log_group_name=name,
-        retention=_RETENTION[stage.log_days],
+        retention=_RETENTION[days or stage.log_days],
         removal_policy=RemovalPolicy.DESTROY,
     )

@@ -32,6 +32,14 @@ class PrivateDatabase:
     port: int
 
 
+@dataclass(frozen=True)
+class Domain:
+    """A name of our own for the API, and the certificate for it, in the region of the deployment."""
+
+    name: str
+    certificate_arn: str
+
+
 def _stage(name: object) -> Stage:
     if name is None:
         raise ValueError(f"Say which stage to deploy with -c stage=…: {_listed(STAGES)}.")
@@ -71,6 +79,8 @@ def _split(text: object) -> object:
 _Secret = Annotated[str, BeforeValidator(_secret)] | None
 _Port = Annotated[int, BeforeValidator(_matching(r"\d+", "databasePort is not a number"))] | None
 _Email = Annotated[str, BeforeValidator(_email)] | None
+_NAME = r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}"
+_DomainName = Annotated[str, BeforeValidator(_matching(_NAME, "domainName is not the name of a host"))] | None
 _ORIGINS = "allowedOrigins are like https://app.example.com, without a path or an asterisk"
 _Origin = Annotated[str, BeforeValidator(_matching(r"https?://[^/*\s]+", _ORIGINS))]
 
@@ -94,7 +104,13 @@ class Options(BaseModel):
     r2_secret_arn: _Secret = None
     alarm_email: _Email = None
     ticket_email: _Email = None  # of what can wait until the next working day; None: the same address
+    domain_name: _DomainName = None  # None: phones use the address that API Gateway gives
+    certificate_arn: str | None = None
     allowed_origins: Annotated[tuple[_Origin, ...], BeforeValidator(_split)] = ()  # of web pages; a phone needs none
+
+    @property
+    def domain(self) -> Domain | None:
+        return Domain(self.domain_name, self.certificate_arn) if self.domain_name and self.certificate_arn else None
 
     @property
     def private_database(self) -> PrivateDatabase | None:
@@ -127,9 +143,18 @@ def read(context: Mapping[str, object], *, region: str | None = None) -> Options
         raise Refused(
             f"The layer has no certificate authorities of RDS in {region}: {_AUTHORITIES_OF_RDS.name} needs them."
         )
+    _check_domain(options, region)
     if options.alarm_email is None and options.stage.name == "prod":
         raise Refused("Alarms of prod must reach a person: say whom with -c alarmEmail=….")
     return options
+
+
+def _check_domain(options: Options, region: str | None) -> None:
+    if (options.domain_name is None) != (options.certificate_arn is None):
+        raise Refused("A domain needs its certificate: domainName and certificateArn go together.")
+    arn = options.certificate_arn
+    if arn and not re.match(rf"arn:[\w-]+:acm:{region or r'[\w-]+'}:\d+:certificate/", arn):
+        raise Refused(f"certificateArn is not a certificate in the region of the deployment: {arn}")
 
 
 def _is_ours(name: str) -> bool:

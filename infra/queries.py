@@ -48,6 +48,10 @@ _OF_THE_ACCESS_LOG = {
     "Answers by route and status": """
         stats count(*) as answers, pct(responseLatencyMs, 99) as p99 by routeKey, status | sort answers desc
     """,
+    "What API Gateway or Lambda refused": """
+        filter ispresent(errorType) and errorType != "-"
+        | stats count(*) as times by errorType, error, integrationError, routeKey | sort times desc
+    """,
     "Who calls most": """
         stats count(*) as calls by sourceIp, routeKey, status | sort calls desc | limit 50
     """,

@@ -3,7 +3,7 @@
 import json
 from typing import cast
 
-from aws_cdk import Acknowledgment, ArnFormat, RemovalPolicy, SecretValue, Stack, Validations
+from aws_cdk import Acknowledgment, ArnFormat, DefaultStackSynthesizer, RemovalPolicy, SecretValue, Stack, Validations
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_secretsmanager as secretsmanager
@@ -13,6 +13,16 @@ from infra.endpoints import Secret
 from infra.options import Options
 
 _LOCATION_KEY_LENGTH = 64
+_CHANGES = (
+    "CancelRotateSecret",
+    "DeleteResourcePolicy",
+    "DeleteSecret",
+    "PutResourcePolicy",
+    "PutSecretValue",
+    "RotateSecret",
+    "UpdateSecret",
+    "UpdateSecretVersionStage",
+)
 
 
 class GivenSecret:
@@ -55,7 +65,8 @@ class Secrets(Construct):
         self._secrets = {
             Secret.JWT: self._given("Jwt", options.jwt_secret_arn)
             or self._completed_by_ops("Jwt", "jwtSecret and, while a key is replaced, previousJwtSecret"),
-            Secret.LOCATION: self._given("Location", options.location_secret_arn) or self._location(),
+            Secret.LOCATION: self._given("Location", options.location_secret_arn)
+            or self._location(emulated=options.stage.emulated),
             Secret.R2: self._given("R2", options.r2_secret_arn)
             or self._completed_by_ops("R2", "endpointUrl, bucket, accessKeyId, secretAccessKey"),
         }
@@ -90,7 +101,7 @@ class Secrets(Construct):
         _explain_no_rotation(secret, "It is made elsewhere, and ops put the new one in when it is replaced there")
         return secret
 
-    def _location(self) -> secretsmanager.Secret:
+    def _location(self, *, emulated: bool) -> secretsmanager.Secret:
         """Make the location key. It outlives the stack, since a new key would show members at other points.
 
         Never change `generate_secret_string`: CloudFormation would generate a new key.
@@ -108,7 +119,33 @@ class Secrets(Construct):
             removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
         )
         _explain_no_rotation(secret, "A new key would show members at other points, and two points narrow a place down")
+        if not emulated:  # the local AWS has no policies of secrets
+            secret.add_to_resource_policy(_kept_from_others(secret))
         return secret
+
+
+def _kept_from_others(secret: secretsmanager.Secret) -> iam.PolicyStatement:
+    """Deny changing the secret, and this policy, to all but CloudFormation and a role that people make for it.
+
+    An administrator's slip would move every member's point; docs/operations.md says what to do after a wrong write.
+    """
+    stack = Stack.of(secret)
+    # The role that `cdk bootstrap` makes for CloudFormation.
+    deploying = f"cdk-{DefaultStackSynthesizer.DEFAULT_QUALIFIER}-cfn-exec-role-{stack.account}-{stack.region}"
+    roles = [f"{stack.stack_name}-location-key", deploying]
+    return iam.PolicyStatement(
+        effect=iam.Effect.DENY,
+        principals=[iam.AnyPrincipal()],
+        actions=[f"secretsmanager:{action}" for action in _CHANGES],
+        resources=["*"],  # in a secret's own policy: that secret
+        conditions={
+            "ArnNotEquals": {
+                "aws:PrincipalArn": [
+                    stack.format_arn(service="iam", region="", resource="role", resource_name=role) for role in roles
+                ]
+            }
+        },
+    )
 
 
 def allow_reading(function: lambda_.Function, variable: str, arn: str) -> None:

@@ -54,7 +54,7 @@ class AfterHours(Stack):
         sessions = Sessions(self, functions=functions, scheduling=scheduling, stage=stage)
         photos = Photos(self, functions=functions, uploads=uploads, stage=stage)
         aliases = {name: canaries.live(endpoints[name]) for name in canaries.FUNCTIONS} if stage.canary else {}
-        api = Api(self, functions={**endpoints, **aliases}, stage=stage, allowed_origins=options.allowed_origins)
+        api = Api(self, functions={**endpoints, **aliases}, options=options)
 
         _allow(endpoints, secrets, scheduling, domain_events, uploads)
         uploads.allow_removing(sessions.sweep)
@@ -136,6 +136,8 @@ class AfterHours(Stack):
         if measured.cluster:
             CfnOutput(self, "DatabaseClusterArn", value=measured.cluster.database.cluster_arn)
             CfnOutput(self, "DatabaseSecretArn", value=measured.cluster.owner_secret_arn)
+        if measured.api.domain:  # what a CNAME record of the domain must point to
+            CfnOutput(self, "DomainTarget", value=measured.api.domain.regional_domain_name)
 
 
 def _allow(

@@ -32,6 +32,8 @@ def private(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
             databaseSecurityGroupId="sg-0123456789abcdef0",
             locationSecretArn="arn:aws:secretsmanager:eu-west-1:123456789012:secret:location-a1B2c3",
             allowedOrigins="https://app.example.com",
+            domainName="hours.example.com",
+            certificateArn="arn:aws:acm:eu-west-1:123456789012:certificate/0a1b2c3d",
         )
 
 

@@ -1,5 +1,6 @@
 """The API is the endpoint table, no more and no less."""
 
+import json
 from typing import Any
 
 from infra.endpoints import ENDPOINTS, PREFIX
@@ -71,7 +72,34 @@ def test_no_web_page_may_call_unless_it_is_named(aws: Synthesized, private: Synt
 
 
 def test_the_access_log_holds_nothing_that_a_member_sends(aws: Synthesized) -> None:
-    [stage] = aws.resources("AWS::ApiGatewayV2::Stage").values()
-    written = stage["Properties"]["AccessLogSettings"]["Format"]
+    written = _stage(aws)["Properties"]["AccessLogSettings"]["Format"]
     assert "$context.requestId" in written
-    assert not [word for word in ("header", "query", "path", "identity", "authorizer", "body") if word in written]
+    assert not [word for word in ("header", "query", "path", "authorizer", "body") if word in written]
+
+
+def test_a_flood_and_a_refusal_of_the_gateway_are_told_by_the_access_log(aws: Synthesized) -> None:
+    """The source address is a member's, too, and is forgotten after two weeks."""
+    settings = _stage(aws)["Properties"]["AccessLogSettings"]
+    assert {
+        "$context.identity.sourceIp", "$context.error.message", "$context.error.responseType",
+        "$context.integrationErrorMessage",
+    } <= set(json.loads(settings["Format"]).values())  # fmt: skip
+    group = aws.template["Resources"][settings["DestinationArn"]["Fn::GetAtt"][0]]["Properties"]
+    assert group["RetentionInDays"] == 14
+
+
+def test_with_a_domain_there_is_no_other_address(aws: Synthesized, private: Synthesized) -> None:
+    """Released apps hold a name that can be pointed elsewhere, and nobody goes around what it is pointed to."""
+    [api] = private.resources("AWS::ApiGatewayV2::Api").values()
+    assert api["Properties"]["DisableExecuteApiEndpoint"] is True
+    [(name, domain)] = private.resources("AWS::ApiGatewayV2::DomainName").items()
+    assert domain["Properties"]["DomainName"] == "hours.example.com"
+    [configuration] = domain["Properties"]["DomainNameConfigurations"]
+    assert (configuration["EndpointType"], configuration["SecurityPolicy"]) == ("REGIONAL", "TLS_1_2")
+    [mapping] = private.resources("AWS::ApiGatewayV2::ApiMapping").values()
+    assert mapping["Properties"]["DomainName"] == {"Ref": name}
+    outputs = private.template["Outputs"]
+    assert outputs["ApiUrl"]["Value"] == {"Fn::Join": ["", ["https://", {"Ref": name}]]}
+    assert outputs["DomainTarget"]["Value"] == {"Fn::GetAtt": [name, "RegionalDomainName"]}
+    [without] = aws.resources("AWS::ApiGatewayV2::Api").values()
+    assert "DisableExecuteApiEndpoint" not in without["Properties"]

@@ -1,8 +1,8 @@
 """Which database functions connect to, as whom, and through which network."""
 
 import json
-from pathlib import Path
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest

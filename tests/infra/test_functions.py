@@ -139,7 +139,10 @@ def test_what_the_cdk_adds_forgets_its_logs_too_and_writes_to_no_others(aws: Syn
 
 
 def test_every_log_group_forgets(aws: Synthesized) -> None:
-    assert {group["Properties"]["RetentionInDays"] for group in aws.resources("AWS::Logs::LogGroup").values()} == {30}
+    assert {group["Properties"]["RetentionInDays"] for group in aws.resources("AWS::Logs::LogGroup").values()} == {
+        30,
+        14,  # the access log's
+    }
 
 
 @each_function

@@ -11,6 +11,7 @@ from infra import options
 from infra.stages import STAGES
 
 SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:vlvt/postgres-a1B2c3"
+CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/0a1b2c3d"
 PROD: dict[str, str | None] = {"stage": "prod", "alarmEmail": "ops@example.com"}
 LOCAL: dict[str, str | None] = {"stage": "local", "databaseSecretArn": SECRET}
 PRIVATE: dict[str, str | None] = {
@@ -46,6 +47,16 @@ PRIVATE: dict[str, str | None] = {
             f"A private database needs {', '.join(PRIVATE)} together; databasePort is missing.",
         ),
         ({"databasePort": "https"}, "databasePort is not a number: https"),
+        (
+            {"domainName": "hours.example.com"},
+            "A domain needs its certificate: domainName and certificateArn go together.",
+        ),
+        ({"domainName": "https://hours.example.com"}, "domainName is not the name of a host"),
+        (
+            {"domainName": "hours.example.com", "certificateArn": CERTIFICATE.replace("eu-west-1", "us-east-1")},
+            "certificateArn is not a certificate in the region of the deployment",
+        ),
+        ({"ticketEmail": "nobody"}, "ticketEmail is not one address: nobody"),
         ({"allowedOrigins": "*"}, "allowedOrigins are like https://app.example.com, without a path or an asterisk: *"),
         ({"allowedOrigins": "https://a.example.com,https://*.example.com"}, "allowedOrigins are like"),
     ],
@@ -89,7 +100,12 @@ def test_a_private_database_is_read_as_one_thing() -> None:
 def test_every_option_is_read() -> None:
     """Each of the names that are offered changes something."""
     values = {**dict.fromkeys(options.NAMES, SECRET), **PROD, **LOCAL, **PRIVATE}
-    values |= {"allowedOrigins": "https://app.example.com", "ticketEmail": "t@example.com"}
+    values |= {
+        "allowedOrigins": "https://app.example.com",
+        "ticketEmail": "t@example.com",
+        "domainName": "a.example.com",
+        "certificateArn": CERTIFICATE,
+    }
     assert all(vars(options.read(values)).values())
 
 

@@ -13,6 +13,7 @@ from cdk_nag import AwsSolutionsChecks, ServerlessChecks
 from cfnlint import api as cfn_lint
 from cfnlint.config import ManualArgs
 
+from infra.rights import readable
 from tests.support.environment import UNREACHABLE
 from tests.support.synthesized import APP_DATABASE_SECRET_ARN, DATABASE_SECRET_ARN, Synthesized
 
@@ -38,7 +39,7 @@ FOR_PEOPLE = {"DatabaseClusterArn", "DatabaseSecretArn"}
 # The function that empties the upload bucket, which does not run on the local AWS, and what belongs to it.
 EMPTYING = "AutoDeleteObjects"
 # What only people look at: the local AWS saves no queries, has no arithmetic in alarms, and nobody is sent mail.
-LOOKING = re.compile(r"Alarms|Queries|Dashboard|Budget|FunctionsProbe|SqlUse")
+LOOKING = re.compile(r"Alarms|Queries|Dashboard|Budget|FunctionsProbe|SqlUse|SecretsLocationPolicy")
 # What moves calls from one version to the next, which the local AWS cannot.
 MOVING = re.compile(r"Canaries|AlarmsCanary|Functions(startsession|getsession)FunctionCurrentVersion")
 
@@ -54,6 +55,7 @@ def comparable(template: dict[str, Any]) -> dict[str, Any]:
         or LOOKING.match(name)
         or MOVING.match(name)
     }
+    left_out |= set(template.get("Mappings", {}))  # of the cluster's windows
     aliased = {
         name: alias["Properties"]["FunctionName"]["Ref"]
         for name, alias in template["Resources"].items()
@@ -135,6 +137,34 @@ def test_the_location_key_is_generated_and_outlives_the_stack(aws: Synthesized) 
     assert secret["Properties"]["GenerateSecretString"]["PasswordLength"] >= 32
 
 
+def test_nobody_writes_the_location_key_but_cloudformation_and_one_role(aws: Synthesized, local: Synthesized) -> None:
+    [(name, _)] = [
+        (name, secret)
+        for name, secret in aws.resources("AWS::SecretsManager::Secret").items()
+        if "GenerateSecretString" in secret["Properties"]
+    ]
+    [policy] = [each["Properties"] for each in aws.resources("AWS::SecretsManager::ResourcePolicy").values()]
+    assert policy["SecretId"] == {"Ref": name}
+    [denied] = policy["ResourcePolicy"]["Statement"]
+    assert (denied["Effect"], denied["Principal"]) == ("Deny", {"AWS": "*"})
+    assert {
+        "secretsmanager:PutSecretValue",
+        "secretsmanager:UpdateSecret",
+        "secretsmanager:DeleteSecret",
+        "secretsmanager:UpdateSecretVersionStage",
+        "secretsmanager:RotateSecret",
+        "secretsmanager:PutResourcePolicy",
+        "secretsmanager:DeleteResourcePolicy",
+    } <= set(denied["Action"])
+    assert "secretsmanager:GetSecretValue" not in denied["Action"], "functions read it"
+    [(key, roles)] = denied["Condition"]["ArnNotEquals"].items()
+    assert key == "aws:PrincipalArn"
+    assert [readable(role).rpartition(":role/")[2] for role in roles] == [
+        "AfterHours-prod-location-key", "cdk-hnb659fds-cfn-exec-role-<AWS::AccountId>-<AWS::Region>",
+    ]  # fmt: skip
+    assert not local.resources("AWS::SecretsManager::ResourcePolicy"), "the local AWS has none"
+
+
 def test_what_ops_put_in_is_never_written_over(aws: Synthesized) -> None:
     """CloudFormation writes a secret's text when it changes in the template: it must say what it has always said."""
     secrets = aws.resources("AWS::SecretsManager::Secret").values()
@@ -148,8 +178,8 @@ def test_migrations_run_before_any_function_or_route_is_touched(aws: Synthesized
         *(function for name, function in aws.functions.items() if name != "migrate_database"),
         *aws.resources("AWS::ApiGatewayV2::Route").values(),
         *aws.resources("AWS::ApiGatewayV2::Stage").values(),
-        *(rule for name, rule in aws.resources("AWS::Events::Rule").items() if "Probe" not in name),
-        *aws.resources("AWS::S3::Bucket").values(),
+        *(rule for name, rule in aws.resources("AWS::Events::Rule").items() if name.startswith("Sessions")),
+        *(bucket for name, bucket in aws.resources("AWS::S3::Bucket").items() if not name.startswith("SqlUse")),
     ]
     assert all(migration in resource["DependsOn"] for resource in waiting)
     assert (aws.code("migrate_database") / "migrations" / "env.py").exists()
