@@ -22,6 +22,11 @@ def test_one_function_ends_sessions() -> None:
     assert [name for name, text in STATEMENTS.items() if re.search(r"SET\s[^;]*\bended_at\s*=", text)] == []
 
 
+def test_no_statement_changes_its_session() -> None:
+    """RDS Proxy would tie the function to one connection of the database for good."""
+    assert [name for name, text in STATEMENTS.items() if re.search(r"\bset_config\b|^\s*SET\b", text)] == []
+
+
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_a_statement_can_be_prepared(world: World, name: str) -> None:
     for part in filter(str.strip, STATEMENTS[name].split(";")):
