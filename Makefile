@@ -1,5 +1,5 @@
 # Everything that is needed is installed by the targets themselves, below this folder: `make run` in a fresh clone is enough.
-# PYTHON names the one to use; without it, local/venv.sh finds a Python 3.13 under any name.
+# PYTHON names the one to use; without it, tools/local/venv.sh finds a Python 3.13 under any name.
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python -m
@@ -17,7 +17,7 @@ export JSII_RUNTIME_PACKAGE_CACHE_ROOT ?= $(CURDIR)/.local/cache/jsii
 export CDK_HOME ?= $(CURDIR)/.local/cache/cdk
 
 PYTHON_LOCK := requirements.lock
-MINISTACK_REQUIREMENTS := local/ministack-requirements.txt
+MINISTACK_REQUIREMENTS := tools/local/ministack-requirements.txt
 
 PYTHON_READY := $(VENV)/.ready
 NODE_READY := node_modules/.ready
@@ -38,7 +38,7 @@ APP_DATABASE_SECRET_ARN ?= $(EXAMPLE_SECRET:%-=%-d4E5f6)
 CONTEXT = -c stage="$(SYNTHESIZED)" -c alarmEmail="$(ALARM_EMAIL)" -c databaseSecretArn="$(DATABASE_SECRET_ARN)" \
 	-c appDatabaseSecretArn="$(APP_DATABASE_SECRET_ARN)" $(OPTIONS)
 
-.PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive sql pause resume lint licences format bench openapi schema dart compatible synth diff deploy coverage lock clean stop logs debug psql token reset page screenshots rights soak soak-proof bench-compare
+.PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive sql pause resume lint licences format bench openapi schema dart compatible synth diff deploy coverage lock clean stop logs debug psql token reset page screenshots rights soak
 
 # What tidies up when it ends is started by `exec`: a kill of make reaches it then, and no shell between them.
 
@@ -58,41 +58,41 @@ help: ## newcomer: Show this list
 setup: $(EVERYTHING) ## newcomer: Install everything, below this folder
 
 run: $(EVERYTHING) ## newcomer: Run the whole system on this machine until Ctrl-C: make run [PORT=4566]
-	@exec $(RUN) local.run $(if $(PORT),--port "$(PORT)")
+	@exec $(RUN) tools.local.run $(if $(PORT),--port "$(PORT)")
 
 debug: $(PYTHON_READY) ## developer: Run one handler in this process: make debug FUNCTION=start_session [EVENT=valid]
-	@$(RUN) local.debug "$(FUNCTION)" $(if $(EVENT),"$(EVENT)")
+	@$(RUN) tools.local.debug "$(FUNCTION)" $(if $(EVENT),"$(EVENT)")
 
 logs: $(PYTHON_READY) ## tester: Follow what the functions write: make logs [FUNCTION=start_session]
-	@$(RUN) local.logs $(if $(FUNCTION),"$(FUNCTION)")
+	@$(RUN) tools.local.logs $(if $(FUNCTION),"$(FUNCTION)")
 
 psql: $(PYTHON_READY) ## tester: Open the database of the running system: make psql [SQL="SELECT 1"] [STATEMENT=sessions._START]
-	@$(RUN) local.psql $(if $(SQL),"$(SQL)") $(if $(STATEMENT),--statement "$(STATEMENT)")
+	@$(RUN) tools.local.psql $(if $(SQL),"$(SQL)") $(if $(STATEMENT),--statement "$(STATEMENT)")
 
 # USER is also a variable of every shell: only one that is given here counts.
 token: $(PYTHON_READY) ## tester: Print a token, of every stage but prod: make token USER=local-entitled [STAGE=local]
-	@$(RUN) local.token "$(or $(STAGE),local)" $(if $(findstring command,$(origin USER)),"$(USER)")
+	@$(RUN) tools.local.token "$(or $(STAGE),local)" $(if $(findstring command,$(origin USER)),"$(USER)")
 
 reset: $(PYTHON_READY) ## tester: Forget all that members did on the local system
-	@$(RUN) local.reset
+	@$(RUN) tools.local.reset
 
 stop: $(PYTHON_READY) ## newcomer: End the running system, as Ctrl-C does where it was started
-	@$(RUN) local.stop
+	@$(RUN) tools.local.stop
 
 page: $(PYTHON_READY) $(NODE_READY) ## developer: Serve the page once more, to work on its server: make page [PORT=8765]
-	@exec $(RUN) local.page $(if $(PORT),--port "$(PORT)")
+	@exec $(RUN) tools.local.page $(if $(PORT),--port "$(PORT)")
 
 demo: $(PYTHON_READY) ## newcomer: Play the whole story against the running system
-	@$(RUN) local.demo
+	@$(RUN) tools.local.demo
 
 invoke: $(PYTHON_READY) ## tester: Send a sample event: make invoke FUNCTION=start_session [EVENT=valid] [JSON=1]
-	@$(RUN) local.invoke "$(FUNCTION)" $(if $(EVENT),"$(EVENT)") $(if $(JSON),--json)
+	@$(RUN) tools.local.invoke "$(FUNCTION)" $(if $(EVENT),"$(EVENT)") $(if $(JSON),--json)
 
 events: $(PYTHON_READY) ## tester: List the sample events: what each needs, and what comes of it
-	@$(RUN) local.events
+	@$(RUN) tools.local.events
 
 events-run: $(PYTHON_READY) ## tester: Play all sample events on the running system, each in the state that it needs
-	@$(RUN) local.events --run
+	@$(RUN) tools.local.events --run
 
 test: $(EVERYTHING) ## Run every test
 	$(RUN) pytest -n $(TEST_PROCESSES)
@@ -107,17 +107,17 @@ fuzz: $(PYTHON_READY) ## Play new stories that follow docs/openapi.json: make fu
 	$(RUN) pytest --quiet --fuzz-stories="$(or $(STORIES),500)" tests/integration/test_fuzz.py
 
 redrive: $(PYTHON_READY) ## ops: Send back what a dead-letter queue holds: make redrive QUEUE=<its url>
-	@$(RUN) ops.redrive "$(QUEUE)"
+	@$(RUN) tools.ops.redrive "$(QUEUE)"
 
 sql: $(PYTHON_READY) ## ops: Run SQL on a stage's own cluster: make sql STAGE=prod SQL="SELECT …", or FILE=… [LINES=…]
-	@$(RUN) ops.sql "$(STAGE)" $(if $(SQL),--sql "$(subst ",\",$(SQL))") $(if $(FILE),--file "$(FILE)") \
+	@$(RUN) tools.ops.sql "$(STAGE)" $(if $(SQL),--sql "$(subst ",\",$(SQL))") $(if $(FILE),--file "$(FILE)") \
 		$(if $(LINES),--lines "$(LINES)")
 
 pause: $(PYTHON_READY) ## ops: Stop all functions of a stage, before a restore: make pause STAGE=prod
-	@$(RUN) ops.pause pause "$(STAGE)"
+	@$(RUN) tools.ops.pause pause "$(STAGE)"
 
 resume: $(PYTHON_READY) ## ops: Let them run again, as the stage's row reserves: make resume STAGE=prod
-	@$(RUN) ops.pause resume "$(STAGE)"
+	@$(RUN) tools.ops.pause resume "$(STAGE)"
 
 lint: $(PYTHON_READY) $(NODE_READY) ## Check format, style, types, new migrations and the API's description; changes nothing
 	@echo "1 of 5: format"
@@ -133,7 +133,7 @@ lint: $(PYTHON_READY) $(NODE_READY) ## Check format, style, types, new migration
 	@node_modules/.bin/spectral lint --fail-severity=hint docs/openapi.json
 
 licences: $(PYTHON_READY) ## List the licences of what runs on Lambda; fails when one is not on the reviewed list
-	@$(RUN) ops.licences
+	@$(RUN) tools.ops.licences
 
 coverage: $(EVERYTHING) ## Run the tests that need no deployed stack, and hold branch coverage to its floor
 	$(BIN)/coverage run -m pytest tests/unit tests/integration tests/infra
@@ -144,31 +144,26 @@ format: $(PYTHON_READY) ## Format, and correct what can be corrected
 	$(BIN)/ruff check --fix .
 
 bench: $(EVERYTHING) ## Measure what the design promises: make bench [PART=warm] [QUICK=1] [PUBLISH=1]
-	@PYTHONPATH=$(LAYER) $(RUN) benchmarks $(PART) $(if $(QUICK),--quick) $(if $(PUBLISH),--publish)
+	@PYTHONPATH=$(LAYER) $(RUN) tools.benchmarks $(PART) $(if $(QUICK),--quick) $(if $(PUBLISH),--publish)
 
-bench-compare: $(PYTHON_READY) ## Print what changed since the figures of a revision: make bench-compare [BASE=origin/main]
-	@PYTHONPATH=$(LAYER) $(RUN) benchmarks --compare "$(BASE)"
 
 soak: $(EVERYTHING) ## Lose nothing, whatever dies, on a local stack: make soak [MINUTES=2] [SEED=…]
-	@exec $(RUN) soak $(if $(MINUTES),--minutes "$(MINUTES)") $(if $(SEED),--seed "$(SEED)")
-
-soak-proof: $(EVERYTHING) ## Show that the soak fails without each of the safeguards (an hour or two)
-	@exec $(RUN) soak.proof
+	@exec $(RUN) tools.soak $(if $(MINUTES),--minutes "$(MINUTES)") $(if $(SEED),--seed "$(SEED)")
 
 openapi: $(PYTHON_READY) ## Write docs/openapi.json, with examples from real answers, and docs/events anew
 	@$(RUN) pytest --quiet --no-header --write-examples tests/integration/test_contract.py -k every_documented_answer
-	@PYTHONPATH=$(LAYER) $(RUN) contract
+	@PYTHONPATH=$(LAYER) $(RUN) tools.contract
 
 schema: $(PYTHON_READY) ## Write docs/schema.sql, the tables and what is said of each, anew
-	@PYTHONPATH=$(LAYER) $(RUN) contract.tables
+	@PYTHONPATH=$(LAYER) $(RUN) tools.contract.tables
 
 dart: $(PYTHON_READY) ## Write a Dart client of the API: make dart [INTO=.build/dart]; Java is needed
 	@command -v java > /dev/null || { echo "openapi-generator needs Java, and there is none here."; exit 1; }
-	@$(BIN)/openapi-generator-cli generate --config contract/dart.yaml --output "$(or $(INTO),.build/dart)" > /dev/null
+	@$(BIN)/openapi-generator-cli generate --config tools/contract/dart.yaml --output "$(or $(INTO),.build/dart)" > /dev/null
 	@echo "Wrote the Dart package after_hours_client to $(or $(INTO),.build/dart)"
 
 compatible: $(PYTHON_READY) ## Refuse what breaks apps or consumers of events: make compatible [BASE=origin/main]
-	@PYTHONPATH=$(LAYER) $(RUN) contract --against "$(BASE)"
+	@PYTHONPATH=$(LAYER) $(RUN) tools.contract --against "$(BASE)"
 
 synth: $(PYTHON_READY) $(NODE_READY) ## ops: Write a stage's template: make synth [STAGE=prod] [ALARM_EMAIL=…] [OPTIONS="-c …"]
 	@$(if $(filter local,$(SYNTHESIZED)),AWS_REGION=us-east-1) node_modules/.bin/cdk synth --quiet $(CONTEXT)
@@ -178,7 +173,7 @@ diff: $(PYTHON_READY) $(NODE_READY) ## ops: Show what a deployment would change:
 	@node_modules/.bin/cdk diff --method template $(CONTEXT)
 
 deploy: $(PYTHON_READY) $(NODE_READY) ## ops: Deploy a stage: make deploy STAGE=prod ALARM_EMAIL=… [OPTIONS="-c …"]
-	@$(RUN) ops.deploy $(CONTEXT) -- node_modules/.bin/cdk deploy $(if $(CI),--require-approval never) \
+	@$(RUN) tools.ops.deploy $(CONTEXT) -- node_modules/.bin/cdk deploy $(if $(CI),--require-approval never) \
 		--outputs-file cdk.out/outputs.json
 
 rights: $(PYTHON_READY) $(NODE_READY) ## Write docs/rights.md anew, from the template of the stage prod
@@ -202,7 +197,7 @@ endif
 
 $(PYTHON_READY): $(PYTHON_LOCK)
 	@echo "Installing the Python environment into $(VENV) (a minute or so)…"
-	@local/venv.sh "$(PYTHON)"
+	@tools/local/venv.sh "$(PYTHON)"
 	@sed -n '/^uv==/,/[^\\]$$/p' $(PYTHON_LOCK) > $(VENV)/uv.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(VENV)/uv.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement $(PYTHON_LOCK)

@@ -38,7 +38,7 @@ _QUIET_AND_ENCRYPTED = {
     "log_statement": "none",
     "log_min_duration_statement": "-1",
 }
-_BORROW_TIMEOUT = Duration.seconds(5)  # a second before the client's own timeout (after_hours.database)
+_BORROW_TIMEOUT = Duration.seconds(5)  # a second before the client's own timeout (after_hours.foundation.connecting)
 _POOLED_PERCENT = 80  # the rest is for migrations and people, who connect past the proxy
 
 

@@ -20,7 +20,7 @@ MINIMUM = cloudwatch.Stats.MINIMUM
 MAXIMUM = cloudwatch.Stats.MAXIMUM
 P99 = "p99"
 
-NAMESPACE = "AfterHours"  # after_hours.observability
+NAMESPACE = "AfterHours"  # after_hours.foundation.observability
 
 
 @dataclass(frozen=True)

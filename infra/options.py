@@ -13,7 +13,7 @@ from infra.stages import STAGES, Cluster, Stage, connections_missing
 
 _COMPLETE_ARN = re.compile(r"arn:[\w-]+:secretsmanager:(?P<region>[\w-]+):\d{12}:secret:.+-\w{6}")
 _REPOSITORY = Path(__file__).parents[1]
-_AUTHORITIES_OF_RDS = _REPOSITORY / "layers/after_hours/python/after_hours/root-certificates"
+_AUTHORITIES_OF_RDS = _REPOSITORY / "layers/after_hours/python/after_hours/foundation/root-certificates"
 
 FUNCTIONS = tuple(path.parent.name for path in sorted(_REPOSITORY.glob("functions/*/handler.py")))
 

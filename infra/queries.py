@@ -8,7 +8,7 @@ from constructs import Construct
 
 from infra.metrics import Measured
 
-# Each query by the question that it answers. Log lines are JSON; after_hours.observability and Lambda write them.
+# Each query by the question that it answers. Log lines are JSON, from `observability` in the package and from Lambda.
 _OF_FUNCTIONS = {
     "What failed": """
         fields @timestamp, function_name, code, reason, stack.0

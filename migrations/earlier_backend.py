@@ -8,7 +8,7 @@ they are altered only where something is missing or in the way, for even an ALTE
 and waits for every reader.
 """
 
-from after_hours.observability import logger
+from after_hours.foundation.observability import logger
 from alembic import op
 from sqlalchemy import text
 

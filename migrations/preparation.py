@@ -9,7 +9,7 @@ Each part looks first, and may run again.
 
 from importlib import import_module
 
-from after_hours.observability import logger
+from after_hours.foundation.observability import logger
 from sqlalchemy import Connection, text
 
 from migrations import earlier_backend

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from migrations.commands import run_missing
 
-STATEMENT_TIMEOUT = "5s"  # a member waits; a second less than the client's own timeout (after_hours.database.ENDPOINT)
+STATEMENT_TIMEOUT = "5s"  # a member waits; a second less than the client's own timeout (connecting.ENDPOINT)
 
 # Table or view → privilege → its columns, None for all of them. A revision that makes a table must add it here; a test
 # compares. Of the main app's tables (one that is missing is skipped) no column is read that no statement needs; banned

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
-from after_hours.observability import logger, stack
+from after_hours.foundation.observability import logger, stack
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory

@@ -16,7 +16,9 @@ class FoldersTogether(LoadScopeScheduling):  # type: ignore[misc]  # nothing say
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--write-examples", action="store_true", help="Write contract/examples.json anew (make openapi)")
+    parser.addoption(
+        "--write-examples", action="store_true", help="Write the examples of the contract anew (make openapi)"
+    )
     parser.addoption("--fuzz-stories", type=int, default=0, help="Play so many new stories (make fuzz)")
 
 

@@ -1,7 +1,13 @@
-from after_hours import api, clients, photos
+from after_hours.entrypoints import api, errors
+from after_hours.foundation import clients
+from after_hours.members import photos
 
 
-@api.endpoint(clients.uploads, entitled=False)  # taking one's photo back is a right, as leaving is
-def handler(request: api.Request[None]) -> api.Response:
+# Taking one's photo back is a right, as leaving is.
+@api.endpoint(clients.uploads, entitled=False, answers=api.Answers(204, errors=[errors.PhotoNotFound]))
+def handler(request: api.Request[None]) -> None:
+    """Take the photo off the profile.
+
+    Also ends an upload that is under way. A token is enough.
+    """
     photos.delete(request.database, request.user_id)
-    return api.no_content()

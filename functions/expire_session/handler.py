@@ -1,8 +1,10 @@
 from typing import Any
 
-from after_hours import clients, jobs, sessions
-from after_hours.database import Database
-from after_hours.schedules import Kind, ScheduledEvent
+from after_hours.entrypoints import jobs
+from after_hours.foundation import clients
+from after_hours.foundation.database import Database
+from after_hours.members import sessions
+from after_hours.outbox.schedules import Kind, ScheduledEvent
 
 ACTIONS = {Kind.EXPIRY: sessions.expire, Kind.WARNING: sessions.warn}
 

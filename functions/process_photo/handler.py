@@ -1,8 +1,10 @@
 from typing import Any
 from urllib.parse import unquote_plus
 
-from after_hours import clients, jobs, uploads
-from after_hours.database import Database
+from after_hours.entrypoints import jobs
+from after_hours.foundation import clients
+from after_hours.foundation.database import Database
+from after_hours.members import uploads
 from aws_lambda_powertools.utilities.data_classes import S3Event
 
 

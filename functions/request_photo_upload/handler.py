@@ -1,6 +1,23 @@
-from after_hours import api, clients, uploads
+from after_hours.entrypoints import api, errors
+from after_hours.foundation import clients
+from after_hours.members import uploads
 
 
-@api.endpoint(clients.uploads)
-def handler(request: api.Request[None]) -> api.Response:
-    return api.created(upload=uploads.request(request.database, request.user_id))
+@api.endpoint(
+    clients.uploads,
+    answers=api.Answers(
+        201,
+        {"upload": uploads.UploadForm},
+        errors=[errors.ProfileNotFound, errors.TooManyUploads],
+        then=["get_photo", "delete_photo"],
+    ),
+)
+def handler(request: api.Request[None]) -> api.Members:
+    """Ask to send a photo.
+
+    Answers a form. Post it to `url` as multipart/form-data before `expiresAt`: all of `fields` first, with
+    `Content-Type` as the file has it (JPEG, PNG, WebP, HEIC or HEIF), then the file as `file`. Then read the photo
+    until `status` is neither `pending` nor `processing`; meanwhile the photo before it is shown. Ten uploads in an
+    hour.
+    """
+    return {"upload": uploads.request(request.database, request.user_id)}

@@ -3,11 +3,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from after_hours import backlog, clients, jobs, outbox, retention, safety_net, schedules, uploads
-from after_hours.database import Database
-from after_hours.errors import DatabaseUnreachable
-from after_hours.observability import logger, stack
-from after_hours.outbox import Kind
+from after_hours.entrypoints import jobs
+from after_hours.foundation import clients
+from after_hours.foundation.database import Database
+from after_hours.foundation.faults import DatabaseUnreachable
+from after_hours.foundation.observability import logger, stack
+from after_hours.members import uploads
+from after_hours.outbox import relay, schedules
+from after_hours.outbox.relay import Kind
+from after_hours.sweep import backlog, retention, safety_net
 
 # The function may run for 60 seconds: connecting may take 30 of them, and a call that began in time may still have to
 # wait for its answer.
@@ -29,15 +33,15 @@ DUTIES = (
     Duty("lapsed", 6, safety_net.end_lapsed),
     Duty("warned", 3, safety_net.warn_due),
     Duty("placesErased", 2, safety_net.erase_places),
-    Duty("eventsPublished", 6, partial(outbox.do_due, kind=Kind.EVENT)),
+    Duty("eventsPublished", 6, partial(relay.do_due, kind=Kind.EVENT)),
     Duty("uploadsFailed", 2, uploads.fail_stuck),
     Duty("uploadsForgotten", 1, retention.forget_uploads),
     Duty("departedForgotten", 1, retention.forget_departed),
     Duty("sessionsForgotten", 1, retention.forget_sessions),
     Duty("schedulesLost", 2, schedules.find_lost),
-    Duty("schedulesRepaired", 6, partial(outbox.do_due, kind=Kind.SCHEDULES)),
-    Duty("photosDeleted", 3, partial(outbox.do_due, kind=Kind.R2)),
-    Duty("originalsDeleted", 3, partial(outbox.do_due, kind=Kind.UPLOADS)),
+    Duty("schedulesRepaired", 6, partial(relay.do_due, kind=Kind.SCHEDULES)),
+    Duty("photosDeleted", 3, partial(relay.do_due, kind=Kind.R2)),
+    Duty("originalsDeleted", 3, partial(relay.do_due, kind=Kind.UPLOADS)),
 )
 
 

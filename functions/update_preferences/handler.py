@@ -1,6 +1,15 @@
-from after_hours import api, preferences
+from after_hours.entrypoints import api, errors
+from after_hours.members import preferences
 
 
-@api.endpoint(body=preferences.UpdatePreferences)
-def handler(request: api.Request[preferences.UpdatePreferences]) -> api.Response:
-    return api.ok(preferences=preferences.update(request.database, request.user_id, request.body))
+@api.endpoint(
+    body=preferences.UpdatePreferences,
+    answers=api.Answers(200, {"preferences": preferences.Preferences}, errors=[errors.PreferencesNotFound]),
+)
+def handler(request: api.Request[preferences.UpdatePreferences]) -> api.Members:
+    """Change the preferences.
+
+    Changes what is sent and nothing else; defaults are not applied again. An age that is sent alone may not cross
+    the other one as it is stored.
+    """
+    return {"preferences": preferences.update(request.database, request.user_id, request.body)}

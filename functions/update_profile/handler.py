@@ -1,6 +1,14 @@
-from after_hours import api, profiles
+from after_hours.entrypoints import api, errors
+from after_hours.members import profiles
 
 
-@api.endpoint(body=profiles.UpdateProfile)
-def handler(request: api.Request[profiles.UpdateProfile]) -> api.Response:
-    return api.ok(profile=profiles.update(request.database, request.user_id, request.body))
+@api.endpoint(
+    body=profiles.UpdateProfile,
+    answers=api.Answers(200, {"profile": profiles.Profile}, errors=[errors.ProfileNotFound]),
+)
+def handler(request: api.Request[profiles.UpdateProfile]) -> api.Members:
+    """Change the profile.
+
+    Changes what is sent and nothing else.
+    """
+    return {"profile": profiles.update(request.database, request.user_id, request.body)}

@@ -3,7 +3,7 @@
 Each is built CONCURRENTLY: the main app goes on reading and writing, however long it takes.
 """
 
-from after_hours.observability import logger
+from after_hours.foundation.observability import logger
 from alembic import op
 from sqlalchemy import text
 

@@ -7,17 +7,17 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
-from local import aws
-from local.ports import Ports
-from local.processes import Processes
-from local.progress import Progress, clock
-from local.run import running_system
-from local.stack import Stack
-from local.workspace import DEFAULT_WORKSPACE, Workspace
 from tests.support.deployed import NewMember, connected, new_members
 from tests.support.page import MakeRobin, Opener, launched, opener, robins
 from tests.support.waiting import until
 from tests.support.workspaces import processes_of
+from tools.local import aws
+from tools.local.ports import Ports
+from tools.local.processes import Processes
+from tools.local.progress import Progress, clock
+from tools.local.run import running_system
+from tools.local.stack import Stack
+from tools.local.workspace import DEFAULT_WORKSPACE, Workspace
 
 
 @pytest.fixture(scope="session")

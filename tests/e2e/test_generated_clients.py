@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from contract.document import FILE
-from local.stack import Stack
-from local.workspace import NODE_FOLDER, REPOSITORY
-from pictures.files import corners, encoded
 from tests.support.deployed import NewMember
+from tools.contract.document import FILE
+from tools.local.stack import Stack
+from tools.local.workspace import NODE_FOLDER, REPOSITORY
+from tools.pictures.files import corners, encoded
 
 STORIES = Path(__file__).parent / "clients"
 TOOLS = Path(sys.executable).parent

@@ -4,8 +4,8 @@ import boto3
 import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
-from local.stack import Stack
 from tests.support.deployed import Caller, NewMember
+from tools.local.stack import Stack
 
 GONE_AT_ONCE = ("after_hours_profiles", "after_hours_preferences", "device_fingerprints")
 COUNTED_FOR_AN_HOUR = ("after_hours_sessions", "after_hours_photo_uploads")

@@ -13,11 +13,11 @@ import jwt
 import psutil
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
-from local import welcome
-from local.stack import Stack
-from local.workspace import REPOSITORY, Workspace
 from tests.support.deployed import NewMember, refused
 from tests.support.workspaces import processes_of
+from tools.local import welcome
+from tools.local.stack import Stack
+from tools.local.workspace import REPOSITORY, Workspace
 
 UNREACHABLE = "http://127.0.0.1:9"  # the discard port: nobody listens
 
@@ -124,7 +124,7 @@ def test_sample_events_are_files_that_aws_sends(stack: Stack, workspace: Workspa
 def test_demo_passes_and_leaves_no_trace(stack: Stack, workspace: Workspace, connection: Connection) -> None:
     before = _everything(connection)
     demo = subprocess.run(
-        [sys.executable, "-m", "local.demo", "--workspace", workspace.root], cwd=REPOSITORY, capture_output=True,
+        [sys.executable, "-m", "tools.local.demo", "--workspace", workspace.root], cwd=REPOSITORY, capture_output=True,
         text=True, check=False,
     )  # fmt: skip
     assert (demo.returncode, demo.stderr) == (0, "")
@@ -135,7 +135,7 @@ def test_demo_passes_and_leaves_no_trace(stack: Stack, workspace: Workspace, con
 
 def test_second_system_in_the_same_workspace_is_refused(stack: Stack, workspace: Workspace) -> None:
     second = subprocess.run(
-        [sys.executable, "-m", "local.run", "--workspace", workspace.root], cwd=REPOSITORY, capture_output=True,
+        [sys.executable, "-m", "tools.local.run", "--workspace", workspace.root], cwd=REPOSITORY, capture_output=True,
         text=True, check=False,
     )  # fmt: skip
     assert second.returncode == 1

@@ -16,9 +16,6 @@ from playwright.sync_api import Page, expect
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
 from infra.endpoints import ENDPOINTS, PREFIX, Endpoint
-from local import members
-from local.page import catalogue, picture
-from local.workspace import REPOSITORY, Workspace
 from tests.support.page import (
     DESK,
     PHONE,
@@ -32,6 +29,9 @@ from tests.support.page import (
     step,
 )
 from tests.support.waiting import until
+from tools.local import members
+from tools.local.page import catalogue, picture
+from tools.local.workspace import REPOSITORY, Workspace
 
 TIME = re.compile(r"^\d+:\d\d$")
 

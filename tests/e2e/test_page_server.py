@@ -11,14 +11,14 @@ import boto3
 import pytest
 import urllib3
 
-from local import welcome
-from local.page import catalogue
-from local.stack import Stack
-from local.workspace import REPOSITORY, Workspace
 from tests.support.deployed import NewMember
 from tests.support.page import page_alone
 from tests.support.waiting import LIMIT_SECONDS, until
 from tests.support.workspaces import temporary_workspace
+from tools.local import welcome
+from tools.local.page import catalogue
+from tools.local.stack import Stack
+from tools.local.workspace import REPOSITORY, Workspace
 
 HTTP = urllib3.PoolManager(retries=False)
 
@@ -324,7 +324,15 @@ def _answers(url: str) -> bool:
 
 def test_a_taken_port_and_a_system_that_does_not_run_are_told(stack: Stack, workspace: Workspace) -> None:
     def said(workspace: Workspace) -> str:
-        command = [sys.executable, "-m", "local.page", "--workspace", str(workspace.root), "--port", str(port(stack))]
+        command = [
+            sys.executable,
+            "-m",
+            "tools.local.page",
+            "--workspace",
+            str(workspace.root),
+            "--port",
+            str(port(stack)),
+        ]
         done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
         assert done.returncode == 1
         return done.stderr

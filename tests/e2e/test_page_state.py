@@ -11,9 +11,6 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, Playwright, Route, expect
 
-from local.ports import free_port
-from local.stack import Stack
-from local.workspace import Workspace
 from tests.support.deployed import NewMember
 from tests.support.page import (
     DESK,
@@ -30,6 +27,9 @@ from tests.support.page import (
     step_button,
 )
 from tests.support.waiting import until
+from tools.local.ports import free_port
+from tools.local.stack import Stack
+from tools.local.workspace import Workspace
 
 STARTED = re.compile(r"^(30:00|29:\d\d)$")
 PLACE = {"latitude": 52.52, "longitude": 13.405}
@@ -200,7 +200,7 @@ def test_another_member_brings_no_answer_along(page: Page) -> None:
     held = hold(page, re.compile("/session/end$"))
     card(page, "API").get_by_label("Endpoint").select_option("end_session")
     card(page, "API").get_by_role("button", name="Send").click()
-    until(lambda: held)
+    until(lambda: page.evaluate("true") and held)  # Playwright hands over what it held only while it is called
     page.get_by_label("Who is playing").select_option("local-no-premium")
     held[0].continue_()
     expect(page.get_by_role("status")).to_contain_text("POST /session/end")

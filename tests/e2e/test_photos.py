@@ -15,14 +15,14 @@ from after_hours.images.pipeline import process
 from PIL import Image
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
-from local import aws, photo
-from local.forms import post
-from local.stack import Stack
-from local.workspace import REPOSITORY
-from pictures.files import GPS_BYTES, corners, display_p3, encoded, exif, xmp
-from pictures.photograph import photograph
 from tests.support.deployed import Caller, NewMember
 from tests.support.waiting import until
+from tools.local import aws, photo
+from tools.local.forms import post
+from tools.local.stack import Stack
+from tools.local.workspace import REPOSITORY
+from tools.pictures.files import GPS_BYTES, corners, display_p3, encoded, exif, xmp
+from tools.pictures.photograph import photograph
 
 JPEG = encoded(photograph(2016, 1512), exif=exif(6), comment=GPS_BYTES, xmp=xmp(), icc_profile=display_p3())
 
@@ -206,7 +206,7 @@ def test_r2_down_then_a_dead_letter_then_redriven_and_ready(member: Caller, stac
         assert status(member)["reason"] == "PROCESSING_FAILED"
         assert keys(stack, stack.upload_bucket, member)
     redriven = subprocess.run(
-        [sys.executable, "-m", "ops.redrive", stack.photo_dead_letters_url],
+        [sys.executable, "-m", "tools.ops.redrive", stack.photo_dead_letters_url],
         cwd=REPOSITORY,
         env=aws.command_line_environment(stack.aws_endpoint_url),
         capture_output=True,

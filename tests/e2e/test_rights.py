@@ -8,8 +8,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from local.stack import Stack
 from tests.support.deployed import NewMember, refused
+from tools.local.stack import Stack
 
 START = {"duration": 15, "latitude": 52.5200081, "longitude": 13.4049541}
 

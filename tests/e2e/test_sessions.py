@@ -13,11 +13,11 @@ import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
 from infra.endpoints import ENDPOINTS
-from local.schedules import find, move
-from local.stack import Answer, Stack
-from local.workspace import Workspace
 from tests.support.deployed import Caller, NewMember, connected, new_members
 from tests.support.waiting import until
+from tools.local.schedules import find, move
+from tools.local.stack import Answer, Stack
+from tools.local.workspace import Workspace
 
 START = {"duration": 15, "latitude": 52.5200081, "longitude": 13.4049541}
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from after_hours import database
+from after_hours.foundation import connecting
 
 from infra import build
-from pictures import FOLDER
 from tests.support.synthesized import Synthesized
+from tools.pictures import FOLDER
 
 UNCHECKED_HASH = 0b01
 ELF_AARCH64 = 183
@@ -235,21 +235,21 @@ def test_the_layer_knows_who_certifies_rds_its_proxy_and_other_hosts(
     aws: Synthesized, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layer = aws.layers["after_hours"] / "python"
-    folder = layer / "after_hours" / database._ROOT_CERTIFICATES.name
-    monkeypatch.setattr(database, "_ROOT_CERTIFICATES", folder)
+    folder = layer / "after_hours" / "foundation" / connecting._ROOT_CERTIFICATES.name
+    monkeypatch.setattr(connecting, "_ROOT_CERTIFICATES", folder)
     for region in ("eu-west-1", "ap-southeast-4"):
-        cluster = _known(database._authorities(f"vlvt.cluster-c1a2b3.{region}.rds.amazonaws.com"))
+        cluster = _known(connecting._authorities(f"vlvt.cluster-c1a2b3.{region}.rds.amazonaws.com"))
         assert cluster == {f"Amazon RDS {region} Root CA {kind} G1" for kind in ("RSA2048", "RSA4096", "ECC384")}
-    proxy = database._authorities("vlvt.proxy-c1a2b3.eu-west-1.rds.amazonaws.com")
+    proxy = connecting._authorities("vlvt.proxy-c1a2b3.eu-west-1.rds.amazonaws.com")
     assert _known(proxy) == AMAZONS
-    public = database._authorities("db.example.com")
+    public = connecting._authorities("db.example.com")
     assert _certificates(proxy) <= _certificates(public)
     assert {"ISRG Root X1", "Amazon Root CA 1"} <= _known(public)
     assert (layer / "botocore" / public.name).read_bytes() == public.read_bytes()
 
 
 def test_each_file_of_authorities_is_the_one_that_was_reviewed() -> None:
-    folder = database._ROOT_CERTIFICATES
+    folder = connecting._ROOT_CERTIFICATES
     files = sorted(folder.glob("*.pem"))
     lines = [f"{sha256(file.read_bytes()).hexdigest()}  {file.name}" for file in files]
     assert (folder / "SHA256SUMS").read_text().splitlines() == lines

@@ -196,7 +196,7 @@ def test_the_database_is_kept_up_at_noon_where_it_is(aws: Synthesized) -> None:
     """By itself RDS chooses hours at night, which is when members are live."""
     cluster, instances = only(aws, "AWS::RDS::DBCluster"), aws.resources("AWS::RDS::DBInstance").values()
     [windows] = [each for name, each in aws.template["Mappings"].items() if name.startswith("ClusterNoon")]
-    authorities = Path("layers/after_hours/python/after_hours/root-certificates").glob("*-*.pem")
+    authorities = Path("layers/after_hours/python/after_hours/foundation/root-certificates").glob("*-*.pem")
     assert set(windows) == {path.stem for path in authorities}
     assert windows["eu-west-1"] == {"backup": "11:00-12:00", "maintenance": "tue:12:00-tue:13:00"}
     assert windows["us-west-2"] == {"backup": "19:00-20:00", "maintenance": "tue:20:00-tue:21:00"}

@@ -14,7 +14,7 @@ import pytest
 from infra.rights import readable
 from tests.support.synthesized import Synthesized
 
-POLICY = json.loads(Path("ops/cloudformation-policy.json").read_text())
+POLICY = json.loads(Path("tools/ops/cloudformation-policy.json").read_text())
 RUNBOOK = Path("docs/operations.md").read_text()
 LONGEST = 6144  # of a managed policy, white space not counted
 # What types of resources could also ask for, with properties that we do not use.

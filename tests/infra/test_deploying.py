@@ -18,8 +18,8 @@ from moto import mock_aws
 from infra import options, stages
 from infra.options import Options, Refused
 from infra.stages import STAGES, Given
-from ops import deploy
 from tests.support.synthesized import DATABASE_SECRET_ARN, SNAPSHOT, Synthesized
+from tools.ops import deploy
 
 PROD = {"stage": "prod", "alarmEmail": "ops@example.com"}
 NEEDED = STAGES["prod"].reserved(options.FUNCTIONS) + 100

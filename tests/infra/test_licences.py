@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ops import licences
+from tools.ops import licences
 
 
 def test_all_that_ships_has_a_licence_on_the_list(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,24 +1,56 @@
-"""CONTRIBUTING.md's recipe adds an endpoint in five places, and the tests of what it touches pass.
+"""CONTRIBUTING.md's recipes add an endpoint, and one that lists, and the tests of what they touch pass.
 
-It adds its example by another name: who follows the recipe by the letter has `GET /access` in the tree.
+Each adds its example by another name: a reader who follows it by the letter has the example's own in the tree.
 """
 
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.support.scratch import LINKED, copy_repository, environment, git
 
-# What reads the tables that the recipe adds to, but for what takes minutes and looks at no single row.
-TESTS = (
-    [f"tests/unit/test_{name}.py" for name in ("compatibility", "document", "repository")],
-    ["tests/infra", "-k", "not (build or cfn_lint or make_synth or recipe.py)"],
-    ["tests/integration", "-k", "get_recipe"],
-)
+
+@dataclass(frozen=True)
+class Recipe:
+    title: str
+    renamed: Mapping[str, str]
+    changed: tuple[str, ...]  # beside what every endpoint changes
+    tests: str  # of the endpoint's own, by their names
+
+
+RECIPES = (
+    Recipe(
+        "## Add an endpoint\n", {"get_access": "get_recipe", "/access": "/recipe"},
+        ("events/get_recipe/", "functions/get_recipe/"),
+        "get_recipe",
+    ),
+    Recipe(
+        "## Add an endpoint that lists\n",
+        {"list_sessions": "list_recipe", "history": "recipe"},
+        (
+            "events/list_recipe/", "functions/list_recipe/", "tools/local/statements.py",
+            "layers/after_hours/python/after_hours/members/recipe.py",
+        ),
+        "list_recipe or recipe._PAST",
+    ),
+)  # fmt: skip
+EVERY_ENDPOINT_CHANGES = (
+    "docs/openapi.json", "docs/rights.md", "infra/endpoints.py", "tools/contract/examples.json",
+)  # fmt: skip
+
+
+def selections(recipe: Recipe) -> list[list[str]]:
+    """What reads the tables that a recipe adds to, but for what takes minutes and looks at no single row."""
+    return [
+        [f"tests/unit/test_{name}.py" for name in ("compatibility", "document", "repository")],
+        ["tests/infra", "-k", "not (build or cfn_lint or make_synth or recipe.py)"],
+        ["tests/integration", "-k", recipe.tests],
+    ]
 
 
 @pytest.fixture
@@ -46,31 +78,26 @@ def follow(copy: Path, said: str, language: str, code: str) -> None:
     [name] = re.findall(r"`([\w/]+\.py)`", said)[:1]
     file = copy / name
     if table := re.search(r"at the end of `(\w+)`", said):
-        rows = re.compile(rf"^{table[1]}\b.*?^(?=[)}}]$)", re.MULTILINE | re.DOTALL)
+        rows = re.compile(rf"^{table[1]}\b.*?^(?=[)}}])", re.MULTILINE | re.DOTALL)
         file.write_text(rows.sub(lambda found: found[0] + code, file.read_text(), count=1))
     else:
-        file.parent.mkdir()
+        file.parent.mkdir(exist_ok=True)
         file.write_text(code)
 
 
-def test_an_endpoint_is_added_in_five_places(scratch: Path) -> None:
-    recipe = (scratch / "CONTRIBUTING.md").read_text().partition("## Add an endpoint")[2].partition("\n## ")[0]
-    recipe = re.sub(r"(?<=[/\"_])access\b", "recipe", recipe)
-    for step in steps(recipe):
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.title.strip("# \n"))
+def test_an_endpoint_is_added_as_told(scratch: Path, recipe: Recipe) -> None:
+    page = (scratch / "CONTRIBUTING.md").read_text().partition(recipe.title)[2].partition("\n## ")[0]
+    for name, other in recipe.renamed.items():
+        page = page.replace(name, other)
+    for step in steps(page):
         follow(scratch, *step)
 
     changed = [line[3:] for line in git(scratch, "status", "--porcelain").splitlines()]
-    assert sorted(changed) == [
-        "contract/examples.json",
-        "contract/operations.py",
-        "docs/openapi.json",
-        "docs/rights.md",
-        "events/get_recipe/",
-        "functions/get_recipe/",
-        "infra/endpoints.py",
-    ]
+    assert sorted(changed) == sorted((*EVERY_ENDPOINT_CHANGES, *recipe.changed))
     subprocess.run([sys.executable, "-m", "ruff", "check", "--quiet", "."], cwd=scratch, check=True)
-    for selection in TESTS:
+    subprocess.run([sys.executable, "-m", "mypy"], cwd=scratch, check=True)
+    for selection in selections(recipe):
         ran = subprocess.run(
             [sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", *selection],
             cwd=scratch, capture_output=True, text=True, check=False, env=environment(),

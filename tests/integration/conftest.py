@@ -12,18 +12,15 @@ from typing import Any
 
 import boto3
 import pytest
-from after_hours import clients, config
-from after_hours.database import Database
-from after_hours.observability import logger
+from after_hours.foundation import clients, secrets
+from after_hours.foundation.database import Database
+from after_hours.foundation.observability import logger
 from moto.events.models import EventsBackend
 from moto.server import ThreadedMotoServer
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 from types_boto3_s3 import S3Client
 from types_boto3_scheduler import EventBridgeSchedulerClient
 
-from local import members, postgres
-from local.processes import Processes
-from local.workspace import Workspace
 from migrations.upgrade import upgrade
 from tests.support import published
 from tests.support.earlier_backend import structure
@@ -38,6 +35,9 @@ from tests.support.environment import (
 from tests.support.phone import Phone
 from tests.support.workspaces import temporary_workspace
 from tests.support.world import World
+from tools.local import members, postgres
+from tools.local.processes import Processes
+from tools.local.workspace import Workspace
 
 
 @pytest.fixture(scope="session")
@@ -293,8 +293,8 @@ def served(
 ) -> postgres.Database:
     """The host's database, as the one that the functions use."""
     secret = serving.secret | {"dbname": host.dbname}
-    monkeypatch.setattr(config.database_secret, "_value", config.DatabaseSecret.model_validate(secret))
-    monkeypatch.setattr(config.database_secret, "_read_again_at", time.monotonic() + 600)
+    monkeypatch.setattr(secrets.database_secret, "_value", secrets.DatabaseSecret.model_validate(secret))
+    monkeypatch.setattr(secrets.database_secret, "_read_again_at", time.monotonic() + 600)
     return host
 
 

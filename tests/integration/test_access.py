@@ -8,17 +8,19 @@ from typing import Any, get_args
 
 import jwt
 import pytest
-from after_hours import api, clients, config
-from after_hours.access import Read
+from after_hours.entrypoints import api
+from after_hours.entrypoints.access import Read
+from after_hours.foundation import clients, secrets
+from after_hours.foundation.settings import Setting
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infra.endpoints import ENDPOINTS
-from local.handlers import Context
 from tests.support.environment import JWT_SECRET, UNREACHABLE
 from tests.support.handlers import Answer, http_event, send
 from tests.support.phone import Phone, refused
 from tests.support.world import World
+from tools.local.handlers import Context
 
 MEMBER = {"userId": "local-entitled", "provider": "google", "email": "a@example.com"}
 OPEN_TO_LEAVERS = {("DELETE", "/profile"), ("DELETE", "/profile/photo"), ("POST", "/session/end")}
@@ -198,9 +200,8 @@ def test_what_is_read_without_the_entitlements_or_not_at_all_is_shown_to_nobody(
     shown: list[object] = []
 
     @api.endpoint(read=Read(statement, shown.append))
-    def handler(_: None) -> api.Response:
+    def handler(_: None) -> None:
         shown.append("the handler")
-        return api.ok()
 
     answer = handler(http_event(token=signed()), Context("reads"))
     assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (503, "ACCESS_CHECK_FAILED")
@@ -212,8 +213,8 @@ def test_what_is_read_is_looked_at_only_for_those_who_may_see_it(world: World, w
     shown: list[object] = []
 
     @api.endpoint(read=Read("SELECT * FROM after_hours_entitlements(%(user_id)s)", shown.append))
-    def handler(_: None) -> api.Response:
-        return api.ok(shown=True)
+    def handler(_: None) -> api.Members:
+        return {"shown": True}
 
     assert handler(http_event(token=signed(userId=Phone(who).id)), Context("reads"))["statusCode"] == 403
     assert shown == []
@@ -243,7 +244,7 @@ def test_nobody_reads_what_is_another_member_s(world: World) -> None:
 
 
 def test_without_the_secrets_nobody_gets_through(world: World, endpoint: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    config.jwt_secret._value = None
+    secrets.jwt_secret._value = None
     monkeypatch.setenv("AWS_ENDPOINT_URL", UNREACHABLE)
     clients.start_anew()
     answer = call_with(endpoint, f"Bearer {signed()}", body={})
@@ -260,7 +261,7 @@ def test_a_missing_setting_is_named_in_the_log_and_nobody_gets_through(
 
 
 def test_a_function_needs_only_what_it_uses(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in get_args(config.Setting.__value__):
+    for name in get_args(Setting.__value__):
         if name not in {"DATABASE_SECRET_ARN", "JWT_SECRET_ARN"}:
             monkeypatch.delenv(name)
     assert send("get_session", http_event(token=signed())).status == 200
@@ -269,11 +270,11 @@ def test_a_function_needs_only_what_it_uses(world: World, monkeypatch: pytest.Mo
 def test_while_the_key_is_replaced_tokens_of_both_are_taken(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     event = http_event(token=signed())
     new, another = "the key after it, 32 characters at least", "another key, of 32 characters at least"
-    both = config.JwtSecret.model_validate({"jwtSecret": new, "previousJwtSecret": JWT_SECRET})
-    newest = config.JwtSecret.model_validate({"jwtSecret": new})
-    monkeypatch.setattr(config.jwt_secret, "read", lambda **_: both)
+    both = secrets.JwtSecret.model_validate({"jwtSecret": new, "previousJwtSecret": JWT_SECRET})
+    newest = secrets.JwtSecret.model_validate({"jwtSecret": new})
+    monkeypatch.setattr(secrets.jwt_secret, "read", lambda **_: both)
     assert send("get_session", event).status == 200
     assert send("get_session", http_event(token=signed(new))).status == 200
     assert send("get_session", http_event(token=signed(another))).status == 401
-    monkeypatch.setattr(config.jwt_secret, "read", lambda **_: newest)
+    monkeypatch.setattr(secrets.jwt_secret, "read", lambda **_: newest)
     assert send("get_session", event).status == 401

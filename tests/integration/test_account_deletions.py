@@ -15,33 +15,23 @@ from uuid import UUID
 
 import psycopg2
 import pytest
-from after_hours import (
-    domain_events,
-    leaving,
-    outbox,
-    photos,
-    preferences,
-    profiles,
-    retention,
-    safety_net,
-    schedules,
-    sessions,
-    storage,
-    uploads,
-)
-from after_hours.database import Database
-from after_hours.errors import ApiError
+from after_hours.entrypoints.errors import ApiError
+from after_hours.foundation import storage
+from after_hours.foundation.database import Database
+from after_hours.foundation.storage import Store
 from after_hours.images import isolation
 from after_hours.images.rejection import Reason
-from after_hours.outbox import Kind
-from after_hours.storage import Store
-from after_hours.tasks import Task
+from after_hours.members import leaving, photos, preferences, profiles, sessions, uploads
+from after_hours.outbox import domain_events, relay, schedules
+from after_hours.outbox.relay import Kind
+from after_hours.outbox.tasks import Task
+from after_hours.sweep import retention, safety_net
 
-from local import postgres
 from tests.support.memory import Memory
 from tests.support.phone import START
 from tests.support.waiting import LIMIT_SECONDS
 from tests.support.world import World, keys_of, original_of
+from tools.local import postgres
 
 pytestmark = pytest.mark.slow
 
@@ -177,13 +167,13 @@ CHANGES = {
     "lapsed": Change((PROFILE, LIVE, LAPSED), duty(safety_net.end_lapsed)),
     "warned": Change((PROFILE, LIVE, ENDING), duty(safety_net.warn_due)),
     "placesErased": Change((PROFILE, LIVE, PLACED), duty(safety_net.erase_places)),
-    "eventsPublished": Change((PROFILE, LIVE, TOLD), duty(partial(outbox.do_due, kind=Kind.EVENT))),
+    "eventsPublished": Change((PROFILE, LIVE, TOLD), duty(partial(relay.do_due, kind=Kind.EVENT))),
     "uploadsFailed": Change((PROFILE, UPLOADS, STALE), duty(uploads.fail_stuck)),
     "uploadsForgotten": Change((PROFILE, UPLOADS), duty(retention.forget_uploads)),
     "departedForgotten": Change((PROFILE, LIVE, OLD, UPLOADS, DEPARTED), duty(retention.forget_departed)),
     "sessionsForgotten": Change((PROFILE, LIVE, OLD), duty(retention.forget_sessions)),
-    "schedulesRepaired": Change((PROFILE, LIVE, UNSCHEDULED), duty(partial(outbox.do_due, kind=Kind.SCHEDULES))),
-    "photosDeleted": Change((PROFILE, UPLOADS, UNWANTED), duty(partial(outbox.do_due, kind=Kind.R2))),
+    "schedulesRepaired": Change((PROFILE, LIVE, UNSCHEDULED), duty(partial(relay.do_due, kind=Kind.SCHEDULES))),
+    "photosDeleted": Change((PROFILE, UPLOADS, UNWANTED), duty(partial(relay.do_due, kind=Kind.R2))),
 }
 NEED_AN_ACCOUNT = ("create profile", "create preferences", "start", "start anew", "request an upload")
 

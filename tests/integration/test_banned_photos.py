@@ -3,15 +3,15 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from after_hours.errors import InternalError
+from after_hours.foundation.faults import InternalError
 from after_hours.images import pipeline
 from PIL import Image, ImageOps
 from psycopg2.errors import ProgramLimitExceeded
 
-from pictures.files import corners, encoded
-from pictures.photograph import photograph
 from tests.support.phone import Phone
 from tests.support.world import World
+from tools.pictures.files import corners, encoded
+from tools.pictures.photograph import photograph
 
 pytestmark = pytest.mark.slow  # pictures
 

@@ -13,16 +13,17 @@ from typing import Any
 import boto3
 import psycopg2
 import pytest
-from after_hours import config, database
-from after_hours.database import ENDPOINT, JOB, MIGRATION, Database, Timeouts, connect, open_connection
-from after_hours.errors import DatabaseUnreachable, Misconfigured, OutcomeUnknown
+from after_hours.foundation import connecting, database, secrets
+from after_hours.foundation.connecting import ENDPOINT, JOB, MIGRATION, Timeouts, connect, open_connection
+from after_hours.foundation.database import Database
+from after_hours.foundation.faults import DatabaseUnreachable, Misconfigured, OutcomeUnknown
 
 from infra.endpoints import ENDPOINTS, Endpoint
-from local import postgres
 from tests.support.certificates import Authority
 from tests.support.phone import Phone
 from tests.support.pooler import Pooler, pooler
 from tests.support.world import World
+from tools.local import postgres
 
 pytestmark = pytest.mark.slow  # silent servers are waited for
 
@@ -40,26 +41,26 @@ def proxy(serving: postgres.Database, authority: Authority, tmp_path: Path) -> I
         yield running
 
 
-def through(proxy: Pooler, serving: postgres.Database, roots: str, host: str = "localhost") -> config.DatabaseSecret:
+def through(proxy: Pooler, serving: postgres.Database, roots: str, host: str = "localhost") -> secrets.DatabaseSecret:
     secret = {name: value for name, value in serving.secret.items() if name != "sslmode"}
-    return config.DatabaseSecret.model_validate(secret | {"host": host, "port": proxy.port, "sslrootcert": roots})
+    return secrets.DatabaseSecret.model_validate(secret | {"host": host, "port": proxy.port, "sslrootcert": roots})
 
 
 @pytest.fixture
-def access(proxy: Pooler, serving: postgres.Database, authority: Authority) -> config.DatabaseSecret:
+def access(proxy: Pooler, serving: postgres.Database, authority: Authority) -> secrets.DatabaseSecret:
     return through(proxy, serving, authority.pem)
 
 
 @pytest.fixture
-def behind(access: config.DatabaseSecret, environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def behind(access: secrets.DatabaseSecret, environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The functions connect through the pooler."""
-    monkeypatch.setattr(config.database_secret, "read", lambda **_: access)
+    monkeypatch.setattr(secrets.database_secret, "read", lambda **_: access)
 
 
 # What a pooler refuses, and what it would pin
 
 
-def test_the_pooler_of_these_tests_refuses_options(access: config.DatabaseSecret, authority: Authority) -> None:
+def test_the_pooler_of_these_tests_refuses_options(access: secrets.DatabaseSecret, authority: Authority) -> None:
     with pytest.raises(psycopg2.OperationalError, match="doesn't support command-line options"):
         psycopg2.connect(
             host=access.host, port=access.port, user=access.username, password=access.password, dbname=access.dbname,
@@ -85,7 +86,7 @@ def test_every_endpoint_and_job_connects_and_sets_nothing(proxy: Pooler, phone: 
     assert not any(re.search(r"pg_(try_)?advisory_lock", text) for text in proxy.statements)
 
 
-def test_the_role_brings_its_timeout_and_time_zone_along(access: config.DatabaseSecret) -> None:
+def test_the_role_brings_its_timeout_and_time_zone_along(access: secrets.DatabaseSecret) -> None:
     with closing(connect(access, ENDPOINT)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('statement_timeout'), current_setting('TimeZone'), current_user")
         assert cursor.fetchone() == ("5s", "UTC", "after_hours_app")
@@ -103,7 +104,7 @@ def test_the_client_gives_up_after_the_server_would_have() -> None:
 # TLS
 
 
-def test_a_server_that_a_trusted_authority_certifies_is_connected_to(access: config.DatabaseSecret) -> None:
+def test_a_server_that_a_trusted_authority_certifies_is_connected_to(access: secrets.DatabaseSecret) -> None:
     assert access.sslmode == "verify-full"
     assert Database(lambda **_: access).fetch_one("SELECT 1 AS one") == {"one": 1}
 
@@ -124,11 +125,11 @@ def test_a_server_that_is_another_than_it_was_certified_for_is_refused(
 
 
 def test_without_authorities_of_its_own_a_server_is_judged_by_those_of_the_layer(
-    access: config.DatabaseSecret, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    access: secrets.DatabaseSecret, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = access.model_copy(update={"sslrootcert": None})
     roots = tmp_path / "public.pem"
-    monkeypatch.setattr(database, "_PUBLIC_AUTHORITIES", roots)
+    monkeypatch.setattr(connecting, "_PUBLIC_AUTHORITIES", roots)
     roots.write_text(Authority("A public one").pem)
     with pytest.raises(DatabaseUnreachable, match="certificate verify failed"):
         Database(lambda **_: known).fetch_one("SELECT 1")
@@ -149,9 +150,9 @@ def test_address_and_name_may_come_from_the_environment(
         ),
     )
     monkeypatch.setenv("DATABASE_SECRET_ARN", made["ARN"])
-    config.database_secret.forget()
+    secrets.database_secret.forget()
     with pytest.raises(Misconfigured, match="dbname: Field required"):
-        config.database_access()
+        secrets.database_access()
     monkeypatch.setenv("DATABASE_HOST", serving.host)
     monkeypatch.setenv("DATABASE_PORT", str(serving.port))
     monkeypatch.setenv("DATABASE_NAME", serving.dbname)
@@ -181,8 +182,8 @@ def test_a_token_is_that_which_botocore_makes(proxy: Pooler, monkeypatch: pytest
         .client("rds", region_name="us-east-1")
         .generate_db_auth_token(DBHostname="localhost", Port=proxy.port, DBUsername="after_hours_app")
     )
-    assert config.database_access().password == theirs
-    assert config.database_access().username == "after_hours_app"
+    assert secrets.database_access().password == theirs
+    assert secrets.database_access().username == "after_hours_app"
 
 
 @pytest.mark.usefixtures("by_iam")
@@ -192,12 +193,12 @@ def test_each_connection_has_a_token_of_its_own(
     """The server takes one token at a time here, as its role's password."""
     roots = tmp_path / "public.pem"
     roots.write_text(authority.pem)
-    monkeypatch.setattr(database, "_PUBLIC_AUTHORITIES", roots)
-    ours = Database(config.database_access)
+    monkeypatch.setattr(connecting, "_PUBLIC_AUTHORITIES", roots)
+    ours = Database(secrets.database_access)
     try:
         for hour in (1, 2):
             at(monkeypatch, datetime(2026, 11, 25, hour, tzinfo=UTC))
-            world.rows("ALTER ROLE after_hours_app PASSWORD %s", config.database_access().password)
+            world.rows("ALTER ROLE after_hours_app PASSWORD %s", secrets.database_access().password)
             assert ours.fetch_one("SELECT 1 AS one") == {"one": 1}
             ours.close()
     finally:
@@ -215,7 +216,7 @@ def silent_port() -> Iterator[int]:
 
 
 def test_connecting_is_given_up_in_time(serving: postgres.Database, silent_port: int) -> None:
-    silent = config.DatabaseSecret.model_validate(serving.secret | {"port": silent_port})
+    silent = secrets.DatabaseSecret.model_validate(serving.secret | {"port": silent_port})
     began = time.monotonic()
     with pytest.raises(DatabaseUnreachable, match="no answer in time"):
         open_connection(lambda **_: silent, Timeouts(connect_seconds=0.3, silence_seconds=None))
@@ -226,7 +227,7 @@ def test_who_waits_for_ever_for_answers_waits_so_long_to_connect_too(
     serving: postgres.Database, silent_port: int
 ) -> None:
     """Longer than an endpoint does, and not longer than it was told."""
-    silent = config.DatabaseSecret.model_validate(serving.secret | {"port": silent_port})
+    silent = secrets.DatabaseSecret.model_validate(serving.secret | {"port": silent_port})
     began = time.monotonic()
     with pytest.raises(psycopg2.OperationalError, match="no answer in time"):
         connect(silent, Timeouts(connect_seconds=ENDPOINT.connect_seconds + 1, silence_seconds=None))
@@ -236,10 +237,10 @@ def test_who_waits_for_ever_for_answers_waits_so_long_to_connect_too(
 def test_a_migration_tries_again_until_the_server_is_there(serving: postgres.Database) -> None:
     reads = []
 
-    def access(*, fresh: bool = False) -> config.DatabaseSecret:
+    def access(*, fresh: bool = False) -> secrets.DatabaseSecret:
         reads.append(fresh)
         port = serving.port if len(reads) == 4 else 9
-        return config.DatabaseSecret.model_validate(serving.secret | {"port": port})
+        return secrets.DatabaseSecret.model_validate(serving.secret | {"port": port})
 
     open_connection(access, MIGRATION).close()
     assert reads == [False, True, True, True]
@@ -248,9 +249,9 @@ def test_a_migration_tries_again_until_the_server_is_there(serving: postgres.Dat
 def test_an_endpoint_tries_twice(serving: postgres.Database) -> None:
     reads = []
 
-    def access(*, fresh: bool = False) -> config.DatabaseSecret:
+    def access(*, fresh: bool = False) -> secrets.DatabaseSecret:
         reads.append(fresh)
-        return config.DatabaseSecret.model_validate(serving.secret | {"port": 9})
+        return secrets.DatabaseSecret.model_validate(serving.secret | {"port": 9})
 
     with pytest.raises(DatabaseUnreachable):
         Database(access).fetch_one("SELECT 1")
@@ -262,11 +263,11 @@ def test_a_sweep_without_a_database_waits_for_one_connection_only(
 ) -> None:
     reads = []
 
-    def nowhere(*, fresh: bool = False) -> config.DatabaseSecret:
+    def nowhere(*, fresh: bool = False) -> secrets.DatabaseSecret:
         reads.append(fresh)
-        return config.DatabaseSecret.model_validate(serving.secret | {"port": 9})
+        return secrets.DatabaseSecret.model_validate(serving.secret | {"port": 9})
 
-    monkeypatch.setattr(config.database_secret, "read", nowhere)
+    monkeypatch.setattr(secrets.database_secret, "read", nowhere)
     with pytest.raises(DatabaseUnreachable):
         world.sweep()
     assert reads == [False, True]
@@ -276,7 +277,7 @@ def test_a_sweep_without_a_database_waits_for_one_connection_only(
 
 
 @pytest.fixture
-def ours(access: config.DatabaseSecret) -> Iterator[Database]:
+def ours(access: secrets.DatabaseSecret) -> Iterator[Database]:
     database = Database(lambda **_: access, SOON)
     database.fetch_one("SELECT 1")
     yield database
@@ -295,7 +296,7 @@ def forgotten(proxy: Pooler, ours: Database) -> None:
 
 @pytest.mark.usefixtures("forgotten")
 def test_what_only_reads_is_sent_again_once(proxy: Pooler, ours: Database) -> None:
-    assert ours.find_one("SELECT 2 AS two", only_reads=True) == {"two": 2}
+    assert ours.read_all("SELECT 2 AS two") == [{"two": 2}]
     assert proxy.statements.count("SELECT 2 AS two") == 2
 
 

@@ -6,22 +6,23 @@ from itertools import chain
 from typing import Any
 
 import pytest
-from after_hours import auth, config
-from after_hours.database import Database
+from after_hours.entrypoints import auth
+from after_hours.foundation import secrets
+from after_hours.foundation.database import Database
 from jsonschema import Draft202012Validator
 
-from contract import document as contract_document
-from contract.compatibility import resolved
-from contract.components import closed
 from infra.endpoints import ENDPOINTS, Endpoint
-from local import states
-from local.members import SAMPLE, SEEDED
-from local.samples import Given, Sample, samples
 from tests.support.environment import UNREACHABLE, UPLOAD_BUCKET, start_cold
 from tests.support.examples import Examples
 from tests.support.handlers import Answer, invoke, send
 from tests.support.phone import Phone
 from tests.support.world import World
+from tools.contract import document as contract_document
+from tools.contract.compatibility import resolved
+from tools.contract.components import closed
+from tools.local import states
+from tools.local.members import SAMPLE, SEEDED
+from tools.local.samples import Given, Sample, samples
 
 type Json = dict[str, Any]
 
@@ -41,7 +42,7 @@ def document() -> Json:
 
 @pytest.fixture(scope="module")
 def examples(request: pytest.FixtureRequest) -> Iterator[Examples]:
-    """Those of contract/examples.json; or none, to be filled and written there."""
+    """Those of tools/contract/examples.json; or none, to be filled and written there."""
     if request.config.getoption("--write-examples"):
         new = Examples()
         yield new
@@ -163,6 +164,8 @@ def with_other_requests(function: str) -> Iterator[Answer]:
     if "body" in sent(function):
         body = json.loads(sent(function)["body"]) | {"unknown": 1}
         yield send(function, sent(function) | {"body": json.dumps(body)})
+    if query := sent(function).get("queryStringParameters"):
+        yield send(function, sent(function) | {"queryStringParameters": query | {"unknown": "1"}})
 
 
 def while_something_is_broken(function: str, world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Answer]:
@@ -171,8 +174,8 @@ def while_something_is_broken(function: str, world: World, monkeypatch: pytest.M
         yield send(function, sent(function))
     with monkeypatch.context() as broken:
         start_cold()
-        nowhere = config.DatabaseSecret.model_validate(world.database.secret | {"port": 9})
-        broken.setattr(config.database_secret, "read", lambda **_: nowhere)
+        nowhere = secrets.DatabaseSecret.model_validate(world.database.secret | {"port": 9})
+        broken.setattr(secrets.database_secret, "read", lambda **_: nowhere)
         yield send(function, sent(function))
     with monkeypatch.context() as broken:
         start_cold()

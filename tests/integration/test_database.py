@@ -8,9 +8,10 @@ from typing import Any
 
 import psutil
 import pytest
-from after_hours import config, database
-from after_hours.database import Database, Timeouts
-from after_hours.errors import DatabaseUnavailable, InternalError, Misconfigured, OutcomeUnknown
+from after_hours.foundation import database, secrets
+from after_hours.foundation.connecting import Timeouts
+from after_hours.foundation.database import Database
+from after_hours.foundation.faults import DatabaseUnavailable, InternalError, Misconfigured, OutcomeUnknown
 
 from infra.endpoints import ENDPOINTS
 from tests.support.phone import VALID_BODIES, Phone, refused
@@ -39,17 +40,17 @@ def test_without_the_database_503_and_with_it_again_at_once(
     phone: Phone, world: World, monkeypatch: pytest.MonkeyPatch, endpoint: Any
 ) -> None:
     phone.session()
-    elsewhere = config.DatabaseSecret.model_validate(world.database.secret | {"port": 9})
+    elsewhere = secrets.DatabaseSecret.model_validate(world.database.secret | {"port": 9})
     before = world.counts("after_hours_profiles", "after_hours_sessions")
     with monkeypatch.context() as patch:
-        patch.setattr(config.database_secret, "read", lambda **_: elsewhere)
+        patch.setattr(secrets.database_secret, "read", lambda **_: elsewhere)
         database.shared.cache_clear()
         answer = phone.call(endpoint.function, body=VALID_BODIES.get(endpoint.function))
         assert answer.status == 503
         assert answer.body["code"] in {"ACCESS_CHECK_FAILED", "SERVICE_UNAVAILABLE"}
         assert answer.headers["retry-after"] == "5"
         warm = database.shared()
-    monkeypatch.setattr(warm, "_secret", config.database_secret.read)  # the server is back where it was
+    monkeypatch.setattr(warm, "_secret", secrets.database_secret.read)  # the server is back where it was
     assert world.counts("after_hours_profiles", "after_hours_sessions") == before
     phone.session()
     assert database.shared() is warm
@@ -58,10 +59,10 @@ def test_without_the_database_503_and_with_it_again_at_once(
 def test_a_new_password_is_read_when_the_old_one_is_refused(world: World) -> None:
     reads = []
 
-    def secret(*, fresh: bool = False) -> config.DatabaseSecret:
+    def secret(*, fresh: bool = False) -> secrets.DatabaseSecret:
         reads.append(fresh)
         password = world.database.password if fresh else "the old one"
-        return config.DatabaseSecret.model_validate(world.database.secret | {"password": password})
+        return secrets.DatabaseSecret.model_validate(world.database.secret | {"password": password})
 
     assert Database(secret).fetch_one("SELECT 1 AS one", {}) == {"one": 1}
     assert reads == [False, True]
@@ -87,8 +88,8 @@ def test_a_server_that_says_nothing_is_given_up(connection: Database, monkeypatc
 def test_statements_take_and_give_uuids_in_a_process_with_nothing_else_in_it(world: World) -> None:
     """SQLAlchemy, which the tests have beside them and functions have not, teaches psycopg2 as much."""
     script = (
-        "import json, sys, uuid; from after_hours import config, database; given = uuid.uuid4();"
-        "ours = database.Database(lambda **_: config.DatabaseSecret.model_validate(json.loads(sys.argv[1])));"
+        "import json, sys, uuid; from after_hours.foundation import database, secrets; given = uuid.uuid4();"
+        "ours = database.Database(lambda **_: secrets.DatabaseSecret.model_validate(json.loads(sys.argv[1])));"
         "assert ours.fetch_one('SELECT %(given)s AS taken', {'given': given}) == {'taken': given};"
         "assert 'sqlalchemy' not in sys.modules"
     )
@@ -116,17 +117,17 @@ def test_an_error_never_quotes_the_row(connection: Database) -> None:
 @pytest.mark.parametrize("host", ["db.example.com", "10.0.0.1"])
 def test_off_this_machine_the_certificate_is_verified(world: World, host: str) -> None:
     with pytest.raises(ValueError, match="sslmode"):
-        config.DatabaseSecret.model_validate(world.database.secret | {"host": host})
+        secrets.DatabaseSecret.model_validate(world.database.secret | {"host": host})
     without_mode = {name: value for name, value in world.database.secret.items() if name != "sslmode"}
-    assert config.DatabaseSecret.model_validate(without_mode | {"host": host}).sslmode == "verify-full"
+    assert secrets.DatabaseSecret.model_validate(without_mode | {"host": host}).sslmode == "verify-full"
     with pytest.raises(ValueError, match="sslmode"):
-        config.DatabaseSecret.model_validate(world.database.secret | {"host": host, "sslmode": "require"})
+        secrets.DatabaseSecret.model_validate(world.database.secret | {"host": host, "sslmode": "require"})
 
 
 def test_a_secret_that_lacks_something_is_named(environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "_text", lambda _: '{"previousJwtSecret": "too short"}')
+    monkeypatch.setattr(secrets, "_text", lambda _: '{"previousJwtSecret": "too short"}')
     with pytest.raises(Misconfigured, match=r"JwtSecret.*jwtSecret: Field required; previousJwtSecret"):
-        config.jwt_secret.read(fresh=True)
+        secrets.jwt_secret.read(fresh=True)
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.function)

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from after_hours import calls, config, outbox, storage, uploads
-from after_hours.errors import SecretsUnavailable, StorageUnavailable
+from after_hours.foundation import calls, secrets, storage
+from after_hours.foundation.faults import SecretsUnavailable, StorageUnavailable
+from after_hours.members import uploads
+from after_hours.outbox import relay
 
 from tests.support.environment import R2_BUCKET
 from tests.support.phone import Phone
@@ -23,9 +25,9 @@ def test_a_task_written_anew_is_not_taken_for_done(world: World) -> None:
     with world.connection() as database:
         read = database.fetch_all("SELECT kind, key, payload, attempts, version FROM after_hours_outbox")
         world.rows(PUT, "r2", "after-hours-photos/k")  # by a function that makes the object again meanwhile
-        outbox.do_now(database, read)
+        relay.do_now(database, read)
         assert world.counts("after_hours_outbox") == [1]
-        outbox.do_now(
+        relay.do_now(
             database, database.fetch_all("SELECT kind, key, payload, attempts, version FROM after_hours_outbox")
         )
     assert world.counts("after_hours_outbox") == [0]
@@ -119,7 +121,7 @@ def test_what_is_done_is_answered_as_done_when_the_database_goes_afterwards(
 ) -> None:
     world.arrive(phone.send())
     with monkeypatch.context() as patch:
-        patch.setattr(outbox, "_SETTLE", "SELECT pg_terminate_backend(pg_backend_pid())")
+        patch.setattr(relay, "_SETTLE", "SELECT pg_terminate_backend(pg_backend_pid())")
         leave(phone)
     world.rows("UPDATE after_hours_outbox SET due_at = now() - interval '1 minute'")
     world.sweep()
@@ -136,7 +138,7 @@ def test_a_store_whose_secret_cannot_be_read_leaves_its_objects_to_the_sweep(
         raise SecretsUnavailable("Timeout")
 
     with monkeypatch.context() as patch:
-        patch.setattr(config.r2_secret, "read", unreadable)
+        patch.setattr(secrets.r2_secret, "read", unreadable)
         phone.leave()
     assert world.rows("SELECT DISTINCT kind FROM after_hours_outbox") == [("r2",)]
     world.leases_run_out()

@@ -10,16 +10,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from after_hours import clients
+from after_hours.foundation import clients
 from botocore.exceptions import ClientError
 
-from contract import events
-from local import postgres
-from local.bus import subscribe
-from pictures.files import corners, encoded
 from tests.support.environment import SETTINGS
 from tests.support.phone import Phone, refused
 from tests.support.world import World
+from tools.contract import events
+from tools.local import postgres
+from tools.local.bus import subscribe
+from tools.pictures.files import corners, encoded
 
 type Told = Callable[[], list[dict[str, Any]]]
 

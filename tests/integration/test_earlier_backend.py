@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from after_hours import profiles
+from after_hours.members import profiles
 
-from local import postgres
 from migrations.upgrade import upgrade
 from tests.support.earlier_backend import EARLIER_ROWS, EARLIER_TABLES, logged_repairs, migrate, run, structure
 from tests.support.phone import Phone
+from tools.local import postgres
 
 pytestmark = pytest.mark.slow  # each test migrates a database of its own
 

@@ -4,13 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from after_hours import config
+from after_hours.foundation import secrets
 
-from local import members, postgres, samples, states
-from local.samples import Sample
 from tests.support.environment import JWT_SECRET, UPLOAD_BUCKET
 from tests.support.handlers import send
 from tests.support.world import World
+from tools.local import members, postgres, samples, states
+from tools.local.samples import Sample
 
 ALL = [sample for named in samples.samples().values() for sample in named.values()]
 HTTP = [sample for sample in ALL if sample.expected.status is not None]
@@ -44,8 +44,8 @@ def test_a_job_sample_has_its_outcome(
 ) -> None:
     prepare(sample, world)
     if sample.function == "migrate_database":  # it alone is given the owner's secret
-        owner = config.DatabaseSecret.model_validate(migrated.secret)
-        monkeypatch.setattr(config.database_secret, "read", lambda **_: owner)
+        owner = secrets.DatabaseSecret.model_validate(migrated.secret)
+        monkeypatch.setattr(secrets.database_secret, "read", lambda **_: owner)
     event = sample.event(token="")
     if sample.expected.returns is not None:
         assert sample.expected.returns.items() <= world.run(sample.function, event).items()

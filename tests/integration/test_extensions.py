@@ -5,8 +5,8 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from after_hours import sessions
-from after_hours.database import Database
+from after_hours.foundation.database import Database
+from after_hours.members import sessions
 
 from tests.support.phone import Phone, refused
 from tests.support.world import World, schedules_of

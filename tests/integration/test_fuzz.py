@@ -19,16 +19,16 @@ from schemathesis.config import (
     SimpleCheckConfig,
 )
 
-from contract.components import closed
-from contract.document import document
 from infra.endpoints import ENDPOINTS, Endpoint
-from local import states
-from local.samples import samples
 from tests.support.environment import UPLOAD_BUCKET
 from tests.support.gateway import application
 from tests.support.handlers import load
 from tests.support.phone import Phone
 from tests.support.world import World
+from tools.contract.components import closed
+from tools.contract.document import document
+from tools.local import states
+from tools.local.samples import samples
 
 pytestmark = pytest.mark.slow  # random input
 
@@ -96,7 +96,7 @@ def test_any_order_of_calls_is_answered_as_described(schema: Any, world: World, 
 
 
 @pytest.mark.parametrize("mode", GenerationMode)
-@pytest.mark.parametrize("endpoint", [e for e in ENDPOINTS if load(e.function).body], ids=lambda e: e.function)
+@pytest.mark.parametrize("endpoint", [e for e in ENDPOINTS if load(e.function).declared.body], ids=lambda e: e.function)
 def test_any_body_is_answered_as_described(
     schema: Any, world: World, bounds: settings, endpoint: Endpoint, mode: GenerationMode
 ) -> None:

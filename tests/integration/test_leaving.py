@@ -3,9 +3,11 @@
 from contextlib import suppress
 
 import pytest
-from after_hours import leaving, sessions, storage
-from after_hours.database import Database
-from after_hours.errors import ProfileRequired, StorageUnavailable
+from after_hours.entrypoints.errors import ProfileRequired
+from after_hours.foundation import storage
+from after_hours.foundation.database import Database
+from after_hours.foundation.faults import StorageUnavailable
+from after_hours.members import leaving, sessions
 
 from tests.support.phone import START, Phone, refused
 from tests.support.world import World

@@ -4,13 +4,13 @@ import json
 from collections.abc import Callable
 
 import pytest
-from after_hours import storage
+from after_hours.foundation import storage
 from botocore.exceptions import ClientError
 
-from local import members
 from tests.support.environment import JWT_SECRET
 from tests.support.phone import Phone
 from tests.support.world import World
+from tools.local import members
 
 SECRETS = {"latitude": "52.5200081", "longitude": "13.4049541", "text": "a text for one night", "device": "device-4711"}
 

@@ -9,14 +9,14 @@ from dataclasses import replace
 
 import psycopg2
 import pytest
-from after_hours import config
+from after_hours.foundation import secrets
 
-from local import postgres
 from migrations.failure import MigrationFailed
 from migrations.upgrade import upgrade
 from tests.support.earlier_backend import EARLIER_TABLES, migrate, run
 from tests.support.phone import Phone
 from tests.support.world import World
+from tools.local import postgres
 
 
 def test_the_rules_of_a_shared_table_of_devices_stay(host: postgres.Database) -> None:
@@ -60,8 +60,8 @@ def test_the_role_need_not_own_tables_of_the_main_app(host: postgres.Database) -
 def test_a_failure_names_the_rule_and_never_the_row(
     world: World, served: postgres.Database, output: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    owner = config.DatabaseSecret.model_validate(served.secret)
-    monkeypatch.setattr(config.database_secret, "read", lambda **_: owner)
+    owner = secrets.DatabaseSecret.model_validate(served.secret)
+    monkeypatch.setattr(secrets.database_secret, "read", lambda **_: owner)
     run(served, EARLIER_TABLES)
     migrate(served, "0002")
     run(

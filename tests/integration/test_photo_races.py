@@ -7,11 +7,14 @@ from contextlib import suppress
 from functools import cache
 
 import pytest
-from after_hours import domain_events, leaving, outbox, photos, storage, uploads
-from after_hours.database import Database
-from after_hours.errors import ApiError, PhotoNotFound, ProfileNotFound, StorageUnavailable
+from after_hours.entrypoints.errors import ApiError, PhotoNotFound, ProfileNotFound
+from after_hours.foundation import storage
+from after_hours.foundation.database import Database
+from after_hours.foundation.faults import StorageUnavailable
+from after_hours.foundation.storage import Store
 from after_hours.images import isolation
-from after_hours.storage import Store
+from after_hours.members import leaving, photos, uploads
+from after_hours.outbox import domain_events, relay
 
 from tests.support.memory import Memory
 from tests.support.world import World
@@ -46,7 +49,7 @@ def delivered(key: str) -> Action:
 
 def sweep_deletions(database: Database) -> None:
     for store in Store:
-        outbox.do_due(database, time.monotonic() + 5, kind=outbox.Kind(store.value))
+        relay.do_due(database, time.monotonic() + 5, kind=relay.Kind(store.value))
 
 
 def all_at_once(world: World, actions: list[Action]) -> None:

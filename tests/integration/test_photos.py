@@ -11,15 +11,15 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
-from after_hours import photos
 from after_hours.images import isolation
 from after_hours.images.rejection import Reason
+from after_hours.members import photos
 from PIL import Image
 
-from local import members
 from tests.support.environment import R2_BUCKET
 from tests.support.phone import Phone, refused
 from tests.support.world import World, keys_of, original_of
+from tools.local import members
 
 ID = "local-entitled"
 

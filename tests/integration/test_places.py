@@ -6,9 +6,9 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from local.workspace import Workspace
 from tests.support.phone import Phone
 from tests.support.world import World
+from tools.local.workspace import Workspace
 
 LATITUDE, LONGITUDE = 52.52831947, 13.40917253
 

@@ -6,10 +6,10 @@ import psycopg2.extras
 import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
-from local import members, plans, population, postgres
-from local.population import Members
-from local.statements import PARAMETERS, STATEMENTS
 from migrations.upgrade import upgrade
+from tools.local import members, plans, population, postgres
+from tools.local.population import Members
+from tools.local.statements import PARAMETERS, STATEMENTS
 
 pytestmark = pytest.mark.slow  # the population takes seconds to make
 

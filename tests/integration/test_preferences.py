@@ -8,10 +8,10 @@ from typing import Any
 
 import psycopg2
 import pytest
-from after_hours import preferences
-from after_hours.database import Database
-from after_hours.errors import InvalidRequest, PreferencesExist
-from after_hours.preferences import Preferences
+from after_hours.entrypoints.errors import InvalidRequest, PreferencesExist
+from after_hours.foundation.database import Database
+from after_hours.members import preferences
+from after_hours.members.preferences import Preferences
 
 from tests.support.phone import Phone, refused
 from tests.support.world import World

@@ -1,7 +1,7 @@
 """The release before this one: it works on the schema of this one (what a rollback deploys, and what serves meanwhile),
 and the apps that were made for it work with this one.
 
-`ops/previous-release.txt` names it by its commit; its package is taken from git.
+`tools/ops/previous-release.txt` names it by its commit; its package is taken from git.
 """
 
 import fnmatch
@@ -15,19 +15,19 @@ from typing import Any
 
 import pytest
 
-from contract import events
-from contract.compatibility import but_newly_told, incompatibilities, newly_told
-from contract.document import FILE
-from local import postgres
-from local.workspace import REPOSITORY
 from tests.support import previous_release
 from tests.support.environment import JWT_SECRET, LOCATION_KEY, R2_BUCKET, UNREACHABLE
 from tests.support.phone import Phone
 from tests.support.world import World
+from tools.contract import events
+from tools.contract.compatibility import but_newly_told, incompatibilities, newly_told
+from tools.contract.document import FILE
+from tools.local import postgres
+from tools.local.workspace import REPOSITORY
 
 pytestmark = pytest.mark.slow  # whole releases
 
-COMMIT = (REPOSITORY / "ops" / "previous-release.txt").read_text().strip()
+COMMIT = (REPOSITORY / "tools/ops" / "previous-release.txt").read_text().strip()
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_no_app_that_was_made_for_it_is_broken(release: Path) -> None:
     broken = but_newly_told(reasons)
     assert not broken, "\n".join(broken)
     stale = [told for told in newly_told() if not fnmatch.filter(reasons, told)]
-    assert not stale, f"contract/newly_told.txt lists what does not differ: {stale}"
+    assert not stale, f"tools/contract/newly_told.txt lists what does not differ: {stale}"
 
 
 def test_no_consumer_of_its_events_is_broken(release: Path) -> None:

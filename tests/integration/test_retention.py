@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from after_hours import leaving
+from after_hours.members import leaving
 
 from tests.support.phone import Phone, refused
 from tests.support.world import World

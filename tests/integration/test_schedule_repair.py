@@ -4,9 +4,10 @@ from datetime import datetime
 from uuid import UUID
 
 import pytest
-from after_hours import clients, schedules
-from after_hours.errors import SchedulerUnavailable
-from after_hours.sessions import Session
+from after_hours.foundation import clients
+from after_hours.foundation.faults import SchedulerUnavailable
+from after_hours.members.sessions import Session
+from after_hours.outbox import schedules
 
 from tests.support.phone import Phone
 from tests.support.world import MEMBERS, SCHEDULE_GROUP, World, schedules_of, soon

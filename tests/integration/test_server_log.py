@@ -6,11 +6,11 @@ psycopg2 puts parameters into the statement as literals: a statement in the log 
 from collections.abc import Callable
 
 import pytest
-from after_hours.database import Database
-from after_hours.errors import DatabaseUnavailable, InternalError
+from after_hours.foundation.database import Database
+from after_hours.foundation.faults import DatabaseUnavailable, InternalError
 
-from local.workspace import Workspace
 from tests.support.world import World
+from tools.local.workspace import Workspace
 
 LATITUDE, TEXT, DEVICE = 52.5200637, "a text for the server alone", "device-0815"
 START = """

@@ -10,13 +10,13 @@ from uuid import uuid4
 
 import psycopg2
 import pytest
-from after_hours import config
+from after_hours.foundation import secrets
 
-from local import members, postgres
 from migrations import serving_role
 from migrations.failure import MigrationFailed
 from migrations.upgrade import LIMIT_SECONDS, upgrade
 from tests.support.world import World
+from tools.local import members, postgres
 
 type Run = Callable[..., list[tuple[Any, ...]]]
 
@@ -215,8 +215,8 @@ def test_the_function_makes_role_and_host_tables_as_its_environment_says(
     new_database: Callable[[str], postgres.Database], run: Run, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     empty = new_database("own_cluster")
-    owner = config.DatabaseSecret.model_validate(empty.secret)
-    monkeypatch.setattr(config.database_secret, "read", lambda **_: owner)
+    owner = secrets.DatabaseSecret.model_validate(empty.secret)
+    monkeypatch.setattr(secrets.database_secret, "read", lambda **_: owner)
     monkeypatch.setenv("DATABASE_APP_ROLE", ROLE)
     monkeypatch.setenv("DATABASE_HOST_TABLES", "create")
     world.run("migrate_database")

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from after_hours import sessions
-from after_hours.database import Database
-from after_hours.errors import NoActiveSession, SessionAlreadyActive, TooManyStarts
+from after_hours.entrypoints.errors import NoActiveSession, SessionAlreadyActive, TooManyStarts
+from after_hours.foundation.database import Database
+from after_hours.members import sessions
 
 from tests.support.phone import LATITUDE, LONGITUDE, START, Phone, refused
 from tests.support.world import World

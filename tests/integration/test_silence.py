@@ -9,7 +9,8 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
-from after_hours import clients, config, schedules
+from after_hours.foundation import clients, secrets
+from after_hours.outbox import schedules
 
 from tests.support.phone import Phone
 from tests.support.world import World
@@ -105,9 +106,9 @@ def outside(
             url = f"http://{HOST}:{port}"
             monkeypatch.setenv("AWS_ENDPOINT_URL", url)
             monkeypatch.setattr(
-                config.r2_secret, "_value", config.r2_secret.read().model_copy(update={"endpoint_url": url})
+                secrets.r2_secret, "_value", secrets.r2_secret.read().model_copy(update={"endpoint_url": url})
             )
-            for secret in (config.jwt_secret, config.location_secret, config.r2_secret):
+            for secret in (secrets.jwt_secret, secrets.location_secret, secrets.r2_secret):
                 secret.read()
                 monkeypatch.setattr(secret, "_read_again_at", 0.0)  # the deployed functions read them five minutes ago
             clients.start_anew()

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from local.statements import STATEMENTS
 from tests.support.world import World
+from tools.local.statements import STATEMENTS
 
 PARAMETER = re.compile(r"%\((\w+)\)s")
 
@@ -13,7 +13,7 @@ PARAMETER = re.compile(r"%\((\w+)\)s")
 def test_there_are_statements_in_every_module_that_speaks_to_the_database() -> None:
     assert len(STATEMENTS) > 35
     assert {name.partition(".")[0] for name in STATEMENTS} >= {
-        "access", "backlog", "leaving", "outbox", "photos", "preferences", "profiles", "retention",
+        "access", "backlog", "leaving", "photos", "preferences", "profiles", "relay", "retention",
         "safety_net", "schedules", "sessions", "uploads",
     }  # fmt: skip
 

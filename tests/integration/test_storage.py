@@ -5,9 +5,9 @@ from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from after_hours import clients, config, storage
-from after_hours.errors import StorageUnavailable
-from after_hours.storage import Store
+from after_hours.foundation import clients, secrets, storage
+from after_hours.foundation.faults import StorageUnavailable
+from after_hours.foundation.storage import Store
 
 from tests.support.environment import UNREACHABLE, UPLOAD_BUCKET
 from tests.support.phone import Phone
@@ -48,8 +48,8 @@ def test_a_rotated_key_of_r2_is_used_while_the_function_is_warm(
         return urlsplit(bucket.client.generate_presigned_url("get_object", Params={"Bucket": "b", "Key": "k"})).query
 
     assert "X-Amz-Credential=c%2F" in key_of(storage.bucket(Store.R2))
-    rotated = config.r2_secret.read().model_copy(update={"access_key_id": "rotated"})
-    monkeypatch.setattr(config.r2_secret, "read", lambda: rotated)
+    rotated = secrets.r2_secret.read().model_copy(update={"access_key_id": "rotated"})
+    monkeypatch.setattr(secrets.r2_secret, "read", lambda: rotated)
     assert "X-Amz-Credential=rotated%2F" in key_of(storage.bucket(Store.R2))
     assert storage.bucket(Store.R2).client is storage.bucket(Store.R2).client
 
@@ -61,8 +61,8 @@ def test_a_rotated_key_of_r2_is_used_while_the_function_is_warm(
 def test_whatever_a_store_answers_is_told_by_its_code(
     environment: None, monkeypatch: pytest.MonkeyPatch, change: dict[str, str], reason: str
 ) -> None:
-    failing = config.r2_secret.read().model_copy(update=change)
-    monkeypatch.setattr(config.r2_secret, "read", lambda: failing)
+    failing = secrets.r2_secret.read().model_copy(update=change)
+    monkeypatch.setattr(secrets.r2_secret, "read", lambda: failing)
     bucket = storage.bucket(Store.R2)
     put = partial(bucket.put, "k", b"a photo")
     for call in (put, partial(bucket.delete, "k")):
@@ -74,7 +74,7 @@ def test_an_address_stays_the_same_for_an_hour_and_is_good_for_two_more(
     environment: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def address(now: int) -> str:
-        monkeypatch.setattr("after_hours.storage.time.time", lambda: now)
+        monkeypatch.setattr("after_hours.foundation.storage.time.time", lambda: now)
         return storage.photo_address("k.jpg")
 
     start = 1_795_557_600
@@ -91,7 +91,7 @@ def test_addresses_are_those_that_boto3_would_sign(
     environment: None, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     now = 1_795_557_600
-    monkeypatch.setattr("after_hours.storage.time.time", lambda: now)
+    monkeypatch.setattr("after_hours.foundation.storage.time.time", lambda: now)
     moment = datetime.fromtimestamp(now, tz=datetime.fromisoformat("2026-01-01T00:00:00Z").tzinfo)
     for module in ("botocore.auth", "botocore.signers"):
         monkeypatch.setattr(f"{module}.get_current_datetime", lambda: moment.replace(tzinfo=None), raising=False)

@@ -9,11 +9,11 @@ from dataclasses import replace
 import psycopg2
 import pytest
 
-from local import postgres
 from migrations import serving_role
 from migrations.failure import MigrationFailed
 from migrations.upgrade import upgrade
 from tests.support.earlier_backend import run
+from tools.local import postgres
 
 type Send = Callable[[str], object]
 

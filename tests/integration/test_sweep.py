@@ -10,14 +10,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from after_hours import calls, clients, outbox, safety_net
-from after_hours.database import Database
-from after_hours.errors import SchedulerUnavailable
-from after_hours.outbox import Kind
+from after_hours.foundation import calls, clients
+from after_hours.foundation.database import Database
+from after_hours.foundation.faults import SchedulerUnavailable
+from after_hours.outbox import relay
+from after_hours.outbox.relay import Kind
+from after_hours.sweep import safety_net
 
-from local.workspace import REPOSITORY
 from tests.support.phone import Phone
 from tests.support.world import MEMBERS, World, soon
+from tools.local.workspace import REPOSITORY
 
 
 @pytest.fixture
@@ -92,7 +94,7 @@ def test_what_a_sweep_receives_grows_with_what_is_undone_and_no_faster(
         with world.connection() as database:
             sizes = received(database, monkeypatch)
             assert safety_net.expire_overdue(database, soon()) == due
-            assert outbox.do_due(database, soon(), kind=Kind.EVENT) == due
+            assert relay.do_due(database, soon(), kind=Kind.EVENT) == due
             totals.append(sum(sizes))
     assert totals[1] < 6 * totals[0]
     assert world.rows("SELECT count(*) FROM after_hours_sessions WHERE ended_at IS NULL") == [(0,)]
@@ -103,19 +105,20 @@ def test_two_sweeps_side_by_side_do_nothing_twice(world: World, bus: list[str]) 
     world.rows(MEMBERS, 3000, "-1 minute")
 
     def sweep(database: Database) -> tuple[int, int]:
-        return safety_net.expire_overdue(database, soon()), outbox.do_due(database, soon(), kind=Kind.EVENT)
+        return safety_net.expire_overdue(database, soon()), relay.do_due(database, soon(), kind=Kind.EVENT)
 
     done = world.at_once(*[sweep] * 3)
     with world.connection() as database:
-        published = sum(events for _, events in done) + outbox.do_due(database, soon(), kind=Kind.EVENT)
+        published = sum(events for _, events in done) + relay.do_due(database, soon(), kind=Kind.EVENT)
     assert sum(sessions for sessions, _ in done) == published == len(bus) == len(set(bus)) == 3000
     assert world.counts("after_hours_outbox") == [0]
 
 
 SWEEP_UNTIL_KILLED = """
 import json, sys, time
-from after_hours import config, database, safety_net
-ours = database.Database(lambda **_: config.DatabaseSecret.model_validate(json.loads(sys.argv[1])))
+from after_hours.foundation import database, secrets
+from after_hours.sweep import safety_net
+ours = database.Database(lambda **_: secrets.DatabaseSecret.model_validate(json.loads(sys.argv[1])))
 print("begins", flush=True)
 safety_net.expire_overdue(ours, time.monotonic() + 60)
 """

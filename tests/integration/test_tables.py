@@ -2,8 +2,8 @@
 
 from contextlib import closing
 
-from contract import tables
-from local import postgres
+from tools.contract import tables
+from tools.local import postgres
 
 # An index that is a constraint is described by the constraint.
 UNDESCRIBED = """

@@ -10,17 +10,19 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from after_hours import clients, storage, uploads
-from after_hours.database import Database
-from after_hours.errors import StorageUnavailable, TooManyUploads
+from after_hours.entrypoints.errors import TooManyUploads
+from after_hours.foundation import clients, storage
+from after_hours.foundation.database import Database
+from after_hours.foundation.faults import StorageUnavailable
+from after_hours.foundation.storage import Store
 from after_hours.images import isolation
-from after_hours.storage import Store
+from after_hours.members import uploads
 
-from pictures.files import corners, encoded
-from pictures.hostile import hostile
 from tests.support.environment import UNREACHABLE, UPLOAD_BUCKET
 from tests.support.phone import JPEG, Phone, refused
 from tests.support.world import World, keys_of, original_of
+from tools.pictures.files import corners, encoded
+from tools.pictures.hostile import hostile
 
 ID = "local-entitled"
 

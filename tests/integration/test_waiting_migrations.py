@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
-from local import postgres
 from migrations import preparation
 from migrations.failure import MigrationFailed
 from migrations.upgrade import upgrade
 from tests.support.earlier_backend import EARLIER_TABLES, run, structure
 from tests.support.waiting import until
+from tools.local import postgres
 
 LONGEST_READ_SECONDS = 3.0
 NO_CONSENT = "ALTER TABLE users DROP after_hours_consent, DROP after_hours_consent_at;"

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from local.workspace import REPOSITORY
 from tests.support.scratch import LINKED
+from tools.local.workspace import REPOSITORY
 
 WRONG = {
     "page PORT=x": "PORT must be a whole number from 0 to 65535; it is x.",
@@ -39,7 +39,7 @@ def test_a_wrong_argument_is_said_in_one_sentence(line: str) -> None:
 
 
 def test_a_revision_that_is_none_is_said_to_be_none() -> None:
-    for module in (("contract", "--against="), ("contract", "--against=no-such-revision")):
+    for module in (("tools.contract", "--against="), ("tools.contract", "--against=no-such-revision")):
         done = subprocess.run(
             [sys.executable, "-m", *module], cwd=REPOSITORY, capture_output=True, text=True, check=False,
             env=os.environ | {"PYTHONPATH": "layers/after_hours/python"},

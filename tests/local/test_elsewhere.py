@@ -20,13 +20,13 @@ import boto3
 import pytest
 
 from infra import build
-from local.ports import Ports
-from local.processes import Processes
-from local.stack import Stack
-from local.workspace import Workspace
 from tests.support.scratch import LINKED, copy_repository
 from tests.support.waiting import until
 from tests.support.workspaces import processes_of
+from tools.local.ports import Ports
+from tools.local.processes import Processes
+from tools.local.stack import Stack
+from tools.local.workspace import Workspace
 
 NOBODY_LISTENS = "http://127.0.0.1:9"
 START = {"duration": 45, "latitude": 52.5200081, "longitude": 13.4049541}
@@ -131,7 +131,7 @@ def test_a_rule_that_is_edited_is_another_rule_while_it_runs(elsewhere: Elsewher
     stack.call("POST", "/profile", token=token, body={})
     assert stack.call("POST", "/session/start", token=token, body=START).status == 400
 
-    rules = elsewhere.repository / "layers/after_hours/python/after_hours/sessions.py"
+    rules = elsewhere.repository / "layers/after_hours/python/after_hours/members/sessions.py"
     rules.write_text(rules.read_text().replace("ALLOWED_MINUTES = (15, 30, 60)", "ALLOWED_MINUTES = (15, 30, 45, 60)"))
     until(lambda: stack.call("POST", "/session/start", token=token, body=START).status == 201)
     has_said(elsewhere, "sessions.py: renewed", "start_session")
@@ -151,9 +151,9 @@ def test_an_edit_that_does_not_compile_or_import_changes_nothing(elsewhere: Else
 
 def test_a_rule_that_functions_cannot_import_changes_nothing(elsewhere: Elsewhere) -> None:
     stack = Stack.load(elsewhere.workspace)
-    rules = elsewhere.repository / "layers/after_hours/python/after_hours/preferences.py"
+    rules = elsewhere.repository / "layers/after_hours/python/after_hours/members/preferences.py"
     right = rules.read_text()
-    rules.write_text(f"from after_hours.sessions import nothing_by_this_name\n{right}")
+    rules.write_text(f"from after_hours.members.sessions import nothing_by_this_name\n{right}")
     has_said(elsewhere, "preferences.py: cannot be compiled or imported")
     assert stack.call("GET", "/preferences", token=stack.users["entitled"].token).status < 500
     rules.write_text(right)
@@ -162,12 +162,10 @@ def test_a_rule_that_functions_cannot_import_changes_nothing(elsewhere: Elsewher
 def test_a_breakpoint_stops_the_debugger_and_no_call(elsewhere: Elsewhere) -> None:
     stack = Stack.load(elsewhere.workspace)
     handler = elsewhere.repository / "functions/get_session/handler.py"
-    edited = (
-        handler.read_text().replace("    return", "    breakpoint()\n    return").replace("active=", "seen=1, active=")
-    )
+    edited = handler.read_text().replace("    return {", '    breakpoint()\n    return {"seen": True, ')
     handler.write_text(edited)
     until(lambda: "seen" in stack.call("GET", "/session", token=stack.users["entitled"].token).body)
-    stopped = elsewhere.shell("echo continue | .venv/bin/python -m local.debug get_session")
+    stopped = elsewhere.shell("echo continue | .venv/bin/python -m tools.local.debug get_session")
     assert (stopped.returncode, "(Pdb)" in stopped.stdout) == (0, True), stopped
 
 
@@ -178,7 +176,7 @@ def test_what_only_a_deployment_can_change_is_said_to_wait_for_the_next_start(el
         file.write_text(file.read_text() + "\n" if file.exists() else "")
         has_said(elsewhere, f"{name}: deployed at the next start (make stop, then make run)")
     shutil.copytree(elsewhere.repository / "events/get_session", elsewhere.repository / "events/get_access")
-    for module in ("local.invoke", "local.debug"):
+    for module in ("tools.local.invoke", "tools.local.debug"):
         refused = elsewhere.shell(f".venv/bin/python -m {module} get_access")
         assert refused.returncode == 1
         assert refused.stderr == "get_access is new here, and deployed at the next start (make stop, then make run).\n"
@@ -202,7 +200,7 @@ def test_a_second_run_beside_it_is_refused_in_one_sentence(elsewhere: Elsewhere)
         with TemporaryDirectory() as other:
             where = arguments or ["--workspace", other]
             second = subprocess.run(
-                [sys.executable, "-m", "local.run", *port, *where], cwd=elsewhere.repository, capture_output=True,
+                [sys.executable, "-m", "tools.local.run", *port, *where], cwd=elsewhere.repository, capture_output=True,
                 text=True, check=False,
             )  # fmt: skip
         assert (second.returncode, second.stdout) == (1, "")

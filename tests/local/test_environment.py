@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local.workspace import REPOSITORY
+from tools.local.workspace import REPOSITORY
 
 REAL = Path(sys.base_prefix) / "bin" / "python3.13"
 # Without pip, it is made in a moment.
@@ -20,8 +20,8 @@ WITHOUT_VENV = f'#!/bin/sh\ncase "$*" in *ensurepip*) exit 1; esac\nexec {REAL} 
 @pytest.fixture
 def machine(tmp_path: Path) -> Path:
     """A folder with what the environment is made from, and `bin`, where every program of the machine is."""
-    for name in ("Makefile", "requirements.lock", "local/venv.sh"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    for name in ("Makefile", "requirements.lock", "tools/local/venv.sh"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPOSITORY / name, tmp_path / name)
     (tmp_path / "bin").mkdir()
     for name in ("expr", "getconf", "rm", "sh"):

@@ -8,9 +8,9 @@ from typing import cast
 import pytest
 from watchfiles import Change
 
-from local import hot_reload
-from local.stack import DEPLOYED_AT_THE_NEXT_START, Stack
 from tests.support.waiting import until
+from tools.local import hot_reload
+from tools.local.stack import DEPLOYED_AT_THE_NEXT_START, Stack
 
 
 class NothingRuns:

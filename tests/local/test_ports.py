@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from local.ports import Ports
-from local.run import running_system
-from local.workspace import REPOSITORY, CommandError
 from tests.support.waiting import until
 from tests.support.workspaces import processes_of, temporary_workspace
+from tools.local.ports import Ports
+from tools.local.run import running_system
+from tools.local.workspace import REPOSITORY, CommandError
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def taken() -> Iterator[int]:
 
 def run(tmp_path: Path, port: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "local.run", "--workspace", tmp_path, f"--port={port}"],
+        [sys.executable, "-m", "tools.local.run", "--workspace", tmp_path, f"--port={port}"],
         cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
 

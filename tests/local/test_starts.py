@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from local.ports import Ports
-from local.workspace import REPOSITORY, Phase, Workspace
 from tests.support.scratch import LINKED
 from tests.support.waiting import until
 from tests.support.workspaces import processes_of, temporary_workspace
+from tools.local.ports import Ports
+from tools.local.workspace import REPOSITORY, Phase, Workspace
 
 
 @pytest.fixture
@@ -86,8 +86,8 @@ def test_reused_pid_is_not_ours(elsewhere: Workspace) -> None:
 
 
 def test_nothing_runs_and_it_says_so(tmp_path: Path) -> None:
-    for module in ("local.demo", "local.invoke"):
-        arguments = ["start_session"] if module == "local.invoke" else []
+    for module in ("tools.local.demo", "tools.local.invoke"):
+        arguments = ["start_session"] if module == "tools.local.invoke" else []
         answer = subprocess.run(
             [sys.executable, "-m", module, "--workspace", tmp_path, *arguments], cwd=REPOSITORY, capture_output=True,
             text=True, check=False,
@@ -96,7 +96,7 @@ def test_nothing_runs_and_it_says_so(tmp_path: Path) -> None:
         assert "make run" in answer.stderr
 
 
-@pytest.mark.parametrize("module", ["local.run", "local.reset", "local.stop"])
+@pytest.mark.parametrize("module", ["tools.local.run", "tools.local.reset", "tools.local.stop"])
 def test_what_another_user_has_run_is_said_to_be_theirs(tmp_path: Path, not_root: list[str], module: str) -> None:
     """As after a run of root's."""
     theirs = tmp_path / "theirs"
@@ -119,7 +119,7 @@ def test_what_is_said_while_it_starts_and_stops(tmp_path: Path, phase: Phase | N
         if phase:
             workspace.note(phase)
         answer = subprocess.run(
-            [sys.executable, "-m", "local.invoke", "--workspace", tmp_path, "start_session"],
+            [sys.executable, "-m", "tools.local.invoke", "--workspace", tmp_path, "start_session"],
             cwd=REPOSITORY, capture_output=True, text=True, check=False,
         )  # fmt: skip
     assert sentence in answer.stderr
@@ -147,7 +147,7 @@ def test_stopping_does_not_wait_until_everything_is_deleted(tmp_path: Path) -> N
 
 def _stopped(workspace: Workspace) -> str:
     """What `make stop` says."""
-    stop = [sys.executable, "-m", "local.stop", "--workspace", str(workspace.root)]
+    stop = [sys.executable, "-m", "tools.local.stop", "--workspace", str(workspace.root)]
     return subprocess.run(stop, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
 
 
@@ -155,7 +155,7 @@ def _stopped(workspace: Workspace) -> str:
 def _starting(workspace: Workspace) -> Iterator[subprocess.Popen[str]]:
     """A `make run` in a workspace of its own, surely gone at the end."""
     first = str(Ports.free().api)
-    command = [sys.executable, "-m", "local.run", "--workspace", str(workspace.root), "--port", first]
+    command = [sys.executable, "-m", "tools.local.run", "--workspace", str(workspace.root), "--port", first]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as run:
         try:
             yield run

@@ -14,12 +14,12 @@ from threading import Thread
 
 import pytest
 
-from local.schedules import moment
-from soak.checks import counted, named, sent_too_soon_again, sentence
-from soak.clock import wrong_clock
-from soak.journal import Journal, Outcome
-from soak.proxy import Ailment, Proxy, Service, Sighting, service_of
-from soak.results import Results, Round
+from tools.local.schedules import moment
+from tools.soak.checks import counted, named, sent_too_soon_again, sentence
+from tools.soak.clock import wrong_clock
+from tools.soak.journal import Journal, Outcome
+from tools.soak.proxy import Ailment, Proxy, Service, Sighting, service_of
+from tools.soak.results import Results, Round
 
 SCHEDULER = "AWS4-HMAC-SHA256 Credential=test/20261125/us-east-1/scheduler/aws4_request, SignedHeaders=host"
 S3 = SCHEDULER.replace("scheduler", "s3")

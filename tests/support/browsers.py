@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local.workspace import REPOSITORY
+from tools.local.workspace import REPOSITORY
 
 _COMMANDS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _RECIPE = Path(__file__).with_name("browser")

@@ -9,8 +9,8 @@ from uuid import uuid4
 import boto3
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
-from local import members
-from local.stack import Answer, Stack
+from tools.local import members
+from tools.local.stack import Answer, Stack
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from local import postgres
 from migrations.upgrade import upgrade
+from tools.local import postgres
 
 EARLIER_TABLES = """
 CREATE TABLE after_hours_profiles (

@@ -1,6 +1,7 @@
 """What a deployment gives to the functions: settings, secrets, the names of buckets; and forgetting what they kept."""
 
-from after_hours import clients, config, database, schedules
+from after_hours.foundation import clients, database, secrets
+from after_hours.outbox import schedules
 
 JWT_SECRET = "a secret that only the main app and this backend know, long enough for HS512"
 LOCATION_KEY = "a key that makes one member's fuzzed points differ"
@@ -26,6 +27,6 @@ def start_cold() -> None:
     database.shared.cache_clear()
     clients.start_anew()
     schedules.breaker.close()
-    config.breaker.close()
-    for secret in (config.database_secret, config.jwt_secret, config.location_secret, config.r2_secret):
+    secrets.breaker.close()
+    for secret in (secrets.database_secret, secrets.jwt_secret, secrets.location_secret, secrets.r2_secret):
         secret.forget()

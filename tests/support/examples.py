@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from contract.document import EXAMPLES
+from tools.contract.document import EXAMPLES
 
 type Json = Any
 

@@ -7,8 +7,8 @@ from typing import Any
 from uuid import uuid4
 
 from infra.endpoints import ENDPOINTS, PREFIX
-from local.handlers import Context
 from tests.support.handlers import load
+from tools.local.handlers import Context
 
 _FUNCTIONS = {(endpoint.method, PREFIX + endpoint.path): endpoint.function for endpoint in ENDPOINTS}
 _NOT_FOUND = {"statusCode": 404, "headers": {"content-type": "application/json"}, "body": '{"message":"Not Found"}'}

@@ -6,8 +6,8 @@ from functools import cache
 from typing import Any
 from uuid import uuid4
 
-from local import handlers
-from local.handlers import Context
+from tools.local import handlers
+from tools.local.handlers import Context
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image, ImageCms, ImageColor
 
-from pictures.files import GPS_BYTES, encoded
+from tools.pictures.files import GPS_BYTES, encoded
 
 
 def opened(data: bytes, how: str = "jpeg") -> Image.Image:

@@ -4,8 +4,8 @@ import random
 import time
 from threading import Lock
 
-from after_hours.errors import StorageUnavailable
-from after_hours.storage import Post
+from after_hours.foundation.faults import StorageUnavailable
+from after_hours.foundation.storage import Post
 
 
 class Memory:

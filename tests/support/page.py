@@ -10,11 +10,11 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright, expect
 
-from local.stack import Stack
-from local.workspace import REPOSITORY, Workspace
 from tests.support import browsers
 from tests.support.deployed import connected
 from tests.support.waiting import LIMIT_SECONDS
+from tools.local.stack import Stack
+from tools.local.workspace import REPOSITORY, Workspace
 
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 780}
 _AXE = REPOSITORY / "node_modules" / "axe-core" / "axe.min.js"
@@ -123,7 +123,7 @@ def expect_to_be_read_by_everyone(page: Page) -> None:
 @contextmanager
 def page_alone(workspace: Workspace, port: int = 0) -> Iterator[str]:
     """Serve the page once more, beside the running system. Yields its address."""
-    command = [sys.executable, "-m", "local.page", "--workspace", str(workspace.root), "--port", str(port)]
+    command = [sys.executable, "-m", "tools.local.page", "--workspace", str(workspace.root), "--port", str(port)]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         yield process.stdout.readline().split()[-1]

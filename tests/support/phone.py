@@ -6,18 +6,18 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
-from after_hours.photos import Photo
-from after_hours.preferences import Preferences
-from after_hours.profiles import Profile
-from after_hours.sessions import EndedSession, ExtendedSession, Session
-from after_hours.uploads import UploadForm
+from after_hours.members.photos import Photo
+from after_hours.members.preferences import Preferences
+from after_hours.members.profiles import Profile
+from after_hours.members.sessions import EndedSession, ExtendedSession, Session
+from after_hours.members.uploads import UploadForm
 from pydantic import BaseModel
 
-from local import members
-from local.forms import post
-from pictures.files import corners, encoded, exif
 from tests.support.environment import JWT_SECRET
 from tests.support.handlers import Answer, http_event, send
+from tools.local import members
+from tools.local.forms import post
+from tools.pictures.files import corners, encoded, exif
 
 JPEG = encoded(corners((1600, 1200)), exif=exif(), quality=92)
 LATITUDE, LONGITUDE = 52.520008, 13.404954

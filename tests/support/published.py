@@ -5,8 +5,8 @@ from typing import Any
 
 from jsonschema import Draft4Validator, Draft202012Validator
 
-from contract import events
-from contract.components import closed
+from tools.contract import events
+from tools.contract.components import closed
 
 # Draft 4 has no format `uuid`; without a checker that has it every text would pass.
 _FORMATS = Draft202012Validator.FORMAT_CHECKER

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import psutil
 
-from local.workspace import Workspace
+from tools.local.workspace import Workspace
 
 
 @contextmanager

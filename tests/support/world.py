@@ -11,18 +11,19 @@ from urllib.parse import quote
 from uuid import UUID
 
 import pytest
-from after_hours import clients, config, schedules, storage
-from after_hours.database import Database
-from after_hours.errors import StorageUnavailable
-from after_hours.sessions import Session
-from after_hours.storage import Store
+from after_hours.foundation import clients, secrets, storage
+from after_hours.foundation.database import Database
+from after_hours.foundation.faults import StorageUnavailable
+from after_hours.foundation.storage import Store
+from after_hours.members.sessions import Session
+from after_hours.outbox import schedules
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 from types_boto3_s3 import S3Client
 from types_boto3_scheduler import EventBridgeSchedulerClient
 
-from local import members, postgres
 from tests.support.environment import R2_BUCKET, SETTINGS, UNREACHABLE, UPLOAD_BUCKET
 from tests.support.handlers import invoke
+from tools.local import members, postgres
 
 type Rows = list[tuple[Any, ...]]
 
@@ -70,7 +71,7 @@ def soon() -> float:
 
 @dataclass(frozen=True)
 class World:
-    """A migrated database with the five members of `local/members.py` in it, and moto's AWS.
+    """A migrated database with the five members of `tools/local/members.py` in it, and moto's AWS.
 
     `database` is what the functions see of it; `own_connection` is its owner's.
     """
@@ -181,7 +182,7 @@ class World:
             yield
         clients.start_anew()
         schedules.breaker.close()
-        config.breaker.close()
+        secrets.breaker.close()
 
     @contextmanager
     def r2_down(self) -> Iterator[None]:
@@ -199,7 +200,7 @@ class World:
     @contextmanager
     def connection(self) -> Iterator[Database]:
         """A connection such as a function has, beside those of other functions."""
-        secret = config.DatabaseSecret.model_validate(self.database.secret)
+        secret = secrets.DatabaseSecret.model_validate(self.database.secret)
         with closing(Database(lambda **_: secret)) as connection:
             yield connection
 

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import boto3
 import pytest
-from after_hours import calls, clients, config, domain_events, schedules
-from after_hours.errors import (
+from after_hours.foundation import calls, clients, secrets
+from after_hours.foundation.faults import (
     EventBusUnavailable,
     Misconfigured,
     SchedulerUnavailable,
@@ -22,14 +22,15 @@ from after_hours.errors import (
     SecretsUnavailable,
     ServiceUnavailable,
 )
-from after_hours.schedules import Change, Kind
-from after_hours.tasks import Task
+from after_hours.outbox import domain_events, schedules
+from after_hours.outbox.schedules import Change, Kind
+from after_hours.outbox.tasks import Task
 from botocore.exceptions import ClientError, ReadTimeoutError
 from moto import mock_aws
 
 from infra.endpoints import ENDPOINTS, Right
-from local.handlers import load
 from tests.support.environment import SETTINGS
+from tools.local.handlers import load
 
 ID = "0b6ac4ca-7b1a-4c5e-9d5c-0d3a1c0f4d11"
 AT = datetime(2126, 11, 25, 1, 2, 3, tzinfo=UTC)
@@ -120,7 +121,7 @@ def test_a_client_is_made_once_also_by_threads(service: str) -> None:
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.function)
 def test_an_endpoint_declares_the_clients_that_it_has_a_right_to_use(endpoint: Any) -> None:
-    assert set(load(endpoint.function).handler.uses) == {USED_FOR[right] for right in endpoint.may}
+    assert set(load(endpoint.function).handler.declared.uses) == {USED_FOR[right] for right in endpoint.may}
 
 
 @pytest.mark.parametrize(("initializing", "made"), [(True, ["secretsmanager", "scheduler", "events"]), (False, [])])
@@ -234,7 +235,7 @@ def test_after_a_scheduler_that_did_not_answer_it_is_left_alone_for_half_a_minut
         raise ReadTimeoutError(endpoint_url="")
 
     for clock in ("monotonic", "time"):
-        monkeypatch.setattr(f"after_hours.calls.time.{clock}", lambda: now[0])
+        monkeypatch.setattr(f"after_hours.foundation.calls.time.{clock}", lambda: now[0])
     monkeypatch.setattr(scheduler, "delete_schedule", silent)
     with pytest.raises(SchedulerUnavailable, match="ReadTimeoutError"):
         schedules.carry_out(Change(ID, Kind.EXPIRY, None))
@@ -248,15 +249,15 @@ def test_after_a_scheduler_that_did_not_answer_it_is_left_alone_for_half_a_minut
 def test_a_cold_process_does_not_wait_for_a_silent_secrets_manager_again_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(config.breaker, "_open_until", time.time() + 5)
-    secret = config.Secret(config.JwtSecret, "JWT_SECRET_ARN")
+    monkeypatch.setattr(secrets.breaker, "_open_until", time.time() + 5)
+    secret = secrets.Secret(secrets.JwtSecret, "JWT_SECRET_ARN")
     with pytest.raises(SecretsUnavailable, match="a moment ago"):
         secret.read()
 
 
 def test_the_bus_is_called_on_a_new_connection_after_a_minute_without_use(monkeypatch: pytest.MonkeyPatch) -> None:
     closed, now = [], [1_800_000_000.0]
-    monkeypatch.setattr("after_hours.clients.time.time", lambda: now[0])
+    monkeypatch.setattr("after_hours.foundation.clients.time.time", lambda: now[0])
     clients.event_bus()
     monkeypatch.setattr(clients.event_bus(), "close", lambda: closed.append(now[0]))
     for seconds in (59, 61):
@@ -283,11 +284,11 @@ def test_a_secret_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
     manager = clients.secrets_manager()
     text = manager.create_secret(Name="text", SecretString="a")["ARN"]
     data = manager.create_secret(Name="bytes", SecretBinary=b"a")["ARN"]
-    assert config._text(text) == "a"
+    assert secrets._text(text) == "a"
     with pytest.raises(Misconfigured):
-        config._text(data)
+        secrets._text(data)
     with pytest.raises(SecretRefused, match="ResourceNotFoundException"):
-        config._text("none")
+        secrets._text("none")
 
 
 def test_calls_share_one_pool() -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from contract import __main__ as command
-from contract import document as contract_document
-from contract import events
-from contract.compatibility import incompatibilities
+from tools.contract import __main__ as command
+from tools.contract import document as contract_document
+from tools.contract import events
+from tools.contract.compatibility import incompatibilities
 
 Json = dict[str, Any]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.document import REPOSITORY
+from tools.contract.document import REPOSITORY
 
 pytestmark = [
     pytest.mark.slow,  # a generator
@@ -26,7 +26,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `make dart` writes."""
     folder = tmp_path_factory.mktemp("dart")
     generator = Path(sys.executable).with_name("openapi-generator-cli")
-    command: list[str | Path] = [generator, "generate", "--config", "contract/dart.yaml", "--output", folder]
+    command: list[str | Path] = [generator, "generate", "--config", "tools/contract/dart.yaml", "--output", folder]
     subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
     return folder
 

@@ -3,32 +3,36 @@
 `make lint` runs mypy with warn_unused_ignores, so each `type: ignore` below fails it once mypy accepts the line.
 """
 
-from after_hours import api, preferences, profiles, sessions
-from after_hours.preferences import CreatePreferences
-from after_hours.profiles import CreateProfile, Profile
-from after_hours.sessions import Session
+from after_hours.entrypoints import api
+from after_hours.entrypoints.access import Read
+from after_hours.entrypoints.schema import QueryModel
+from after_hours.foundation.database import Row
+from after_hours.members import preferences, profiles, sessions
+from after_hours.members.preferences import CreatePreferences
+from after_hours.members.profiles import CreateProfile, Profile
+from after_hours.members.sessions import Session
 
 
-def takes_a_profile(request: api.Request[CreateProfile]) -> api.Response:
-    return api.ok(given=request.body.description is not None)
+def takes_a_profile(request: api.Request[CreateProfile]) -> api.Members:
+    return {"given": request.body.description is not None}
 
 
-def takes_nothing(request: api.Request[None]) -> api.Response:
-    return api.ok(given=request.body is not None)
+def takes_nothing(request: api.Request[None]) -> api.Members:
+    return {"given": request.body is not None}
 
 
-def shows_a_profile(profile: Profile) -> api.Response:
-    return api.ok(profile=profile)
+def shows_a_profile(profile: Profile) -> api.Members:
+    return {"profile": profile}
 
 
-def shows_a_session(session: Session) -> api.Response:
-    return api.ok(session=session)
+def shows_a_session(session: Session) -> api.Members:
+    return {"session": session}
 
 
 def test_a_handler_takes_the_body_that_its_endpoint_declares() -> None:
-    assert api.endpoint(body=CreateProfile)(takes_a_profile).body is CreateProfile
-    assert api.endpoint()(takes_nothing).body is None
-    assert api.endpoint(entitled=False)(takes_nothing).entitled is False
+    assert api.endpoint(body=CreateProfile)(takes_a_profile).declared.body is CreateProfile
+    assert api.endpoint()(takes_nothing).declared.body is None
+    assert api.endpoint(entitled=False)(takes_nothing).declared.entitled is False
 
 
 def test_mypy_refuses_any_other() -> None:
@@ -40,8 +44,8 @@ def test_mypy_refuses_any_other() -> None:
 
 def test_a_handler_takes_what_its_endpoint_reads() -> None:
     read = api.endpoint(read=profiles.read)(shows_a_profile)
-    assert read.body is None
-    assert read.entitled is True
+    assert read.declared.body is None
+    assert read.declared.entitled is True
 
 
 def test_mypy_refuses_a_handler_of_anything_else() -> None:
@@ -49,6 +53,27 @@ def test_mypy_refuses_a_handler_of_anything_else() -> None:
     api.endpoint(read=sessions.current)(shows_a_session)  # type: ignore[arg-type]  # there may be none
     api.endpoint(read=profiles.read)(takes_nothing)  # type: ignore[arg-type]
     api.endpoint()(shows_a_profile)  # type: ignore[arg-type]
+
+
+class Page(QueryModel):
+    limit: int
+
+
+def lists_profiles(found: list[Profile]) -> api.Members:
+    return {"profiles": found}
+
+
+def test_an_endpoint_may_answer_a_list_and_take_a_query() -> None:
+    def all_of(rows: list[Row]) -> list[Profile]:
+        return [Profile.model_validate(row) for row in rows]
+
+    listing = api.endpoint(read=Read("SELECT …", all_of), query=Page)(lists_profiles)
+    assert listing.declared.query is Page
+
+
+def test_mypy_refuses_a_query_where_nothing_is_read() -> None:
+    api.endpoint(query=Page)  # type: ignore[call-overload]
+    api.endpoint(body=CreateProfile, query=Page)  # type: ignore[call-overload]
 
 
 def test_mypy_refuses_a_read_with_a_body_or_without_the_access_check() -> None:

@@ -9,8 +9,8 @@ import pytest
 from cfnlint import lint_all
 from jsonschema import Draft4Validator
 
-from contract import events
 from tests.support.published import faults
+from tools.contract import events
 
 type Json = dict[str, Any]
 

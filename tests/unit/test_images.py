@@ -6,10 +6,10 @@ import pytest
 from after_hours.images.pipeline import process
 from PIL import Image, ImageCms, ImageOps
 
-from pictures.files import GPS_BYTES, corners, display_p3, encoded, exif, xmp
-from pictures.likeness import ssim
-from pictures.photograph import photograph
 from tests.support.images import SAVED, assert_clean, assert_colour, assert_upright, opened, saved
+from tools.pictures.files import GPS_BYTES, corners, display_p3, encoded, exif, xmp
+from tools.pictures.likeness import ssim
+from tools.pictures.photograph import photograph
 
 
 @pytest.mark.parametrize(

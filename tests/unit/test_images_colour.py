@@ -9,10 +9,10 @@ from after_hours.images import colour
 from after_hours.images.pipeline import process
 from PIL import Image, ImageCms
 
-from pictures import FOLDER
-from pictures.files import corners, display_p3, encoded, png_chunk
-from pictures.photograph import photograph
 from tests.support.images import SAVED, assert_upright, opened, saved
+from tools.pictures import FOLDER
+from tools.pictures.files import corners, display_p3, encoded, png_chunk
+from tools.pictures.photograph import photograph
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 

@@ -10,11 +10,11 @@ from after_hours.images.pipeline import process
 from after_hours.images.rejection import Reason, Rejected
 from PIL import Image, ImageChops
 
-from pictures import FOLDER
-from pictures.files import corners, encoded, png_chunk
-from pictures.heic import box
-from pictures.photograph import photograph
 from tests.support.images import SAVED, assert_upright, opened, saved
+from tools.pictures import FOLDER
+from tools.pictures.files import corners, encoded, png_chunk
+from tools.pictures.heic import box
+from tools.pictures.photograph import photograph
 
 FORMS: dict[str, dict[str, object]] = SAVED | {
     "progressive jpeg": {"kind": "JPEG", "quality": 95, "progressive": True},

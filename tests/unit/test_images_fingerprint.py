@@ -11,10 +11,10 @@ from after_hours.images.isolation import Processed
 from after_hours.images.pipeline import process
 from PIL import Image, ImageEnhance, ImageOps
 
-from pictures import FOLDER
-from pictures.files import corners, display_p3, encoded, exif, turned_away
-from pictures.photograph import photograph
 from tests.support.images import SAVED, saved
+from tools.pictures import FOLDER
+from tools.pictures.files import corners, display_p3, encoded, exif, turned_away
+from tools.pictures.photograph import photograph
 
 SIZES = [(640, 480), (480, 640), (1500, 1100), (333, 777), (1201, 801), (97, 71)]
 

@@ -6,10 +6,10 @@ from after_hours.images.pipeline import process
 from after_hours.images.rejection import Reason, Rejected
 from PIL import Image
 
-from pictures.files import corners, display_p3, encoded, exif, turned_away, xmp
-from pictures.heic import box, heic_by_hand, with_bitstream_size
-from pictures.photograph import photograph
 from tests.support.images import assert_colour, assert_upright, opened
+from tools.pictures.files import corners, display_p3, encoded, exif, turned_away, xmp
+from tools.pictures.heic import box, heic_by_hand, with_bitstream_size
+from tools.pictures.photograph import photograph
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pictures.files import corners, display_p3, encoded, exif, png, png_chunk, xmp
-from pictures.heic import box, heic_by_hand, heic_of_one_exif, heic_with_size, with_bitstream_size
-from pictures.hostile import EXIF_SEGMENT, NO_COMMENT, hostile, jpeg_with_scans, riff, with_size
-from pictures.photograph import photograph
 from tests.support.images import assert_clean, files, opened, saved
+from tools.pictures.files import corners, display_p3, encoded, exif, png, png_chunk, xmp
+from tools.pictures.heic import box, heic_by_hand, heic_of_one_exif, heic_with_size, with_bitstream_size
+from tools.pictures.hostile import EXIF_SEGMENT, NO_COMMENT, hostile, jpeg_with_scans, riff, with_size
+from tools.pictures.photograph import photograph
 
 OF_THEIR_CONTENT = [name for name, (_, reason) in hostile().items() if reason != Reason.TOO_LARGE]
 

@@ -8,8 +8,8 @@ from after_hours.images.isolation import process
 from after_hours.images.rejection import Reason, Rejected
 from PIL import Image
 
-from pictures.files import corners, encoded
 from tests.support.images import files
+from tools.pictures.files import corners, encoded
 
 # The worker with decoders that do what a file says, as the faults of real ones could be made to do; and small limits.
 WORKER = """

@@ -4,8 +4,8 @@ import pytest
 from after_hours.images.pipeline import process
 from PIL import Image
 
-from pictures.files import corners, display_p3, encoded
 from tests.support.images import assert_colour, assert_upright, opened
+from tools.pictures.files import corners, display_p3, encoded
 
 
 @pytest.mark.parametrize("side", [200, 3000])

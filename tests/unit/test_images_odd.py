@@ -1,4 +1,4 @@
-"""Files in `pictures/odd`: what each comes to, size and colours, or the reason of its rejection."""
+"""Files in `tools/pictures/odd`: what each comes to, size and colours, or the reason of its rejection."""
 
 from typing import cast
 
@@ -6,8 +6,8 @@ import pytest
 from after_hours.images.pipeline import process
 from after_hours.images.rejection import Rejected
 
-from pictures import FOLDER
 from tests.support.images import opened
+from tools.pictures import FOLDER
 
 type Colour = tuple[int, int, int]
 type Outcome = str | tuple[tuple[int, int], dict[tuple[int, int], Colour]]

@@ -4,9 +4,9 @@ import pytest
 from after_hours.images.pipeline import process
 from PIL import PngImagePlugin
 
-from pictures import FOLDER
-from pictures.files import corners, display_p3, encoded, exif, png_chunk, turned_away
 from tests.support.images import assert_clean, assert_upright, opened
+from tools.pictures import FOLDER
+from tools.pictures.files import corners, display_p3, encoded, exif, png_chunk, turned_away
 
 KINDS = ["JPEG", "PNG", "WEBP", "HEIF"]
 

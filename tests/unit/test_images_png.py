@@ -4,8 +4,8 @@ import zlib
 import pytest
 from after_hours.images.pipeline import process
 
-from pictures.files import png, png_chunk
 from tests.support.images import assert_colour, opened
+from tools.pictures.files import png, png_chunk
 
 
 @pytest.mark.parametrize(

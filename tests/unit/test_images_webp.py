@@ -3,8 +3,8 @@ from after_hours.images.pipeline import process
 from after_hours.images.rejection import Rejected
 from PIL import Image
 
-from pictures.files import corners, encoded
 from tests.support.images import assert_upright, opened
+from tools.pictures.files import corners, encoded
 
 
 def test_animated_webp_gives_its_first_frame() -> None:

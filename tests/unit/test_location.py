@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 import pytest
-from after_hours import location
-from after_hours.location import Point, fuzz
+from after_hours.members import location
+from after_hours.members.location import Point, fuzz
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from attacks.attackers import errors_of
-from attacks.plain import plain_fuzz
+from tools.attacks.attackers import errors_of
+from tools.attacks.plain import plain_fuzz
 
 KEY = b"a location key of thirty-two byte"
 OTHER_KEY = b"some other key of thirty-two byte"

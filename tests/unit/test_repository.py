@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import yaml
@@ -48,6 +49,8 @@ def test_pages_name_commands_and_link_to_files_that_there_are() -> None:
         files = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
         wrong += [f"{page}: make {command}" for command in commands if command not in phony.split()]
         wrong += [f"{page}: {file}" for file in files if not (page.parent / file).exists()]
+        sent = re.findall(r"(?:file://|FILE=)([\w-]+/[\w./-]+)", code)
+        wrong += [f"{page}: {file}" for file in sent if not Path(file).exists()]
     assert wrong == []
 
 
@@ -109,7 +112,7 @@ def syntax_of(*folders: str) -> dict[Path, ast.Module]:
 def test_what_tests_share_is_in_support_and_no_test_imports_another() -> None:
     imported = {
         (path, node.module)
-        for path, module in syntax_of("tests", "pictures", "attacks", "benchmarks").items()
+        for path, module in syntax_of("tests", "tools").items()
         for node in ast.walk(module)
         if isinstance(node, ast.ImportFrom) and node.module
     }
@@ -117,20 +120,39 @@ def test_what_tests_share_is_in_support_and_no_test_imports_another() -> None:
     assert from_tests
     assert {(path, module) for path, module in from_tests if not module.startswith("tests.support")} == set()
     assert {path for path, _ in from_tests if path.parts[0] != "tests"} == set()
-    assert {path for path, module in imported if module.startswith("benchmarks") and path.parts[0] == "tests"} == set()
+    assert {
+        path for path, module in imported if module.startswith("tools.benchmarks") and path.parts[0] == "tests"
+    } == set()
 
 
 def test_files_and_functions_are_short() -> None:
-    ours = ("layers", "functions", "infra", "contract", "local", "migrations", "ops", "soak")
-    for path, module in syntax_of(*ours, "tests", "pictures", "attacks", "benchmarks").items():
+    for path, module in syntax_of("layers", "functions", "infra", "migrations", "tests", "tools").items():
         assert len(path.read_text().splitlines()) <= 400, path
         for node in ast.walk(module):
             if isinstance(node, ast.FunctionDef):
                 assert (node.end_lineno or 0) - node.lineno < 50, f"{path}: {node.name}"
 
 
-def test_every_link_between_our_pages_leads_somewhere() -> None:
-    pages = [*Path().glob("*.md"), *Path("docs").rglob("*.md")]
-    links = {(page, link) for page in pages for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text())}
-    assert len(links) > 20
-    assert {(page, link) for page, link in links if "://" not in link and not (page.parent / link).exists()} == set()
+ROOMS = ("sweep", "members", "outbox", "entrypoints", "foundation", "images")
+
+
+def test_imports_run_one_way_as_drawn() -> None:
+    package = Path("layers/after_hours/python/after_hours")
+    arrows, modules = set(), TopologicalSorter[str]()
+    for path, module in syntax_of(str(package)).items():
+        name = ".".join(path.relative_to(package.parent).with_suffix("").parts)
+        for node in ast.walk(module):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("after_hours"):
+                for imported in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
+                    if (
+                        imported is not None
+                        and (package.parent / imported.replace(".", "/")).with_suffix(".py").exists()
+                    ):
+                        modules.add(name, imported)
+                        arrows.add((name.split(".")[1], imported.split(".")[1]))
+    modules.prepare()  # raises CycleError
+    between = {(room, other) for room, other in arrows if room != other}
+    drawn = re.findall(r"^    (\w+) --> (\w+)$", Path("CONTRIBUTING.md").read_text(), re.MULTILINE)
+    assert between == set(drawn)
+    assert [(room, other) for room, other in between if ROOMS.index(room) > ROOMS.index(other)] == []
+    assert {room for room, _ in between} == set(ROOMS) - {"foundation", "images"}

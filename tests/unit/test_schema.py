@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from after_hours.profiles import CreateProfile, UpdateProfile
-from after_hours.schema import MAX_FIELD_NAME, MAX_REPORTED_ERRORS, field_errors
-from after_hours.sessions import DeviceFingerprint, StartSession
+from after_hours.entrypoints.schema import MAX_FIELD_NAME, MAX_REPORTED_ERRORS, field_errors
+from after_hours.members.profiles import CreateProfile, UpdateProfile
+from after_hours.members.sessions import DeviceFingerprint, StartSession
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from contract.schema_changes import Way, breaks, inlined
+from tools.contract.schema_changes import Way, breaks, inlined
 
 type Json = dict[str, Any]
 

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from after_hours import config
-from after_hours.errors import Misconfigured, SecretRefused, SecretsUnavailable
+from after_hours.foundation import secrets
+from after_hours.foundation.faults import Misconfigured, SecretRefused, SecretsUnavailable
 from pydantic import BaseModel
 
 KEY, NEW = "a key that signs tokens, 32 characters", "the key after it, 32 characters at least"
@@ -29,21 +29,21 @@ class World:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
-    monkeypatch.setattr(config, "_text", world.secret)
-    monkeypatch.setattr("after_hours.config.time.monotonic", lambda: world.now)
+    monkeypatch.setattr(secrets, "_text", world.secret)
+    monkeypatch.setattr("after_hours.foundation.secrets.time.monotonic", lambda: world.now)
     return world
 
 
 @pytest.fixture
-def secret(monkeypatch: pytest.MonkeyPatch) -> config.Secret[config.JwtSecret]:
+def secret(monkeypatch: pytest.MonkeyPatch) -> secrets.Secret[secrets.JwtSecret]:
     monkeypatch.setenv("JWT_SECRET_ARN", "arn")
-    return config.Secret(config.JwtSecret, "JWT_SECRET_ARN")
+    return secrets.Secret(secrets.JwtSecret, "JWT_SECRET_ARN")
 
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     metrics: list[str] = []
-    monkeypatch.setattr(config, "count_fault", lambda metric, _: metrics.append(metric))
+    monkeypatch.setattr(secrets, "count_fault", lambda metric, _: metrics.append(metric))
     return metrics
 
 
@@ -52,7 +52,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     + [({"previousJwtSecret": key}, 2) for key in (NEW, "0123456789abcdef" * 4, "31415926535897932384626433832795")],
 )  # fmt: skip
 def test_a_previous_key_may_be_there(
-    world: World, secret: config.Secret[config.JwtSecret], previous: dict[str, str | None], keys: int
+    world: World, secret: secrets.Secret[secrets.JwtSecret], previous: dict[str, str | None], keys: int
 ) -> None:
     world.answer = json.dumps(GOOD | previous)
     assert secret.read().keys == (KEY, previous.get("previousJwtSecret"))[:keys]
@@ -63,18 +63,22 @@ def test_a_previous_key_may_be_there(
 )
 @pytest.mark.parametrize(
     ("model", "name"),
-    [(config.JwtSecret, "jwtSecret"), (config.JwtSecret, "previousJwtSecret"), (config.LocationSecret, "locationKey")],
+    [
+        (secrets.JwtSecret, "jwtSecret"),
+        (secrets.JwtSecret, "previousJwtSecret"),
+        (secrets.LocationSecret, "locationKey"),
+    ],
 )
 def test_a_key_that_can_be_guessed_is_refused_and_not_told(
-    world: World, secret: config.Secret[config.JwtSecret], model: type[BaseModel], name: str, key: object
+    world: World, secret: secrets.Secret[secrets.JwtSecret], model: type[BaseModel], name: str, key: object
 ) -> None:
     world.answer = json.dumps(GOOD | {name: key})
     with pytest.raises(Misconfigured, match=name) as refusal:
-        config.Secret(model, "JWT_SECRET_ARN").read()
+        secrets.Secret(model, "JWT_SECRET_ARN").read()
     assert repr(key) not in str(refusal.value)
 
 
-def test_a_secret_is_read_once_in_five_minutes(world: World, secret: config.Secret[config.JwtSecret]) -> None:
+def test_a_secret_is_read_once_in_five_minutes(world: World, secret: secrets.Secret[secrets.JwtSecret]) -> None:
     for _ in range(3):
         secret.read()
     world.now += 299
@@ -87,7 +91,7 @@ def test_a_secret_is_read_once_in_five_minutes(world: World, secret: config.Secr
 
 
 def test_while_secrets_manager_is_silent_the_value_is_used_on_and_counted(
-    world: World, secret: config.Secret[config.JwtSecret], counted: list[str]
+    world: World, secret: secrets.Secret[secrets.JwtSecret], counted: list[str]
 ) -> None:
     good = secret.read()
     world.answer = SecretsUnavailable("silent")
@@ -100,7 +104,7 @@ def test_while_secrets_manager_is_silent_the_value_is_used_on_and_counted(
     assert world.reads == 101  # nobody waits for it again at once
 
 
-def test_a_value_that_was_never_read_cannot_be_used_on(world: World, secret: config.Secret[config.JwtSecret]) -> None:
+def test_a_value_that_was_never_read_cannot_be_used_on(world: World, secret: secrets.Secret[secrets.JwtSecret]) -> None:
     world.answer = SecretsUnavailable("silent")
     with pytest.raises(SecretsUnavailable):
         secret.read()
@@ -110,7 +114,7 @@ def test_a_value_that_was_never_read_cannot_be_used_on(world: World, secret: con
     ("answer", "fault"), [(SecretRefused("AccessDenied"), SecretRefused), ('{"jwtSecret": "short"}', Misconfigured)]
 )
 def test_a_refused_secret_is_used_for_an_hour_at_most(
-    world: World, secret: config.Secret[config.JwtSecret], answer: str | Exception, fault: type[Exception]
+    world: World, secret: secrets.Secret[secrets.JwtSecret], answer: str | Exception, fault: type[Exception]
 ) -> None:
     secret.read()
     world.answer = answer
@@ -127,7 +131,7 @@ def test_a_refused_secret_is_used_for_an_hour_at_most(
         secret.read()
 
 
-def test_a_refusal_that_passes_is_forgotten(world: World, secret: config.Secret[config.JwtSecret]) -> None:
+def test_a_refusal_that_passes_is_forgotten(world: World, secret: secrets.Secret[secrets.JwtSecret]) -> None:
     good = world.answer
     secret.read()
     for _ in range(3):
@@ -141,7 +145,7 @@ def test_a_refusal_that_passes_is_forgotten(world: World, secret: config.Secret[
 
 
 def test_after_a_refused_connection_the_secret_is_read_afresh(
-    world: World, secret: config.Secret[config.JwtSecret]
+    world: World, secret: secrets.Secret[secrets.JwtSecret]
 ) -> None:
     secret.read()
     world.answer = json.dumps(GOOD | {"jwtSecret": NEW})
@@ -151,10 +155,10 @@ def test_after_a_refused_connection_the_secret_is_read_afresh(
 
 
 def test_a_secret_that_lacks_something_is_counted_whether_or_not_an_older_one_is_held(
-    world: World, secret: config.Secret[config.JwtSecret], monkeypatch: pytest.MonkeyPatch
+    world: World, secret: secrets.Secret[secrets.JwtSecret], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts: list[str] = []
-    monkeypatch.setattr(config, "count", counts.append)
+    monkeypatch.setattr(secrets, "count", counts.append)
     world.answer = "{}"
     with pytest.raises(Misconfigured):
         secret.read()

@@ -4,8 +4,8 @@ import time
 
 import jwt
 import pytest
-from after_hours import auth
-from after_hours.errors import Unauthorized
+from after_hours.entrypoints import auth
+from after_hours.entrypoints.errors import Unauthorized
 
 KEY = "a key of the main app, for tests alone"
 NOW = int(time.time())

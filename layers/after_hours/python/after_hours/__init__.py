@@ -1,1 +1,4 @@
-"""After Hours: the domain (profiles, preferences, sessions, photos, location, schedules) and what it is built on."""
+"""After Hours in six rooms. Imports run one way, from the first towards the last.
+
+sweep → members → outbox → entrypoints → foundation; `images` stands alone.
+"""

@@ -1,0 +1,71 @@
+"""Calls to services outside, several at a time, and no more of them for a while to a service that does not answer."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+
+from after_hours.foundation.faults import ServiceUnavailable
+
+_CALLS_AT_A_TIME = 8
+_SILENCE_SECONDS = 1  # a call that takes so long to fail got no answer, or was throttled
+
+
+class Breaker:
+    """A circuit breaker: after a call that took a second to fail, `is_open` for so many seconds.
+
+    Thread-safe. https://martinfowler.com/bliki/CircuitBreaker.html
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.close()
+
+    @property
+    def is_open(self) -> bool:
+        # By the wall clock, since the monotonic one may stand still while Lambda freezes a function.
+        return 0 < self._open_until - time.time() <= self._seconds
+
+    def close(self) -> None:
+        self._open_until = 0.0
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Open the breaker when the block takes a second and then raises `ServiceUnavailable`."""
+        began = time.monotonic()
+        try:
+            yield
+        except ServiceUnavailable:
+            if time.monotonic() - began > _SILENCE_SECONDS:
+                self._open_until = time.time() + self._seconds
+            raise
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """Return the one pool of this process: making threads for each call would cost more than the calls."""
+    return ThreadPoolExecutor(_CALLS_AT_A_TIME, thread_name_prefix="calls")
+
+
+def in_parallel[Item, Result](
+    call: Callable[[Item], Result], items: Sequence[Item], *, deadline: float
+) -> list[tuple[Item, Result | ServiceUnavailable]]:
+    """Make one call for each item, a few at a time. Returns the items that were tried, each with its result or fault.
+
+    No call begins after `deadline` (of `time.monotonic`, in seconds), nor once a call has taken more than a second to
+    fail: a batch of timeouts would leave no time for what comes after it. `call` runs in several threads, and must not
+    call this.
+    """
+    batch = Breaker(seconds=float("inf"))
+
+    def attempt(item: Item) -> list[tuple[Item, Result | ServiceUnavailable]]:
+        if batch.is_open or time.monotonic() > deadline:
+            return []
+        try:
+            with batch.watching():
+                return [(item, call(item))]
+        except ServiceUnavailable as fault:
+            return [(item, fault)]
+
+    return [tried for outcome in _pool().map(attempt, items) for tried in outcome] if items else []

@@ -1,0 +1,44 @@
+"""The settings that a deployment gives a function in its environment.
+
+No other module reads a setting of ours; boto3 reads those variables that Lambda and AWS's own tools define. Each
+setting is checked when it is first used, so that a function needs only what it uses, and an error names what is
+missing.
+"""
+
+import os
+from typing import Literal
+
+from after_hours.foundation.faults import Misconfigured
+
+type Setting = Literal[
+    "DATABASE_SECRET_ARN",
+    "JWT_SECRET_ARN",
+    "LOCATION_SECRET_ARN",
+    "R2_SECRET_ARN",
+    "SCHEDULE_GROUP",
+    "SCHEDULER_ROLE_ARN",
+    "EXPIRE_FUNCTION_ARN",
+    "SCHEDULE_DEAD_LETTER_ARN",
+    "EVENT_BUS",
+    "UPLOAD_BUCKET",
+]
+type OptionalSetting = Literal[
+    "DATABASE_HOST",
+    "DATABASE_PORT",
+    "DATABASE_NAME",
+    "DATABASE_IAM_USER",  # the role to connect as with an IAM token; a stack that sets it has no database secret
+    "DATABASE_APP_ROLE",  # for migrate_database: the role that serves requests, where that is not the owner
+    "DATABASE_HOST_TABLES",  # for migrate_database: `create` in a database where no main app has made its tables
+]
+
+
+def required(name: Setting) -> str:
+    """Return a setting that its function cannot do without. Raises `Misconfigured`, naming it."""
+    if value := os.environ.get(name):
+        return value
+    raise Misconfigured(f"{name} is not set in the environment")
+
+
+def optional(name: OptionalSetting) -> str | None:
+    """Return a setting; None when it is absent or empty."""
+    return os.environ.get(name) or None

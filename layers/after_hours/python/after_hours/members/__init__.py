@@ -1,0 +1,1 @@
+"""What members do. Each statement stands whole above the function that sends it."""

@@ -1,0 +1,1 @@
+"""The transactional outbox: what must follow a change outside the database, with a handler for each kind of task."""

@@ -1,0 +1,199 @@
+"""Update the running functions with each edit of `functions/` and `layers/`, as a deployment would, in seconds."""
+
+import io
+import os
+import subprocess
+import sys
+import time
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from threading import Event
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from watchfiles import Change, DefaultFilter, watch
+
+from infra import build
+from tools.local.background import beside
+from tools.local.progress import Progress
+from tools.local.stack import DEPLOYED_AT_THE_NEXT_START, Stack
+from tools.local.workspace import REPOSITORY
+
+# `infra` and `migrations` are deployed by the CDK alone.
+_WATCHED = ("functions", "infra", "layers", "migrations")
+# Migrations run when the system is deployed.
+_DEPLOYED_ONLY = "migrate_database"
+# An editor writes several files at once; 50 ms after the last one, they are taken together.
+_SETTLED_MS = 50
+_NOTICED = DefaultFilter()  # no byte-code, and nothing of git's
+_AT_ONCE = 4
+_FAST = 1  # zlib's lowest level: the archive does not leave this machine
+
+# Imports handlers as Lambda does: from layers and the function's folder alone. A layer has its packages in `python`.
+_IMPORT = """
+import importlib, os, sys
+layers, *functions = sys.argv[1:]
+sys.path[:0] = [os.path.join(layer, "python") for layer in layers.split(os.pathsep)]
+for folder in functions:
+    sys.path.insert(0, folder)
+    importlib.import_module("handler").handler
+    sys.path.remove(folder)
+    del sys.modules["handler"]
+"""
+
+
+@contextmanager
+def watching(stack: Stack, progress: Progress) -> Iterator[None]:
+    """Renew what is edited until the block ends, and tell which functions were renewed."""
+    reload = HotReload(stack)
+
+    def run(ending: Event) -> None:
+        folders = [REPOSITORY / name for name in _WATCHED]
+        for changes in watch(*folders, debounce=10 * _SETTLED_MS, step=_SETTLED_MS, stop_event=ending):
+            if changed := _files(changes):
+                _renew(reload, changed, progress)
+
+    with beside(run):
+        yield
+
+
+def _files(changes: set[tuple[Change, str]]) -> set[Path]:
+    """Return the files that changed, or what was removed when there are none."""
+    paths = {Path(path) for _, path in changes}
+    files = {path for path in paths if path.is_file()}
+    # Files that were written before the watcher knew of their folder are seen with the folder alone.
+    new = [Path(path) for change, path in changes if change is Change.added and Path(path).is_dir()]
+    files |= {file for folder in new for file in folder.rglob("*") if file.is_file() and _is_noticed(file)}
+    # Editors first write to a file of another name, which is gone by now.
+    return files or {path for path in paths if not path.exists()}
+
+
+def _is_noticed(file: Path) -> bool:
+    return _NOTICED(Change.added, str(file))
+
+
+def _renew(reload: "HotReload", changed: set[Path], progress: Progress) -> None:
+    """Renew what was changed, and tell what became of it."""
+    began = time.monotonic()
+    try:
+        now = {path for path in changed if reload.can_renew(path)}
+        if later := changed - now:
+            progress(f"{_names(later)}: {DEPLOYED_AT_THE_NEXT_START}")
+        if now:
+            renewed = reload.renew(now)
+            progress(f"{_names(now)}: renewed {', '.join(renewed)} ({time.monotonic() - began:.1f} s)")
+    except subprocess.CalledProcessError:  # whose output is on the terminal already
+        progress(f"{_names(changed)}: cannot be compiled or imported, and nothing is renewed")
+    except (BotoCoreError, ClientError) as error:
+        progress(f"{_names(changed)}: not renewed: {error}")
+
+
+def _names(paths: set[Path]) -> str:
+    return ", ".join(sorted(str(path.relative_to(REPOSITORY)) for path in paths))
+
+
+def _part(path: Path) -> tuple[str, str]:
+    """Return what a file belongs to: `("functions", "start_session")`."""
+    kind, name, *_ = (*path.relative_to(REPOSITORY).parts, "")
+    return kind, name
+
+
+class HotReload:
+    """Renews the functions of one running system."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._lambda = boto3.client("lambda", **stack.aws)
+        self._functions = {name: deployed for name, deployed in stack.functions.items() if name != _DEPLOYED_ONLY}
+
+    def can_renew(self, changed: Path) -> bool:
+        """Whether the file belongs to something that runs. What is new, or was removed, is a deployment's to change."""
+        kind, name = _part(changed)
+        running = {"functions": self._functions, "layers": self._layers}.get(kind, {})
+        return name in running and (REPOSITORY / kind / name).exists()
+
+    def renew(self, changed: Iterable[Path]) -> list[str]:
+        """Build what these files belong to and put it into the functions. Return the names of those renewed.
+
+        Raises CalledProcessError when it does not build, or when a function could not be imported; the functions are
+        then as they were.
+        """
+        parts = {_part(path) for path in changed}
+        layers = {name for kind, name in parts if kind == "layers"}
+        edited = {name for kind, name in parts if kind == "functions"}
+        renewed = sorted(edited | {name for name, used in self._uses.items() if not layers.isdisjoint(used)})
+        self._check_imports(renewed)
+        for layer in layers:
+            self._renew_layer(layer)
+        for name in edited:
+            self._lambda.update_function_code(
+                FunctionName=self._functions[name], ZipFile=_archive(build.function(name, build.HOST).folder)
+            )
+        return renewed
+
+    @cached_property
+    def _layers(self) -> dict[str, str]:
+        """The deployed layers: the folder below `layers/`, which is their description, and their deployed name."""
+        return {
+            Path(layer["LatestMatchingVersion"]["Description"]).name: layer["LayerName"]
+            for layer in self._lambda.list_layers()["Layers"]
+        }
+
+    @cached_property
+    def _uses(self) -> dict[str, tuple[str, ...]]:
+        """The layers that each function uses."""
+
+        def used(function: str) -> tuple[str, ...]:
+            versions = self._versions(function)
+            return tuple(name for name, layer in self._layers.items() if any(f":{layer}:" in arn for arn in versions))
+
+        return {function: used(function) for function in self._functions}
+
+    def _versions(self, function: str) -> list[str]:
+        """The ARNs of the versions of layers that a function uses."""
+        configuration = self._lambda.get_function_configuration(FunctionName=self._functions[function])
+        return [layer["Arn"] for layer in configuration.get("Layers", [])]
+
+    def _check_imports(self, functions: Iterable[str]) -> None:
+        """Raises CalledProcessError when one cannot be imported: it would answer every call with a 502."""
+        by_layers = defaultdict(list)
+        for function in functions:
+            by_layers[self._uses[function]].append(build.function(function, build.HOST).folder)
+        for used, folders in by_layers.items():
+            layers = os.pathsep.join(str(build.layer(name, build.HOST).folder) for name in used)
+            subprocess.run([sys.executable, "-I", "-S", "-B", "-c", _IMPORT, layers, *folders], check=True)
+
+    def _renew_layer(self, name: str) -> None:
+        layer = self._layers[name]
+        published = self._lambda.publish_layer_version(
+            LayerName=layer,
+            Description=f"layers/{name}",
+            Content={"ZipFile": _archive(build.layer(name, build.HOST).folder)},
+        )
+
+        def use(function: str) -> None:
+            versions = [
+                published["LayerVersionArn"] if arn.rpartition(":")[0] == published["LayerArn"] else arn
+                for arn in self._versions(function)
+            ]
+            self._lambda.update_function_configuration(FunctionName=self._functions[function], Layers=versions)
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(use, [function for function, used in self._uses.items() if name in used]))
+        # MiniStack keeps every version in memory.
+        for version in self._lambda.list_layer_versions(LayerName=layer)["LayerVersions"]:
+            if 1 < version["Version"] < published["Version"]:
+                self._lambda.delete_layer_version(LayerName=layer, VersionNumber=version["Version"])
+
+
+def _archive(folder: Path) -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=_FAST) as target:
+        for path in folder.rglob("*"):
+            if path.is_file():
+                target.write(path, path.relative_to(folder))
+    return archive.getvalue()

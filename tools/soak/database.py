@@ -1,0 +1,129 @@
+"""The soak's own connections to PostgreSQL, and its server's processes: both survive the faults of the server."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from threading import local as ThreadLocal  # noqa: N812 (a class)
+from typing import Any
+
+import psutil
+import psycopg2
+from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
+
+from tools.local.processes import Processes
+from tools.local.workspace import CommandError
+
+_RETRY_SECONDS = 120
+_PAUSE_SECONDS = 0.2
+_APPLICATION = "after-hours"
+
+
+class RetryingDatabase:
+    """Retries a statement until PostgreSQL acknowledges it, so statements must be idempotent. Thread-safe."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._own = ThreadLocal()
+
+    def run(
+        self,
+        statement: str,
+        parameters: Any = None,  # noqa: ANN401 (psycopg2's)
+        *,
+        on_deadlock: Callable[[], None] = lambda: None,
+    ) -> list[tuple[Any, ...]]:
+        """Run a statement in a transaction, and return its rows, if it has any.
+
+        `on_deadlock` is called each time that the statement is a deadlock's victim, before it is retried. After two
+        minutes of retries it raises PostgreSQL's error.
+        """
+        deadline = time.monotonic() + _RETRY_SECONDS
+        while True:
+            try:
+                with self._connection() as connection, connection.cursor() as cursor:
+                    cursor.execute(statement, parameters)
+                    return list(cursor.fetchall()) if cursor.description else []
+            except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+                if isinstance(error, psycopg2.errors.DeadlockDetected):
+                    on_deadlock()
+                self._own.connection = None
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
+
+    def answers(self) -> bool:
+        """Whether PostgreSQL takes a new connection now."""
+        try:
+            psycopg2.connect(self._url, connect_timeout=10).close()
+        except psycopg2.OperationalError:
+            return False
+        return True
+
+    def _connection(self) -> Connection:
+        connection: Connection | None = getattr(self._own, "connection", None)
+        if connection is None or connection.closed:
+            connection = self._own.connection = psycopg2.connect(self._url, connect_timeout=10, application_name="soak")
+        return connection
+
+
+class Server:
+    """PostgreSQL's processes: killed, frozen, and started again on the same port with the same data."""
+
+    def __init__(self, processes: Processes, database: RetryingDatabase) -> None:
+        self._processes = processes
+        self._database = database
+        postmaster = processes.running("postgresql")
+        self._command = postmaster.cmdline()
+        self._user = postmaster.username() if os.geteuid() == 0 else None
+
+    def kill(self) -> None:
+        """End every process of the server at once, as a machine that loses power does."""
+        self._signal(signal.SIGKILL)
+
+    def restart(self) -> None:
+        """Start the server again, and wait until it answers. Raises CommandError after two minutes."""
+        deadline = time.monotonic() + _RETRY_SECONDS
+        while time.monotonic() < deadline:
+            process = self._processes.start(
+                "postgresql",
+                self._command,
+                environment={"PATH": os.defpath, "LANG": "C.UTF-8"},
+                user=self._user,
+                stop_signal=signal.SIGINT,
+            )
+            while process.poll() is None and time.monotonic() < deadline:
+                if self._database.answers():
+                    return
+                time.sleep(_PAUSE_SECONDS)
+            time.sleep(1)  # killed processes may still hold the shared memory
+        raise CommandError("PostgreSQL does not come back after it was killed")
+
+    def freeze(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def cut_connections(self) -> int:
+        """Terminate the backends of all functions. Return how many there were."""
+        [(number,)] = self._database.run(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = %s", (_APPLICATION,)
+        )
+        return int(number)
+
+    def latest_caller(self) -> int | None:
+        """Return the client port of the function that sent the last statement, and so is most likely at work."""
+        rows = self._database.run(
+            "SELECT client_port FROM pg_stat_activity WHERE application_name = %s ORDER BY query_start DESC LIMIT 1",
+            (_APPLICATION,),
+        )
+        return int(rows[0][0]) if rows else None
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(psutil.NoSuchProcess, CommandError):
+            postmaster = self._processes.running("postgresql")
+            for process in [postmaster, *postmaster.children(recursive=True)]:
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(number)

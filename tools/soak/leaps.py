@@ -1,0 +1,110 @@
+"""Time passes in leaps: every time in the database moves back, and every schedule comes nearer.
+
+Schedules whose time was leapt over are delivered once, twice, late, in any order, or never.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from random import Random
+from threading import Lock
+
+from botocore.exceptions import ClientError
+
+from tools.local import schedules
+from tools.soak.system import System
+
+_COLUMNS = """
+    SELECT attrelid::regclass::text, array_agg(quote_ident(attname)) FROM pg_attribute JOIN pg_class ON oid = attrelid
+    WHERE relkind = 'r' AND atttypid = 'timestamptz'::regtype AND NOT attisdropped AND (
+        relname LIKE 'after\\_hours\\_%' AND relnamespace = current_schema()::regnamespace
+        OR attrelid IN ('device_fingerprints'::regclass, 'soak.changes'::regclass)
+    )
+    GROUP BY attrelid ORDER BY attrelid::regclass::text
+"""
+# How often a schedule whose time was leapt over is delivered: EventBridge Scheduler promises at least once, and the
+# product must not rely on it.
+_COPIES = (0, 1, 1, 2)
+
+
+class Leaps:
+    """Makes time leap, and delivers the schedules that it leaps over."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._numbers = count()
+        self._late: list[str] = []
+        self._lock = Lock()
+        self.delivered = self.lost = 0
+
+    def leap(self, distance: timedelta, random: Random) -> None:
+        """Let so much time pass at once. Deliveries that the leap before made late come now."""
+        with self._lock:
+            due, self._late = self._late, []
+            with self._system.gate.closed():
+                self._age_rows(distance)
+                self._system.clock.leap(distance.total_seconds())
+                due += self._move_schedules(distance, random)
+            random.shuffle(due)
+            half = len(due) // 2 if distance < timedelta(hours=1) else 0
+            self._late += due[:half]
+            self._deliver(due[half:])
+
+    def deliver_early(self, random: Random, most: int = 6) -> int:
+        """Deliver some schedules long before their time, without removing them. Return how many."""
+        names = sorted(self._system.schedules())
+        events = [self._event(name) for name in random.sample(names, min(most, len(names)))]
+        self._deliver([event for event in events if event])
+        return len(events)
+
+    def _age_rows(self, distance: timedelta) -> None:
+        number = next(self._numbers)
+        ages = ";\n".join(
+            f"UPDATE {table} SET " + ", ".join(f"{column} = {column} - %(by)s" for column in columns)
+            for table, columns in self._system.database.run(_COLUMNS)
+        )
+        # As a replica, so that no trigger fires: neither the product's, nor the audit's, nor those of foreign keys.
+        self._system.database.run(
+            f"""
+            DO $$ BEGIN
+                IF NOT EXISTS (SELECT FROM soak.leaps WHERE number = {number}) THEN
+                    SET LOCAL session_replication_role = replica;
+                    INSERT INTO soak.leaps VALUES ({number});
+                    {ages.replace("%(by)s", f"interval '{distance.total_seconds()} seconds'")};
+                    UPDATE after_hours_outbox SET payload = payload || jsonb_build_object('expiresAt', after_hours_utc(
+                        (payload ->> 'expiresAt')::timestamptz - interval '{distance.total_seconds()} seconds'
+                    )) WHERE kind = 'schedules';
+                END IF;
+            END $$
+            """
+        )
+
+    def _event(self, name: str) -> str | None:
+        schedule = schedules.find(self._system.client("scheduler"), self._system.stack.schedule_group, name)
+        return str(schedule["Target"]["Input"]) if schedule else None
+
+    def _move_schedules(self, distance: timedelta, random: Random) -> list[str]:
+        """Bring each schedule nearer. Return the events of those that are due, each as often as it is delivered."""
+        client, group = self._system.client("scheduler"), self._system.stack.schedule_group
+        now, due = datetime.now(UTC), []
+        for name in sorted(self._system.schedules()):
+            schedule = schedules.find(client, group, name)
+            if schedule is None:
+                continue
+            with suppress(ClientError):  # it fires meanwhile
+                at = schedules.moment(schedule["ScheduleExpression"]) - distance
+                if at > now:
+                    schedules.move(client, schedule, at)
+                else:
+                    client.delete_schedule(GroupName=group, Name=name)
+                    copies = random.choice(_COPIES)
+                    self.lost += not copies
+                    due += [str(schedule["Target"]["Input"])] * copies
+        return due
+
+    def _deliver(self, events: list[str]) -> None:
+        client, function = self._system.client("lambda"), self._system.stack.functions["expire_session"]
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda event: client.invoke(FunctionName=function, Payload=event.encode()), events))
+        self.delivered += len(events)

@@ -1,0 +1,209 @@
+"""One round: members act while faults happen; then it is quiet, and all must be as promised, now and months later."""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from datetime import timedelta
+from random import Random
+from threading import Event
+
+from tools.local.background import beside
+from tools.local.progress import Progress
+from tools.soak import checks
+from tools.soak.checks import Check
+from tools.soak.faults import FAULTS, Scene
+from tools.soak.journal import Journal
+from tools.soak.leaps import Leaps
+from tools.soak.phones import World, delete_account
+from tools.soak.results import Round
+from tools.soak.rules import ALWAYS
+from tools.soak.system import System
+
+MEMBERS = 120
+_THREADS = 3
+_WARM_UP = 100
+_LOOK_EVERY_SECONDS = 2
+_LISTEN_EVERY_SECONDS = 1
+
+# What must hold once things are quiet. Cheap checks come first, since they are repeated until none finds anything.
+AT_REST: tuple[Check, ...] = (checks.rows, checks.schedules, checks.objects, checks.announced)
+ONCE: tuple[Check, ...] = (
+    checks.answers,
+    checks.reasons,
+    checks.leases_of_events,
+    checks.sweeps,
+    checks.logs,
+)
+# After these leaps every lease and backoff is over, then every session, then what is kept for a day, then for 90 days.
+LATER = (timedelta(minutes=16), timedelta(hours=7), timedelta(hours=25), timedelta(days=91))
+
+
+class Soak:
+    """A round on a running system. `faults` are names in FAULTS.
+
+    `rest_seconds` is how long sweeps may take, each time, until nothing is undone.
+    """
+
+    def __init__(
+        self, system: System, seed: str, faults: Sequence[str], progress: Progress, *, rest_seconds: float
+    ) -> None:
+        self.system = system
+        self.journal = Journal()
+        self.leaps = Leaps(system)
+        self.world = World(system, self.journal, seed.replace(" ", "-"))
+        self.happened: Counter[str] = Counter()
+        self._seed = seed
+        self._faults = faults
+        self._progress = progress
+        self._rest_seconds = rest_seconds
+        self._stopped = Event()
+        self._found: defaultdict[str, set[str]] = defaultdict(set)
+
+    def run(self, result: Round) -> None:
+        """Soak for so many minutes, and write into `result` what was done and found."""
+        self.world.join(MEMBERS)
+        with beside(self._watch), beside(self._listen):
+            self._act_and_fail(result.minutes)
+            self.world.quiet = True
+            violations = self._come_to_rest()
+        never = [checks.sentence(what, found) for what, found in self._found.items() if found]
+        result.violations = [*never, *sorted(set(self.journal.violations)), *violations]
+        self._count(result)
+
+    def _act_and_fail(self, minutes: float) -> None:
+        self._warm_up()
+        until = time.monotonic() + minutes * 60
+        self._progress(f"{MEMBERS} members, {_THREADS} at a time, for {minutes:g} minutes…")
+        with ThreadPoolExecutor(_THREADS + 1) as pool:
+            threads = [pool.submit(self._act, number, until) for number in range(_THREADS)]
+            threads.append(pool.submit(self._fail, until))
+            try:
+                wait(threads, return_when=FIRST_EXCEPTION)
+            finally:
+                self._stopped.set()
+            for thread in threads:
+                thread.result()
+
+    def _warm_up(self) -> None:
+        """Let members act until most functions have started: there must be something to lose."""
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for number in range(_WARM_UP):
+                pool.submit(self.world.act, Random(f"{self._seed} warm-up {number}"))  # noqa: S311 (no secret)
+
+    def _act(self, number: int, until: float) -> None:
+        random = Random(f"{self._seed} members {number}")  # noqa: S311 (no secret)
+        while self._goes_on(until):
+            self.world.act(random)
+
+    def _goes_on(self, until: float) -> bool:
+        return time.monotonic() < until and not self._stopped.is_set()
+
+    def _fail(self, until: float) -> None:
+        random = Random(f"{self._seed} faults")  # noqa: S311 (no secret)
+        scene = Scene(self.system, self.leaps, self.world)
+        left: list[str] = []
+        while self._goes_on(until):
+            left = left or random.sample(self._faults, len(self._faults))  # each comes once before any comes twice
+            names = [left.pop()]
+            if left and random.random() < 0.3:  # noqa: PLR2004
+                names.append(left.pop())
+            with ThreadPoolExecutor(len(names)) as pool:
+                seeds = [random.random() for _ in names]
+                turns = [
+                    pool.submit(FAULTS[name], scene, Random(seed))  # noqa: S311
+                    for name, seed in zip(names, seeds, strict=True)
+                ]
+            for name, turn in zip(names, turns, strict=True):
+                turn.result()
+                self.happened[name] += 1
+                self._progress(f"  {name}")
+            time.sleep(random.uniform(0.5, 3))
+
+    def _watch(self, ending: Event) -> None:
+        """Look for what may never be."""
+        while not ending.wait(_LOOK_EVERY_SECONDS):
+            for what, found in checks.breaches(self.system, ALWAYS).items():
+                self._found[what] |= found
+
+    def _listen(self, ending: Event) -> None:
+        """Take what the bus delivers."""
+        while not ending.wait(_LISTEN_EVERY_SECONDS):
+            self.system.listen()
+
+    def _come_to_rest(self) -> list[str]:
+        """Wait until everything undone is done, and again after each leap of time. Return the violations that stay."""
+        random = Random(f"{self._seed} rest")  # noqa: S311 (no secret)
+        violations: list[str] = []
+        self._progress("quiet: a few go on as ever, some sessions near their end")
+        for _ in range(40):
+            self.world.act(random)
+        for _ in range(10):
+            self.world.act(random, delete_account)
+        for leap in LATER:
+            self.leaps.leap(leap, random)
+            self._withdraw()
+            self._bring_near()
+            violations = self._repeat(AT_REST, f"{leap} later")
+            if violations:
+                break
+        for check in ONCE:
+            violations += check(self.system, self.journal)
+        return violations
+
+    def _withdraw(self) -> None:
+        """Take from two live members what entitles them: no call of theirs tells us, so the sweep must find out."""
+        self.system.database.run(
+            """
+            UPDATE users SET id_verified = false
+            WHERE id IN (
+                SELECT user_id FROM after_hours_sessions
+                WHERE ended_at IS NULL AND expires_at > now() + interval '5 minutes' AND user_id NOT LIKE '%%crowd%%'
+                ORDER BY expires_at DESC
+                LIMIT 2
+            )
+            """
+        )
+
+    def _bring_near(self) -> None:
+        """Let a few sessions end in four minutes: their schedules are then for a wrong end, and the sweep must act."""
+        self.system.database.run(
+            """
+            UPDATE after_hours_sessions SET expires_at = now() + interval '4 minutes'
+            WHERE id IN (
+                SELECT id FROM after_hours_sessions
+                WHERE ended_at IS NULL AND expires_at > now() + interval '5 minutes' AND user_id NOT LIKE '%%crowd%%'
+                LIMIT 5
+            )
+            """
+        )
+
+    def _repeat(self, look_for: Sequence[Check], when: str) -> list[str]:
+        deadline = time.monotonic() + self._rest_seconds
+        found: list[str] = []
+        while time.monotonic() < deadline:
+            self.system.sweep()
+            before = found
+            found = next((found for check in look_for if (found := check(self.system, self.journal))), [])
+            if not found:
+                self._progress(f"  {when}: all is done")
+                return []
+            if found != before:
+                self._progress(f"  {when}, not yet: {found[0]}")
+            time.sleep(1)
+        return [f"{each}, {when}, and {self._rest_seconds:g} s of sweeping" for each in found]
+
+    def _count(self, result: Round) -> None:
+        result.calls = dict(self.journal.answers)
+        result.faults = dict(self.happened)
+        ailing = self.system.proxy.calls
+        changes: dict[str, int] = dict(
+            self.system.database.run("SELECT what, count(*) FROM soak.changes GROUP BY what")
+        )
+        result.counts = {
+            **changes,
+            "events heard": len(self.system.heard),
+            "schedules delivered by hand": self.leaps.delivered,
+            "schedules lost": self.leaps.lost,
+            **{f"calls to {service}: {ailment}": number for (service, ailment), number in ailing.items()},
+        }
