@@ -1,7 +1,8 @@
 """PostgreSQL: one connection a warm function, opened on first use, kept, and opened again when it broke.
 
 Every statement commits by itself (autocommit), so what must change together is written as one statement. An endpoint
-that reads costs one round trip; one that changes costs one for the access check and one, seldom two, for its work.
+that reads costs one round trip. One that changes costs one for the access check, one for the change, and, where tasks
+follow it outside, a third that finishes them.
 """
 
 import select
