@@ -35,18 +35,6 @@ class Execution:
         planned = {node["Relation Name"] for node in self.nodes() if node.get("Node Type", "").endswith("Seq Scan")}
         return planned | self.sequential.keys()
 
-    def reads(self) -> dict[str, list[str]]:
-        """Return for each table how it is read: kinds of scans, and the indexes; and those that no plan shows."""
-        ways: dict[str, set[str]] = {}
-        for node in self.nodes():
-            if node.get("Node Type", "").endswith("Scan") and "Relation Name" in node:
-                ways.setdefault(node["Relation Name"], set()).add(" ".join([node["Node Type"], *_indexes(node)]))
-        for table in self.sequential.keys() - ways.keys():
-            ways[table] = {"Seq Scan behind the plan"}
-        for table in self.by_index.keys() - ways.keys():
-            ways[table] = {"by index behind the plan"}
-        return {table: sorted(ways[table]) for table in sorted(ways)}
-
 
 def execution(connection: Connection, statement: str, parameters: Mapping[str, object] | None = None) -> Execution:
     """Explain and run a statement on a connection in autocommit mode, and roll it back."""
@@ -80,11 +68,3 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
     for child in plan.get("Plans", ()):
         yield from _nodes(child)
-
-
-def _indexes(scan: dict[str, Any]) -> list[str]:
-    """Return the indexes of a scan. Those of a bitmap scan are in the nodes below it, among others."""
-    below = [
-        name for child in scan.get("Plans", ()) if child["Node Type"].startswith("Bitmap") for name in _indexes(child)
-    ]
-    return [scan["Index Name"], *below] if "Index Name" in scan else below
