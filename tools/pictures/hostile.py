@@ -125,6 +125,7 @@ def _heics() -> Hostile:
         "truncated heic": (heic[:-40], "CORRUPT"),
         "heic with a bitstream too large": (with_bitstream_size(heic, 9000, 6000), "CORRUPT"),
         "heic with a bitstream far too large": (with_bitstream_size(heic, 30_000, 30_000), "TOO_MANY_PIXELS"),
+        "heic whose size cannot be read": (heic.replace(b"\x42\1\1", b"\x42\2\1"), "CORRUPT"),
         "heic of one exif again and again": (heic_of_one_exif(5000), "CORRUPT"),
         "heic of countless extents": (heic_by_hand(each=30_000), "CORRUPT"),
         "heic of countless items": (heic_by_hand(((b"Exif", b""),) * 3000), "CORRUPT"),

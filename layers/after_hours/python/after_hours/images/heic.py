@@ -32,7 +32,6 @@ def decode(data: bytes) -> Image.Image:
     needed, is_turned = _needed(data)
     opened = pi_heif.open_heif(needed)
     picture = opened[opened.primary_index]
-    check_size(picture.size)
     image: Image.Image = picture.to_pillow()
     image.info = {"icc_profile": picture.info.get("icc_profile")}
     if not is_turned:  # Samsung and Fujifilm turn their pictures by EXIF alone
@@ -66,9 +65,12 @@ def _needed(data: bytes) -> tuple[bytes, bool]:
         if kind in {b"moov", b"meta"} and start != meta:
             needed[start - 4 : start] = b"free"  # a box that decoders skip
     properties = _properties(needed, boxes[b"iprp"])
-    sizes = {item: _corrected(needed, own) for item, own in properties.items()}
-    if b"iref" in boxes and sum(sizes.get(tile, 0) for tile in _tiles(data, primary, *boxes[b"iref"])) > MAX_PIXELS:
-        raise Rejected(Reason.TOO_MANY_PIXELS)  # libheif decodes whole tiles, also where the picture shows a part
+    pixels = {item: count for item, own in properties.items() if (count := _corrected(needed, own))}
+    tiles = [*_tiles(data, primary, *boxes[b"iref"])] if b"iref" in boxes else []
+    if any(item not in pixels for item in tiles or [primary]):  # no limit would hold for what the decoder finds there
+        raise Rejected(Reason.CORRUPT)
+    if sum(pixels[tile] for tile in tiles) > MAX_PIXELS:  # libheif decodes whole tiles, also to show a part of each
+        raise Rejected(Reason.TOO_MANY_PIXELS)
     return bytes(needed), any(kind in {b"irot", b"imir"} for kind, *_ in properties.get(primary, ()))
 
 
@@ -88,10 +90,11 @@ def _properties(data: bytearray, iprp: list[int]) -> dict[int, list[_Box]]:
 def _corrected(data: bytearray, properties: list[_Box]) -> int:
     """Let the bitstream decide on size and range where `ispe` and `colr` say something else. Returns its pixels.
 
-    Sony's cameras and some converters write other sizes. A range that is not full may be one that was not said.
+    Sony's cameras and some converters write other sizes. A range that is not full may be one that was not said. An
+    item whose boxes say no size has 0 pixels.
     """
     places = {kind: place for kind, *place in properties}
-    with contextlib.suppress(LookupError, ValueError):  # a box that is missing or broken is for the decoder to judge
+    with contextlib.suppress(LookupError, ValueError):  # metadata has no size
         size, is_full = hevc.size_and_range(bytes(data[slice(*places[b"hvcC"])]))
         check_size(size)
         struct.pack_into(">II", data, places[b"ispe"][0] + 4, *size)
