@@ -67,10 +67,8 @@ def _needed(data: bytes) -> tuple[bytes, bool]:
     properties = _properties(needed, boxes[b"iprp"])
     pixels = {item: count for item, own in properties.items() if (count := _corrected(needed, own))}
     tiles = [*_tiles(data, primary, *boxes[b"iref"])] if b"iref" in boxes else []
-    if any(item not in pixels for item in tiles or [primary]):  # no limit would hold for what the decoder finds there
-        raise Rejected(Reason.CORRUPT)
-    if sum(pixels[tile] for tile in tiles) > MAX_PIXELS:  # libheif decodes whole tiles, also to show a part of each
-        raise Rejected(Reason.TOO_MANY_PIXELS)
+    if sum(pixels[item] for item in tiles or [primary]) > MAX_PIXELS:  # LookupError: its size cannot be read
+        raise Rejected(Reason.TOO_MANY_PIXELS)  # libheif decodes whole tiles, also where the picture shows a part
     return bytes(needed), any(kind in {b"irot", b"imir"} for kind, *_ in properties.get(primary, ()))
 
 
