@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from after_hours.members import leaving
+from after_hours.sweep import retention
 
 from tests.support.phone import Phone, refused
 from tests.support.world import World
@@ -93,6 +94,22 @@ def test_sessions_that_are_kept_keep_no_others(world: World) -> None:
     assert world.sweep()["sessionsForgotten"] == 200
     assert world.sweep()["sessionsForgotten"] == 0
     assert world.counts("after_hours_sessions", "after_hours_matches") == [1000, 1000]
+
+
+@pytest.mark.usefixtures("profile")
+def test_a_member_of_many_sessions_is_forgotten_in_one_sweep(phone: Phone, world: World) -> None:
+    """A statement deletes twenty sessions at most, since a reference without an index costs a second for four."""
+    world.rows(
+        "INSERT INTO after_hours_sessions (user_id, started_at, expires_at, ended_at)"
+        " SELECT 'local-entitled', t, t, t FROM generate_series(1, 45) n, LATERAL (SELECT now() - interval '1 day'"
+        " - n * interval '1 minute' AS t) AS times"
+    )
+    phone.leave()
+    world.pass_time(hours=1)
+    with world.connection() as database:
+        assert database.fetch_one(retention._FORGET_DEPARTED)["forgotten"] == 20
+    assert world.sweep()["departedForgotten"] == 25
+    assert world.counts("after_hours_sessions", "after_hours_departures") == [0, 0]
 
 
 @pytest.mark.usefixtures("ended")

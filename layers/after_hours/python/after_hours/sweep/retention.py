@@ -45,9 +45,9 @@ _FORGET_SESSIONS = """
     SELECT (SELECT count(*) FROM looked_at) AS kept, (SELECT count(*) FROM forgotten) AS forgotten
 """
 
-# A member who has come back has a profile, and the ordinary 90 days apply to the sessions that are left. A departure is
-# over when none of the member's sessions is left to delete; until then it is looked at again every ten minutes. So is
-# that of a member whom another transaction locks.
+# A member who has come back has a profile, and the ordinary 90 days apply to the remaining sessions. A departure is
+# over when the member has no session to delete. Until then it stays due while batches are full; else it is due again in
+# ten minutes, and so is that of a member whom another transaction locks.
 _FORGET_DEPARTED = """
     WITH departed AS MATERIALIZED (
         SELECT user_id FROM after_hours_departures WHERE forget_at <= now() ORDER BY forget_at LIMIT 20
@@ -61,9 +61,10 @@ _FORGET_DEPARTED = """
         SELECT s.id FROM away JOIN LATERAL (
             SELECT id FROM after_hours_sessions
             WHERE user_id = away.user_id AND ended_at <= now() - interval '1 hour' AND last_referenced_at IS NULL
-            ORDER BY started_at LIMIT 200
+            ORDER BY started_at LIMIT 20
             FOR UPDATE SKIP LOCKED
         ) AS s ON true
+        LIMIT 20
     ), kept AS MATERIALIZED (
         SELECT DISTINCT id
         FROM (SELECT array_agg(id) AS ids FROM old) AS all_old, after_hours_referenced_sessions(all_old.ids) AS id
@@ -87,7 +88,8 @@ _FORGET_DEPARTED = """
         WHERE EXISTS (SELECT FROM users WHERE users.id = departed.user_id)
             AND departed.user_id NOT IN (SELECT user_id FROM free)
     ), postponed AS (
-        UPDATE after_hours_departures departure SET forget_at = now() + interval '10 minutes'
+        UPDATE after_hours_departures departure
+        SET forget_at = now() + CASE WHEN (SELECT count(*) FROM old) < 20 THEN interval '10 minutes' ELSE '0' END
         FROM waiting WHERE departure.user_id = waiting.user_id
     ), over AS (
         DELETE FROM after_hours_departures departure USING departed
