@@ -142,6 +142,16 @@ def test_a_secret_that_was_given_once_must_be_given_again(account: Account, opti
     check(options.read(PROD | {option: DATABASE_SECRET_ARN}), account)
 
 
+def test_a_domain_that_was_given_once_must_be_given_again(account: Account) -> None:
+    """Without it the stack would take the host away that released apps call."""
+    account.has_deployed(
+        cluster(), {"Type": "AWS::ApiGatewayV2::DomainName", "Properties": {"DomainName": "a.example"}}
+    )
+    assert refusal(options.read(PROD), account).startswith("The stack has a domain, which released apps call")
+    domain = {"domainName": "a.example", "certificateArn": "arn:aws:acm:us-east-1:111122223333:certificate/12345678"}
+    check(options.read(PROD | domain), account)
+
+
 def test_the_stack_policy_keeps_what_holds_data(aws: Synthesized) -> None:
     _, by_type, by_name = json.loads(deploy.STACK_POLICY.read_text())["Statement"]
     kept = {

@@ -88,6 +88,10 @@ def _check_deployed(chosen: Options, resources: Mapping[str, Any]) -> None:
     snapshot = next((each["SnapshotIdentifier"] for each in clusters if "SnapshotIdentifier" in each), None)
     if chosen.stage.cluster and snapshot and not chosen.stage.cluster.restored_from:
         raise Refused(f"The cluster was restored, and an empty one would replace it: {row} lacks {snapshot}.")
+    if not chosen.domain and any(each["Type"] == "AWS::ApiGatewayV2::DomainName" for each in resources.values()):
+        raise Refused(
+            "The stack has a domain, which released apps call: say -c domainName=… -c certificateArn=… again."
+        )
     made = {name for name, each in resources.items() if each["Type"] == "AWS::SecretsManager::Secret"}
     given = chosen.model_dump(by_alias=True)
     for option, beginning in _OWN_SECRETS.items():
