@@ -70,9 +70,18 @@ def assert_colour(
     assert difference(got, wanted) < within, f"{got} for {colour}"
 
 
-def assert_upright(image: Image.Image) -> None:
-    for at, colour in (((0.25, 0.25), "red"), ((0.75, 0.25), "lime"), ((0.25, 0.75), "blue"), ((0.75, 0.75), "white")):
+type Places = dict[tuple[float, float], str | tuple[int, ...]]  # colours by parts of width and height
+
+UPRIGHT: Places = {(0.25, 0.25): "red", (0.75, 0.25): "lime", (0.25, 0.75): "blue", (0.75, 0.75): "white"}
+
+
+def assert_places(image: Image.Image, places: Places) -> None:
+    for at, colour in places.items():
         assert_colour(image, at, colour)
+
+
+def assert_upright(image: Image.Image) -> None:
+    assert_places(image, UPRIGHT)
 
 
 SAVED: dict[str, dict[str, Any]] = {

