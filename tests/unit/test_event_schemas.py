@@ -1,4 +1,4 @@
-"""docs/events and the tables of docs/domain-events.md are what the models say, and what consumers may build on."""
+"""docs/events is what the models say and what consumers may build on, and docs/domain-events.md names all of it."""
 
 import json
 import re
@@ -23,7 +23,15 @@ def test_the_files_are_up_to_date_and_break_no_consumer() -> None:
     written = events.published()
     assert events.incompatibilities(written, events.schemas()) == [], "this breaks those who hear our events"
     assert written == events.schemas(), "docs/events is stale: run `make openapi`"
-    assert events.with_tables(PAGE) == PAGE, "docs/domain-events.md is stale: run `make openapi`"
+
+
+@pytest.mark.parametrize("name", events.EVENTS)
+def test_the_page_says_of_an_event_what_its_model_says(name: str) -> None:
+    model = events.EVENTS[name]
+    assert f"| [`{name}`](events/{name}.json) | {model.__doc__} |" in PAGE
+    for field in model.model_fields.values():
+        rows = [row for row in PAGE.splitlines() if row.startswith(f"| `{field.alias}` |")]
+        assert any((name in row or "every event" in row) and f"| {field.description} |" in row for row in rows)
 
 
 @pytest.mark.parametrize("name", events.EVENTS)
@@ -47,19 +55,17 @@ def test_the_page_shows_a_rule_that_cloudformation_takes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "name", "change"),
+    ("name", "change"),
     [
-        ("after-hours", "SessionEnded", {"reason": "bored"}),
-        ("after-hours", "SessionEnded", {"latitude": 52.5}),
-        ("after-hours", "SessionEnded", {"endedAt": "yesterday"}),
-        ("after-hours", "SessionEnded", {"eventId": "1"}),
-        ("after-hours", "SessionStarted", {}),
-        ("after-hours", "SessionPaused", {}),
-        ("main-app", "SessionEnded", {}),
+        ("SessionEnded", {"reason": "bored"}),
+        ("SessionEnded", {"latitude": 52.5}),
+        ("SessionEnded", {"endedAt": "yesterday"}),
+        ("SessionStarted", {}),
+        ("SessionPaused", {}),
     ],
 )
-def test_an_event_that_is_not_as_described_is_noticed(source: str, name: str, change: Json) -> None:
-    assert faults(source, name, SAMPLE["detail"] | change)
+def test_an_event_that_is_not_as_described_is_noticed(name: str, change: Json) -> None:
+    assert faults(SAMPLE["source"], name, SAMPLE["detail"] | change)
 
 
 def test_a_change_that_breaks_a_consumer_is_found() -> None:

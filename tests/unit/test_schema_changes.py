@@ -30,8 +30,6 @@ WIDER: dict[str, tuple[Json, Json]] = {
     "const, true": ({"type": "boolean", "const": True}, {"type": "boolean"}),
     "pattern": (TEXT | {"pattern": "^a"}, TEXT),
     "format": (TEXT | {"format": "uuid"}, TEXT),
-    "multipleOf": (NUMBER | {"multipleOf": 10}, NUMBER | {"multipleOf": 5}),
-    "multipleOf, any": (NUMBER | {"multipleOf": 10}, NUMBER),
     "maximum": (NUMBER | {"maximum": 5}, NUMBER | {"maximum": 6}),
     "maximum, none": (NUMBER | {"maximum": 5}, NUMBER),
     "minimum": (NUMBER | {"minimum": 5}, NUMBER | {"minimum": 4}),
@@ -41,22 +39,12 @@ WIDER: dict[str, tuple[Json, Json]] = {
     "minLength": (TEXT | {"minLength": 5}, TEXT),
     "maxItems": ({"maxItems": 5}, ANY),
     "minItems": ({"minItems": 5}, {"minItems": 4}),
-    "uniqueItems": ({"uniqueItems": True}, ANY),
     "items": ({"items": TEXT}, ANY),
     "items, deeper": ({"items": member(maximum=5)}, {"items": member(maximum=6)}),
     "maxProperties": ({"maxProperties": 5}, {"maxProperties": 6}),
     "minProperties": ({"minProperties": 1}, ANY),
     "required": (member() | {"required": ["a"]}, member()),
     "properties, deeper": (member(maxLength=5), member(maxLength=6)),
-    "additionalProperties, of a type": (
-        CLOSED | {"additionalProperties": TEXT},
-        CLOSED | {"additionalProperties": True},
-    ),
-    "additionalProperties, deeper": (
-        CLOSED | {"additionalProperties": NUMBER | {"maximum": 5}},
-        CLOSED | {"additionalProperties": NUMBER | {"maximum": 6}},
-    ),
-    "not": ({"not": {"const": 0}}, ANY),
     "union": (A, {"oneOf": [A, B]}),
     "union, beside members": (A, {"properties": {"b": TEXT}, "oneOf": [A, B]}),
     "union, deeper": ({"anyOf": [A, B | {"maxProperties": 1}]}, {"anyOf": [A, B]}),
@@ -73,6 +61,8 @@ DIFFERENT: dict[str, tuple[Json, Json]] = {
     "default, none": ({"default": 1}, ANY),
     "readOnly": (ANY, {"readOnly": True}),
     "a keyword that is not known": (ANY, {"contentEncoding": "base64"}),
+    "additionalProperties, of a type": ({"additionalProperties": TEXT}, {"additionalProperties": NUMBER}),
+    "additionalProperties, no longer of a type": ({"additionalProperties": TEXT}, ANY),
     "a keyword of unions that is not known": ({"allOf": [A]}, {"allOf": [A, B]}),
     "a renamed value": (member(enum=["A"]), member(enum=["B"])),
     "a renamed code": (
@@ -121,7 +111,7 @@ def test_an_answer_may_have_more_members_and_a_request_may_take_more() -> None:
     assert breaks(fewer, more | {"required": []}, Way.SENT) == []
     assert breaks(fewer, more, Way.SENT) == ["b is now required"]
     assert breaks(more, fewer, Way.SENT) == ["b is gone"]
-    assert breaks(member(), CLOSED | member(), Way.SENT) == ["takes fewer members"]
+    assert breaks(member(), CLOSED | member(), Way.SENT) == ["takes other members"]
 
 
 @pytest.mark.parametrize("name", ["code", "status", "photoStatus", "reason"])

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 from tools.contract.schema_changes import Json, Way, breaks, inlined
 
@@ -11,9 +10,8 @@ _NEWLY_TOLD = Path(__file__).with_name("newly_told.txt")
 
 # What does not matter to an app, or is compared by a function of its own. All else breaks apps when it differs.
 _TEXTS = frozenset({"deprecated", "description", "example", "examples", "externalDocs", "links", "summary"})
-_OF_A_DOCUMENT = frozenset({"components", "info", "openapi", "paths", "security", "servers", "tags"})
-_OF_AN_OPERATION = frozenset({"parameters", "requestBody", "responses", "security", "servers"})
-_OF_A_PATH = frozenset({"parameters", "servers"})
+_OF_A_DOCUMENT = frozenset({"components", "info", "openapi", "paths", "tags"})
+_OF_AN_OPERATION = frozenset({"parameters", "requestBody", "responses"})
 _METHODS = frozenset({"delete", "get", "head", "options", "patch", "post", "put", "trace"})
 
 
@@ -41,22 +39,16 @@ def but_newly_told(reasons: list[str]) -> list[str]:
 
 
 def _operations(document: Json) -> Iterator[tuple[str, Json]]:
-    """Yield each operation by its method and path, with what it has from its path and the document."""
-    everywhere = {"security": document.get("security", [{}]), "servers": document.get("servers", [{"url": "/"}])}
+    """Yield each operation by its method and path. What its path says for all its operations stands under `path`."""
     for path, item in document["paths"].items():
         shared = {key: value for key, value in item.items() if key not in _METHODS}
-        for method in (key for key in item if key in _METHODS):
-            operation = everywhere | shared | item[method]
-            operation["parameters"] = [*item.get("parameters", ()), *item[method].get("parameters", ())]
-            yield f"{method.upper()} {path}", operation
+        for method in item.keys() & _METHODS:
+            yield f"{method.upper()} {path}", item[method] | {"path": shared}
 
 
 def _operation(old: Json, new: Json) -> Iterator[str]:
     yield from _different(old, new, _OF_AN_OPERATION)
-    yield from (f"is no longer at {url}" for url in _urls(old) if url not in _urls(new))
-    if not all(any(_suffices(was, is_) for is_ in new["security"] or [{}]) for was in old["security"] or [{}]):
-        yield f"needs other credentials: security is {new['security']}, was {old['security']}"
-    yield from _parameters(old["parameters"], new["parameters"])
+    yield from _parameters(old.get("parameters", []), new.get("parameters", []))
     yield from _body(old.get("requestBody"), new.get("requestBody"))
     yield from _responses(old["responses"], new["responses"])
 
@@ -68,22 +60,11 @@ def _different(old: Json, new: Json, elsewhere: frozenset[str]) -> Iterator[str]
             yield f"{key} is {new.get(key, 'not set')}, was {old.get(key, 'not set')}"
 
 
-def _urls(operation: Json) -> list[Any]:
-    return [server["url"] for server in operation["servers"]]
-
-
-def _suffices(was: Json, is_: Json) -> bool:
-    """Whether the credentials that an app sends for one requirement are enough for another."""
-    return all(scheme in was and set(scopes) <= set(was[scheme]) for scheme, scopes in is_.items())
-
-
 def _schemes(old: Json, new: Json) -> Iterator[str]:
     schemes, now = (document.get("components", {}).get("securitySchemes", {}) for document in (old, new))
     for name, scheme in schemes.items():
-        if name in now:
-            yield from (f"security scheme {name} {reason}" for reason in _different(scheme, now[name], frozenset()))
-        else:
-            yield f"security scheme {name} is gone"
+        reasons = _different(scheme, now.get(name, {}), frozenset())
+        yield from (f"security scheme {name} {reason}" for reason in reasons)
 
 
 def _parameters(old: list[Json], new: list[Json]) -> Iterator[str]:

@@ -1,11 +1,11 @@
-"""What is put on the event bus: a model for each event, and the schemas and the table that are made of them.
+"""What is put on the event bus: a model for each event, and the schemas that are made of them.
 
 Schemas are JSON Schema Draft 4 of whole events, which EventBridge's schema registry takes (`JSONSchemaDraft4`). Like
 answers they are open: a member that is added later breaks no consumer.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -110,40 +110,10 @@ def incompatibilities(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[
 
 
 def write() -> None:
-    """Write docs/events, and the tables of docs/domain-events.md."""
+    """Write docs/events."""
     FOLDER.mkdir(exist_ok=True)
     for name, schema in schemas().items():
         (FOLDER / f"{name}.json").write_text(text(schema))
-    PAGE.write_text(with_tables(PAGE.read_text()))
-
-
-def with_tables(page: str) -> str:
-    """Return the page with the tables that the models make, between the two comments that mark their place."""
-    before, begin, rest = page.partition("<!-- made by `make openapi` -->\n")
-    _, end, after = rest.partition("<!-- end -->\n")
-    return "".join([before, begin, "\n", *_tables(), "\n", end, after])
-
-
-def _tables() -> Iterator[str]:
-    yield "| `detail-type` | when | members beside those of every event |\n|---|---|---|\n"
-    for name, model in EVENTS.items():
-        own = ", ".join(f"`{_alias(model, field)}`" for field in model.model_fields if field not in Event.model_fields)
-        yield f"| [`{name}`](events/{name}.json) | {model.__doc__} | {own} |\n"
-    yield "\n| member | of | meaning |\n|---|---|---|\n"
-    for (alias, meaning), names in _members().items():
-        yield f"| `{alias}` | {'every event' if len(names) == len(EVENTS) else ', '.join(names)} | {meaning} |\n"
-
-
-def _members() -> dict[tuple[str, str | None], list[str]]:
-    members: dict[tuple[str, str | None], list[str]] = {}
-    for name, model in EVENTS.items():
-        for field, described in model.model_fields.items():
-            members.setdefault((_alias(model, field), described.description), []).append(name)
-    return members
-
-
-def _alias(model: type[Event], field: str) -> str:
-    return model.model_fields[field].alias or field
 
 
 def _envelope(name: str, detail: Json) -> Json:
