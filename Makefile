@@ -143,8 +143,8 @@ format: $(PYTHON_READY) ## Format, and correct what can be corrected
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(EVERYTHING) ## Measure what the design promises: make bench [PART=warm] [QUICK=1] [PUBLISH=1]
-	@PYTHONPATH=$(LAYER) $(RUN) tools.benchmarks $(PART) $(if $(QUICK),--quick) $(if $(PUBLISH),--publish)
+bench: $(EVERYTHING) ## Measure what the design promises: make bench [PART=warm] [QUICK=1]
+	@PYTHONPATH=$(LAYER) $(RUN) tools.benchmarks $(PART) $(if $(QUICK),--quick)
 
 
 soak: $(EVERYTHING) ## Lose nothing, whatever dies, on a local stack: make soak [MINUTES=2] [SEED=…]

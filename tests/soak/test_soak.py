@@ -1,4 +1,4 @@
-"""The soak's own logic: what it makes fail, what it compares, and that it goes on where it was interrupted."""
+"""The soak's own logic: what it makes fail, and how it compares what callers and the bus saw with what changed."""
 
 import json
 import subprocess
@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,19 +14,18 @@ from threading import Thread
 
 import pytest
 
-from tools.local.schedules import moment
 from tools.soak.checks import counted, named, sent_too_soon_again, sentence
 from tools.soak.clock import wrong_clock
-from tools.soak.journal import Journal, Outcome
+from tools.soak.journal import Asked, Journal, Outcome
 from tools.soak.proxy import Ailment, Proxy, Service, Sighting, service_of
-from tools.soak.results import Results, Round
 
 SCHEDULER = "AWS4-HMAC-SHA256 Credential=test/20261125/us-east-1/scheduler/aws4_request, SignedHeaders=host"
 S3 = SCHEDULER.replace("scheduler", "s3")
+LEASE = timedelta(seconds=25)
 
 
 class Upstream(BaseHTTPRequestHandler):
-    """Says what it was told, and counts."""
+    """Answers with the body that came, and counts."""
 
     protocol_version = "HTTP/1.1"
     calls = 0
@@ -35,7 +34,6 @@ class Upstream(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         type(self).calls += 1
         self.send_response(200)
-        self.send_header("x-from", "upstream")
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -44,26 +42,31 @@ class Upstream(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def proxied(killed: list[int] | None = None) -> Iterator[Proxy]:
+def proxied() -> Iterator[tuple[Proxy, list[int]]]:
+    """Yield a proxy in front of `Upstream`, and the ports of the callers that it kills."""
     Upstream.calls = 0
+    killed: list[int] = []
     with ThreadingHTTPServer(("127.0.0.1", 0), Upstream) as upstream:
         Thread(target=upstream.serve_forever, daemon=True).start()
 
         def kill(port: int) -> bool:
-            (killed if killed is not None else []).append(port)
+            killed.append(port)
             return True
 
         with Proxy(f"http://127.0.0.1:{upstream.server_port}", kill=kill) as proxy:
-            yield proxy
+            yield proxy, killed
         upstream.shutdown()
 
 
-def call(url: str, body: bytes = b"hello", **headers: str) -> tuple[int, bytes]:
+def call(url: str, body: bytes = b"hello", **headers: str) -> tuple[int, bytes] | None:
+    """Return the status and the content, None when no answer comes."""
     connection = HTTPConnection(url.removeprefix("http://"), timeout=20)
     try:
         connection.request("POST", "/", body, {name.replace("_", "-"): value for name, value in headers.items()})
         response = connection.getresponse()
         return response.status, response.read()
+    except (HTTPException, OSError):
+        return None
     finally:
         connection.close()
 
@@ -83,78 +86,62 @@ def test_the_proxy_knows_which_service_is_called(target: str, authorization: str
     assert service_of(target, authorization) is service
 
 
-def test_a_service_that_is_well_is_passed_on_while_another_ails() -> None:
-    with proxied() as proxy, proxy.ailing(Service.SCHEDULER, Ailment.UNREACHABLE):
-        assert call(proxy.url, x_amz_target="AWSEvents.PutEvents", body=b'{"Entries": []}') == (
-            200,
-            b'{"Entries": []}',
-        )
-        with pytest.raises((HTTPException, OSError)):
-            call(proxy.url, authorization=SCHEDULER)
-        assert Upstream.calls == 1
-    assert proxy.calls == {(Service.SCHEDULER, Ailment.UNREACHABLE): 1}
-
-
-def test_a_call_to_the_other_port_is_for_r2() -> None:
-    with proxied() as proxy, proxy.ailing(Service.R2, Ailment.FAILING):
-        assert call(proxy.r2_url, authorization=S3) == (503, b"")
-        assert call(proxy.url, authorization=S3) == (200, b"hello")
-
-
-def test_an_answer_can_be_lost_when_the_work_is_done() -> None:
-    with proxied() as proxy, proxy.ailing(Service.SCHEDULER, Ailment.ANSWERS_LOST):
-        with pytest.raises((HTTPException, OSError)):
-            call(proxy.url, authorization=SCHEDULER)
-        assert Upstream.calls == 1
-
-
-def test_one_of_three_callers_is_killed_when_its_work_is_done() -> None:
-    killed: list[int] = []
-    with proxied(killed) as proxy, proxy.ailing(Service.SCHEDULER, Ailment.CALLERS_KILLED):
-        with pytest.raises((HTTPException, OSError)):
-            call(proxy.url, authorization=SCHEDULER)
-        for _ in range(2):
-            assert call(proxy.url, authorization=SCHEDULER) == (200, b"hello")
-        assert Upstream.calls == 3
-    assert len(killed) == 1
+@pytest.mark.parametrize(
+    ("ailment", "answer", "work_done", "killed"),
+    [
+        (Ailment.UNREACHABLE, None, 0, 0),
+        (Ailment.FAILING, (503, b""), 0, 0),
+        (Ailment.SLOW, (200, b"hello"), 1, 0),
+        (Ailment.ANSWERS_LOST, None, 1, 0),
+        (Ailment.CALLERS_KILLED, None, 1, 1),
+    ],
+)
+def test_a_service_ails_while_the_others_are_well(
+    ailment: Ailment, answer: tuple[int, bytes] | None, work_done: int, killed: int
+) -> None:
+    with proxied() as (proxy, callers):
+        with proxy.ailing(Service.SCHEDULER, ailment), proxy.ailing(Service.R2, Ailment.FAILING):
+            assert call(proxy.url, authorization=SCHEDULER) == answer
+            assert (Upstream.calls, len(callers)) == (work_done, killed)
+            assert call(proxy.url, authorization=S3) == (200, b"hello")
+            assert call(proxy.r2_url, authorization=S3) == (503, b"")
+            if ailment is Ailment.CALLERS_KILLED:  # the second and the third of three are spared
+                assert [call(proxy.url, authorization=SCHEDULER) for _ in range(2)] == [(200, b"hello")] * 2
+        assert call(proxy.url, authorization=SCHEDULER) == (200, b"hello")
 
 
 def test_the_proxy_sees_which_events_are_sent() -> None:
     entries = [{"Detail": json.dumps({"eventId": id_})} for id_ in ("a", "b")]
-    with proxied() as proxy:
+    with proxied() as (proxy, _):
         call(proxy.url, json.dumps({"Entries": entries}).encode(), x_amz_target="AWSEvents.PutEvents")
     assert [sighting.event_id for sighting in proxy.sightings] == ["a", "b"]
 
 
-def test_an_event_sent_twice_within_a_lease_is_found_and_one_sent_after_it_is_not() -> None:
-    lease = timedelta(seconds=25)
-    assert sent_too_soon_again([Sighting("a", 0), Sighting("b", 1), Sighting("a", 24)], lease, []) == {"a"}
-    assert sent_too_soon_again([Sighting("a", 0), Sighting("a", 26)], lease, []) == set()
-
-
-def test_an_event_sent_twice_about_a_leap_is_not_found() -> None:
-    lease = timedelta(seconds=25)
-    sightings = [Sighting("a", 100), Sighting("a", 101)]
-    assert sent_too_soon_again(sightings, lease, [99]) == set()
-    assert sent_too_soon_again(sightings, lease, [70, 102]) == {"a"}
-
-
-def journal(*entries: tuple[str, str, str | None, Outcome]) -> Journal:
-    written = Journal()
-    for entry in entries:
-        written.write(*entry)
-    return written
+@pytest.mark.parametrize(
+    ("times", "leaps", "again"),
+    [
+        ((100, 124), [], True),
+        ((100, 126), [], False),
+        ((100, 101), [99], False),  # a leap between the claim and the sending ends the lease
+        ((100, 101), [70, 102], True),
+    ],
+)
+def test_an_event_may_not_be_sent_twice_within_a_lease(times: list[float], leaps: list[float], again: bool) -> None:
+    sightings = [Sighting("other", 100), *(Sighting("a", at) for at in times)]
+    assert sent_too_soon_again(sightings, LEASE, leaps) == ({"a"} if again else set())
 
 
 def test_what_was_answered_2xx_must_be_there_and_what_was_answered_4xx_must_not() -> None:
-    asked = journal(
-        ("started", "m", "kept", Outcome.DONE),
-        ("started", "m", "lost", Outcome.DONE),
-        ("described", "m", "refused", Outcome.REFUSED),
-        ("described", "m", "perhaps", Outcome.UNKNOWN),
+    journal = Journal(
+        [
+            Asked("started", "m", "kept", Outcome.DONE),
+            Asked("started", "m", "lost", Outcome.DONE),
+            Asked("described", "m", "refused", Outcome.REFUSED),
+            Asked("described", "m", "perhaps", Outcome.UNKNOWN),
+        ]
     )
     changed = [("started", "m", "kept", "1"), ("described", "m", "refused", "2"), ("described", "m", "perhaps", "3")]
-    assert set(named(asked, changed)) == {
+    assert set(named(journal, changed)) == {
         "refused was refused, and is described all the same",
         "lost was started, and nothing of it is there",
     }
@@ -162,56 +149,25 @@ def test_what_was_answered_2xx_must_be_there_and_what_was_answered_4xx_must_not(
 
 @pytest.mark.parametrize(("times", "right"), [(0, False), (1, True), (2, True), (3, False)])
 def test_a_change_happens_as_often_as_the_answers_say(times: int, right: bool) -> None:
-    asked = journal(
-        ("extended", "m", None, Outcome.DONE),
-        ("extended", "m", None, Outcome.UNKNOWN),
-        ("extended", "m", None, Outcome.REFUSED),
-    )
+    journal = Journal([Asked("extended", "m", None, outcome) for outcome in Outcome])
     changed = [("extended", "m", "session", str(transaction)) for transaction in range(times)]
-    assert (counted(asked, changed) == []) is right
+    assert (counted(journal, changed) == []) is right
 
 
 def test_one_who_leaves_loses_profile_and_preferences_at_once() -> None:
-    asked = journal(("left", "m", None, Outcome.DONE))
-    assert counted(asked, [("left", "m", None, "1"), ("left", "m", None, "1")]) == []
+    journal = Journal([Asked("left", "m", None, Outcome.DONE)])
+    assert counted(journal, [("left", "m", "profile", "1"), ("left", "m", "preferences", "1")]) == []
 
 
 def test_a_sentence_names_a_few_and_counts_the_rest() -> None:
-    assert sentence("is lost", ["b", "a"]) == "a, b is lost"
     assert sentence("is lost", map(str, range(6))) == "0, 1, 2, 3 and 2 more is lost"
 
 
-def test_a_schedule_says_its_moment_in_utc() -> None:
-    assert moment("at(2026-11-25T17:00:00)") == datetime(2026, 11, 25, 17, tzinfo=UTC)
-    with pytest.raises(ValueError, match="rate"):
-        moment("rate(1 minute)")
-
-
-@pytest.mark.parametrize("seconds", [300, -300])
-def test_a_wrong_clock_is_wrong_for_whatever_runs_in_its_environment(tmp_path: Path, seconds: int) -> None:
+def test_a_wrong_clock_is_wrong_for_whatever_runs_in_its_environment(tmp_path: Path) -> None:
+    assert wrong_clock(tmp_path, 0) == {}
     program = "import datetime, time; print(time.time(), datetime.datetime.now(datetime.UTC).timestamp())"
     command = [sys.executable, "-c", program]
-    environment = wrong_clock(tmp_path, seconds)
-    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    said = subprocess.run(command, env=wrong_clock(tmp_path, -300), capture_output=True, text=True, check=True)
     assert said.stderr == ""
     for clock in said.stdout.split():
-        assert abs(float(clock) - time.time() - seconds) < 60
-
-
-def test_a_right_clock_needs_nothing(tmp_path: Path) -> None:
-    assert wrong_clock(tmp_path, 0) == {}
-
-
-def test_an_interrupted_soak_goes_on_and_a_finished_one_begins_anew(tmp_path: Path) -> None:
-    path = tmp_path / "results.json"
-    first = Results.load(path, 7, 10)
-    first.rounds.append(Round(number=1, minutes=5, clock_off_seconds=0, violations=["x is lost"]))
-    first.save(path)
-    assert Results.load(path, None, 10) == first
-    assert Results.load(path, 7, 10).left == 5
-    assert Results.load(path, 8, 10).rounds == []
-    assert Results.load(path, 7, 20).rounds == []
-    assert first.violations == ["Round 1: x is lost"]
-    first.rounds.append(Round(number=2, minutes=5, clock_off_seconds=300))
-    first.save(path)
-    assert Results.load(path, 7, 10).rounds == []
+        assert abs(float(clock) - time.time() + 300) < 60

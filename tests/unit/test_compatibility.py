@@ -66,19 +66,16 @@ GONE = object()
 
 # For each kind of change: where it is, what is there then, and what is said of it.
 BREAKING: dict[str, tuple[tuple[str | int, ...], object, str]] = {
-    "path": (("paths", "/things"), GONE, "GET /things is gone"),
     "operation": (GET, GONE, "GET /things is gone"),
     "name": ((*GET, "operationId"), "readThings", "GET /things operationId is readThings, was getThings"),
     "callback": ((*POST, "callbacks"), {"a": {}}, "POST /things callbacks is {'a': {}}, was not set"),
     "server": (("servers",), [{"url": "/new"}], "servers is [{'url': '/new'}]"),
     "server of a path": (("paths", "/things", "servers"), [{"url": "/old"}], "GET /things path is {'servers'"),
     "security": (("security",), [{"key": []}], "security is [{'key': []}], was [{'token': []}]"),
-    "security of an operation": ((*POST, "security"), [], "POST /things security is [], was not set"),
     "scheme": (("components", "securitySchemes", "token", "scheme"), "basic", "security scheme token scheme is basic"),
     "scheme gone": (("components", "securitySchemes", "token"), GONE, "security scheme token type is not set"),
     "new required parameter": ((*GET, "parameters"), [ASKED], "GET /things now requires query q"),
     "parameter gone": ((*GET, "parameters"), [], "GET /things no longer takes query page"),
-    "parameter moved": ((*PAGE, "in"), "header", "GET /things no longer takes query page"),
     "parameter required": ((*PAGE, "required"), True, "GET /things query page is now required"),
     "parameter narrowed": ((*PAGE, "schema", "maximum"), 8, "GET /things query page maximum is 8, was 9"),
     "parameter written differently": ((*PAGE, "explode"), False, "GET /things query page explode is False"),
@@ -87,24 +84,15 @@ BREAKING: dict[str, tuple[tuple[str | int, ...], object, str]] = {
     "body required": ((*BODY, "required"), True, "POST /things body is now required"),
     "body's content type": ((*BODY, "content", "text/plain"), GONE, "POST /things body is no longer text/plain"),
     "body narrowed": ((*THING, "required"), ["name"], "POST /things body name is now required"),
-    "encoding": ((*BODY, "content", "text/plain", "encoding"), {"a": {}}, "POST /things body encoding is"),
     "status": (OK, GONE, "GET /things no longer answers 200"),
-    "refusal": ((*GET, "responses", "404"), GONE, "GET /things no longer answers 404"),
     "another success": ((*GET, "responses", "202"), {"description": "Accepted"}, "GET /things may now answer 202"),
     "header": ((*OK, "headers", "Age"), GONE, "GET /things 200 no longer has the header Age"),
-    "all headers": ((*OK, "headers"), GONE, "GET /things 200 no longer has the header ETag"),
     "header that may be absent": ((*OK, "headers", "ETag", "required"), False, "header ETag may now be absent"),
     "header widened": ((*OK, "headers", "Age", "schema", "maximum"), 99, "200 header Age maximum is 99, was 60"),
-    "answer's content type": ((*OK, "content"), {"text/csv": {}}, "GET /things 200 is no longer application/json"),
     "answer widened": ((*THING, "properties", "name", "maxLength"), 10, "GET /things 200 name maxLength is 10, was 9"),
-    "member": ((*THING, "properties", "name"), GONE, "GET /things 200 name is gone"),
-    "null": ((*THING, "properties", "name", "type"), ["string", "null"], "GET /things 200 name may now be null"),
-    "webhook": (("webhooks",), {"a": {}}, "webhooks is {'a': {}}, was not set"),
 }
 
 HARMLESS: dict[str, tuple[tuple[str | int, ...], object]] = {
-    "path": (("paths", "/more"), SMALL["paths"]["/things"]),
-    "operation": (("paths", "/things", "delete"), SMALL["paths"]["/things"]["post"]),
     "scheme": (("components", "securitySchemes", "other"), {"type": "http", "scheme": "basic"}),
     "parameter": ((*POST, "parameters"), [ASKED | {"required": False}]),
     "parameter widened": ((*PAGE, "schema", "maximum"), 10),
@@ -112,7 +100,6 @@ HARMLESS: dict[str, tuple[tuple[str | int, ...], object]] = {
     "body's content type": ((*BODY, "content", "text/csv"), {}),
     "refusal": ((*GET, "responses", "410"), {"description": "Gone"}),
     "header": ((*OK, "headers", "New"), {"required": True}),
-    "answer's content type": ((*OK, "content", "text/csv"), {}),
     "texts": ((*GET, "summary"), "Read things"),
     "texts of a scheme": (("components", "securitySchemes", "token", "description"), "Another one"),
     "extension": ((*GET, "x-extension"), 1),
@@ -143,65 +130,49 @@ def test_a_change_that_breaks_no_app_is_not(kind: str) -> None:
     assert incompatibilities(SMALL, change(SMALL, *HARMLESS[kind])) == []
 
 
-@pytest.fixture(scope="module")
-def document() -> Json:
-    written: Json = json.loads(Path("docs/openapi.json").read_text())
-    return written
-
-
 SCHEMAS = ("components", "schemas")
-OURS: dict[str, tuple[tuple[str | int, ...], object]] = {
-    "GET /session 200 session.expiresAt is gone": ((*SCHEMAS, "Session", "properties", "expiresAt"), GONE),
-    "POST /session/start body duration is no longer 60": (
-        (*SCHEMAS, "StartSession", "properties", "duration", "enum"),
-        [15, 30],
-    ),
-    'POST /profile 409 code is no longer "PROFILE_EXISTS"': (
-        (*SCHEMAS, "ProfileExists", "properties", "code", "const"),
-        "NEW",
-    ),
-}
+DOCUMENT: Json = json.loads(contract_document.FILE.read_text())
 
 
-@pytest.mark.parametrize("reason", OURS)
-def test_it_is_found_in_ours_too(document: Json, reason: str) -> None:
-    assert reason in incompatibilities(document, change(document, *OURS[reason]))
+@pytest.mark.parametrize(
+    ("where", "what", "reason"),
+    [
+        ((*SCHEMAS, "Session", "properties", "expiresAt"), GONE, "GET /session 200 session.expiresAt is gone"),
+        (
+            (*SCHEMAS, "StartSession", "properties", "duration", "enum"),
+            [15, 30],
+            "POST /session/start body duration is no longer 60",
+        ),
+        (
+            (*SCHEMAS, "ProfileExists", "properties", "code", "const"),
+            "NEW",
+            'POST /profile 409 code is no longer "PROFILE_EXISTS"',
+        ),
+    ],
+)
+def test_it_is_found_in_ours_too(where: tuple[str | int, ...], what: object, reason: str) -> None:
+    assert reason in incompatibilities(DOCUMENT, change(DOCUMENT, where, what))
 
 
-@pytest.fixture
-def repository(tmp_path: Path, document: Json, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository whose one commit holds the document, and the schema of an event."""
-    file = tmp_path / "docs" / "openapi.json"
-    file.parent.mkdir()
-    file.write_text(json.dumps(document))
-    schema = file.parent / "events" / "Started.json"
-    schema.parent.mkdir()
-    schema.write_text(json.dumps({"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}}))
-    for arguments in (
-        ["init", "--quiet", "--initial-branch=main"],
-        ["add", "."],
-        ["-c", "user.name=test", "-c", "user.email=test@example.com", "commit", "--quiet", "-m", "first"],
-    ):
+def test_the_files_are_held_against_those_of_a_revision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, schema = tmp_path / "docs" / "openapi.json", tmp_path / "docs" / "events" / "Started.json"
+    schema.parent.mkdir(parents=True)
+    file.write_text(json.dumps(DOCUMENT))
+    schema.write_text(json.dumps({"type": "object"}))
+    who = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
+    for arguments in (["init", "-q", "-b", "main"], ["add", "."], [*who, "commit", "-q", "-m", "first"]):
         subprocess.run(["git", *arguments], cwd=tmp_path, check=True)
     monkeypatch.setattr(contract_document, "REPOSITORY", tmp_path)
     monkeypatch.setattr(contract_document, "FILE", file)
     monkeypatch.setattr(events, "FOLDER", schema.parent)
     monkeypatch.setattr(sys, "argv", ["contract", "--against", "main"])
-    return tmp_path
-
-
-def test_the_file_is_held_against_the_one_of_a_revision(
-    repository: Path, document: Json, capsys: pytest.CaptureFixture[str]
-) -> None:
     with pytest.raises(SystemExit) as ended:
         command.main()
     assert ended.value.code is None
     assert "break nothing that was made for main" in capsys.readouterr().out
-    changed = change(document, ("paths", "/session"), GONE)
-    (repository / "docs" / "openapi.json").write_text(json.dumps(changed))
-    with pytest.raises(SystemExit, match="made for main: GET /session is gone"):
-        command.main()
-    (repository / "docs" / "openapi.json").write_text(json.dumps(document))
-    (repository / "docs" / "events" / "Started.json").unlink()
-    with pytest.raises(SystemExit, match="made for main: Started is gone"):
+    file.write_text(json.dumps(change(DOCUMENT, ("paths", "/session"), GONE)))
+    schema.unlink()
+    with pytest.raises(SystemExit, match=r"made for main: GET /session is gone(.|\n)*made for main: Started is gone"):
         command.main()

@@ -13,62 +13,28 @@ import pytest
 
 from tools.contract.document import REPOSITORY
 
-pytestmark = [
-    pytest.mark.slow,  # a generator
-    pytest.mark.skipif(not shutil.which("java"), reason="openapi-generator needs Java"),
-]
 
-PAGE = REPOSITORY / "docs" / "clients.md"
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `make dart` writes."""
-    folder = tmp_path_factory.mktemp("dart")
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("java"), reason="openapi-generator needs Java")
+def test_the_package_is_dart_and_has_what_the_page_uses(tmp_path: Path) -> None:
     generator = Path(sys.executable).with_name("openapi-generator-cli")
-    command: list[str | Path] = [generator, "generate", "--config", "tools/contract/dart.yaml", "--output", folder]
+    command: list[str | Path] = [generator, "generate", "--config", "tools/contract/dart.yaml", "--output", tmp_path]
     subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
-    return folder
+    files = {path.relative_to(tmp_path / "lib").as_posix(): path.read_text() for path in tmp_path.glob("lib/**/*.dart")}
+    code = "\n".join(files.values())
+    assert "''" not in code, "a fixed boolean is no Dart"
+    assert "ModelNull" not in code, "a class that is not written"
+    assert set(re.findall(r"^import 'package:after_hours_client/(.*?)'", code, re.MULTILINE)) <= files.keys()
 
+    # A union is a class with all that its alternatives have.
+    denied = files["src/model/access_denied.dart"]
+    types = {name: kind for kind, name in re.findall(r"^  final (\S+) (\w+);", denied, re.MULTILINE)}
+    optional = dict.fromkeys(("upgrade", "requiresVerification", "requiresConsent"), "bool?")
+    assert types == {"success": "bool", "error": "String", "code": "AccessDeniedCodeEnum", **optional}
+    assert "@JsonValue(r'CONSENT_REQUIRED')" in denied
 
-def test_no_file_has_what_is_known_not_to_be_dart(package: Path) -> None:
-    for file in package.glob("lib/**/*.dart"):
-        code = file.read_text()
-        assert "''" not in code, "a fixed boolean"
-        assert "ModelNull" not in code, "a class that is not written"
-        assert set(re.findall(r"^import 'package:after_hours_client/(.*?)'", code, re.MULTILINE)) <= {
-            path.relative_to(package / "lib").as_posix() for path in package.glob("lib/**/*.dart")
-        }
-
-
-def members(package: Path, model: str) -> dict[str, str]:
-    """The members of a class, with their types."""
-    code = (package / "lib" / "src" / "model" / f"{model}.dart").read_text()
-    return {name: kind for kind, name in re.findall(r"^  final (\S+) (\w+);", code, re.MULTILINE)}
-
-
-def test_a_union_is_a_class_with_all_that_its_alternatives_have(package: Path) -> None:
-    assert members(package, "access_denied") == {
-        "success": "bool",
-        "error": "String",
-        "code": "AccessDeniedCodeEnum",
-        "upgrade": "bool?",
-        "requiresVerification": "bool?",
-        "requiresConsent": "bool?",
-    }
-    code = (package / "lib" / "src" / "model" / "access_denied.dart").read_text()
-    for value in ("PREMIUM_REQUIRED", "VERIFICATION_REQUIRED", "CONSENT_REQUIRED"):
-        assert f"@JsonValue(r'{value}')" in code
-    assert set(members(package, "profile_not_found_or_gateway404").values()) >= {"bool?", "String?"}
-    assert members(package, "get_session_answer") == {"success": "bool", "active": "bool", "session": "Session?"}
-
-
-def test_the_package_has_what_the_page_uses(package: Path) -> None:
-    code = "\n".join(file.read_text() for file in package.glob("lib/**/*.dart"))
-    shown = "".join(re.findall(r"```dart\n(.*?)```", PAGE.read_text(), re.DOTALL))
-    used = set(re.findall(r"\b(?:client|api|session)\.(\w+)\(", shown)) | set(
-        re.findall(r"\b([A-Z]\w+)\(\n? *\w+:", shown)
-    )
+    shown = "".join(re.findall(r"```dart\n(.*?)```", (REPOSITORY / "docs/clients.md").read_text(), re.DOTALL))
+    used = {*re.findall(r"\b(?:client|api|session)\.(\w+)\(", shown), *re.findall(r"\b([A-Z]\w+)\(\n? *\w+:", shown)}
     ours = {name for name in used if not re.match(r"Dio|FormData|MultipartFile|BaseOptions|Options|Duration", name)}
     assert ours >= {"getSessionApi", "requestPhotoUpload", "StartSession"}
     assert [name for name in sorted(ours) if not re.search(rf"\b{name}\(", code)] == []

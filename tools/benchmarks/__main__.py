@@ -1,46 +1,32 @@
 """`make bench`: all measurements, each a ratio or a count taken in one run. Nothing here passes or fails.
 
-python -m tools.benchmarks [PART …] [--quick] [--publish]      measures, and prints each part
+python -m tools.benchmarks [PART …] [--quick]      measures, and prints the tables of docs/performance.md
 """
 
 import importlib
-import json
-import sys
-from argparse import Namespace
+import os
+import platform
 
-from tools.benchmarks import page
-from tools.benchmarks.measuring import Progress
-from tools.benchmarks.page import PARTS, PRINTED_ONLY
 from tools.local.arguments import Arguments
+from tools.local.progress import clock
+
+# The table of `attacks` is in docs/decisions/fuzzed-location.md.
+PARTS = ("cold_start", "warm", "photos", "scale", "attacks")
 
 
 def main() -> None:
-    options = _options()
-    chosen = options.parts or [*PARTS, *PRINTED_ONLY]
-    for number, part in enumerate(chosen, 1):
-        print(f"Part {number} of {len(chosen)}: {part}", flush=True)
-        module = importlib.import_module(f"tools.benchmarks.{part}")
-        if part in PRINTED_ONLY:
-            sys.argv = sys.argv[:1]
-            module.main()
-            continue
-        progress = Progress(options.quick)
-        results = module.measure(progress) | {"machine": progress.machine()}
-        page.save(part, json.dumps(results, indent=1) + "\n", publish=options.publish)
-        print(f"\n{module.section(results)}", flush=True)
-    if options.publish:
-        page.write()
-
-
-def _options() -> Namespace:
     parser = Arguments(__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join((*PARTS, *PRINTED_ONLY)))
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--quick", action="store_true", help="small runs, for rough figures")
-    parser.add_argument("--publish", action="store_true", help="write docs/performance.md and what lies beside it")
     options = parser.parse_args()
-    if unknown := set(options.parts) - {*PARTS, *PRINTED_ONLY}:
-        parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join((*PARTS, *PRINTED_ONLY))}")
-    return options
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    for part in options.parts or PARTS:
+        print(
+            f"{part}, on {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}", flush=True
+        )
+        measured = importlib.import_module(f"tools.benchmarks.{part}").measure(clock(), quick=options.quick)
+        print(f"\n{measured}\n\nLoad at the end: {os.getloadavg()[0]:.1f}\n", flush=True)
 
 
 if __name__ == "__main__":

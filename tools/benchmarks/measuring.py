@@ -1,50 +1,22 @@
-"""What the parts share: their progress, the machine that they ran on, and a database."""
+"""What the parts share: Markdown tables, processes of our scripts, and a database."""
 
 import os
-import platform
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from migrations.upgrade import upgrade
 from tools.local import members, postgres
 from tools.local.processes import Processes
 from tools.local.workspace import REPOSITORY, Workspace
 
-type Json = dict[str, Any]
 
-
-@dataclass
-class Progress:
-    """Prints what was measured and how much is left. `quick` asks for a small run, whose figures are rough."""
-
-    quick: bool
-    _began: float = field(default_factory=time.monotonic)
-    _most_load: float = 0
-
-    def tell(self, done: int, of: int, what: str) -> None:
-        """Print that step `done` of `of` is over."""
-        self._most_load = max(self._most_load, os.getloadavg()[0])
-        taken = time.monotonic() - self._began
-        left = f", some {taken / done * (of - done):.0f} s left" if 0 < done < of else ""
-        print(f"[{taken:4.0f} s] {done} of {of}{left}: {what}", flush=True)
-
-    def machine(self) -> Json:
-        """Return when and on what machine this was measured, and that machine's highest load."""
-        return {
-            "date": f"{datetime.now(UTC):%Y-%m-%d}",
-            "python": platform.python_version(),
-            "processor": platform.machine(),
-            "cores": os.cpu_count(),
-            "most_load": round(max(self._most_load, os.getloadavg()[0]), 1),
-            "quick": self.quick,
-        }
+def table(head: str, rows: Sequence[Sequence[object]]) -> str:
+    """Return a Markdown table. `head` names the columns, with bars between them."""
+    lines = [f"| {' | '.join(map(str, row))} |" for row in rows]
+    return "\n".join([f"| {head} |", "|---" * (head.count("|") + 1) + "|", *lines])
 
 
 def script(path: str, *arguments: str) -> list[str]:

@@ -1,21 +1,20 @@
 """`make soak`: nothing is lost, whatever dies.
 
-python -m tools.soak [--minutes 2] [--seed 4711] [--fault "PostgreSQL frozen" …] [--results FILE]
+python -m tools.soak [--minutes 2] [--seed 4711] [--fault "PostgreSQL frozen" …]
 """
 
+import secrets
 import sys
-from argparse import Namespace
-from pathlib import Path
+from collections import Counter
 from random import Random
 
 from tools.local import aws
 from tools.local.arguments import Arguments, number
 from tools.local.processes import end_on_any_interruption
-from tools.local.progress import Progress, clock
+from tools.local.progress import clock
 from tools.local.workspace import DEFAULT_WORKSPACE, Workspace, shows_errors
 from tools.soak.faults import FAULTS
-from tools.soak.results import Results, Round
-from tools.soak.rounds import Soak
+from tools.soak.rounds import Round, Soak
 from tools.soak.system import soaking_system
 
 WORKSPACE = Workspace(DEFAULT_WORKSPACE.root / "soak")
@@ -25,47 +24,35 @@ _CLOCKS_OFF_SECONDS = (0, 290, -290)  # AWS refuses what is signed by a clock th
 
 @shows_errors
 def main() -> int:
-    options = _options()
-    end_on_any_interruption()
-    aws.keep_to_this_machine()
-    progress = clock()
-    results = Results.load(options.results, options.seed, options.minutes)
-    if results.rounds:
-        progress(f"going on with seed {results.seed}, of which {results.left:g} minutes are left")
-    try:
-        while results.left > 0:
-            _soak(results, options, progress)
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
-        return 1
-    print(results.text())
-    return 1 if results.violations else 0
-
-
-def _soak(results: Results, options: Namespace, progress: Progress) -> None:
-    number = len(results.rounds) + 1
-    seed = f"{results.seed} round {number}"
-    clock_off = Random(f"{seed} clock").choice(_CLOCKS_OFF_SECONDS)  # noqa: S311 (no secret)
-    result = Round(number=number, minutes=min(_ROUND_MINUTES, results.left), clock_off_seconds=clock_off)
-    progress(f"round {number} of seed {results.seed}; the functions' clocks are {clock_off:+} s off")
-    with soaking_system(WORKSPACE, progress, clock_off_seconds=clock_off) as system:
-        Soak(system, seed, options.fault or list(FAULTS), progress, rest_seconds=options.rest_seconds).run(result)
-        results.rounds.append(result)
-        results.save(options.results)  # before the stack is cleared away, which takes a while
-
-
-def _options() -> Namespace:
     parser = Arguments(__doc__)
     parser.add_argument("--minutes", type=number(float, 0.1, 10_000), default=2)
     parser.add_argument(
         "--seed", type=number(int, 0, 2**32 - 1), help="the same members and faults again; random if not given"
     )
     parser.add_argument("--fault", action="append", choices=FAULTS, help="only these; may be given several times")
-    parser.add_argument(
-        "--rest-seconds", type=number(float, 0, 10_000), default=240, help="how long it may take until all is done"
-    )
-    parser.add_argument("--results", type=Path, default=WORKSPACE.root / "results.json")
-    return parser.parse_args()
+    options = parser.parse_args()
+    seed = secrets.randbits(24) if options.seed is None else options.seed
+    faults = options.fault or list(FAULTS)
+    end_on_any_interruption()
+    aws.keep_to_this_machine()
+    progress = clock()
+    rounds: list[Round] = []
+    try:
+        while (minutes := options.minutes - sum(each.minutes for each in rounds)) > 0:
+            name = f"{seed} round {len(rounds) + 1}"
+            clock_off = Random(f"{name} clock").choice(_CLOCKS_OFF_SECONDS)  # noqa: S311 (no secret)
+            progress(f"seed {name}; the functions' clocks are {clock_off:+} s off")
+            with soaking_system(WORKSPACE, progress, clock_off_seconds=clock_off) as system:
+                rounds.append(Soak(system, name, faults, progress).run(min(_ROUND_MINUTES, minutes)))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+    print(f"Seed {seed}, {len(rounds)} rounds")
+    for title in ("answers", "changes", "faults"):
+        total = sum((getattr(each, title) for each in rounds), Counter[str]())
+        print(f"{title.capitalize()}:", *(f"  {count:7,}  {name}" for name, count in sorted(total.items())), sep="\n")
+    violations = [violation for each in rounds for violation in each.violations]
+    print(f"{len(violations)} violations", *violations, sep="\n")
+    return 1 if violations or not rounds else 0
 
 
 if __name__ == "__main__":

@@ -179,10 +179,12 @@ def named(journal: Journal, changed: Iterable[tuple[str, str, str | None, str]])
     for what, _, key, _ in changed:
         keys[what].add(key)
     for what in ("described", "started", "asked", "ended"):
-        done = {each.key for each in journal.asked(what) if each.key and each.outcome is Outcome.DONE}
-        refused = {each.key for each in journal.asked(what) if each.key and each.outcome is Outcome.REFUSED}
-        found[f"was {what}, and nothing of it is there"] = done - keys[what]
-        found[f"was refused, and is {what} all the same"] = refused & keys[what]
+        asked = defaultdict(set)
+        for each in journal.asked:
+            if each.what == what and each.key:
+                asked[each.outcome].add(each.key)
+        found[f"was {what}, and nothing of it is there"] = asked[Outcome.DONE] - keys[what]
+        found[f"was refused, and is {what} all the same"] = asked[Outcome.REFUSED] & keys[what]
     return [sentence(what, map(str, which)) for what, which in found.items() if which]
 
 
@@ -194,8 +196,8 @@ def counted(journal: Journal, changed: Iterable[tuple[str, str, str | None, str]
     violations = []
     for what in ("described", "preferred", "started", "extended", "asked", "left"):
         by_member: dict[str, Counter[Outcome]] = defaultdict(Counter)
-        for each in journal.asked(what):
-            by_member[each.member][each.outcome] += 1
+        for each in journal.asked:
+            by_member[each.member][each.outcome] += each.what == what
         for member in by_member.keys() | {member for kind, member in made if kind == what}:
             outcomes, times = by_member[member], len(made[what, member])
             least, most = outcomes[Outcome.DONE], outcomes[Outcome.DONE] + outcomes[Outcome.UNKNOWN]

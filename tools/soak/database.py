@@ -106,12 +106,11 @@ class Server:
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
 
-    def cut_connections(self) -> int:
-        """Terminate the backends of all functions. Return how many there were."""
-        [(number,)] = self._database.run(
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = %s", (_APPLICATION,)
+    def cut_connections(self) -> None:
+        """Terminate the backends of all functions."""
+        self._database.run(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s", (_APPLICATION,)
         )
-        return int(number)
 
     def latest_caller(self) -> int | None:
         """Return the client port of the function that sent the last statement, and so is most likely at work."""

@@ -1,9 +1,7 @@
 """What members asked for, and what the API answered, to be compared with what the database says has changed."""
 
-from collections import Counter
-from collections.abc import Iterator
+from dataclasses import dataclass, field
 from enum import StrEnum
-from threading import Lock
 from typing import NamedTuple
 
 
@@ -22,28 +20,16 @@ class Asked(NamedTuple):
     outcome: Outcome
 
 
+@dataclass
 class Journal:
-    """A thread-safe journal. `violations` are those that a caller saw in an answer."""
+    """What callers saw: a list for each kind, since many threads append. `violations` are what no answer may be."""
 
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._asked: list[Asked] = []
-        self.answers: Counter[str] = Counter()
-        self.violations: list[str] = []
+    asked: list[Asked] = field(default_factory=list)
+    answers: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
 
     def write(self, what: str, member: str, key: str | None, outcome: Outcome) -> None:
-        with self._lock:
-            self._asked.append(Asked(what, member, key, outcome))
-
-    def count(self, answer: str) -> None:
-        with self._lock:
-            self.answers[answer] += 1
+        self.asked.append(Asked(what, member, key, outcome))
 
     def report(self, violation: str) -> None:
-        with self._lock:
-            self.violations.append(violation)
-
-    def asked(self, *what: str) -> Iterator[Asked]:
-        with self._lock:
-            entries = list(self._asked)
-        return (entry for entry in entries if entry.what in what)
+        self.violations.append(violation)

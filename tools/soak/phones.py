@@ -82,7 +82,7 @@ class World:
         except (OSError, json.JSONDecodeError):
             answer = Answer(599, None, {})
         code = (answer.body or {}).get("code") if isinstance(answer.body, dict) else None
-        self.journal.count(f"{answer.status} {code}" if code else str(answer.status))
+        self.journal.answers.append(f"{answer.status} {code}" if code else str(answer.status))
         if code == "INTERNAL_ERROR" or (self.quiet and answer.status >= _SERVER_ERROR):
             self.journal.report(f"{method} {path} answered {answer.status} {code}{' in quiet' if self.quiet else ''}")
         return answer

@@ -4,6 +4,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
 from threading import Event
@@ -16,7 +17,6 @@ from tools.soak.faults import FAULTS, Scene
 from tools.soak.journal import Journal
 from tools.soak.leaps import Leaps
 from tools.soak.phones import World, delete_account
-from tools.soak.results import Round
 from tools.soak.rules import ALWAYS
 from tools.soak.system import System
 
@@ -25,6 +25,7 @@ _THREADS = 3
 _WARM_UP = 100
 _LOOK_EVERY_SECONDS = 2
 _LISTEN_EVERY_SECONDS = 1
+_REST_SECONDS = 240  # how long sweeps may take, each time, until nothing is undone
 
 # What must hold once things are quiet. Cheap checks come first, since they are repeated until none finds anything.
 AT_REST: tuple[Check, ...] = (checks.rows, checks.schedules, checks.objects, checks.announced)
@@ -39,15 +40,21 @@ ONCE: tuple[Check, ...] = (
 LATER = (timedelta(minutes=16), timedelta(hours=7), timedelta(hours=25), timedelta(days=91))
 
 
+@dataclass
+class Round:
+    """What one round did and found: numbers of answers, changes and faults, and the violations."""
+
+    minutes: float
+    answers: Counter[str]
+    changes: Counter[str]
+    faults: Counter[str]
+    violations: list[str]
+
+
 class Soak:
-    """A round on a running system. `faults` are names in FAULTS.
+    """A round on a running system. `faults` are names in FAULTS."""
 
-    `rest_seconds` is how long sweeps may take, each time, until nothing is undone.
-    """
-
-    def __init__(
-        self, system: System, seed: str, faults: Sequence[str], progress: Progress, *, rest_seconds: float
-    ) -> None:
+    def __init__(self, system: System, seed: str, faults: Sequence[str], progress: Progress) -> None:
         self.system = system
         self.journal = Journal()
         self.leaps = Leaps(system)
@@ -56,20 +63,21 @@ class Soak:
         self._seed = seed
         self._faults = faults
         self._progress = progress
-        self._rest_seconds = rest_seconds
         self._stopped = Event()
         self._found: defaultdict[str, set[str]] = defaultdict(set)
 
-    def run(self, result: Round) -> None:
-        """Soak for so many minutes, and write into `result` what was done and found."""
+    def run(self, minutes: float) -> Round:
+        """Soak for so many minutes, and return what was done and found."""
         self.world.join(MEMBERS)
         with beside(self._watch), beside(self._listen):
-            self._act_and_fail(result.minutes)
+            self._act_and_fail(minutes)
             self.world.quiet = True
             violations = self._come_to_rest()
         never = [checks.sentence(what, found) for what, found in self._found.items() if found]
-        result.violations = [*never, *sorted(set(self.journal.violations)), *violations]
-        self._count(result)
+        changes = Counter[str](dict(self.system.database.run("SELECT what, count(*) FROM soak.changes GROUP BY what")))
+        changes["announced"] = len(self.system.heard)
+        violations = [*never, *sorted(set(self.journal.violations)), *violations]
+        return Round(minutes, Counter(self.journal.answers), changes, self.happened, violations)
 
     def _act_and_fail(self, minutes: float) -> None:
         self._warm_up()
@@ -179,7 +187,7 @@ class Soak:
         )
 
     def _repeat(self, look_for: Sequence[Check], when: str) -> list[str]:
-        deadline = time.monotonic() + self._rest_seconds
+        deadline = time.monotonic() + _REST_SECONDS
         found: list[str] = []
         while time.monotonic() < deadline:
             self.system.sweep()
@@ -191,19 +199,4 @@ class Soak:
             if found != before:
                 self._progress(f"  {when}, not yet: {found[0]}")
             time.sleep(1)
-        return [f"{each}, {when}, and {self._rest_seconds:g} s of sweeping" for each in found]
-
-    def _count(self, result: Round) -> None:
-        result.calls = dict(self.journal.answers)
-        result.faults = dict(self.happened)
-        ailing = self.system.proxy.calls
-        changes: dict[str, int] = dict(
-            self.system.database.run("SELECT what, count(*) FROM soak.changes GROUP BY what")
-        )
-        result.counts = {
-            **changes,
-            "events heard": len(self.system.heard),
-            "schedules delivered by hand": self.leaps.delivered,
-            "schedules lost": self.leaps.lost,
-            **{f"calls to {service}: {ailment}": number for (service, ailment), number in ailing.items()},
-        }
+        return [f"{each}, {when}, and {_REST_SECONDS:g} s of sweeping" for each in found]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Semaphore
 from typing import Any
 
 import boto3
@@ -23,16 +23,43 @@ from tools.local.stack import Stack
 from tools.local.workspace import Workspace
 from tools.soak.clock import Clock, wrong_clock
 from tools.soak.database import RetryingDatabase, Server
-from tools.soak.gate import Gate
 from tools.soak.proxy import Proxy
 from tools.soak.workers import Workers
 
 _AUDIT = Path(__file__).with_name("audit.sql")
 _QUEUE = "soak"
 _ALL = 1_000_000
+_MOST_CALLS = 20  # of members at once; more than there ever are
 _SECRET = re.compile(r"[\w-]{24,}")
 # No retries: the soak itself decides when an event is delivered twice.
 _ONCE = Config(read_timeout=90, retries={"total_max_attempts": 1}, max_pool_connections=20)
+
+
+class Gate:
+    """Calls of members share it. A leap of time holds it alone: it waits for calls under way, and new calls for it."""
+
+    def __init__(self) -> None:
+        self._door = Lock()  # without it, new calls would pass a leap that waits
+        self._calls = Semaphore(_MOST_CALLS)
+
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        with self._door:
+            self._calls.acquire()
+        try:
+            yield
+        finally:
+            self._calls.release()
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        with self._door:
+            for _ in range(_MOST_CALLS):
+                self._calls.acquire()
+            try:
+                yield
+            finally:
+                self._calls.release(_MOST_CALLS)
 
 
 @dataclass
@@ -73,11 +100,10 @@ class System:
         self.invoke("sweep", {})
         self.longest_sweep_seconds = max(self.longest_sweep_seconds, time.monotonic() - began)
 
-    def listen(self) -> int:
-        """Take what the bus has delivered, and return how many events there were. To be called by one thread."""
+    def listen(self) -> None:
+        """Take what the bus has delivered. To be called by one thread."""
         sqs = self.client("sqs")
         queue = sqs.get_queue_url(QueueName=_QUEUE)["QueueUrl"]
-        heard = 0
         while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
                 event = json.loads(message["Body"])
@@ -86,8 +112,6 @@ class System:
                 QueueUrl=queue,
                 Entries=[{"Id": m["MessageId"], "ReceiptHandle": m["ReceiptHandle"]} for m in messages],
             )
-            heard += len(messages)
-        return heard
 
     def secrets(self) -> set[str]:
         """Return the secret values in Secrets Manager: those too long to be guessed."""

@@ -33,10 +33,8 @@ class Workers:
                     return True
         return False
 
-    def kill_any(self, random: Random) -> bool:
-        """Kill one of the workers. Return whether there was one."""
-        workers = self.all()
-        if workers:
+    def kill_any(self, random: Random) -> None:
+        """Kill one of the workers, if there is one."""
+        if workers := self.all():
             with suppress(psutil.NoSuchProcess):
                 random.choice(workers).kill()
-        return bool(workers)

@@ -43,5 +43,4 @@ for (let round = 0; round < Number(rounds); round++) {
   firstPeak ??= peak();
 }
 writeFileSync(`${output}.jpg`, results[0]);
-writeFileSync(`${output}_thumb.jpg`, results[1]);
 console.log(JSON.stringify({ cpu, baseline, firstPeak, peak: peak() }));

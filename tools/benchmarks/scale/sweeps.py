@@ -1,8 +1,8 @@
 """Sweeps of one database until nothing is left, in a process with as much memory as the function has.
 
-Arguments: the database's secret; the clock, `real` or `moved`; whether the schedules are `there` or `missing`. A call
-to the bus or the scheduler takes 20 ms. With the clock `moved`, a call moves the clock on instead of sleeping, so that
-a night of hours is measured in minutes. Calls run eight at a time, so each moves the clock by an eighth of 20 ms.
+Arguments: the database's secret; the clock, `real` or `moved`. A call to the bus or the scheduler takes 20 ms. With the
+clock `moved`, a call moves the clock on instead of sleeping, so that a night of hours is measured in minutes. Calls run
+eight at a time, so each moves the clock by an eighth of 20 ms.
 """
 
 import json
@@ -16,11 +16,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, get_args
 
-import psycopg2
 from after_hours.foundation import database, secrets, settings
 from after_hours.sweep import backlog
 
-from tools.benchmarks import fake_services
+from tools.benchmarks.fakes import EventBridge
 from tools.local.handlers import Context, load
 
 MEMORY_BYTES = 512 * 1024 * 1024
@@ -35,53 +34,30 @@ _A_MINUTE_LATER = """
 
 
 def main() -> None:
-    secret, clock, schedules = json.loads(sys.argv[1]), *sys.argv[2:]
+    secret, clock = json.loads(sys.argv[1]), sys.argv[2]
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     os.environ |= dict.fromkeys(get_args(settings.Setting.__value__), "benchmark")
     secrets.database_secret.read = lambda **_: secrets.DatabaseSecret.model_validate(secret)  # type: ignore[method-assign]
-    take_a_moment = _moved_clock() if clock == "moved" else lambda: time.sleep(CALL_SECONDS)
-    scheduler = fake_services.Scheduler(take_a_moment, are_there=schedules == "there")
-    bus = fake_services.Bus(take_a_moment)
-    fake_services.install(scheduler, bus)
-    connection = psycopg2.connect(
-        **{name: value for name, value in secret.items() if name != "username"}, user=secret["username"]
-    )
-    connection.autocommit = True
-    sweeps: list[dict[str, Any]] = []
+    events = EventBridge(_moved_clock() if clock == "moved" else lambda: time.sleep(CALL_SECONDS))
+    events.install()
     handler = load("sweep").handler
+    sweeps: list[dict[str, Any]] = []
     left: dict[str, int] = {}
     for _ in range(MOST_SWEEPS):
-        began, before = time.monotonic(), (len(bus.published), bus.calls, scheduler.calls)
+        began = time.monotonic()
         outcome = {what: number for what, number in handler({}, Context("sweep")).items() if number}
-        sweeps.append(
-            {
-                "seconds": round(time.monotonic() - began, 2),
-                "published": len(bus.published) - before[0],
-                "busCalls": bus.calls - before[1],
-                "schedulerCalls": scheduler.calls - before[2],
-                "outcome": outcome,
-            }
-        )
-        with connection.cursor() as cursor:
-            cursor.execute(_A_MINUTE_LATER)
+        seconds = round(time.monotonic() - began, 2)
+        sweeps.append({"seconds": seconds, "calls": events.calls(), "outcome": outcome})
+        database.shared().execute(_A_MINUTE_LATER)
         left = backlog.report(database.shared())
         remains = ", ".join(f"{number:,} {what}" for what, number in left.items()) or "nothing"
-        print(f"sweep {len(sweeps)}: {sweeps[-1]['seconds']} s; left: {remains}", file=sys.stderr, flush=True)
+        print(f"  sweep {len(sweeps)}: {seconds} s; left: {remains}", file=sys.stderr, flush=True)
         if not outcome:
             break
     # Not getrusage's maximum, which begins with that of the process that started this one.
     [peak_kb] = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    print(
-        json.dumps(
-            {
-                "sweeps": sweeps,
-                "peakMb": round(int(peak_kb) / 1024),
-                "published": len(bus.published),
-                "once": len(set(bus.published)),
-                "left": left,
-            }
-        )
-    )
+    published = {"published": len(events.published), "once": len(set(events.published))}
+    print(json.dumps({"sweeps": sweeps, "peakMb": round(int(peak_kb) / 1024), "left": left, **published}))
 
 
 def _moved_clock() -> Callable[[], None]:

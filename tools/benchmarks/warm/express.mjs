@@ -124,3 +124,4 @@ app.post("/session/start", async (request, response) => {
 });
 
 const server = app.listen(0, "127.0.0.1", () => console.log(server.address().port));
+server.keepAliveTimeout = 0; // a connection may be idle for long while the other side is measured
