@@ -1,4 +1,4 @@
-"""The alarms, and the two topics through which they reach a person: what wakes somebody up, and what can wait."""
+"""The alarms, and the two topics through which they reach a person: pages and tickets."""
 
 from collections.abc import Iterable, Mapping
 
@@ -28,7 +28,7 @@ class Alarms(Construct):
         topic = sns.Topic(
             self, f"{severity.value}s", display_name=f"{Stack.of(self).stack_name} {severity.value}", enforce_ssl=True
         )
-        # A topic with a policy of its own (`enforce_ssl` makes one) loses the default policy, which let CloudWatch in.
+        # A policy of its own (`enforce_ssl` makes one) replaces the default policy, which lets CloudWatch publish.
         let_publish(topic, "cloudwatch.amazonaws.com")
         if email:
             topic.add_subscription(subscriptions.EmailSubscription(email))
@@ -46,7 +46,7 @@ class Alarms(Construct):
             self,
             watch.name,
             alarm_name=f"{Stack.of(self).stack_name}-{watch.name}",
-            alarm_description=watch.says,
+            alarm_description=watch.description,
             metric=watch.metric,
             comparison_operator=_BELOW if watch.below else _AT_LEAST,
             threshold=watch.limit,

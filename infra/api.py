@@ -21,8 +21,8 @@ STAGE_NAME = "$default"
 _SAFE = "GET"
 _CORS_MAX_AGE = Duration.hours(1)
 
-# Who did what and how long it took; never a header, a query or a body, where tokens and coordinates travel. The source
-# address is a member's: it is what a flood is told by, so the log is kept for two weeks, whatever the stage says.
+# No header, query or body, which contain tokens and coordinates. The source address is personal data, needed to
+# recognize a flood, so the log is deleted after two weeks in every stage.
 _ACCESS_LOG_DAYS: Literal[14] = 14
 _ACCESS_LOG_FIELDS = {
     "requestId": "$context.requestId",
@@ -55,7 +55,7 @@ class Api(Construct):
             "Http",
             api_name=name,
             create_default_stage=False,
-            # Else whoever knows the stack's own address goes around what is put in front of the domain.
+            # Otherwise calls to the API's own address would bypass a filter in front of the domain.
             disable_execute_api_endpoint=True if options.domain else None,
             cors_preflight=_for_pages_of(options.allowed_origins) if options.allowed_origins else None,
         )
@@ -78,16 +78,16 @@ class Api(Construct):
             self,
             "AccessLogs",
             options.stage,
-            name=f"/aws/vendedlogs/{name}-api",  # this prefix needs no resource policy, whose size is limited
+            name=f"/aws/vendedlogs/{name}-api",  # needs no resource policy, whose size is limited
             days=_ACCESS_LOG_DAYS,
         )
         self.stage = self._limited_and_logged(options.stage)
-        self.stage.node.add_dependency(*routes)  # else there is no route yet to set a limit for
+        self.stage.node.add_dependency(*routes)  # its limits name the routes
         self.domain = self._named(options.domain) if options.domain else None
 
     @property
     def address(self) -> str:
-        """Where phones find the API."""
+        """The address for phones."""
         return f"https://{self.domain.name}" if self.domain else self.http.api_endpoint
 
     def _named(self, domain: Domain) -> apigatewayv2.DomainName:
@@ -102,7 +102,7 @@ class Api(Construct):
         return named
 
     def _limited_and_logged(self, stage: Stage) -> apigatewayv2.HttpStage:
-        """Publish the routes, with the limits that the table of stages has, and write a line for each call."""
+        """Publish the routes, with the limits of the stage's row and an access log."""
         published = apigatewayv2.HttpStage(
             self,
             "Stage",
@@ -112,7 +112,7 @@ class Api(Construct):
             detailed_metrics_enabled=True,  # by route
             throttle=apigatewayv2.ThrottleSettings(rate_limit=stage.reads.rate, burst_limit=stage.reads.burst),
         )
-        # The CDK's own option takes an interface that only TypeScript can fill in without a class.
+        # Not by the CDK's own option: it takes an interface, for which Python needs a class.
         cfn_stage = cast("apigatewayv2.CfnStage", published.node.default_child)
         cfn_stage.access_log_settings = apigatewayv2.CfnStage.AccessLogSettingsProperty(
             destination_arn=self.access_log.log_group_arn, format=json.dumps(_ACCESS_LOG_FIELDS)
@@ -132,7 +132,7 @@ def _limited_to(throttle: Throttle) -> dict[str, object]:
 
 
 def _for_pages_of(origins: Sequence[str]) -> apigatewayv2.CorsPreflightOptions:
-    """Let web pages of these origins call, with a token that their own script has; no cookie exists."""
+    """Let web pages of these origins call the API. Their scripts send the token; there are no cookies."""
     return apigatewayv2.CorsPreflightOptions(
         allow_origins=[*origins],
         allow_methods=[apigatewayv2.CorsHttpMethod[method] for method in sorted({row.method for row in ENDPOINTS})],

@@ -9,8 +9,8 @@ from infra import options
 
 def main() -> None:
     try:
-        # The CDK's command line says what its `-c` and cdk.json say, and where a deployment goes: the region of the
-        # credentials that it found.
+        # The CDK's command line passes the context (`-c` and cdk.json), and the region of its credentials, to which it
+        # deploys.
         context = json.loads(os.environ.get("CDK_CONTEXT_JSON", "{}"))
         chosen = options.read(context, region=os.environ.get("CDK_DEFAULT_REGION"))
     except options.Refused as refusal:
@@ -19,7 +19,7 @@ def main() -> None:
 
 
 def _synthesize(chosen: options.Options) -> None:
-    # Importing the CDK starts Node.js and takes ten seconds: not before there is something to synthesize.
+    # Importing the CDK starts Node.js and takes ten seconds, so refused options do without it.
     from aws_cdk import App, Validations  # noqa: PLC0415
     from cdk_nag import AwsSolutionsChecks, ServerlessChecks  # noqa: PLC0415
 

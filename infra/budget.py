@@ -1,4 +1,4 @@
-"""What the stack may cost in a month, and who is told when it costs more."""
+"""The monthly budget of the stack, and the warnings when it is exceeded."""
 
 from aws_cdk import Stack
 from aws_cdk import aws_budgets as budgets
@@ -7,19 +7,19 @@ from constructs import Construct
 
 from infra.alarms import let_publish
 
-TAG = "stack"  # a tag of all resources; it tells costs apart once it is activated (docs/operations.md)
+TAG = "stack"  # a tag of all resources, by which costs are separated once it is activated (docs/operations.md)
 
 _ACTUAL_PERCENT = 80
 _FORECAST_PERCENT = 100
 
 
 class Budget(Construct):
-    """The budget, named after the stack: it tells when most of it is spent, and when more than all of it will be."""
+    """The budget, named after the stack. It warns when most of it is spent, or more than all of it is forecast."""
 
-    def __init__(self, scope: Construct, *, dollars: int, told: sns.Topic) -> None:
+    def __init__(self, scope: Construct, *, dollars: int, topic: sns.Topic) -> None:
         super().__init__(scope, "Budget")
         name = Stack.of(self).stack_name
-        let_publish(told, "budgets.amazonaws.com")
+        let_publish(topic, "budgets.amazonaws.com")
         budgets.CfnBudget(
             self,
             "Budget",
@@ -35,7 +35,9 @@ class Budget(Construct):
                     notification=budgets.CfnBudget.NotificationProperty(
                         notification_type=kind, comparison_operator="GREATER_THAN", threshold=percent
                     ),
-                    subscribers=[budgets.CfnBudget.SubscriberProperty(subscription_type="SNS", address=told.topic_arn)],
+                    subscribers=[
+                        budgets.CfnBudget.SubscriberProperty(subscription_type="SNS", address=topic.topic_arn)
+                    ],
                 )
                 for kind, percent in (("ACTUAL", _ACTUAL_PERCENT), ("FORECASTED", _FORECAST_PERCENT))
             ],

@@ -1,8 +1,7 @@
 """Builds the folders that Lambda runs, layers and functions, under `.build/`: with uv, without Docker.
 
-A build is named after a hash of all that goes into it, so that a second synthesis finds it ready; the same hash tells
-the CDK whether anything is to be deployed. A build gets its name only when it is complete: an interrupted one leaves
-nothing.
+A build's name has a hash of all its sources, so that a second synthesis uses it again; by the same hash the CDK knows
+whether to deploy it. A build is renamed when it is complete, so an interrupted one is never used.
 """
 
 import hashlib
@@ -22,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILDS = ROOT / ".build"
 LOCK = ROOT / "requirements.lock"  # the hash of each file that may be installed
 
-ANNOUNCEMENT = "building "  # each build that is not there yet is announced by a line, for whoever waits
+ANNOUNCEMENT = "building "  # of the line that announces each new build, since it takes time
 
 LAYER_MOUNT = "/opt"
 FUNCTION_MOUNT = "/var/task"
@@ -32,17 +31,16 @@ _BUILDS_KEPT = 3
 _DIGEST_LENGTH = 16
 _LEFT_OUT_OF_SOURCES = ("__pycache__", "*.pyc", ".DS_Store", "requirements.txt")
 
-# Trimming: what a function never reads is unzipped and scanned at every cold start all the same. Metadata goes too:
-# pydantic searches each *.dist-info for plugins before it makes the first model.
+# Files that no function reads would still be unzipped and scanned at every cold start. Metadata, too: pydantic searches
+# each *.dist-info for plugins before it makes the first model.
 _NEVER_READ = ("bin", "*.dist-info", "**/tests", "**/testing", "boto3/data", "boto3/examples")
-# Of botocore's 400 service models we keep those that boto3 is used for; the files beside them (endpoints, retries) all
-# stay.
+# We keep those of botocore's 400 service models that we use, and all files beside them (endpoints, retries).
 _AWS_SERVICES = frozenset({"events", "s3", "scheduler", "secretsmanager"})
 
 
 @dataclass(frozen=True)
 class Platform:
-    """A machine that functions run on: its architecture in Lambda's words, and how uv is told to get wheels for it."""
+    """A machine that runs functions: its architecture as Lambda names it, and uv's options for its wheels."""
 
     architecture: str
     tag: str
@@ -59,14 +57,14 @@ HOST = Platform(
 
 @dataclass(frozen=True)
 class Build:
-    """A finished folder, and the hash of what it was made from."""
+    """A finished folder, and the hash of its sources."""
 
     folder: Path
     digest: str
 
 
 def layer(name: str, target: Platform) -> Build:
-    """Build `layers/<name>`: its `python/` folder together with its requirements, as Lambda expects a layer to be."""
+    """Build `layers/<name>`: its `python/` folder together with its requirements, in the format of a layer."""
     source = ROOT / "layers" / name
     return _build(
         f"layer-{name}",
@@ -79,7 +77,7 @@ def layer(name: str, target: Platform) -> Build:
 
 
 def function(name: str, target: Platform, *, folders: Iterable[str] = ()) -> Build:
-    """Build `functions/<name>`, with its own requirements if it has some and copies of the repository's `folders`."""
+    """Build `functions/<name>`, with its own requirements, if any, and copies of the repository's `folders`."""
     source = ROOT / "functions" / name
     return _build(
         f"function-{name}",
@@ -111,7 +109,7 @@ def _build(
                 shutil.copyfile(source / file, copy)
         _compile(folder, mount)
         _make_readable(folder)
-        if packages:  # links, not copies: nothing writes to a finished build
+        if packages:  # links, not copies: a finished build never changes
             shutil.copytree(packages.folder, folder / installed_in, copy_function=os.link, dirs_exist_ok=True)
 
     parts = [packages.digest.encode()] if packages else []
@@ -122,12 +120,12 @@ def _build(
 
 
 def _packages(name: str, requirements: Path, mount: str, target: Platform) -> Build:
-    """Build the third-party half apart, since it seldom changes: an edit of our code needs no new installation."""
+    """Build the third-party packages apart, so that an edit of our code needs no new installation."""
 
     def install(folder: Path) -> None:
         command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--target", str(folder)]
-        # --no-deps: the requirements name everything, so that two builds agree. Copied, because links would lead
-        # into uv's cache and our change of modes with them.
+        # --no-deps: the requirements name all packages, so that two builds agree. Copies, because links would let our
+        # change of modes reach uv's cache.
         command += ["--no-deps", "--only-binary", ":all:", "--link-mode", "copy", "--requirement", str(requirements)]
         command += ["--require-hashes", "--constraint", str(LOCK)]
         subprocess.run([*command, *target.uv_options], check=True)
@@ -140,8 +138,8 @@ def _packages(name: str, requirements: Path, mount: str, target: Platform) -> Bu
 
 def _trim(folder: Path) -> None:
     for pattern in _NEVER_READ:
-        for found in list(folder.glob(pattern)):
-            shutil.rmtree(found)
+        for unused in list(folder.glob(pattern)):
+            shutil.rmtree(unused)
     for models in (path for path in (folder / "botocore" / "data").glob("*/") if path.name not in _AWS_SERVICES):
         shutil.rmtree(models)
 
@@ -149,21 +147,21 @@ def _trim(folder: Path) -> None:
 def _compile(folder: Path, mount: str) -> None:
     """Write byte-code beside each module, as the runtime would if its disk were not read-only.
 
-    The byte-code has unchecked hashes. The usual kind names the time at which its source was changed, and the CDK's
-    archives set that to 1980: Python would compile everything anew at each cold start.
+    The byte-code has unchecked hashes (PEP 552). The default kind has its source's time, which the CDK's archives set
+    to 1980: Python would compile every module anew at each cold start.
     """
     options = ["-q", "-j", "0", "--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", mount]
     subprocess.run([sys.executable, "-m", "compileall", *options, str(folder)], check=True)
 
 
 def _make_readable(folder: Path) -> None:
-    """Let everybody read the folder: Lambda reads it as another user, whom a strict umask here would lock out."""
+    """Let all users read the folder: Lambda reads it as another user, and the umask here may be strict."""
     for path in [folder, *folder.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def _once(name: str, digest: str, make: Callable[[Path], None]) -> Build:
-    """Return the build of that name and hash; it is made the first time that it is asked for."""
+    """Return the build of that name and hash; the first call makes it."""
     folder = BUILDS / f"{name}-{digest}"
     if not folder.exists():
         sys.stderr.write(f"{ANNOUNCEMENT}{name}\n")
@@ -178,19 +176,19 @@ def _once(name: str, digest: str, make: Callable[[Path], None]) -> Build:
                 if not folder.exists():  # else another synthesis was faster, with the same result
                     raise
     os.utime(folder)
-    _forget_older(name)
+    _delete_older(name)
     return Build(folder, digest)
 
 
-def _forget_older(name: str) -> None:
-    """Delete all but the last used builds of a name; those kept may serve another platform or another branch."""
+def _delete_older(name: str) -> None:
+    """Delete all but the last used builds of a name; the others may be for another platform or branch."""
     builds = [path for path in BUILDS.glob(f"{name}-*") if len(path.name) == len(name) + 1 + _DIGEST_LENGTH]
     for path in sorted(builds, key=lambda path: path.stat().st_mtime, reverse=True)[_BUILDS_KEPT:]:
         shutil.rmtree(path, ignore_errors=True)
 
 
 def _digest(*parts: bytes) -> str:
-    """Hash the parts together with this recipe and the byte-code format, which shape every build as well."""
+    """Hash the parts together with this module and the byte-code format, which affect every build, too."""
     if sys.version_info[:2] != _PYTHON_VERSION:
         raise RuntimeError(f"Byte-code for Lambda is compiled with Python 3.13; this is {platform.python_version()}.")
     total = hashlib.sha256()
@@ -200,7 +198,7 @@ def _digest(*parts: bytes) -> str:
 
 
 def _files(source: Path) -> Iterator[Path]:
-    """Yield the files of ours to build from, relative to `source`, in an order that does not depend on the machine."""
+    """Yield our source files, relative to `source`, in the same order on every machine."""
     for path in sorted(source.rglob("*")):
         file = path.relative_to(source)
         left_out = any(fnmatch(part, pattern) for part in file.parts for pattern in _LEFT_OUT_OF_SOURCES)

@@ -20,7 +20,7 @@ def live(function: lambda_.Function) -> lambda_.Alias:
 
 
 class Canaries(Construct):
-    """One deployment group for each alias. `alarms`, by the functions' names, are those that roll a deployment back."""
+    """One deployment group for each alias. `alarms`, by the functions' names, roll a deployment back."""
 
     def __init__(
         self, scope: Construct, *, aliases: Mapping[str, lambda_.Alias], alarms: Mapping[str, cloudwatch.IAlarm]

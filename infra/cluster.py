@@ -1,4 +1,4 @@
-"""Our own PostgreSQL, where a deployment is given none: Aurora Serverless v2 in our own network."""
+"""Our own PostgreSQL: Aurora Serverless v2 in our own network."""
 
 from typing import cast
 
@@ -21,16 +21,16 @@ from infra.secrets import allow_reading
 
 _OWNER = "after_hours_owner"
 _NAME = "after_hours"
-# A minor version with long-term support: the cluster stays there until somebody changes this line (docs/operations.md).
+# A minor version with long-term support: only a change of this line upgrades the cluster (docs/operations.md).
 _VERSION = rds.AuroraPostgresEngineVersion.VER_17_7
 
-# What a person should hear of, by the kind of source ("Amazon RDS event categories", Amazon Aurora User Guide).
+# Events for people, by the kind of source ("Amazon RDS event categories", Amazon Aurora User Guide).
 _EVENTS = {
     "db-cluster": ["deletion", "failover", "failure", "maintenance"],
     "db-instance": ["availability", "deletion", "failure", "maintenance", "security patching"],
 }
 
-# A statement that fails is logged without its text and without the row that it met: places and texts are in both.
+# A failed statement is logged without its text and its row: both contain places and texts of members.
 _QUIET_AND_ENCRYPTED = {
     "rds.force_ssl": "1",
     "log_error_verbosity": "terse",
@@ -39,7 +39,7 @@ _QUIET_AND_ENCRYPTED = {
     "log_min_duration_statement": "-1",
 }
 _BORROW_TIMEOUT = Duration.seconds(5)  # a second before the client's own timeout (after_hours.foundation.connecting)
-_POOLED_PERCENT = 80  # the rest is for migrations and people, who connect past the proxy
+_POOLED_PERCENT = 80  # the rest is for migrations and people, whose connections bypass the proxy
 
 
 class Cluster(Database):
@@ -57,7 +57,7 @@ class Cluster(Database):
             vpc=network.vpc,
             vpc_subnets=network.database,
             writer=_instance("writer", noon),
-            # The reader is scaled with the writer, since it takes the writer's place in a failover.
+            # The reader scales with the writer, since it replaces the writer in a failover.
             readers=[_instance("reader", noon, scale_with_writer=True)] if size.reader else [],
             serverless_v2_min_capacity=size.min_acu,
             serverless_v2_max_capacity=size.max_acu,
@@ -67,9 +67,9 @@ class Cluster(Database):
             port=POSTGRESQL,
             default_database_name=_NAME,
             credentials=rds.Credentials.from_username(_OWNER),
-            manage_master_user_password=True,  # made, kept and rotated by RDS
+            manage_master_user_password=True,  # generated, stored and rotated by RDS
             iam_authentication=True,
-            enable_data_api=True,  # for people (`make sql`); nothing of ours calls it
+            enable_data_api=True,  # for people (`make sql`); our code does not use it
             parameters=_parameters(size),
             storage_encrypted=True,
             storage_encryption_key=self._key() if size.protected else None,
@@ -82,12 +82,12 @@ class Cluster(Database):
             removal_policy=RemovalPolicy.SNAPSHOT if size.protected else RemovalPolicy.DESTROY,
         )
         if size.restored_from:
-            self._make_from(size.restored_from)
+            self._restore_from(size.restored_from)
         self._bound_logs()
         self._set_aside(size)
         self.proxy = self._proxied(network) if size.proxy else None
         port = ec2.Port.tcp(POSTGRESQL)
-        # The database itself, too: migrations connect past the proxy.
+        # To the cluster, too: migrations bypass the proxy.
         self.database.connections.allow_from(network.functions, port, "Functions of After Hours")
         if self.proxy:
             self.proxy.connections.allow_from(network.functions, port, "Functions of After Hours")
@@ -102,12 +102,12 @@ class Cluster(Database):
         function.add_environment("DATABASE_IAM_USER", APP_ROLE)
 
     def allow_owning(self, function: lambda_.Function) -> None:
-        """Let the function connect as the owner, past the proxy: its connections are for statements that end soon."""
+        """Let the function connect as the owner, without the proxy, whose connections are for short statements."""
         allow_reading(function, "DATABASE_SECRET_ARN", self.owner_secret_arn)
         _set_address(function, self.database.cluster_endpoint.hostname)
         function.add_environment("DATABASE_APP_ROLE", APP_ROLE)
-        function.add_environment("DATABASE_HOST_TABLES", "create")  # no main app has made its tables here
-        function.node.add_dependency(self.database)  # its instances included: a cluster without any does not answer
+        function.add_environment("DATABASE_HOST_TABLES", "create")  # no main app makes its tables here
+        function.node.add_dependency(self.database)  # and its instances, without which it does not respond
 
     @property
     def owner_secret_arn(self) -> str:
@@ -117,10 +117,10 @@ class Cluster(Database):
         return secret.secret_arn
 
     def _bound_logs(self) -> None:
-        """Make the group that the cluster's log is exported to, before an instance writes the first line.
+        """Make the group for the cluster's exported log before an instance writes the first line.
 
-        RDS would make it, to be kept for ever, and does not where it finds one. Its name has the cluster's, which is
-        known when the cluster is there, and no instance of it yet.
+        RDS would make it without a retention. The group's name contains the cluster's identifier, which exists before
+        the instances do.
         """
         name = f"/aws/rds/cluster/{self.database.cluster_identifier}/postgresql"
         logs = log_group(self._scope, "Logs", self._stage, name=name)
@@ -130,15 +130,15 @@ class Cluster(Database):
                     instance.node.add_dependency(logs)
 
     def _set_aside(self, size: stages.Cluster) -> None:
-        """Tell cdk-nag why some of its rules do not apply."""
+        """Explain to cdk-nag why some of its rules do not apply."""
         reasons = {"AwsSolutions-RDS11": "Only functions of ours reach the port, whichever it is; see its group"}
         if not size.protected:
             reasons["AwsSolutions-RDS10"] = "The stage is made to be thrown away, and holds no members"
         for rule, reason in reasons.items():
             Validations.of(self.database).acknowledge(Acknowledgment(id=rule, reason=reason))
 
-    def tell(self, topic: sns.ITopic) -> None:
-        """Let RDS tell the topic of failovers, failures, maintenance and the like."""
+    def notify(self, topic: sns.ITopic) -> None:
+        """Let RDS publish failovers, failures, maintenance and the like to the topic."""
         sources = {"db-cluster": [self.database.cluster_identifier], "db-instance": self.database.instance_identifiers}
         for kind, categories in _EVENTS.items():
             rds.CfnEventSubscription(
@@ -151,7 +151,7 @@ class Cluster(Database):
             )
 
     def of_proxy(self, name: str) -> cloudwatch.Metric:
-        """Return a metric of the proxy, added up over all machines that it runs on: each tells its own every minute."""
+        """Return a metric of the proxy: the sum over its machines, each of which reports every minute."""
         return cloudwatch.Metric(
             namespace="AWS/RDS",
             metric_name=name,
@@ -162,16 +162,16 @@ class Cluster(Database):
 
     @property
     def _proxy_name(self) -> str:
-        """The proxy's name as RDS has it: in small letters, whatever the template says."""
+        """The proxy's name in RDS, which converts it to lower case."""
         return Stack.of(self._scope).stack_name.lower()
 
-    def _make_from(self, snapshot: str) -> None:
+    def _restore_from(self, snapshot: str) -> None:
         cfn_cluster = cast("rds.CfnDBCluster", self.database.node.default_child)
         cfn_cluster.snapshot_identifier = snapshot
         cfn_cluster.master_username = cfn_cluster.database_name = None  # the snapshot has both
 
     def _key(self) -> kms.Key:
-        """Make a key, which outlives the stack: what AWS's own key encrypts cannot be copied to another account."""
+        """Make a key, since backups under AWS's own key cannot be copied to another account. It outlives the stack."""
         return kms.Key(
             self._scope,
             "Key",
@@ -181,15 +181,15 @@ class Cluster(Database):
         )
 
     def _proxied(self, network: OwnNetwork) -> rds.DatabaseProxy:
-        """Make the proxy, which lets a thousand functions share fewer connections, and keeps them over a failover."""
+        """Make the proxy: functions share its connections, which it keeps during a failover."""
         role = iam.Role(self._scope, "ProxyRole", assumed_by=iam.ServicePrincipal("rds.amazonaws.com"))
-        self.database.grant_connect(role, APP_ROLE)  # the CDK does not do so for a proxy with IAM authentication
-        # RDS would make it, to be kept for ever, and does not where it finds one.
+        self.database.grant_connect(role, APP_ROLE)  # the CDK does not grant it with IAM authentication
+        # Before the proxy: RDS would make it without a retention.
         logs = log_group(self._scope, "ProxyLogs", self._stage, name=f"/aws/rds/proxy/{self._proxy_name}")
         proxy = rds.DatabaseProxy(
             self._scope,
             "Proxy",
-            # The CDK would name it `Proxy` in every stage, and an account has each name once.
+            # The CDK would name it `Proxy` in every stage, and names are unique in an account.
             db_proxy_name=self._proxy_name,
             proxy_target=rds.ProxyTarget.from_cluster(self.database),
             vpc=network.vpc,
@@ -215,7 +215,7 @@ class Cluster(Database):
 
 
 def _instance(name: str, noon: Noon, *, scale_with_writer: bool | None = None) -> rds.IClusterInstance:
-    """Describe an instance. None has Performance Insights: it keeps statements with members' values in them."""
+    """Describe an instance, without Performance Insights, which stores statements with members' values."""
     return rds.ClusterInstance.serverless_v2(
         name,
         scale_with_writer=scale_with_writer,
@@ -228,12 +228,12 @@ def _instance(name: str, noon: Noon, *, scale_with_writer: bool | None = None) -
 def _parameters(size: stages.Cluster) -> dict[str, str]:
     if size.pause_after_minutes is None:
         return _QUIET_AND_ENCRYPTED
-    # A cluster pauses when nobody is connected, and a warm function would keep its connection until it is recycled.
+    # A cluster pauses only without connections, and a warm function keeps its connection until Lambda ends it.
     return _QUIET_AND_ENCRYPTED | {"idle_session_timeout": "60000"}
 
 
 def _set_address(function: lambda_.Function, host: str) -> None:
-    """Set where the database is for the function: a secret that RDS makes holds only a name and a password."""
+    """Set the database's address in the environment: a secret that RDS makes has only a name and a password."""
     function.add_environment("DATABASE_HOST", host)
     function.add_environment("DATABASE_PORT", str(POSTGRESQL))
     function.add_environment("DATABASE_NAME", _NAME)

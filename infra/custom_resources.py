@@ -1,4 +1,4 @@
-"""The functions that the CDK adds for custom resources: one runs the migrations, one empties the bucket at the end."""
+"""Log groups of the functions that the CDK adds for custom resources: one starts migrations, one empties buckets."""
 
 from typing import cast
 
@@ -10,9 +10,9 @@ from infra.stages import Stage
 
 
 def bound_logs(stack: Stack, stage: Stage) -> None:
-    """Give each of them a log group with the stage's retention, and the right to write to that alone.
+    """Give each of these functions a log group with the stage's retention, and the right to write to that alone.
 
-    Their default log groups would be kept for ever, and their default roles could write to every log group.
+    Their default log groups have no retention, and their default roles may write to every log group.
     """
     for provider in stack.node.children:
         if not isinstance(provider, CustomResourceProviderBase):

@@ -1,4 +1,4 @@
-"""One dashboard: what members do in the upper part, what the system does for it in the lower one."""
+"""The dashboard: activity of members in the upper part, the state of the system in the lower part."""
 
 from collections.abc import Iterable
 
@@ -70,7 +70,7 @@ def _answers(measured: Measured) -> Iterable[cloudwatch.IWidget]:
         "Answers: all, 5xx, 401, 403, 429",
         stage.metric_count(period=FIVE_MINUTES, statistic=SUM),
         stage.metric_server_error(period=FIVE_MINUTES, statistic=SUM),
-        *(measured.answered(status).with_(label=str(status)) for status in (401, 403, 429)),
+        *(measured.answers_with(status).with_(label=str(status)) for status in (401, 403, 429)),
     )
     yield _graph(
         "Slowest answers by route (p99), in milliseconds",

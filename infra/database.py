@@ -1,4 +1,4 @@
-"""The PostgreSQL that functions connect to, given or our own, and the migrations that each deployment runs on it."""
+"""The PostgreSQL that functions connect to, existing or our own, and the migrations in each deployment."""
 
 from abc import ABC, abstractmethod
 
@@ -8,9 +8,9 @@ from aws_cdk.triggers import Trigger
 from constructs import Construct
 
 from infra.functions import Functions
-from infra.network import GivenNetwork, Network
+from infra.network import ExistingNetwork, Network
 from infra.options import Options
-from infra.secrets import GivenSecret
+from infra.secrets import ExistingSecret
 
 APP_ROLE = "after_hours_app"
 
@@ -18,7 +18,7 @@ _MIGRATION_TIMEOUT = Duration.minutes(10)  # one for connecting, eight for migra
 
 
 class Database(ABC):
-    """A PostgreSQL, the roles that functions connect as, and the network that they must be in to reach it."""
+    """A PostgreSQL, the roles of functions in it, and the network in which functions reach it."""
 
     network: Network | None = None
 
@@ -31,30 +31,30 @@ class Database(ABC):
         """Let the function connect as the role that owns the tables."""
 
 
-class GivenDatabase(Database):
+class ExistingDatabase(Database):
     """An existing PostgreSQL: a secret for the role that owns the tables, perhaps another for the role that serves."""
 
     def __init__(self, scope: Construct, options: Options) -> None:
         if options.database_secret_arn is None:
-            raise ValueError("options of a stage whose database is given have its secret")
-        self._owner = GivenSecret(scope, "DatabaseSecret", options.database_secret_arn)
+            raise ValueError("the options for an existing database have its secret")
+        self._owner = ExistingSecret(scope, "DatabaseSecret", options.database_secret_arn)
         self._app = None
         if options.app_database_secret_arn:
-            self._app = GivenSecret(scope, "AppDatabaseSecret", options.app_database_secret_arn)
+            self._app = ExistingSecret(scope, "AppDatabaseSecret", options.app_database_secret_arn)
         else:
             Annotations.of(scope).add_warning_v2(
                 "after-hours:one-database-role",
                 f"One role owns the tables and serves: a function could change them, and no statement is given up after"
                 f" five seconds. Name a secret of {APP_ROLE} with -c appDatabaseSecretArn=…",
             )
-        # A secret that RDS makes holds a name and a password, and no address.
+        # A secret that RDS makes has a name and a password, and no address.
         self._address = {
             "DATABASE_HOST": options.database_host,
             "DATABASE_PORT": str(options.database_port) if options.database_port else None,
             "DATABASE_NAME": options.database_name,
         }
         if options.private_database:
-            self.network = GivenNetwork(scope, options.private_database)
+            self.network = ExistingNetwork(scope, options.private_database)
 
     def allow_serving(self, function: lambda_.Function) -> None:
         self._allow(function, self._app or self._owner)
@@ -64,7 +64,7 @@ class GivenDatabase(Database):
         if self._app:
             function.add_environment("DATABASE_APP_ROLE", APP_ROLE)
 
-    def _allow(self, function: lambda_.Function, secret: GivenSecret) -> None:
+    def _allow(self, function: lambda_.Function, secret: ExistingSecret) -> None:
         secret.allow_reading(function, "DATABASE_SECRET_ARN")
         for name, value in self._address.items():
             if value:
@@ -74,7 +74,7 @@ class GivenDatabase(Database):
 def migrate_before(*constructs: Construct, functions: Functions, database: Database) -> None:
     """Run the migrations in each deployment that changes them, before `constructs` are created or updated.
 
-    When they fail, CloudFormation rolls the deployment back, and the old code still fits the old tables.
+    When they fail, CloudFormation rolls the deployment back, and the old code still works.
     """
     migrate = functions.make("migrate_database", timeout=_MIGRATION_TIMEOUT, folders=["migrations"])
     database.allow_owning(migrate)

@@ -1,4 +1,4 @@
-"""How a dead-letter queue of ours is made, and after how many retries events go there."""
+"""Dead-letter queues, and the number of retries before an event goes there."""
 
 from aws_cdk import Acknowledgment, Duration, Validations
 from aws_cdk import aws_iam as iam
@@ -10,7 +10,7 @@ _KEPT = Duration.days(14)  # the longest that SQS offers
 
 
 def dead_letter_queue(scope: Construct) -> sqs.Queue:
-    """Make the dead-letter queue of the construct `scope`. `make redrive` sends back what it holds."""
+    """Make the dead-letter queue of the construct `scope`. `make redrive` sends its messages back."""
     queue = sqs.Queue(
         scope,
         "DeadLetters",
@@ -24,9 +24,9 @@ def dead_letter_queue(scope: Construct) -> sqs.Queue:
 
 
 def give_up(function: lambda_.Function, *, after: Duration, retries: int, to: sqs.IQueue | None = None) -> None:
-    """Set when Lambda gives up retrying an asynchronous event, and which dead-letter queue gets the event then.
+    """Set when Lambda stops retrying an asynchronous event, and the dead-letter queue to which the event then goes.
 
-    The CDK's own option would also grant the function rights to inspect the queue, which it never does.
+    The CDK's own option would also grant the function rights to inspect the queue, which it does not need.
     """
     lambda_.CfnEventInvokeConfig(
         function,

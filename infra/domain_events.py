@@ -1,4 +1,4 @@
-"""The bus on which chat and push services hear what happened."""
+"""The event bus for chat and push services."""
 
 from aws_cdk import aws_events as events
 from aws_cdk import aws_lambda as lambda_
@@ -8,7 +8,7 @@ from infra.functions import function_name
 
 
 class DomainEvents(Construct):
-    """The event bus. Services that want events put rules on it, in stacks of their own."""
+    """The event bus. Other services put rules on it, in stacks of their own."""
 
     def __init__(self, scope: Construct) -> None:
         super().__init__(scope, "DomainEvents")

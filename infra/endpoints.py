@@ -1,6 +1,6 @@
-"""The HTTP API as a table. Infrastructure, tests and local tools all read it here; a new endpoint is a new row.
+"""The HTTP API as a table, for infrastructure, tests and local tools; a new endpoint is a new row.
 
-A row's function lives in `functions/<function>/handler.py`. Nothing here needs the CDK.
+A row's function is in `functions/<function>/handler.py`. This module does not import the CDK.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ PREFIX = "/api/after-hours"
 
 
 class Secret(Enum):
-    """A secret of ours; its value is the variable that tells a function its ARN. Every endpoint reads the JWT key."""
+    """A secret of ours; its value is the environment variable with its ARN. Every endpoint reads the JWT key."""
 
     JWT = "JWT_SECRET_ARN"
     LOCATION = "LOCATION_SECRET_ARN"
@@ -18,7 +18,7 @@ class Secret(Enum):
 
 
 class Right(Enum):
-    """What an endpoint's function may do on AWS, beside what every function may: log, and read its secrets."""
+    """A right on AWS of an endpoint's function. Each function may also log, and read its secrets."""
 
     MOVE_SCHEDULES = "create and update schedules of sessions"
     DELETE_SCHEDULES = "delete schedules of sessions"
@@ -29,7 +29,7 @@ class Right(Enum):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One route of the API, the one function that answers it, and its rights; the path is relative to PREFIX."""
+    """One route of the API, its function, and the function's rights; the path is relative to PREFIX."""
 
     method: str
     path: str
@@ -39,7 +39,7 @@ class Endpoint:
 
     @property
     def route_key(self) -> str:
-        """What API Gateway calls the route."""
+        """The route's key in API Gateway."""
         return f"{self.method} {PREFIX}{self.path}"
 
 

@@ -1,4 +1,4 @@
-"""How a function of ours is made: the one place that decides its runtime, layer, environment, logs and basic rights."""
+"""Makes all functions, with their runtime, layers, environment, logs and basic rights."""
 
 from collections.abc import Iterable
 
@@ -13,10 +13,10 @@ from infra.network import Network
 from infra.stages import Stage
 
 _MEMORY_MB = 512
-# Long enough for everything outside the database to be down: a member still gets an answer.
+# Long enough for an answer while all services but the database are down.
 _TIMEOUT = Duration.seconds(25)
-# How many seconds glibc waits for a name server, and how often (resolv.conf(5)). No timeout in Python bounds this, and
-# by itself it comes to ten seconds for each service that is asked.
+# How many seconds glibc waits for a name server, and how often (resolv.conf(5)). No timeout in Python limits this, and
+# the default is ten seconds for each look-up.
 _RESOLVER = "timeout:1 attempts:2"
 
 _PYTHON = "Python 3.13 throughout: development, byte-code and Lambda move together"
@@ -36,8 +36,8 @@ def function_name(scope: Construct, name: str) -> str:
 class Functions(Construct):
     """Makes functions that share a layer, and gives each of them its own role.
 
-    A role begins with the right to write to the function's own log group. Whatever grants a function a further right
-    also sets the environment variables that it needs for that, so that no function has a variable it does not use.
+    A new role may write to the function's own log group. A method that grants a further right also sets the
+    environment variables for it, so that no function has a variable it does not use.
     """
 
     def __init__(self, scope: Construct, *, stage: Stage, network: Network | None) -> None:
@@ -64,7 +64,7 @@ class Functions(Construct):
     ) -> lambda_.Function:
         """Make the function of `functions/<name>`.
 
-        `folders` of the repository are copied into its asset; `layers` come on top of the one that every function has.
+        `folders` of the repository are copied into its asset; `layers` are beside the one that every function has.
         """
         scope = Construct(self, name)
         deployed_name = function_name(self, name)
@@ -95,7 +95,7 @@ class Functions(Construct):
         return function
 
     def _layer(self, name: str) -> lambda_.LayerVersion:
-        """Return the layer of `layers/<name>`, made when the first function asks for it."""
+        """Return the layer of `layers/<name>`, which the first call makes."""
         if name not in self._layers:
             self._layers[name] = lambda_.LayerVersion(
                 self,
@@ -109,5 +109,5 @@ class Functions(Construct):
 
 
 def _code(built: build.Build) -> lambda_.AssetCode:
-    """Hand a build to the CDK under the hash of what it was made from, which is the same on every machine."""
+    """Return a build as an asset, whose hash is that of its sources: the same on every machine."""
     return lambda_.Code.from_asset(str(built.folder), asset_hash=built.digest)

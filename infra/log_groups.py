@@ -1,4 +1,4 @@
-"""How a log group of ours is made: with the stage's retention, and deleted with the stack."""
+"""Makes log groups, which have the stage's retention and are deleted with the stack."""
 
 from typing import Literal
 
@@ -19,7 +19,7 @@ _RETENTION = {
 def log_group(
     scope: Construct, construct_id: str, stage: Stage, *, name: str | None = None, days: Literal[14] | None = None
 ) -> logs.LogGroup:
-    """Make a log group with the retention of the stage or of `days`. Without a name, CloudFormation gives it one."""
+    """Make a log group with the retention of the stage or of `days`. Without a name, CloudFormation makes one."""
     return logs.LogGroup(
         scope,
         construct_id,

@@ -1,4 +1,4 @@
-"""The metrics of each part of the system, which the alarms and the dashboard share."""
+"""The metrics of all parts of the system, for the alarms and the dashboard."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -25,10 +25,10 @@ NAMESPACE = "AfterHours"  # after_hours.foundation.observability
 
 @dataclass(frozen=True)
 class Measured:
-    """The parts of a deployed system, and their metrics, mostly by five minutes.
+    """The parts of a stack, and their metrics, mostly over five minutes.
 
-    The metrics have no labels: CloudFormation writes an alarm on a labelled one as metric math, which the local AWS
-    does not know.
+    The metrics have no labels: CloudFormation turns an alarm on a labelled metric into metric math, which the local
+    AWS does not have.
     """
 
     stage: Stage
@@ -40,7 +40,7 @@ class Measured:
     cluster: Cluster | None
 
     def own(self, name: str, statistic: str = SUM) -> cloudwatch.Metric:
-        """Return a metric that functions count themselves. The stack's name keeps two stages in one account apart."""
+        """Return a metric that functions write. Its dimension, the stack's name, separates stages in one account."""
         return cloudwatch.Metric(
             namespace=NAMESPACE,
             metric_name=name,
@@ -49,8 +49,8 @@ class Measured:
             period=FIVE_MINUTES,
         )
 
-    def answered(self, status: int) -> cloudwatch.Metric:
-        """Return how many answers had this status, counted from the access log: API Gateway only counts 4xx and 5xx."""
+    def answers_with(self, status: int) -> cloudwatch.Metric:
+        """Count the answers with this status in the access log: API Gateway counts only all 4xx and all 5xx."""
         construct_id = f"Answered{status}"
         namespace = Stack.of(self.api).stack_name
         if self.api.node.try_find_child(construct_id) is None:
@@ -67,11 +67,11 @@ class Measured:
         return cloudwatch.Metric(namespace=namespace, metric_name=construct_id, statistic=SUM, period=FIVE_MINUTES)
 
     def share_answered(self, status: int, *, floor: int) -> cloudwatch.IMetric:
-        """Return the percentage of all answers that had this status; 0 while there were fewer than `floor` of them."""
-        return highest_share([(self.answered(status), self.api.stage.metric_count(statistic=SUM))], floor=floor)
+        """Return the percentage of all answers with this status; 0 for fewer than `floor` answers with it."""
+        return highest_share([(self.answers_with(status), self.api.stage.metric_count(statistic=SUM))], floor=floor)
 
     def share_failed(self, endpoints: Iterable[Endpoint], *, floor: int) -> cloudwatch.IMetric:
-        """Return the percentage of 5xx among a route's answers, that of the worst route; fewer than `floor` are 0."""
+        """Return the highest percentage of 5xx among the answers of a route; fewer than `floor` count as 0."""
         return highest_share(
             [
                 (self._of_route(each, "5xx", SUM, FIVE_MINUTES), self._of_route(each, "Count", SUM, FIVE_MINUTES))
@@ -81,18 +81,18 @@ class Measured:
         )
 
     def latency(self, endpoint: Endpoint) -> cloudwatch.Metric:
-        """Return how long a route's slowest answers took (p99), in milliseconds."""
+        """Return the 99th percentile of a route's latency, in milliseconds."""
         return self._of_route(endpoint, "Latency", P99, FIVE_MINUTES)
 
     def server_errors(self, endpoint: Endpoint) -> cloudwatch.Metric:
-        """Return how many answers of a route were 5xx, in a minute."""
+        """Count the 5xx answers of a route in a minute."""
         return self._of_route(endpoint, "5xx", SUM, Duration.minutes(1))
 
     def _of_route(self, endpoint: Endpoint, name: str, statistic: str, period: Duration) -> cloudwatch.Metric:
         return cloudwatch.Metric(
             namespace="AWS/ApiGateway",
             metric_name=name,
-            # The stage's name, not a reference to it: the stage waits for the canaries, which wait for these alarms.
+            # By name, since a reference would be circular: the stage needs the canaries, which need these alarms.
             dimensions_map={
                 "ApiId": self.api.http.api_id,
                 "Stage": STAGE_NAME,
@@ -104,11 +104,11 @@ class Measured:
         )
 
     def event_age(self, function: str) -> cloudwatch.Metric:
-        """Return how long events waited for the function at most, in milliseconds."""
+        """Return the longest time that an event waited for the function, in milliseconds."""
         return self.functions[function].metric("AsyncEventAge", statistic=MAXIMUM, period=FIVE_MINUTES)
 
-    def fired(self, name: str) -> cloudwatch.Metric:
-        """Return what EventBridge Scheduler counts of the schedules in our group."""
+    def of_schedules(self, name: str) -> cloudwatch.Metric:
+        """Return a metric of EventBridge Scheduler about our group of schedules."""
         return cloudwatch.Metric(
             namespace="AWS/Scheduler",
             metric_name=name,
@@ -119,7 +119,7 @@ class Measured:
 
     @staticmethod
     def account_concurrency() -> cloudwatch.Metric:
-        """Return how many executions of the account's functions ran at once, at most."""
+        """Return the largest number of concurrent executions of all functions of the account."""
         return cloudwatch.Metric(
             namespace="AWS/Lambda",
             metric_name="ConcurrentExecutions",
@@ -129,7 +129,7 @@ class Measured:
 
 
 def highest(metrics: Iterable[cloudwatch.IMetric]) -> cloudwatch.IMetric:
-    """Return the highest of several metrics, at each moment."""
+    """Return the highest of several metrics, for each period."""
     return _combined("MAX", "m", metrics)
 
 
@@ -141,7 +141,7 @@ def total(metrics: Iterable[cloudwatch.IMetric]) -> cloudwatch.IMetric:
 def highest_share(
     parts_and_wholes: Iterable[tuple[cloudwatch.IMetric, cloudwatch.IMetric]], *, floor: int
 ) -> cloudwatch.IMetric:
-    """Return the highest percentage that a part is of its whole. A part below the floor counts as 0."""
+    """Return the highest percentage of a part in its whole. A part below `floor` counts as 0."""
     shares = [
         cloudwatch.MathExpression(
             expression=f"IF(part{n} >= {floor}, 100 * part{n} / whole{n}, 0)",

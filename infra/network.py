@@ -1,4 +1,4 @@
-"""The network that functions run in where the database has no public address: a given one, or one that we make."""
+"""The network of functions where the database has no public address: an existing one, or our own."""
 
 from typing import Literal, cast
 
@@ -15,7 +15,7 @@ POSTGRESQL = 5432
 _ZONES = 2
 _HTTPS = ec2.Port.tcp(443)
 
-# What Lambda does with the function's role to attach the function to a VPC ("Giving Lambda functions access to
+# Lambda's calls with the function's role, to attach the function to a VPC ("Giving Lambda functions access to
 # resources in an Amazon VPC", AWS Lambda Developer Guide). EC2 cannot restrict the Describe actions to resources.
 _CHANGE_INTERFACES = (
     "ec2:AssignPrivateIpAddresses",
@@ -27,7 +27,7 @@ _DESCRIBE = ("ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets")
 
 
 class Network(Construct):
-    """Subnets for functions, and the security group that says what they may reach."""
+    """Subnets for functions, and the security group that limits their calls."""
 
     def __init__(self, scope: Construct) -> None:
         super().__init__(scope, "Network")
@@ -44,8 +44,8 @@ class Network(Construct):
             ipv6_allowed_for_dual_stack=self._dual_stack,
         )
         if self._dual_stack:
-            function.add_environment("AWS_USE_DUALSTACK_ENDPOINT", "true")  # only IPv6 leads out
-        function.node.add_dependency(self)  # its routes, too: a migration in the same deployment needs the way out
+            function.add_environment("AWS_USE_DUALSTACK_ENDPOINT", "true")  # IPv6 is the only way out
+        function.node.add_dependency(self)  # and on its routes: a migration in the same deployment needs them
         _allow_interfaces(cast("iam.Role", function.role), str(cfn_function.function_name))
 
     def _use(self, vpc: ec2.IVpc, subnet_ids: list[str], *, dual_stack: bool) -> None:
@@ -58,23 +58,23 @@ class Network(Construct):
             self.functions.add_egress_rule(ec2.Peer.any_ipv6(), _HTTPS, "AWS and R2")
 
 
-class GivenNetwork(Network):
-    """The network of a given database, whose security group is opened for the functions."""
+class ExistingNetwork(Network):
+    """The network of an existing database, whose security group is opened for the functions."""
 
-    def __init__(self, scope: Construct, given: PrivateDatabase) -> None:
+    def __init__(self, scope: Construct, private: PrivateDatabase) -> None:
         super().__init__(scope)
-        # The CDK requires availability zones, which nothing here uses.
-        vpc = ec2.Vpc.from_vpc_attributes(self, "Vpc", vpc_id=given.vpc_id, availability_zones=["unknown"])
-        self._use(vpc, list(given.subnet_ids), dual_stack=False)
-        database = ec2.SecurityGroup.from_security_group_id(self, "Database", given.security_group_id)
-        database.connections.allow_from(self.functions, ec2.Port.tcp(given.port), "Functions of After Hours")
+        # The CDK requires availability zones, which are not used here.
+        vpc = ec2.Vpc.from_vpc_attributes(self, "Vpc", vpc_id=private.vpc_id, availability_zones=["unknown"])
+        self._use(vpc, list(private.subnet_ids), dual_stack=False)
+        database = ec2.SecurityGroup.from_security_group_id(self, "Database", private.security_group_id)
+        database.connections.allow_from(self.functions, ec2.Port.tcp(private.port), "Functions of After Hours")
 
 
 class OwnNetwork(Network):
-    """A dual-stack VPC in two availability zones: functions can call out, and nothing outside can call in.
+    """A dual-stack VPC in two availability zones: functions can call out, and the internet cannot call in.
 
-    IPv6 leaves through an egress-only internet gateway, which costs nothing. `nat` adds a NAT gateway, should a service
-    lack IPv6. S3 is reached through a gateway endpoint, which costs nothing either.
+    IPv6 leaves through an egress-only internet gateway, and S3 is reached through a gateway endpoint; both are free.
+    `egress="nat"` adds a NAT gateway, in case a service lacks IPv6.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class OwnNetwork(Network):
 
 
 def _allow_interfaces(role: iam.Role, function_name: str) -> None:
-    """Let Lambda attach the function, but deny that to the function's code, whose calls carry the function's ARN."""
+    """Let Lambda attach the function to the network, and deny that to its code, whose calls have the function's ARN."""
     stack = Stack.of(role)
     interfaces = stack.format_arn(service="ec2", resource="*", resource_name="*")
     code = stack.format_arn(

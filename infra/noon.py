@@ -1,10 +1,10 @@
-"""When each region has noon: its night is the product's evening, and AWS by itself keeps up databases at night."""
+"""Each region's noon, for maintenance of the database: AWS's default is the night, when most sessions are live."""
 
 from aws_cdk import Aws, CfnMapping
 from constructs import Construct
 
 _NOON = 12
-# The regions whose certificate authorities of RDS the layer has, by their hours from UTC in winter.
+# The regions for which the layer has RDS's certificate authorities, with their UTC offset in winter, in hours.
 _HOURS_FROM_UTC = {
     "af-south-1": 2,
     "ap-east-1": 8,
@@ -37,7 +37,7 @@ _HOURS_FROM_UTC = {
 
 
 class Noon(CfnMapping):
-    """The windows of RDS in UTC, looked up by the region of the deployment: a backup at eleven, maintenance at noon."""
+    """RDS's windows in UTC by the region of the deployment: backup at eleven, maintenance at noon."""
 
     def __init__(self, scope: Construct) -> None:
         super().__init__(scope, "Noon", mapping={region: _windows(hours) for region, hours in _HOURS_FROM_UTC.items()})
@@ -52,5 +52,5 @@ class Noon(CfnMapping):
 
 
 def _windows(hours_from_utc: int) -> dict[str, str]:
-    noon = _NOON - hours_from_utc  # from 2 to 20: no window of an hour before or after it passes midnight
+    noon = _NOON - hours_from_utc  # from 2 to 20, so no window crosses midnight
     return {"backup": f"{noon - 1:02}:00-{noon:02}:00", "maintenance": f"tue:{noon:02}:00-tue:{noon + 1:02}:00"}

@@ -1,4 +1,4 @@
-"""The options of a deployment (`-c name=value`), checked before anything is built. Nothing here needs the CDK."""
+"""The options of a deployment (`-c name=value`), checked before anything is built. It does not import the CDK."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -19,22 +19,22 @@ FUNCTIONS = tuple(path.parent.name for path in sorted(_REPOSITORY.glob("function
 
 
 class Refused(Exception):
-    """The options cannot be deployed; the message is one sentence for whoever gave them."""
+    """The options cannot be deployed; the message is one sentence for the person who deploys."""
 
 
 @dataclass(frozen=True)
 class PrivateDatabase:
-    """Where a given PostgreSQL without a public address is: functions are attached to its network."""
+    """The network of an existing PostgreSQL without a public address, in which functions run."""
 
     vpc_id: str
-    subnet_ids: tuple[str, ...]  # of the functions: private ones, from which the internet can be reached
-    security_group_id: str  # of the database, to be opened for the functions
+    subnet_ids: tuple[str, ...]  # of the functions: private, with a route to the internet
+    security_group_id: str  # of the database; the stack opens it for the functions
     port: int
 
 
 @dataclass(frozen=True)
 class Domain:
-    """A name of our own for the API, and the certificate for it, in the region of the deployment."""
+    """The API's own domain name, and its certificate in the region of the deployment."""
 
     name: str
     certificate_arn: str
@@ -86,14 +86,14 @@ _Origin = Annotated[str, BeforeValidator(_matching(r"https?://[^/*\s]+", _ORIGIN
 
 
 class Options(BaseModel):
-    """The options in force. A secret's ARN is None where the stack makes the secret itself."""
+    """The options of a deployment. A secret's ARN is None where the stack makes the secret itself."""
 
     model_config = ConfigDict(alias_generator=to_camel, frozen=True)
 
     stage: Annotated[Stage, BeforeValidator(_stage), Field(default=None, validate_default=True)]
     database_secret_arn: _Secret = None  # None: our own cluster
     app_database_secret_arn: _Secret = None  # None: the role that owns the tables serves as well
-    database_host: str | None = None  # None, like port and name: the secret says it
+    database_host: str | None = None  # None, as for port and name: the secret has it
     database_port: _Port = None
     database_name: str | None = None
     database_vpc_id: str | None = None
@@ -103,10 +103,12 @@ class Options(BaseModel):
     location_secret_arn: _Secret = None
     r2_secret_arn: _Secret = None
     alarm_email: _Email = None
-    ticket_email: _Email = None  # of what can wait until the next working day; None: the same address
-    domain_name: _DomainName = None  # None: phones use the address that API Gateway gives
+    ticket_email: _Email = None  # None: alarm_email
+    domain_name: _DomainName = None  # None: phones use the API's own address
     certificate_arn: str | None = None
-    allowed_origins: Annotated[tuple[_Origin, ...], BeforeValidator(_split)] = ()  # of web pages; a phone needs none
+    allowed_origins: Annotated[
+        tuple[_Origin, ...], BeforeValidator(_split)
+    ] = ()  # of web pages; the mobile app needs none
 
     @property
     def domain(self) -> Domain | None:
@@ -123,22 +125,22 @@ class Options(BaseModel):
 
 NAMES = frozenset(str(field.alias) for field in Options.model_fields.values())
 _NETWORK = ("databaseVpcId", "databaseSubnetIds", "databaseSecurityGroupId")
-_OF_A_GIVEN_DATABASE = ("appDatabaseSecretArn", "databaseHost", "databasePort", "databaseName", *_NETWORK)
+_OF_AN_EXISTING_DATABASE = ("appDatabaseSecretArn", "databaseHost", "databasePort", "databaseName", *_NETWORK)
 
 
 def read(context: Mapping[str, object], *, region: str | None = None) -> Options:
-    """Return our options of `context`, which also holds the CDK's own. Raises `Refused`.
+    """Return the options in `context`, which also has the CDK's own entries. Raises `Refused`.
 
-    `region` is where the deployment goes, when that is known.
+    `region` is the region of the deployment, when it is known.
     """
-    given = {name: str(value) for name, value in context.items() if value not in ("", None) and _is_ours(name)}
-    if unknown := sorted(given.keys() - NAMES):
+    values = {name: str(value) for name, value in context.items() if value not in ("", None) and _is_ours(name)}
+    if unknown := sorted(values.keys() - NAMES):
         raise Refused(f"There is no option {unknown[0]}; there are {_listed(sorted(NAMES))}.")
     try:
-        options = Options.model_validate(given, context={"region": region})
+        options = Options.model_validate(values, context={"region": region})
     except ValidationError as invalid:
         raise Refused(str(invalid.errors()[0]["ctx"]["error"])) from None
-    _check_database(options.stage, given)
+    _check_database(options.stage, values)
     if region and not (_AUTHORITIES_OF_RDS / f"{region}.pem").exists():
         raise Refused(
             f"The layer has no certificate authorities of RDS in {region}: {_AUTHORITIES_OF_RDS.name} needs them."
@@ -158,33 +160,33 @@ def _check_domain(options: Options, region: str | None) -> None:
 
 
 def _is_ours(name: str) -> bool:
-    """Tell our options from the CDK's own, whose names are such as `@aws-cdk/aws-iam:minimizePolicies`."""
+    """Whether an option is ours: the CDK's own have names like `@aws-cdk/aws-iam:minimizePolicies`."""
     return not any(character in name for character in ":/@")
 
 
-def _check_database(stage: Stage, given: Mapping[str, str]) -> None:
-    if "databaseSecretArn" not in given:
-        if stray := [name for name in _OF_A_GIVEN_DATABASE if name in given]:
-            raise Refused(f"{stray[0]} is about a given database, which -c databaseSecretArn=… must name as well.")
+def _check_database(stage: Stage, values: Mapping[str, str]) -> None:
+    if "databaseSecretArn" not in values:
+        if stray := [name for name in _OF_AN_EXISTING_DATABASE if name in values]:
+            raise Refused(f"{stray[0]} is about an existing database: name its secret with -c databaseSecretArn=….")
         if not stage.cluster:
             raise Refused(f"The stage {stage.name} makes no database of its own: name one with -c databaseSecretArn=….")
     elif stage.cluster:
         raise Refused(
             f"The stage {stage.name} has a database of its own, which databaseSecretArn would take the place of:"
-            " its row in infra/stages.py must say Given(…) first."
+            " its row in infra/stages.py must say ExistingDatabase(…) first."
         )
     _check_connections(stage)
-    if any(name in given for name in _NETWORK):
+    if any(name in values for name in _NETWORK):
         needed = (*_NETWORK, "databasePort")
-        if missing := [name for name in needed if name not in given]:
+        if missing := [name for name in needed if name not in values]:
             raise Refused(f"A private database needs {_listed(needed)} together; {missing[0]} is missing.")
 
 
 def _check_connections(stage: Stage) -> None:
-    """Refuse a row of the table whose functions could ask for more connections than its database gives."""
+    """Refuse a stage whose functions could open more connections than its database has for them."""
     reserved = stage.reserved(FUNCTIONS)
     if missing := connections_missing(stage.database, reserved):
-        size = f"{stage.database.max_acu} ACU" if isinstance(stage.database, Cluster) else "the given database's"
+        size = f"{stage.database.max_acu} ACU" if isinstance(stage.database, Cluster) else "the existing database's"
         raise Refused(
             f"The functions of the stage {stage.name} may run {reserved} times at once, and hold as many connections:"
             f" {missing} more than {size} leave them."

@@ -1,4 +1,4 @@
-"""Where photos arrive, and the function that makes them clean and small on their way to Cloudflare R2."""
+"""The bucket for uploads, and the function that writes small, clean photos to Cloudflare R2."""
 
 from typing import cast
 
@@ -12,28 +12,28 @@ from infra.dead_letters import dead_letter_queue, give_up
 from infra.functions import Functions, function_name
 from infra.stages import Stage
 
-# Lambda gives one whole processor at 1769 MB. The process that decodes may have 1000 (after_hours.images.worker).
+# With 1769 MB a function has one whole processor. The decoding process may use 1000 MB (after_hours.images.worker).
 _MEMORY_MB = 1769
-# Bytes that glibc keeps from one step of a picture to the next (mallopt(3)): it takes a tenth of a large JPEG's time to
-# get them anew. The benchmark of photos has them, too.
+# Bytes that glibc keeps between the steps of a picture (mallopt(3)): fetching them again takes a tenth of the time of a
+# large JPEG. The benchmark of photos has the same values.
 _MALLOC = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "67108864"}
 _TIMEOUT = Duration.seconds(60)
 _EVENT_AGE = Duration.hours(1)
 _RETRIES = 2
-_FORGOTTEN_AFTER = Duration.days(1)
+_EXPIRY = Duration.days(1)
 
 
 class Uploads(Construct):
-    """What other parts need to know of the upload bucket before it is made: its name, and who may do what in it."""
+    """The name of the upload bucket and the rights in it, which other parts need before the bucket exists."""
 
     def __init__(self, scope: Construct) -> None:
         super().__init__(scope, "Uploads")
         stack = Stack.of(self)
-        # By name, not by reference: functions have it in their environment, and the bucket notifies one of them.
+        # By name, since a reference would be circular: functions have the name, and the bucket notifies one of them.
         self.bucket_name = f"{function_name(self, 'uploads').lower()}-{stack.account}-{stack.region}"
 
     def allow_signing(self, function: lambda_.Function) -> None:
-        """Let the function sign forms: what they put is put in its name."""
+        """Let the function sign forms: S3 checks the signer's right to put the object."""
         self._allow_on_objects(function, "s3:PutObject")
 
     def allow_removing(self, function: lambda_.Function) -> None:
@@ -41,7 +41,7 @@ class Uploads(Construct):
 
     def allow_reading(self, function: lambda_.Function) -> None:
         self._allow_on_objects(function, "s3:GetObject")
-        # Without it S3 answers 403 for an object that is gone, which would look like a fault instead of like an end.
+        # Without it S3 answers 403 instead of 404 for an object that is gone, which would look like a fault.
         function.add_to_role_policy(iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.arn()]))
 
     def arn(self, objects: str | None = None) -> str:
@@ -92,11 +92,11 @@ class Photos(Construct):
         uploads.allow_reading(self.process)
         uploads.allow_removing(self.process)
         give_up(self.process, after=_EVENT_AGE, retries=_RETRIES, to=self.dead_letters)
-        self.bucket = self._forgetful_bucket(uploads.bucket_name, stage)
-        self._tell_of_arrivals(uploads.arn())
+        self.bucket = self._expiring_bucket(uploads.bucket_name, stage)
+        self._notify_of_uploads(uploads.arn())
 
-    def _forgetful_bucket(self, name: str, stage: Stage) -> s3.Bucket:
-        """Make the bucket, which keeps what arrives for a day."""
+    def _expiring_bucket(self, name: str, stage: Stage) -> s3.Bucket:
+        """Make the bucket, which deletes objects after a day."""
         bucket = s3.Bucket(
             self,
             "Bucket",
@@ -105,11 +105,9 @@ class Photos(Construct):
             encryption=s3.BucketEncryption.S3_MANAGED,
             enforce_ssl=True,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            lifecycle_rules=[
-                s3.LifecycleRule(expiration=_FORGOTTEN_AFTER, abort_incomplete_multipart_upload_after=_FORGOTTEN_AFTER)
-            ],
+            lifecycle_rules=[s3.LifecycleRule(expiration=_EXPIRY, abort_incomplete_multipart_upload_after=_EXPIRY)],
             removal_policy=RemovalPolicy.DESTROY,
-            # S3 deletes no bucket that holds something. The function that empties it does not run on the local AWS.
+            # S3 deletes only empty buckets. The function that empties this one does not run on the local AWS.
             auto_delete_objects=not stage.emulated,
         )
         Validations.of(bucket).acknowledge(
@@ -120,10 +118,10 @@ class Photos(Construct):
         )
         return bucket
 
-    def _tell_of_arrivals(self, bucket_arn: str) -> None:
+    def _notify_of_uploads(self, bucket_arn: str) -> None:
         """Let the bucket invoke process_photo for each object that arrives.
 
-        The CDK's own way brings a function of its own that may change every bucket of the account.
+        The CDK's own way adds a function that may change every bucket of the account.
         """
         self.process.add_permission(
             "Arrivals",
@@ -137,4 +135,4 @@ class Photos(Construct):
                 s3.CfnBucket.LambdaConfigurationProperty(event="s3:ObjectCreated:*", function=self.process.function_arn)
             ]
         )
-        self.bucket.node.add_dependency(self.process)  # S3 asks, when it is told, whether it may invoke the function
+        self.bucket.node.add_dependency(self.process)  # S3 checks its permission to invoke when the notification is set

@@ -1,4 +1,4 @@
-"""Queries of the logs that people on call need again and again, saved in CloudWatch Logs Insights."""
+"""Saved queries of CloudWatch Logs Insights for people on call."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ from constructs import Construct
 
 from infra.metrics import Measured
 
-# Each query by the question that it answers. Log lines are JSON, from `observability` in the package and from Lambda.
+# The queries by name. Log lines are JSON, from `observability` in the package and from Lambda.
 _OF_FUNCTIONS = {
     "What failed": """
         fields @timestamp, function_name, code, reason, stack.0

@@ -1,7 +1,6 @@
-"""What each role may do, as tables that are read in review: `make rights` writes docs/rights.md.
+"""The rights of each role, as tables for reviewers: `make rights` writes docs/rights.md.
 
-What roles may do on AWS is taken from the template, and what the role that serves may do in PostgreSQL from the
-migrations, which grant it.
+The rights on AWS are read from the template, and those in PostgreSQL from the migrations, which grant them.
 
 python -m infra.rights cdk.out/AfterHours-prod.template.json
 """
@@ -87,7 +86,7 @@ def _in_postgresql() -> str:
 
 
 def statements(template: Mapping[str, Any], role: str) -> Iterator[dict[str, Any]]:
-    """Yield what a role may do, by its logical id: with actions as a list and resources as readable strings."""
+    """Yield the statements of a role, by its logical id: with actions as a list and resources as readable strings."""
     properties = template["Resources"][role]["Properties"]
     documents = [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
     documents += [
@@ -102,10 +101,10 @@ def statements(template: Mapping[str, Any], role: str) -> Iterator[dict[str, Any
         }
 
 
-def readable(value: Any) -> str:  # noqa: ANN401 (whatever CloudFormation takes for a string)
+def readable(value: Any) -> str:  # noqa: ANN401 (any CloudFormation value of a string)
     """Write a CloudFormation value as one string: references become `<LogicalId>` or `<LogicalId.Attribute>`.
 
-    Raises ValueError for what is no string.
+    Raises ValueError for a value that is not a string.
     """
     match value:
         case {"Ref": name}:
@@ -135,14 +134,14 @@ def _rows(owner: str, statements: Iterator[dict[str, Any]]) -> Iterator[tuple[st
 
 
 def _shortened(text: str, owner: str) -> str:
-    """Leave out the hashes of logical ids, and call the owner's own log group and function just that."""
+    """Remove the hashes of logical ids, and name the owner's own log group and function as such."""
     text = re.sub(r"<AWS::(\w+)>", r"<\1>", re.sub(r"<(\w+?)[0-9A-F]{8}([.>])", r"<\1\2", text))
     own_log_group = f"<Functions{owner.replace('_', '')}Logs.Arn>"
     return re.sub(rf":function:[\w-]+-{owner}$", ":function:<itself>", text.replace(own_log_group, "<its log group>"))
 
 
 def _owner(template: Mapping[str, Any], role: str) -> str:
-    """Name who has the role: a function of ours, or what the role is for."""
+    """Return the owner of the role: a function of ours, or the purpose of the role."""
     for function in _of_type(template, "AWS::Lambda::Function").values():
         if function["Properties"]["Role"] == {"Fn::GetAtt": [role, "Arn"]} and (name := _short_name(function)):
             return name
@@ -150,7 +149,7 @@ def _owner(template: Mapping[str, Any], role: str) -> str:
 
 
 def _short_name(function: Mapping[str, Any]) -> str | None:
-    """Return the name of a function of ours, as its folder has it; None for those that the CDK adds."""
+    """Return the folder's name of a function of ours; None for a function that the CDK adds."""
     name = function["Properties"].get("FunctionName")
     return name and str(name).rpartition("-")[2]
 
@@ -159,7 +158,7 @@ def _of_type(template: Mapping[str, Any], resource_type: str) -> dict[str, Any]:
     return {name: each for name, each in template["Resources"].items() if each["Type"] == resource_type}
 
 
-def _listed(value: Any) -> list[Any]:  # noqa: ANN401 (CloudFormation takes one thing for a list of one)
+def _listed(value: Any) -> list[Any]:  # noqa: ANN401 (CloudFormation writes a list of one as its item)
     return value if isinstance(value, list) else [value]
 
 

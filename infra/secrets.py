@@ -1,4 +1,4 @@
-"""The secrets that functions read, each for those that need it: given, made here, or completed by ops."""
+"""The secrets that functions read, each with its own grant: existing, generated here, or filled in by ops."""
 
 import json
 from typing import cast
@@ -25,8 +25,8 @@ _CHANGES = (
 )
 
 
-class GivenSecret:
-    """An existing secret, perhaps encrypted with a customer managed key, with which Secrets Manager decrypts for us."""
+class ExistingSecret:
+    """An existing secret, perhaps encrypted with a customer managed key."""
 
     def __init__(self, scope: Construct, construct_id: str, arn: str) -> None:
         self.arn = secretsmanager.Secret.from_secret_complete_arn(scope, construct_id, arn).secret_arn
@@ -35,7 +35,7 @@ class GivenSecret:
         self._keys = f"arn:{parts.partition}:kms:{parts.region}:{parts.account}:key/*"
 
     def allow_reading(self, function: lambda_.Function, variable: str) -> None:
-        """Let the function read it, and tell the function in this variable of its environment where it is."""
+        """Let the function read the secret, and set the environment variable with its ARN."""
         allow_reading(function, variable, self.arn)
         function.add_to_role_policy(
             iam.PolicyStatement(
@@ -58,39 +58,39 @@ class GivenSecret:
 
 
 class Secrets(Construct):
-    """The secrets of this backend alone. One is made here, two hold what only ops know; each may be given instead."""
+    """The secrets of this backend. One is generated, ops fill in two; an option can name an existing one instead."""
 
     def __init__(self, scope: Construct, options: Options) -> None:
         super().__init__(scope, "Secrets")
         self._secrets = {
-            Secret.JWT: self._given("Jwt", options.jwt_secret_arn)
+            Secret.JWT: self._existing("Jwt", options.jwt_secret_arn)
             or self._completed_by_ops("Jwt", "jwtSecret and, while a key is replaced, previousJwtSecret"),
-            Secret.LOCATION: self._given("Location", options.location_secret_arn)
+            Secret.LOCATION: self._existing("Location", options.location_secret_arn)
             or self._location(emulated=options.stage.emulated),
-            Secret.R2: self._given("R2", options.r2_secret_arn)
+            Secret.R2: self._existing("R2", options.r2_secret_arn)
             or self._completed_by_ops("R2", "endpointUrl, bucket, accessKeyId, secretAccessKey"),
         }
 
     def arn(self, secret: Secret) -> str:
         found = self._secrets[secret]
-        return found.arn if isinstance(found, GivenSecret) else found.secret_arn
+        return found.arn if isinstance(found, ExistingSecret) else found.secret_arn
 
     def allow_reading(self, function: lambda_.Function, *secrets: Secret) -> None:
-        """Let the function read these, and tell it in its environment where they are."""
+        """Let the function read these secrets, and set the environment variables with their ARNs."""
         for secret in secrets:
             found = self._secrets[secret]
-            if isinstance(found, GivenSecret):
+            if isinstance(found, ExistingSecret):
                 found.allow_reading(function, secret.value)
             else:
                 allow_reading(function, secret.value, found.secret_arn)
 
-    def _given(self, name: str, arn: str | None) -> GivenSecret | None:
-        return GivenSecret(self, name, arn) if arn else None
+    def _existing(self, name: str, arn: str | None) -> ExistingSecret | None:
+        return ExistingSecret(self, name, arn) if arn else None
 
     def _completed_by_ops(self, name: str, content: str) -> secretsmanager.Secret:
-        """Make a secret that holds `{}` until ops put its content in: an error then names what is missing.
+        """Make a secret with the content `{}`, until ops put the real one in. Until then, errors name what is missing.
 
-        Never change the `{}`, nor how it is written: CloudFormation would overwrite what ops have put in.
+        Never change the text `{}`: CloudFormation would overwrite the content that ops have put in.
         """
         secret = secretsmanager.Secret(
             self,
@@ -102,7 +102,7 @@ class Secrets(Construct):
         return secret
 
     def _location(self, *, emulated: bool) -> secretsmanager.Secret:
-        """Make the location key. It outlives the stack, since a new key would show members at other points.
+        """Make the location key. It stays when the stack is deleted: a new key would show members at other points.
 
         Never change `generate_secret_string`: CloudFormation would generate a new key.
         """
@@ -125,9 +125,9 @@ class Secrets(Construct):
 
 
 def _kept_from_others(secret: secretsmanager.Secret) -> iam.PolicyStatement:
-    """Deny changing the secret, and this policy, to all but CloudFormation and a role that people make for it.
+    """Deny changes of the secret, and of this policy, to all but CloudFormation and one role made by hand.
 
-    An administrator's slip would move every member's point; docs/operations.md says what to do after a wrong write.
+    An administrator's mistake would move every member's point; docs/operations.md says what to do after a wrong write.
     """
     stack = Stack.of(secret)
     # The role that `cdk bootstrap` makes for CloudFormation.
@@ -137,7 +137,7 @@ def _kept_from_others(secret: secretsmanager.Secret) -> iam.PolicyStatement:
         effect=iam.Effect.DENY,
         principals=[iam.AnyPrincipal()],
         actions=[f"secretsmanager:{action}" for action in _CHANGES],
-        resources=["*"],  # in a secret's own policy: that secret
+        resources=["*"],  # in a resource policy: the secret itself
         conditions={
             "ArnNotEquals": {
                 "aws:PrincipalArn": [
@@ -149,7 +149,7 @@ def _kept_from_others(secret: secretsmanager.Secret) -> iam.PolicyStatement:
 
 
 def allow_reading(function: lambda_.Function, variable: str, arn: str) -> None:
-    """Let the function read a secret, and tell the function in this variable of its environment where it is."""
+    """Let the function read a secret, and set the environment variable with its ARN."""
     function.add_environment(variable, arn)
     function.add_to_role_policy(iam.PolicyStatement(actions=["secretsmanager:GetSecretValue"], resources=[arn]))
 

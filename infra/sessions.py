@@ -1,4 +1,4 @@
-"""How a session ends by itself: one-shot schedules that invoke expire_session, and a sweep every minute behind them."""
+"""How a session ends by itself: one-shot schedules invoke expire_session, and a sweep runs every minute."""
 
 from typing import cast
 
@@ -14,25 +14,25 @@ from infra.dead_letters import dead_letter_queue, give_up
 from infra.functions import Functions, function_name
 from infra.stages import Stage
 
-# Never rename this function: each schedule has the function's ARN, and those that wait would invoke one that is gone.
-# A new name is a second function, beside this one, until the last schedule of the old one has fired (six hours).
+# Never rename this function: waiting schedules have its ARN, and would invoke a function that does not exist.
+# A new name needs a second function beside this one, until the last schedule of the old one has fired (six hours).
 _EXPIRE = "expire_session"
 _SWEEP = "sweep"
 
-_EVENT_AGE = Duration.minutes(5)  # by then the sweep has done what the event was for
+_EVENT_AGE = Duration.minutes(5)  # by then the sweep has done the work
 _RETRIES = 2
-_BACKGROUND_TIMEOUT = Duration.seconds(60)  # nobody waits, and a database that was paused takes 30 to answer
+_BACKGROUND_TIMEOUT = Duration.seconds(60)  # no member waits, and a paused database takes 30 to respond
 
 
 class Scheduling(Construct):
-    """The group that our schedules live in, the role that they invoke expire_session with, and their dead letters."""
+    """The group of our schedules, the role with which they invoke expire_session, and their dead letters."""
 
     def __init__(self, scope: Construct) -> None:
         super().__init__(scope, "Scheduling")
         stack = Stack.of(self)
         self.group_name = stack.stack_name
-        # Named, not referenced, which would be circular: expire_session has this role's ARN in its environment, and
-        # the role may invoke expire_session.
+        # By name, since a reference would be circular: expire_session has this role's ARN in its environment, and the
+        # role may invoke expire_session.
         self.expire_function_arn = stack.format_arn(
             service="lambda",
             resource="function",
@@ -61,7 +61,7 @@ class Scheduling(Construct):
         )
 
     def allow_putting(self, function: lambda_.Function) -> None:
-        """Let the function make and move schedules of our group, and pass the role to them."""
+        """Let the function create and update schedules of our group, and pass the role to them."""
         self._allow(function, "CreateSchedule", "UpdateSchedule")
         for name, value in {
             "SCHEDULER_ROLE_ARN": self.role.role_arn,
@@ -81,8 +81,8 @@ class Scheduling(Construct):
         """Let the function delete schedules of our group."""
         self._allow(function, "DeleteSchedule")
 
-    def allow_looking(self, function: lambda_.Function) -> None:
-        """Let the function see whether a schedule of our group is there."""
+    def allow_getting(self, function: lambda_.Function) -> None:
+        """Let the function look up schedules of our group."""
         self._allow(function, "GetSchedule")
 
     def _allow(self, function: lambda_.Function, *actions: str) -> None:
@@ -96,7 +96,7 @@ class Scheduling(Construct):
 
 
 def _allow_on_schedules(function: lambda_.Function, actions: list[str], schedules: str, *, reason: str) -> None:
-    """Grant the actions on a `<group>/<name>` pattern of schedules, and tell cdk-nag why it has a wildcard."""
+    """Grant the actions on a `<group>/<name>` pattern of schedules, and explain its wildcard to cdk-nag."""
     arn = Stack.of(function).format_arn(service="scheduler", resource="schedule", resource_name=schedules)
     function.add_to_role_policy(iam.PolicyStatement(actions=actions, resources=[arn]))
     written_by_nag = f"arn:<AWS::Partition>:scheduler:<AWS::Region>:<AWS::AccountId>:schedule/{schedules}"
@@ -106,19 +106,19 @@ def _allow_on_schedules(function: lambda_.Function, actions: list[str], schedule
 
 
 class Sessions(Construct):
-    """The two functions that end sessions, and what invokes them."""
+    """The two functions that end sessions, their retries, and the clock of the sweep."""
 
     def __init__(self, scope: Construct, *, functions: Functions, scheduling: Scheduling, stage: Stage) -> None:
         super().__init__(scope, "Sessions")
         self.expire = functions.make(_EXPIRE, timeout=_BACKGROUND_TIMEOUT)
-        scheduling.allow_putting(self.expire)  # a session extended meanwhile gets its schedule back
-        # The schedules' own dead letters are events that never reached the function; these are events that it failed.
+        scheduling.allow_putting(self.expire)  # it moves the schedule of a session that was extended meanwhile
+        # A schedule's own dead letter is an event that did not reach the function; this one is one that it failed on.
         give_up(self.expire, after=_EVENT_AGE, retries=_RETRIES, to=scheduling.dead_letters)
 
         self.sweep = functions.make(_SWEEP, timeout=_BACKGROUND_TIMEOUT)
         scheduling.allow_putting(self.sweep)
         scheduling.allow_deleting(self.sweep)
-        scheduling.allow_looking(self.sweep)
+        scheduling.allow_getting(self.sweep)
         # The next sweep is the retry of one that failed, so it has neither retries nor dead letters of its own.
         give_up(self.sweep, after=Duration.minutes(1), retries=0)
         Validations.of(self.sweep).acknowledge(
@@ -135,7 +135,7 @@ class Sessions(Construct):
             targets=[
                 targets.LambdaFunction(
                     self.sweep,
-                    dead_letter_queue=scheduling.dead_letters,  # events of the clock that could not be delivered
+                    dead_letter_queue=scheduling.dead_letters,  # for events that EventBridge cannot deliver
                     max_event_age=_EVENT_AGE,
                     retry_attempts=_RETRIES,
                 )

@@ -1,4 +1,4 @@
-"""Who runs SQL on our own cluster by hand (`make sql`) is seen: each use of the Data API is told to people."""
+"""Reports each use of the RDS Data API (`make sql`) on our own cluster to people."""
 
 from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Stack, Validations
 from aws_cdk import aws_cloudtrail as cloudtrail
@@ -14,33 +14,33 @@ _CALLS = ["BatchExecuteStatement", "BeginTransaction", "ExecuteStatement"]
 
 
 class SqlUse(Construct):
-    """A trail of the Data API's calls on one cluster, and a rule that tells the topic of each.
+    """A trail of the Data API's calls on one cluster, and a rule that publishes each call to a topic.
 
-    Such calls on a Serverless v2 cluster are data events, which CloudTrail records, and EventBridge hears of, only
-    where a trail asks for them ("Logging RDS Data API calls with AWS CloudTrail", Aurora User Guide). The record has
-    the caller, the address and the time; CloudTrail leaves the statement out.
+    On a Serverless v2 cluster these calls are data events. CloudTrail records them, and EventBridge gets them, only if
+    a trail selects them ("Logging RDS Data API calls with AWS CloudTrail", Aurora User Guide). The record has the
+    caller, the address and the time, but not the statement.
     """
 
-    def __init__(self, scope: Construct, *, cluster_arn: str, told: sns.ITopic) -> None:
+    def __init__(self, scope: Construct, *, cluster_arn: str, topic: sns.ITopic) -> None:
         super().__init__(scope, "SqlUse")
         name = f"{Stack.of(self).stack_name}-sql"
         self._trail(name, cluster_arn)
-        what = events.EventField.from_path
+        field = events.EventField.from_path
         rule = events.Rule(
             self,
             "Told",
             rule_name=name,
-            # The source of such events has had two names: what was called, and on what, is enough.
+            # No `source`: it has had two names for these events.
             event_pattern=events.EventPattern(
                 detail_type=["AWS API Call via CloudTrail"],
                 detail={"eventName": _CALLS, "requestParameters": {"resourceArn": [cluster_arn]}},
             ),
             targets=[
                 targets.SnsTopic(
-                    told,
+                    topic,
                     message=events.RuleTargetInput.from_text(
-                        f"{what('$.detail.userIdentity.arn')} called {what('$.detail.eventName')} on the database of"
-                        f" {Stack.of(self).stack_name} at {what('$.time')}, from {what('$.detail.sourceIPAddress')}."
+                        f"{field('$.detail.userIdentity.arn')} called {field('$.detail.eventName')} on the database of"
+                        f" {Stack.of(self).stack_name} at {field('$.time')}, from {field('$.detail.sourceIPAddress')}."
                         " docs/operations.md says what may be read, and why."
                     ),
                 )
@@ -93,7 +93,7 @@ class SqlUse(Construct):
             ],
         )
         if bucket.policy:
-            trail.node.add_dependency(bucket.policy)  # CloudTrail looks whether it may write
+            trail.node.add_dependency(bucket.policy)  # CloudTrail checks that it may write
 
     def _bucket(self, name: str) -> s3.Bucket:
         bucket = s3.Bucket(

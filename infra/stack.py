@@ -1,4 +1,4 @@
-"""The stack: every part of the system, once, in the order in which one needs the other."""
+"""The stack: every part of the system, in the order of their dependencies."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ from infra.canaries import Canaries
 from infra.cluster import Cluster
 from infra.custom_resources import bound_logs
 from infra.dashboard import Dashboard
-from infra.database import Database, GivenDatabase, migrate_before
+from infra.database import Database, ExistingDatabase, migrate_before
 from infra.domain_events import DomainEvents
 from infra.endpoints import ENDPOINTS, PREFIX, Right, Secret
 from infra.functions import Functions, function_name
@@ -32,7 +32,7 @@ from infra.watches import Severity, watches
 
 
 class AfterHours(Stack):
-    """The whole backend, as its options and the row of its stage say."""
+    """The whole backend, built by its options and the row of its stage."""
 
     def __init__(self, scope: Construct, options: Options) -> None:
         stage = options.stage
@@ -83,7 +83,7 @@ class AfterHours(Stack):
         self._output(secrets, scheduling, uploads, domain_events, measured)
 
     def _alarms(self, options: Options, measured: Measured) -> Alarms | None:
-        """Make alarms and a budget where the stage has them, or an address was given."""
+        """Make alarms and a budget where the stage has them, or an address is set."""
         if not options.stage.alarms and not options.alarm_email:
             return None
         emails = {
@@ -93,17 +93,17 @@ class AfterHours(Stack):
         alarms = Alarms(self, watches(measured), emails=emails)
         tickets = alarms.topics[Severity.TICKET]
         if not options.stage.emulated:
-            Budget(self, dollars=options.stage.monthly_dollars, told=tickets)
+            Budget(self, dollars=options.stage.monthly_dollars, topic=tickets)
         if measured.cluster:
             let_publish(tickets, "events.rds.amazonaws.com")
-            measured.cluster.tell(tickets)
-            SqlUse(self, cluster_arn=measured.cluster.database.cluster_arn, told=tickets)
+            measured.cluster.notify(tickets)
+            SqlUse(self, cluster_arn=measured.cluster.database.cluster_arn, topic=tickets)
         return alarms
 
     def _watch(
         self, measured: Measured, alarms: Mapping[str, cloudwatch.Alarm], aliases: Mapping[str, lambda_.Alias]
     ) -> None:
-        """Make what looks at the alarms: canaries, the dashboard, and saved queries beside it."""
+        """Make the canaries and the dashboard, which use the alarms, and the saved queries."""
         if aliases:
             Canaries(self, aliases=aliases, alarms={name: alarms[f"Canary-{name}"] for name in aliases})
         Dashboard(self, measured, alarms.values())
@@ -118,7 +118,7 @@ class AfterHours(Stack):
         domain_events: DomainEvents,
         measured: Measured,
     ) -> None:
-        """Write the stack's outputs: the names and addresses that people and tools need."""
+        """Write the stack's outputs: names and addresses for people and tools."""
         for name, value in {
             "ApiUrl": measured.api.address,
             "ApiId": measured.api.http.api_id,
@@ -136,7 +136,7 @@ class AfterHours(Stack):
         if measured.cluster:
             CfnOutput(self, "DatabaseClusterArn", value=measured.cluster.database.cluster_arn)
             CfnOutput(self, "DatabaseSecretArn", value=measured.cluster.owner_secret_arn)
-        if measured.api.domain:  # what a CNAME record of the domain must point to
+        if measured.api.domain:  # the target of the domain's CNAME record
             CfnOutput(self, "DomainTarget", value=measured.api.domain.regional_domain_name)
 
 
@@ -163,8 +163,8 @@ def _allow(
 
 
 def _database(stack: Stack, options: Options) -> Database:
-    """Return our own database in a network of our own, or the one that is given, as the stage's row says."""
+    """Return our own database in a network of our own, or the existing one, by the stage's row."""
     stage = options.stage
     if stage.cluster:
         return Cluster(stack, stage, stage.cluster, OwnNetwork(stack, egress=stage.egress, zones=stage.cluster.zones))
-    return GivenDatabase(stack, options)
+    return ExistingDatabase(stack, options)

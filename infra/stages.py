@@ -1,11 +1,11 @@
-"""The stages as a table: all that one deployment has and another has not. Nothing here needs the CDK."""
+"""The stages as a table: all differences between deployments. It does not import the CDK."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-# The default of max_connections by a cluster's largest capacity, in ACU of 2 GiB, as Aurora's documentation lists it.
-# It is capped where the smallest capacity is below 1 ACU.
+# The default of max_connections by a cluster's largest capacity, in ACU of 2 GiB ("Performance and scaling for Aurora
+# Serverless v2", Aurora User Guide). It is capped where the smallest capacity is below 1 ACU.
 _MAX_CONNECTIONS = {1: 189, 4: 823, 8: 1669, 16: 3360, 32: 5000}
 _MAX_CONNECTIONS_BELOW_ONE_ACU = 2000
 
@@ -16,19 +16,19 @@ _CONNECTIONS_FOR_PEOPLE = 20
 
 @dataclass(frozen=True)
 class Cluster:
-    """Our own Aurora PostgreSQL, where a deployment is given no database. Capacities are in ACU."""
+    """Our own Aurora PostgreSQL. Capacities are in ACU."""
 
     min_acu: float
     max_acu: int
     reader: bool
     proxy: bool
-    protected: bool  # from deletion; and a snapshot stays when the stack goes
+    protected: bool  # from deletion; and a snapshot stays when the stack is deleted
     backup_days: int
     pause_after_minutes: int | None = None  # without connections; needs a smallest capacity of 0
-    # The ARN of a snapshot that the cluster was made from. It stays here for good: without it, the next deployment
-    # would make an empty cluster in its place.
+    # The ARN of the snapshot from which the cluster was restored. It stays: without it, the next deployment would
+    # replace the cluster by an empty one.
     restored_from: str | None = None
-    # Of two availability zones, by name; None: the region's first two, which must have RDS Proxy.
+    # Names of two availability zones; None: the region's first two. They must have RDS Proxy.
     zones: tuple[str, str] | None = None
 
     @property
@@ -38,21 +38,21 @@ class Cluster:
 
 
 @dataclass(frozen=True)
-class Given:
-    """A PostgreSQL that is there already: `-c databaseSecretArn=…` names it."""
+class ExistingDatabase:
+    """An existing PostgreSQL; `-c databaseSecretArn=…` names its secret."""
 
-    max_connections: int  # as `SHOW max_connections` has it, less what others need of them
+    max_connections: int  # those of `SHOW max_connections`, less those that others need
 
 
 @dataclass(frozen=True)
 class Concurrency:
-    """The reserved concurrency of each function. An execution holds one connection, so this bounds the connections.
+    """The reserved concurrency of each function. An execution holds one connection, so this limits the connections.
 
-    It is taken from the account's limit, of which AWS keeps 100 for functions that reserve none.
+    It reduces the account's limit, of which AWS keeps 100 for functions without a reservation.
     """
 
-    polled: int  # get_session, which phones ask for again and again
-    endpoint: int  # each of the others
+    polled: int  # get_session, which phones poll
+    endpoint: int  # each other endpoint
     expire_session: int
     process_photo: int
     sweep: int
@@ -77,19 +77,19 @@ class Stage:
     """One row of the table."""
 
     name: str
-    database: Cluster | Given
+    database: Cluster | ExistingDatabase
     concurrency: Concurrency | None  # None: nothing is reserved, since a new account refuses it
-    reads: Throttle  # of what only reads; phones poll
-    changes: Throttle  # of each route that starts, signs or changes something
+    reads: Throttle  # of all GET routes together
+    changes: Throttle  # of each other route
     sweep_minutes: int
     log_days: Literal[7, 14, 30, 90]
-    alarms: bool  # whether they are made even without an address to send them to
+    alarms: bool  # made even without an e-mail address
     tracing: bool  # with X-Ray, which charges for each trace
     canary: bool  # new code of the two busiest functions gets a tenth of the calls first
     monthly_dollars: int  # the budget; docs/cost.md says what to expect
     egress: Literal["ipv6", "nat"] = "ipv6"  # how functions in our own network reach AWS and R2
     account_concurrency: int = 1000  # AWS's limit for the account, which all its functions share
-    emulated: bool = False  # on the local AWS, which lacks some things and runs on this machine's processor
+    emulated: bool = False  # on the local AWS, which lacks some services and runs on this machine's processor
 
     @property
     def stack_name(self) -> str:
@@ -102,7 +102,7 @@ class Stage:
 
     @property
     def protected(self) -> bool:
-        """Whether the stack, and what holds data in it, may not be deleted or replaced by accident."""
+        """Whether the stack and its data are protected from accidental deletion or replacement."""
         return self.cluster.protected if self.cluster else not self.emulated
 
     def reserved(self, functions: Iterable[str]) -> int:
@@ -153,7 +153,7 @@ STAGES = {
             concurrency=None,
             reads=Throttle(rate=50, burst=100),
             changes=Throttle(rate=20, burst=40),
-            sweep_minutes=60,  # a sweep wakes the database, which is paid for while it is awake
+            sweep_minutes=60,  # a sweep wakes the database, which costs money while it is awake
             log_days=7,
             alarms=False,
             tracing=True,
@@ -162,7 +162,7 @@ STAGES = {
         ),
         Stage(
             "local",
-            database=Given(max_connections=100),
+            database=ExistingDatabase(max_connections=100),
             concurrency=None,
             reads=Throttle(rate=2000, burst=2000),
             changes=Throttle(rate=300, burst=600),
@@ -178,9 +178,9 @@ STAGES = {
 }
 
 
-def connections_missing(database: Cluster | Given, reserved: int) -> int:
-    """Return how many connections a database lacks for so much `reserved` concurrency; 0 when it has enough.
+def connections_missing(database: Cluster | ExistingDatabase, reserved: int) -> int:
+    """Return the number of connections that a database lacks for this reserved concurrency; 0 when it has enough.
 
-    A function keeps its connection for as long as it is warm, so each reserved execution counts as one.
+    A warm function keeps its connection, so each reserved execution counts as one.
     """
     return max(0, reserved + _CONNECTIONS_FOR_PEOPLE - int(_SHARE_FOR_FUNCTIONS * database.max_connections))

@@ -1,8 +1,8 @@
-"""The alarms as a table. docs/operations.md says of each what it means and what to do.
+"""The alarms as a table. docs/operations.md has the meaning of each, and the instructions for it.
 
-An alarm is about what members or people on call notice: a function that is throttled, slow or near its timeout shows in
-the answers of its route, in a dead-letter queue or in the sweep, and the dashboard tells why. Where a number of events
-depends on the number of members, the alarm is on their share, with a floor below which they are too few to mean much.
+Alarms watch symptoms: a function that is throttled, slow or near its timeout shows in the answers of its route, in a
+dead-letter queue or in the sweep, and the dashboard shows the cause. Where a number of events depends on the number of
+members, the alarm watches their share, and ignores fewer events than a floor.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,10 +21,10 @@ from infra.metrics import FIVE_MINUTES, MAXIMUM, MINIMUM, Measured, highest, hig
 _MILLISECONDS = 1000
 _SAMPLES = cloudwatch.Stats.SAMPLE_COUNT
 
-_FEW = 5  # a connection that breaks, and the like: below this nothing is a surge
+_FEW = 5  # single faults, a broken connection say, stay below this
 _MANY = 100
 _FAILED_PERCENT = 1
-_REFUSED_PERCENT = 25  # some are refused whenever tokens expire or subscriptions end; so many mean a fault
+_REFUSED_PERCENT = 25  # expired tokens and ended subscriptions cause a few refusals; so many mean a fault
 _TOO_MANY_PERCENT = 5
 _PINNED_PERCENT = 10
 _CANARY_ERRORS = 3  # in a minute
@@ -36,12 +36,12 @@ _TEN_MINUTES = 2
 _QUARTER_OF_AN_HOUR = 3
 _HALF_AN_HOUR = 6
 
-# Faults of calls whose work was left to the sweep, which meets the same fault again and again.
+# Faults of calls whose work the sweep must do. While the cause lasts, the sweep has the same faults.
 _LEFT_TO_SWEEP = ("StorageFaults", "EventBusFaults", "SchedulerFaults", "DatabaseFaults")
 _REFUSED_LOGINS, _LOGINS = "ClientConnectionsSetupFailedAuth", "ClientConnectionsReceived"
 _PINNED, _CONNECTIONS = "DatabaseConnectionsCurrentlySessionPinned", "DatabaseConnections"
-# What became of schedules that came due: the function refused them or was not reached, retries ended, or the
-# dead-letter queue did not take them either.
+# How invocations by schedules fail: the function cannot be invoked, it is throttled, the retries end, or the
+# dead-letter queue cannot be reached either.
 _FAILED_SCHEDULES = (
     "TargetErrorCount",
     "TargetErrorThrottledCount",
@@ -51,7 +51,7 @@ _FAILED_SCHEDULES = (
 
 
 class Severity(Enum):
-    """Whether somebody is woken up, or looks at it on the next working day."""
+    """How soon a person must act: a page wakes somebody up, a ticket waits until the next working day."""
 
     PAGE = "page"
     TICKET = "ticket"
@@ -59,25 +59,25 @@ class Severity(Enum):
 
 @dataclass(frozen=True)
 class Watch:
-    """One alarm: it rings when the metric was at the limit for so many consecutive periods."""
+    """One alarm: it rings when the metric reaches the limit for `periods` periods in a row."""
 
     name: str
     severity: Severity
-    says: str
+    description: str
     metric: cloudwatch.IMetric
     limit: float
-    below: bool = False  # it rings below the limit; else at it and above
+    below: bool = False  # it rings below the limit; otherwise at and above it
     periods: int = 1
     silence_rings: bool = False
 
     @property
     def is_emulated(self) -> bool:
-        """Whether the local AWS can have it: it has no metric math."""
+        """Whether the local AWS can have the alarm: it has no metric math."""
         return isinstance(self.metric, cloudwatch.Metric)
 
 
 def watches(measured: Measured) -> Iterator[Watch]:
-    """Yield every alarm of a system."""
+    """Yield every alarm of a stack."""
     groups = (_promises, _answers, _undone, _touched_by_others, _limits)
     everything = [watch for group in groups for watch in group(measured)]
     if measured.cluster and measured.stage.cluster:
@@ -101,7 +101,7 @@ def _promises(measured: Measured) -> Iterator[Watch]:
         "Sweep",
         Severity.PAGE,
         "No sweep has come to its end: none was started, or each fails. Nobody repairs what the schedules miss.",
-        # Only a sweep that has done each duty counts what it leaves undone.
+        # A sweep counts undone tasks at its end, after all its duties.
         measured.own("Undone", _SAMPLES).with_(period=Duration.minutes(max(15, 2 * measured.stage.sweep_minutes))),
         limit=1,
         below=True,
@@ -122,7 +122,8 @@ def _promises(measured: Measured) -> Iterator[Watch]:
         Severity.TICKET,
         "Schedules come due, and expire_session is not reached: the sweep alone ends sessions, up to a minute late.",
         highest_share(
-            [(total(map(measured.fired, _FAILED_SCHEDULES)), measured.fired("InvocationAttemptCount"))], floor=_FEW
+            [(total(map(measured.of_schedules, _FAILED_SCHEDULES)), measured.of_schedules("InvocationAttemptCount"))],
+            floor=_FEW,
         ),
         limit=_FAILED_PERCENT,
     )
@@ -179,7 +180,7 @@ def _answers(measured: Measured) -> Iterator[Watch]:
 
 
 def _area(endpoint: Endpoint) -> str:
-    """Return what a route is about. An alarm takes ten metrics at most, two for each route."""
+    """Return the group of a route's alarm, which may have ten metrics at most, two for each route."""
     return "photo" if endpoint.path.endswith("/photo") else endpoint.path.split("/")[1]
 
 

@@ -1,4 +1,4 @@
-"""What rings when nothing arrives: every five minutes a function asks the API as a phone would, from the internet."""
+"""The probe: every five minutes a function calls the API from the internet, as a phone would."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ _EVERY = Duration.minutes(5)
 
 
 class Probe(Construct):
-    """The function, which is in no network of ours, and its clock. Its code needs nothing but Lambda's own packages."""
+    """The function, outside our network, and its clock. Its code needs only the packages of Lambda's runtime."""
 
     def __init__(self, scope: Construct, *, stage: Stage, url: str, bus: events.EventBus) -> None:
         super().__init__(scope, "Probe")

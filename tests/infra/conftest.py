@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from infra.stages import STAGES, Given
+from infra.stages import STAGES, ExistingDatabase
 from tests.support.synthesized import APP_DATABASE_SECRET_ARN, DATABASE_SECRET_ARN, SNAPSHOT, Synthesized, synthesize
 
 
@@ -17,9 +17,9 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
 
 @pytest.fixture(scope="session")
 def private(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
-    """A stage that is traced, for a given database without a public address, called by web pages, too."""
+    """A stage that is traced, for an existing database without a public address, called by web pages, too."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(STAGES, "staging", replace(STAGES["staging"], database=Given(max_connections=400)))
+        patch.setitem(STAGES, "staging", replace(STAGES["staging"], database=ExistingDatabase(max_connections=400)))
         return synthesize(
             tmp_path_factory.mktemp("private"),
             stage="staging",
@@ -74,7 +74,7 @@ def restored(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
 
 @pytest.fixture(scope="session")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
-    """What is put on this machine: a given database, with a role that owns and one that serves."""
+    """What is put on this machine: an existing database, with a role that owns and one that serves."""
     return synthesize(
         tmp_path_factory.mktemp("local"),
         stage="local",

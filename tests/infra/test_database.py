@@ -9,7 +9,7 @@ import pytest
 
 from infra import options, stages
 from infra.rights import readable
-from infra.stages import STAGES, Cluster, Concurrency, Given
+from infra.stages import STAGES, Cluster, Concurrency, ExistingDatabase
 from tests.support.synthesized import APP_DATABASE_SECRET_ARN, DATABASE_SECRET_ARN, SNAPSHOT, Resource, Synthesized
 
 
@@ -25,7 +25,7 @@ def told(synthesized: Synthesized, function: str) -> dict[str, str]:
     return {name: readable(value) for name, value in variables.items() if name.startswith("DATABASE_")}
 
 
-# A given database
+# An existing database
 
 
 def test_the_owner_migrates_and_another_role_serves_where_both_are_given(local: Synthesized) -> None:
@@ -330,11 +330,11 @@ def test_the_database_has_the_connections_that_functions_may_ask_for(stage: stag
     ("database", "leave", "given"),
     [
         (STAGES["staging"].database, "4 ACU", {}),  # 823 connections
-        (Given(max_connections=823), "the given database's", {"databaseSecretArn": DATABASE_SECRET_ARN}),
+        (ExistingDatabase(max_connections=823), "the existing database's", {"databaseSecretArn": DATABASE_SECRET_ARN}),
     ],
 )
 def test_a_row_whose_functions_could_ask_for_more_is_refused(
-    monkeypatch: pytest.MonkeyPatch, database: Cluster | Given, leave: str, given: dict[str, str]
+    monkeypatch: pytest.MonkeyPatch, database: Cluster | ExistingDatabase, leave: str, given: dict[str, str]
 ) -> None:
     greedy = Concurrency(polled=500, endpoint=30, expire_session=40, process_photo=20, sweep=2)
     row = replace(STAGES["staging"], concurrency=greedy, database=database)

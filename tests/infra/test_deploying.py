@@ -17,7 +17,7 @@ from moto import mock_aws
 
 from infra import options, stages
 from infra.options import Options, Refused
-from infra.stages import STAGES, Given
+from infra.stages import STAGES, ExistingDatabase
 from tests.support.synthesized import DATABASE_SECRET_ARN, SNAPSHOT, Synthesized
 from tools.ops import deploy
 
@@ -73,7 +73,7 @@ def prod(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Options:
 
 
 def given(monkeypatch: pytest.MonkeyPatch) -> Options:
-    monkeypatch.setitem(STAGES, "prod", replace(STAGES["prod"], database=Given(max_connections=2000)))
+    monkeypatch.setitem(STAGES, "prod", replace(STAGES["prod"], database=ExistingDatabase(max_connections=2000)))
     return options.read(PROD | {"databaseSecretArn": DATABASE_SECRET_ARN})
 
 
@@ -125,7 +125,7 @@ def test_a_database_is_not_taken_away_nor_an_empty_one_made(account: Account, mo
     account.cloudformation.delete_stack(StackName="AfterHours-prod")
     account.has_deployed()
     check(given(monkeypatch), account)
-    assert refusal(own, account).startswith("The stack has a given database, and the row of prod")
+    assert refusal(own, account).startswith("The stack uses an existing database, and the row of prod")
 
 
 def test_a_lost_restored_from_is_refused(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,7 @@ def test_a_region_whose_databases_cannot_be_verified_is_refused() -> None:
     ],
 )  # fmt: skip
 def test_options_about_a_given_database_need_one(name: str, value: str) -> None:
-    with pytest.raises(options.Refused, match=f"{name} is about a given database, which -c databaseSecretArn=… must"):
+    with pytest.raises(options.Refused, match=f"{name} is about an existing database: name its secret"):
         options.read({"stage": "dev", name: value})
 
 

@@ -82,9 +82,9 @@ def _check_deployed(chosen: Options, resources: Mapping[str, Any]) -> None:
     row = f"the row of {chosen.stage.name} in infra/stages.py"
     clusters = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::RDS::DBCluster"]
     if clusters and not chosen.stage.cluster:
-        raise Refused(f"The stack has a database of its own, and {row} says Given(…): it would be taken away.")
+        raise Refused(f"The stack has a database of its own, and {row} says ExistingDatabase(…): it would be lost.")
     if chosen.stage.cluster and not clusters:
-        raise Refused(f"The stack has a given database, and {row} says Cluster(…): an empty one would be made.")
+        raise Refused(f"The stack uses an existing database, and {row} says Cluster(…): an empty one would be made.")
     snapshot = next((each["SnapshotIdentifier"] for each in clusters if "SnapshotIdentifier" in each), None)
     if chosen.stage.cluster and snapshot and not chosen.stage.cluster.restored_from:
         raise Refused(f"The cluster was restored, and an empty one would replace it: {row} lacks {snapshot}.")
