@@ -112,7 +112,7 @@ class Sessions(Construct):
         super().__init__(scope, "Sessions")
         self.expire = functions.make(_EXPIRE, timeout=_BACKGROUND_TIMEOUT)
         scheduling.allow_putting(self.expire)  # it moves the schedule of a session that was extended meanwhile
-        # A schedule's own dead letter is an event that did not reach the function; this one is one that it failed on.
+        # The schedules put events there that do not reach the function; this adds events on which the function fails.
         give_up(self.expire, after=_EVENT_AGE, retries=_RETRIES, to=scheduling.dead_letters)
 
         self.sweep = functions.make(_SWEEP, timeout=_BACKGROUND_TIMEOUT)

@@ -93,14 +93,14 @@ def _promises(measured: Measured) -> Iterator[Watch]:
     yield Watch(
         "ExpiryLag",
         Severity.PAGE,
-        "A session ended three minutes after its time: neither its schedule nor the sweep was there.",
+        "A session was ended three minutes late or later: neither its schedule nor the sweep ended it in time.",
         measured.own("ExpiryLagSeconds", MAXIMUM),
         limit=_EXPIRY_LAG_SECONDS,
     )
     yield Watch(
         "Sweep",
         Severity.PAGE,
-        "No sweep has come to its end: none was started, or each fails. Nobody repairs what the schedules miss.",
+        "No sweep has finished: none was started, or each fails. Failures of schedules are not repaired.",
         # A sweep counts undone tasks at its end, after all its duties.
         measured.own("Undone", _SAMPLES).with_(period=Duration.minutes(max(15, 2 * measured.stage.sweep_minutes))),
         limit=1,
@@ -110,7 +110,7 @@ def _promises(measured: Measured) -> Iterator[Watch]:
     yield Watch(
         "DeadLetters",
         Severity.TICKET,
-        "An event of a session or a photo was given up. Find out why; redriving does it after all.",
+        "An event of a session or a photo is in a dead-letter queue. Find the cause, then redrive it.",
         highest(
             queue.metric_approximate_number_of_messages_visible(period=FIVE_MINUTES, statistic=MAXIMUM)
             for queue in (measured.session_dead_letters, measured.photo_dead_letters)
@@ -120,7 +120,7 @@ def _promises(measured: Measured) -> Iterator[Watch]:
     yield Watch(
         "SchedulesFailed",
         Severity.TICKET,
-        "Schedules come due, and expire_session is not reached: the sweep alone ends sessions, up to a minute late.",
+        "Schedules fire, but expire_session does not run: only the sweep ends these sessions, up to a minute late.",
         highest_share(
             [(total(map(measured.of_schedules, _FAILED_SCHEDULES)), measured.of_schedules("InvocationAttemptCount"))],
             floor=_FEW,
@@ -150,21 +150,21 @@ def _answers(measured: Measured) -> Iterator[Watch]:
     yield Watch(
         "Unauthorized",
         Severity.PAGE,
-        "A quarter of all answers is 401: the JWT secret is not the main app's, or somebody tries tokens out.",
+        "A quarter of all answers is 401: the JWT secret differs from the main app's, or somebody tries forged tokens.",
         measured.share_answered(401, floor=_MANY),
         limit=_REFUSED_PERCENT,
     )
     yield Watch(
         "Forbidden",
         Severity.PAGE,
-        "A quarter of all answers is 403: members are taken to be without subscription, verification or consent.",
+        "A quarter of all answers is 403: members count as without subscription, verification or consent.",
         measured.share_answered(403, floor=_MANY),
         limit=_REFUSED_PERCENT,
     )
     yield Watch(
         "TooManyRequests",
         Severity.TICKET,
-        "One in twenty answers is 429: there are more members than the stage's limits allow, or a client runs wild.",
+        "One in twenty answers is 429: the stage's limits are too low for its members, or a client calls too often.",
         measured.share_answered(429, floor=_MANY),
         limit=_TOO_MANY_PERCENT,
     )
@@ -173,7 +173,7 @@ def _answers(measured: Measured) -> Iterator[Watch]:
             yield Watch(
                 f"Canary-{endpoint.function}",
                 Severity.TICKET,
-                f"{endpoint.route_key} answers 5xx. If new code of it is going live, CodeDeploy takes that back.",
+                f"{endpoint.route_key} answers 5xx. If its new code is going live, CodeDeploy rolls it back.",
                 measured.server_errors(endpoint),
                 limit=_CANARY_ERRORS,
             )
@@ -196,14 +196,14 @@ def _undone(measured: Measured) -> Iterator[Watch]:
     yield Watch(
         "Stuck",
         Severity.TICKET,
-        "An event, a schedule or a deletion was tried five times over half an hour, and is refused every time.",
+        "An event, a schedule or a deletion has failed five times, over half an hour.",
         measured.own("Stuck", MAXIMUM),
         limit=1,
     )
     yield Watch(
         "Undone",
         Severity.TICKET,
-        "For half an hour every sweep has left something undone that was due: it does not keep up.",
+        "For half an hour each sweep has ended with due tasks undone: it is too slow, or they fail.",
         measured.own("Undone", MINIMUM),
         limit=1,
         periods=_HALF_AN_HOUR,
@@ -211,7 +211,7 @@ def _undone(measured: Measured) -> Iterator[Watch]:
     yield Watch(
         "LeftToSweep",
         Severity.TICKET,
-        "What follows a change has failed for half an hour: members notice nothing, and the sweep does not get on.",
+        "The work after a change has failed for half an hour, also in the sweep. Members do not notice it yet.",
         highest(map(measured.own, _LEFT_TO_SWEEP)),
         limit=1,
         periods=_HALF_AN_HOUR,
@@ -219,7 +219,7 @@ def _undone(measured: Measured) -> Iterator[Watch]:
     yield Watch(
         "Secrets",
         Severity.PAGE,
-        "A secret lacks something or cannot be read again: calls that need it are answered 503, at once or in an hour.",
+        "A secret lacks a field or cannot be read again: calls that need it get a 503, at once or in an hour.",
         total(map(measured.own, ("SecretsIncomplete", "SecretFaults"))),
         limit=1,
         periods=_QUARTER_OF_AN_HOUR,
@@ -230,14 +230,14 @@ def _touched_by_others(measured: Measured) -> Iterator[Watch]:
     yield Watch(
         "ForeignDeletions",
         Severity.TICKET,
-        "Objects were to be deleted whose keys are not ours: something else writes what our photos are.",
+        "Tasks would have deleted objects whose keys are not ours: another program writes the keys of photos.",
         measured.own("ForeignDeletions"),
         limit=1,
     )
     yield Watch(
         "SchedulesLost",
         Severity.TICKET,
-        "Schedules that were made are gone: something else deletes them, or their group. The sweep makes them anew.",
+        "Schedules are missing: another program deletes them, or their group. The sweep makes them anew.",
         measured.own("SchedulesLost"),
         limit=1,
     )
@@ -254,7 +254,7 @@ def _limits(measured: Measured) -> Iterator[Watch]:
     yield Watch(
         "AccountConcurrency",
         Severity.TICKET,
-        "The account's functions run nearly as often at once as they may; beyond that, all of them are throttled.",
+        "The account's concurrent executions are near its limit; beyond that, all functions are throttled.",
         measured.account_concurrency(),
         limit=_SHARE_OF_A_LIMIT * measured.stage.account_concurrency,
     )
@@ -264,7 +264,7 @@ def _probed(measured: Measured) -> Iterator[Watch]:
     yield Watch(
         "Unreachable",
         Severity.PAGE,
-        "Asked without a token, from the internet, the API has not answered 401 for ten minutes.",
+        "For ten minutes the API has not answered 401 to a call from the internet without a token.",
         measured.own("Heartbeats"),
         limit=1,
         below=True,
@@ -274,7 +274,7 @@ def _probed(measured: Measured) -> Iterator[Watch]:
     yield Watch(
         "EventBusGone",
         Severity.TICKET,
-        "The event bus is gone: chat and push services hear nothing, and PutEvents says that all is well.",
+        "The event bus does not exist: chat and push services get no events, although PutEvents succeeds.",
         measured.own("EventBusMissing"),
         limit=1,
     )
@@ -285,7 +285,7 @@ def _database(cluster: Cluster, max_acu: int, max_connections: int) -> Iterator[
     yield Watch(
         "DatabaseConnections",
         Severity.TICKET,
-        "Most of the connections that PostgreSQL has are taken; beyond that it refuses them.",
+        "Most of PostgreSQL's connections are in use; beyond its limit it refuses new ones.",
         database.metric_database_connections(period=FIVE_MINUTES, statistic=MAXIMUM),
         limit=_SHARE_OF_A_LIMIT * max_connections,
     )
@@ -301,7 +301,7 @@ def _database(cluster: Cluster, max_acu: int, max_connections: int) -> Iterator[
         yield Watch(
             "ProxyPinned",
             Severity.TICKET,
-            "RDS Proxy cannot share connections: a statement changes its session, which then belongs to one client.",
+            "RDS Proxy cannot share connections: a statement changes its session, which ties it to one client.",
             highest_share([(cluster.of_proxy(_PINNED), cluster.of_proxy(_CONNECTIONS))], floor=_FEW),
             limit=_PINNED_PERCENT,
             periods=_QUARTER_OF_AN_HOUR,
@@ -309,7 +309,7 @@ def _database(cluster: Cluster, max_acu: int, max_connections: int) -> Iterator[
         yield Watch(
             "ProxyLogins",
             Severity.TICKET,
-            "RDS Proxy refuses logins: a right or a role of PostgreSQL is gone, or somebody else tries.",
+            "RDS Proxy refuses logins: a right or a role of PostgreSQL is missing, or another client tries.",
             highest_share([(cluster.of_proxy(_REFUSED_LOGINS), cluster.of_proxy(_LOGINS))], floor=_FEW),
             limit=_FAILED_PERCENT,
         )
