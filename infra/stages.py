@@ -79,7 +79,7 @@ class Stage:
     name: str
     database: Cluster | ExistingDatabase
     concurrency: Concurrency | None  # None: nothing is reserved, since a new account refuses it
-    reads: Throttle  # of all GET routes together
+    reads: Throttle  # of GET routes, which phones poll
     changes: Throttle  # of each other route
     sweep_minutes: int
     log_days: Literal[7, 14, 30, 90]
