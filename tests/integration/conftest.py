@@ -16,6 +16,7 @@ from after_hours.foundation import clients, secrets
 from after_hours.foundation.database import Database
 from after_hours.foundation.observability import logger
 from moto.events.models import EventsBackend
+from moto.scheduler.models import scheduler_backends
 from moto.server import ThreadedMotoServer
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 from types_boto3_s3 import S3Client
@@ -30,7 +31,7 @@ from tests.support.environment import (
     R2_BUCKET,
     SETTINGS,
     UPLOAD_BUCKET,
-    start_cold,
+    forget,
 )
 from tests.support.phone import Phone
 from tests.support.workspaces import temporary_workspace
@@ -187,14 +188,21 @@ def limits_of_service(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def environment(deployed: dict[str, str], scheduler: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A function's environment. Each test starts cold, without a schedule."""
+    """A function's environment. Each test starts without a schedule, a connection or a secret that was read.
+
+    A test that made clients of AWS anew (`clients.start_anew`) may have pointed them elsewhere, and leaves none.
+    """
     for name, value in deployed.items():
         monkeypatch.setenv(name, value)
-    scheduler.delete_schedule_group(Name=SETTINGS["SCHEDULE_GROUP"])
-    scheduler.create_schedule_group(Name=SETTINGS["SCHEDULE_GROUP"])
-    start_cold()
+    for backend in scheduler_backends.values():
+        for region in backend.values():
+            region.schedule_groups[SETTINGS["SCHEDULE_GROUP"]].schedules.clear()
+    session = clients._session()
+    forget()
     yield
-    start_cold()
+    forget()
+    if clients._session() is not session:
+        clients.start_anew()
 
 
 @pytest.fixture(scope="session")

@@ -22,10 +22,15 @@ UNREACHABLE = "http://127.0.0.1:9"  # the discard port: nobody listens
 
 
 def start_cold() -> None:
-    """Forget what a warm function keeps."""
+    """Forget all that a warm function keeps."""
+    clients.start_anew()
+    forget()
+
+
+def forget() -> None:
+    """Forget what a warm function keeps, but not its clients of AWS: to make them takes longer than most tests."""
     database.shared().close()
     database.shared.cache_clear()
-    clients.start_anew()
     schedules.breaker.close()
     secrets.breaker.close()
     for secret in (secrets.database_secret, secrets.jwt_secret, secrets.location_secret, secrets.r2_secret):
