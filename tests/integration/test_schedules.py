@@ -1,11 +1,13 @@
 """The one-shot schedules of a session, and what they send: early, late, twice, or for a session that is no more."""
 
+import json
+from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
 
 from tests.support.phone import Phone
-from tests.support.world import SCHEDULE_GROUP, World, schedules_of
+from tests.support.world import MEMBERS, SCHEDULE_GROUP, World, schedules_of
 
 pytestmark = pytest.mark.usefixtures("profile")
 
@@ -21,21 +23,29 @@ def test_starting_schedules_the_end_and_a_warning_five_minutes_before(phone: Pho
     assert schedule["Target"]["DeadLetterConfig"]["Arn"].endswith("dead-letters")
 
 
-def test_an_expiry_in_time_ends_the_session_at_its_planned_end(phone: Phone, world: World) -> None:
+@pytest.mark.parametrize(
+    ("minutes", "event", "outcomes"),
+    [
+        (30, "expiry", ["expired", "ignored"]),
+        (90, "expiry", ["expired", "ignored"]),
+        (0, "expiry", ["rescheduled", "rescheduled"]),
+        (25, "warning", ["warned", "ignored"]),
+        (0, "warning", ["rescheduled", "rescheduled"]),
+        (90, "warning", ["ignored"]),
+    ],
+)
+def test_an_event_does_the_right_thing_in_time_early_late_and_twice(
+    phone: Phone, world: World, minutes: int, event: str, outcomes: list[str]
+) -> None:
+    """An early one is scheduled again: the schedule that fired has deleted itself."""
     session = phone.start()
-    world.pass_time(minutes=30)
-    assert world.fire("expiry", session.id) == "expired"
-    assert world.rows("SELECT ended_at = expires_at, latitude, fuzzed_latitude FROM after_hours_sessions") == [
-        (True, None, None)
-    ]
-
-
-def test_an_early_expiry_ends_nothing_and_is_scheduled_again(phone: Phone, world: World) -> None:
-    session = phone.start()
-    world.delete_schedule(f"expire-{session.id}")  # it fired, and deleted itself
-    assert world.fire("expiry", session.id) == "rescheduled"
-    assert phone.session()
-    assert world.schedules() == schedules_of(session)
+    world.pass_time(minutes=minutes)
+    world.delete_schedule(f"{event.replace('expiry', 'expire').replace('warning', 'warn')}-{session.id}")
+    assert [world.fire(event, session.id) for _ in outcomes] == outcomes
+    ended = "SELECT ended_at = expires_at, fuzzed_latitude IS NULL FROM after_hours_sessions"
+    assert world.rows(ended) == [(True, True) if "expired" in outcomes else (None, False)]
+    if "rescheduled" in outcomes:
+        assert world.schedules() == schedules_of(session)
 
 
 def test_an_expiry_for_an_extended_session_is_scheduled_again(phone: Phone, world: World) -> None:
@@ -46,37 +56,32 @@ def test_an_expiry_for_an_extended_session_is_scheduled_again(phone: Phone, worl
     assert world.schedules() == schedules_of(extended)
 
 
-def test_a_late_or_doubled_expiry_changes_nothing_more(phone: Phone, world: World) -> None:
-    session = phone.start()
-    world.pass_time(minutes=90)
-    assert [world.fire("expiry", session.id) for _ in range(3)] == ["expired", "ignored", "ignored"]
-    assert world.rows("SELECT ended_at = expires_at FROM after_hours_sessions") == [(True,)]
-
-
-def test_an_expiry_of_a_session_the_member_ended_leaves_its_end(phone: Phone, world: World) -> None:
+def test_an_event_for_a_session_that_is_over_or_not_known_changes_nothing(phone: Phone, world: World) -> None:
     session = phone.start()
     ended = phone.end()
-    assert world.fire("expiry", session.id) == "ignored"
+    for kind in ("expiry", "warning"):
+        assert [world.fire(kind, id_) for id_ in (session.id, uuid4())] == ["ignored"] * 2
     assert world.rows("SELECT ended_at FROM after_hours_sessions") == [(ended.ended_at,)]
-
-
-@pytest.mark.parametrize("kind", ["expiry", "warning"])
-def test_events_for_unknown_sessions_are_ignored(world: World, kind: str) -> None:
-    assert world.fire(kind, uuid4()) == "ignored"
-
-
-def test_a_member_is_warned_once(phone: Phone, world: World) -> None:
-    session = phone.start()
-    world.pass_time(minutes=25)
-    assert [world.fire("warning", session.id) for _ in range(2)] == ["warned", "ignored"]
-
-
-def test_an_early_warning_is_scheduled_again(phone: Phone, world: World) -> None:
-    session = phone.start()
-    assert world.fire("warning", session.id) == "rescheduled"
-    assert world.schedules() == schedules_of(session)
-
-
-def test_an_event_nobody_should_send_fails_the_invocation(world: World) -> None:
     with pytest.raises(ValueError, match="sessionId"):
         world.fire("expiry", "not a uuid")
+
+
+def test_how_late_a_session_was_ended_is_a_metric(world: World, output: Callable[[], str]) -> None:
+    """Of each by itself, in seconds, whether a schedule ended it or the sweep."""
+
+    def lags() -> list[float]:
+        lines = [json.loads(line) for line in output().splitlines() if line.startswith('{"_aws"')]
+        measured = [line for line in lines if "ExpiryLagSeconds" in line]
+        for line in measured:
+            [metrics] = line["_aws"]["CloudWatchMetrics"]
+            assert {"Name": "ExpiryLagSeconds", "Unit": "Seconds"} in metrics["Metrics"]
+        return [lag for line in measured for lag in line["ExpiryLagSeconds"]]
+
+    world.rows(MEMBERS, 120, "-100 seconds")
+    [(session,)] = world.rows("SELECT id::text FROM after_hours_sessions LIMIT 1")
+    assert world.fire("expiry", session) == "expired"
+    assert len(lags()) == 1
+    assert world.sweep()["expired"] == 119
+    world.sweep()
+    assert len(lags()) == 120
+    assert all(100 <= lag < 160 for lag in lags())
