@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from io import StringIO
-from typing import Any
+from typing import Any, Protocol
 
 import boto3
 import pytest
@@ -56,20 +56,20 @@ def server(workspace: Workspace) -> Iterator[postgres.Database]:
         processes.end_all()
 
 
-@pytest.fixture(scope="session")
-def new_database(server: postgres.Database) -> Callable[[str], postgres.Database]:
-    """Make a further, empty database on the same server; one of that name is emptied, which is far quicker."""
+class NewDatabase(Protocol):
+    """Make a further database on the same server, empty or as the template is; one of that name is replaced."""
 
-    def make(name: str) -> postgres.Database:
-        database = postgres.Database(server.port, server.password, dbname=name)
+    def __call__(self, name: str, template: str = "template0") -> postgres.Database: ...
+
+
+@pytest.fixture(scope="session")
+def new_database(server: postgres.Database) -> NewDatabase:
+    def make(name: str, template: str = "template0") -> postgres.Database:
         with closing(server.connect("postgres")) as connection, connection.cursor() as cursor:
             connection.autocommit = True
-            cursor.execute("SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = %s", (name,))
-            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
-            cursor.execute(f'ALTER DATABASE "{name}" RESET ALL' if cursor.fetchone() else f'CREATE DATABASE "{name}"')
-        with closing(database.connect()) as connection, connection, connection.cursor() as cursor:
-            cursor.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO PUBLIC")
-        return database
+            cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return postgres.Database(server.port, server.password, dbname=name)
 
     return make
 
@@ -98,27 +98,19 @@ def aws_url() -> Iterator[str]:
     moto.stop()
 
 
-@pytest.fixture(scope="session")
-def faults_of_events() -> Iterator[list[str]]:
-    """How what was put on the bus is not as docs/events describes it."""
+@pytest.fixture(autouse=True)
+def events_are_as_described(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test that puts an event on the bus which is not as docs/events describes it."""
     faults: list[str] = []
     put_events = EventsBackend.put_events
 
-    def noted(backend: Any, events: list[dict[str, Any]]) -> Any:
+    def noted(backend: EventsBackend, events: list[dict[str, Any]]) -> Any:
         faults.extend(published.faults_of(events))
         return put_events(backend, events)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(EventsBackend, "put_events", noted)
-        yield faults
-
-
-@pytest.fixture(autouse=True)
-def events_are_as_described(faults_of_events: list[str]) -> Iterator[None]:
+    monkeypatch.setattr(EventsBackend, "put_events", noted)
     yield
-    found = [*faults_of_events]
-    faults_of_events.clear()
-    assert found == []
+    assert faults == []
 
 
 @pytest.fixture(scope="session")
@@ -285,14 +277,34 @@ def output(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
     return read
 
 
-@pytest.fixture
-def host(new_database: Callable[[str], postgres.Database]) -> postgres.Database:
-    database = new_database("host")
-    connection = database.connect()
-    members.create_host_tables(connection)
-    members.save(connection, *members.SEEDED.values())
-    connection.close()
+@pytest.fixture(scope="session")
+def host_template(new_database: NewDatabase) -> postgres.Database:
+    """The main app's database, without tables of ours: a template."""
+    database = new_database("host_template")
+    with closing(database.connect()) as connection:
+        members.create_host_tables(connection)
+        members.save(connection, *members.SEEDED.values())
     return database
+
+
+@pytest.fixture(scope="session")
+def upgraded_template(new_database: NewDatabase, host_template: postgres.Database) -> postgres.Database:
+    """The main app's database after all migrations: a template."""
+    database = new_database("upgraded_template", host_template.dbname)
+    upgrade(database.connect)
+    return database
+
+
+@pytest.fixture
+def host(new_database: NewDatabase, host_template: postgres.Database) -> postgres.Database:
+    """A database of the main app that was not migrated yet."""
+    return new_database("host", host_template.dbname)
+
+
+@pytest.fixture
+def upgraded(new_database: NewDatabase, upgraded_template: postgres.Database) -> postgres.Database:
+    """A database of the main app after all migrations."""
+    return new_database("host", upgraded_template.dbname)
 
 
 @pytest.fixture
@@ -306,12 +318,7 @@ def served(
     return host
 
 
-@pytest.fixture(scope="module")
-def new_structure(new_database: Callable[[str], postgres.Database]) -> list[tuple[Any, ...]]:
+@pytest.fixture(scope="session")
+def new_structure(upgraded_template: postgres.Database) -> list[tuple[Any, ...]]:
     """What a new database has after the migrations."""
-    fresh = new_database("fresh")
-    connection = fresh.connect()
-    members.create_host_tables(connection)
-    connection.close()
-    upgrade(fresh.connect)
-    return structure(fresh)
+    return structure(upgraded_template)

@@ -1,4 +1,4 @@
-"""Every route of the API asks who is calling and whether they may, and lets nobody through when it cannot tell.
+"""Every route of the API asks who is calling and whether they may, and refuses when it cannot tell.
 
 Each condition is tried on one endpoint; that all endpoints go through the same door is a test of its own.
 """
@@ -199,7 +199,7 @@ def test_what_is_read_is_shown_to_an_entitled_member_alone() -> None:
     assert len(shown) == 1
 
 
-def test_nobody_reads_what_is_another_member_s(world: World) -> None:
+def test_a_member_reads_no_other_member_s_data(world: World) -> None:
     """A read takes its row by joins: of one that forgets whose row it joins, all members would see what one has."""
     other, member = Phone("other"), Phone("entitled")
     other.create_profile(description="another's")
@@ -220,7 +220,7 @@ def test_nobody_reads_what_is_another_member_s(world: World) -> None:
     assert member.session() is None
 
 
-def test_a_missing_setting_is_named_in_the_log_and_nobody_gets_through(
+def test_a_missing_setting_is_named_in_the_log_and_the_call_is_refused(
     world: World, monkeypatch: pytest.MonkeyPatch, output: Callable[[], str]
 ) -> None:
     monkeypatch.delenv("DATABASE_SECRET_ARN")

@@ -26,7 +26,7 @@ NOT_WHOLE = ['"30"', '"30.0"', "30.5", "3e-1", "1e300", "1e400", "true", "[30]",
 NOT_DEGREES = ['"52.5"', "[52.5]", "[]", "{}", "true", "null", "1e400", "-1e400"]
 NOT_A_NAME = [*NOT_TEXT, *NOT_STORABLE, '"straight"', '"male"', '"Non-Binary"', '""', r'"Male\u0000"']
 
-# Endpoint and field → what is refused of such a field, as JSON. Null stands where the field is required.
+# Endpoint and field → values that are refused, as JSON. A field that is required refuses null, too.
 BAD_VALUES = {
     ("update_profile", "description"): [*NOT_TEXT, *NOT_STORABLE, f'"{"x" * 501}"', f'"{"😀" * 501}"'],
     ("start_session", "duration"): [*NOT_WHOLE, "null", "14", "0", "-15", "20.0", "31"],

@@ -1,58 +1,46 @@
 """The database may go and come back: 503 meanwhile, nothing half done, and no cold start to recover."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable
-from typing import Any
 
-import psutil
 import pytest
 from after_hours.foundation import database, secrets
-from after_hours.foundation.connecting import Timeouts
 from after_hours.foundation.database import Database
-from after_hours.foundation.faults import DatabaseUnavailable, InternalError, Misconfigured, OutcomeUnknown
+from after_hours.foundation.faults import DatabaseUnavailable, InternalError, Misconfigured
 
 from infra.endpoints import ENDPOINTS
-from tests.support.phone import VALID_BODIES, Phone, refused
+from tests.support.environment import UPLOAD_BUCKET
+from tests.support.phone import START, VALID_BODIES, Phone, refused
 from tests.support.world import World
+from tools.local import states
+from tools.local.samples import samples
 
 
-@pytest.fixture
-def warm(phone: Phone) -> None:
-    phone.session()
-
-
-@pytest.mark.usefixtures("warm")
-def test_a_connection_the_server_closed_is_replaced_unnoticed(phone: Phone, world: World) -> None:
-    world.rows("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'after-hours'")
-    phone.session()
-
-
-def test_one_warm_function_keeps_one_connection(phone: Phone, world: World) -> None:
-    for _ in range(5):
+def test_a_warm_function_keeps_one_connection_and_replaces_it_unnoticed(phone: Phone, world: World) -> None:
+    ours = "FROM pg_stat_activity WHERE application_name = 'after-hours'"
+    for _ in range(3):
         phone.session()
-    assert world.rows("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'after-hours'") == [(1,)]
-
-
-@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.function)
-def test_without_the_database_503_and_with_it_again_at_once(
-    phone: Phone, world: World, monkeypatch: pytest.MonkeyPatch, endpoint: Any
-) -> None:
+    assert world.rows(f"SELECT count(*) {ours}") == [(1,)]
+    world.rows(f"SELECT pg_terminate_backend(pid, 5000) {ours}")
     phone.session()
+
+
+@pytest.mark.usefixtures("profile")
+def test_without_the_database_503_and_with_it_again_at_once(
+    phone: Phone, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     elsewhere = secrets.DatabaseSecret.model_validate(world.database.secret | {"port": 9})
-    before = world.counts("after_hours_profiles", "after_hours_sessions")
     with monkeypatch.context() as patch:
         patch.setattr(secrets.database_secret, "read", lambda **_: elsewhere)
-        database.shared.cache_clear()
-        answer = phone.call(endpoint.function, body=VALID_BODIES.get(endpoint.function))
-        assert answer.status == 503
-        assert answer.body["code"] in {"ACCESS_CHECK_FAILED", "SERVICE_UNAVAILABLE"}
-        assert answer.headers["retry-after"] == "5"
+        database.shared().close()
+        for function, code in {
+            "get_session": "ACCESS_CHECK_FAILED", "start_session": "ACCESS_CHECK_FAILED",
+            "end_session": "SERVICE_UNAVAILABLE",
+        }.items():  # fmt: skip
+            answer = phone.call(function, body=START)
+            assert (answer.status, answer.body["code"], answer.headers["retry-after"]) == (503, code, "5")
         warm = database.shared()
-    monkeypatch.setattr(warm, "_secret", secrets.database_secret.read)  # the server is back where it was
-    assert world.counts("after_hours_profiles", "after_hours_sessions") == before
     phone.session()
+    assert world.counts("after_hours_sessions") == [0]
     assert database.shared() is warm
 
 
@@ -73,33 +61,6 @@ def test_a_statement_that_takes_too_long_is_given_up(connection: Database) -> No
         connection.fetch_one("SELECT set_config('statement_timeout', '50ms', true); SELECT pg_sleep(5)")
 
 
-def test_a_server_that_says_nothing_is_given_up(connection: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "_timeouts", Timeouts(connect_seconds=5, silence_seconds=1))
-    backend = psutil.Process(connection.fetch_one("SELECT pg_backend_pid() AS pid")["pid"])
-    backend.suspend()
-    try:
-        with pytest.raises(OutcomeUnknown):
-            connection.fetch_one("SELECT 1")
-        assert connection.fetch_one("SELECT 1 AS one", {}) == {"one": 1}  # from another backend
-    finally:
-        backend.resume()
-
-
-def test_statements_take_and_give_uuids_in_a_process_with_nothing_else_in_it(world: World) -> None:
-    """SQLAlchemy, which the tests have beside them and functions have not, teaches psycopg2 as much."""
-    script = (
-        "import json, sys, uuid; from after_hours.foundation import database, secrets; given = uuid.uuid4();"
-        "ours = database.Database(lambda **_: secrets.DatabaseSecret.model_validate(json.loads(sys.argv[1])));"
-        "assert ours.fetch_one('SELECT %(given)s AS taken', {'given': given}) == {'taken': given};"
-        "assert 'sqlalchemy' not in sys.modules"
-    )
-    subprocess.run(
-        [sys.executable, "-c", script, json.dumps(world.database.secret)],
-        check=True,
-        env={"PYTHONPATH": "layers/after_hours/python"},
-    )
-
-
 def test_after_a_failover_a_read_only_connection_is_given_up(connection: Database) -> None:
     connection.execute("SET default_transaction_read_only = on", {})
     with pytest.raises(DatabaseUnavailable):
@@ -116,12 +77,12 @@ def test_an_error_never_quotes_the_row(connection: Database) -> None:
 
 @pytest.mark.parametrize("host", ["db.example.com", "10.0.0.1"])
 def test_off_this_machine_the_certificate_is_verified(world: World, host: str) -> None:
-    with pytest.raises(ValueError, match="sslmode"):
-        secrets.DatabaseSecret.model_validate(world.database.secret | {"host": host})
-    without_mode = {name: value for name, value in world.database.secret.items() if name != "sslmode"}
-    assert secrets.DatabaseSecret.model_validate(without_mode | {"host": host}).sslmode == "verify-full"
-    with pytest.raises(ValueError, match="sslmode"):
-        secrets.DatabaseSecret.model_validate(world.database.secret | {"host": host, "sslmode": "require"})
+    secret = world.database.secret | {"host": host}
+    for mode in ("disable", "require"):
+        with pytest.raises(ValueError, match="sslmode"):
+            secrets.DatabaseSecret.model_validate(secret | {"sslmode": mode})
+    del secret["sslmode"]
+    assert secrets.DatabaseSecret.model_validate(secret).sslmode == "verify-full"
 
 
 def test_a_secret_that_lacks_something_is_named(environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,32 +91,18 @@ def test_a_secret_that_lacks_something_is_named(environment: None, monkeypatch: 
         secrets.jwt_secret.read(fresh=True)
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.function)
 def test_a_read_takes_one_statement_and_a_change_three_at_most(
-    phone: Phone, world: World, statements: Callable[[], list[str]], endpoint: Any
+    phone: Phone, world: World, statements: Callable[[], list[str]]
 ) -> None:
-    if endpoint.function != "create_profile":
-        world.rows("INSERT INTO after_hours_profiles (user_id) VALUES ('local-entitled')")
-    if endpoint.function in {"get_session", "extend_session", "end_session"}:
-        world.rows(
-            "INSERT INTO after_hours_sessions (user_id, expires_at, latitude, longitude)"
-            " VALUES ('local-entitled', now() + interval '1 hour', 1, 1)"
-        )
-    if endpoint.function in {"get_preferences", "update_preferences"}:
-        world.rows("INSERT INTO after_hours_preferences (user_id) VALUES ('local-entitled')")
-    if endpoint.function in {"get_photo", "delete_photo"}:
-        world.rows("INSERT INTO after_hours_photo_uploads (user_id) VALUES ('local-entitled')")
-    before = len(statements())
-    answer = phone.call(endpoint.function, body=VALID_BODIES.get(endpoint.function))
-    assert answer.status in {200, 201, 204}
-    sent = len(statements()) - before
-    if endpoint.method == "GET":
-        assert sent == 1
-    else:
-        assert 1 <= sent <= 3
-
-
-def test_a_refused_start_takes_two_statements(phone: Phone, statements: Callable[[], list[str]]) -> None:
+    for endpoint in ENDPOINTS:
+        world.begin_anew()
+        given = samples()[endpoint.function]["valid"].expected.given
+        states.prepare(given, phone.id, rows=world.rows, s3=world.s3, bucket=UPLOAD_BUCKET)
+        before = len(statements())
+        assert phone.call(endpoint.function, body=VALID_BODIES.get(endpoint.function)).status < 300
+        sent = len(statements()) - before
+        assert sent == 1 if endpoint.method == "GET" else 1 <= sent <= 3, endpoint.function
+    world.begin_anew()
     phone.create_profile()
     phone.start()
     before = len(statements())

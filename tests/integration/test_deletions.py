@@ -115,14 +115,13 @@ def test_an_object_that_is_not_ours_stays_wherever_its_row_comes_from(
     assert output().replace(" ", "").count('"ForeignDeletions":[') == 2  # of the sweep and of the member's call
 
 
-@pytest.mark.parametrize("leave", [Phone.delete_photo, Phone.leave])
 def test_what_is_done_is_answered_as_done_when_the_database_goes_afterwards(
-    phone: Phone, world: World, monkeypatch: pytest.MonkeyPatch, leave: Callable[[Phone], None]
+    phone: Phone, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.arrive(phone.send())
     with monkeypatch.context() as patch:
         patch.setattr(relay, "_SETTLE", "SELECT pg_terminate_backend(pg_backend_pid())")
-        leave(phone)
+        phone.leave()
     world.rows("UPDATE after_hours_outbox SET due_at = now() - interval '1 minute'")
     world.sweep()
     assert world.counts("after_hours_outbox") == [0]

@@ -52,11 +52,3 @@ def test_a_job_sample_has_its_outcome(
     else:
         with pytest.raises(Exception, check=lambda error: type(error).__name__ == sample.expected.raises):  # noqa: B017 (`check` names it)
             world.run(sample.function, event)
-
-
-def test_an_event_without_an_expectation_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "get_new").mkdir()
-    (tmp_path / "get_new" / "valid.json").write_text("{}")
-    monkeypatch.setattr(samples, "EVENTS", tmp_path)
-    with pytest.raises(samples.UnpairedSampleError, match=r"get_new.*valid"):
-        samples.samples.__wrapped__()

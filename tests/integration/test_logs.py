@@ -31,11 +31,11 @@ def story(phone: Phone, world: World) -> None:
     world.fire("expiry", session.id)
     world.sweep()
     # A row that PostgreSQL refuses is quoted, whole, in its error message.
-    world.rows("ALTER TABLE after_hours_sessions ADD CONSTRAINT nobody CHECK (ended_at IS NULL) NOT VALID")
+    world.rows("ALTER TABLE after_hours_sessions ADD CONSTRAINT refusing CHECK (ended_at IS NULL) NOT VALID")
     try:
         assert phone.call("end_session").status == 500
     finally:
-        world.rows("ALTER TABLE after_hours_sessions DROP CONSTRAINT nobody")
+        world.rows("ALTER TABLE after_hours_sessions DROP CONSTRAINT refusing")
     phone.end()
 
 

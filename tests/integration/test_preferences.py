@@ -21,7 +21,7 @@ SEEKING = {
     ("Male", "Gay"): "Male",
     ("Female", "Gay"): "Female",
 }
-KNOWN = {"Straight", "Gay", "Bisexual", "Pansexual"}
+KNOWN = ["Straight", "Gay", "Bisexual", "Pansexual"]
 
 
 @pytest.mark.parametrize("preference", [*KNOWN, "", "Queer?", None])

@@ -4,7 +4,6 @@ import json
 from datetime import datetime
 from typing import Annotated, Any
 
-import pytest
 from after_hours.entrypoints import api
 from after_hours.entrypoints.access import Read
 from after_hours.entrypoints.schema import QueryModel, ResponseModel, Text
@@ -54,40 +53,30 @@ def ask(query: dict[str, str] | None, who: str = "entitled") -> tuple[int, Any]:
     return answer["statusCode"], json.loads(answer["body"])
 
 
-@pytest.mark.parametrize(
-    ("query", "numbers"),
-    [
+def test_a_list_has_what_was_asked_for(world: World) -> None:
+    for query, numbers in (
         ({"howMany": "0"}, []),
         ({"howMany": "2"}, [1, 2]),
         ({"howMany": "3", "before": "2026-01-01T00:00:00Z"}, []),
-    ],
-)
-def test_a_list_has_what_was_asked_for(world: World, query: dict[str, str], numbers: list[int]) -> None:
-    expected = [{"number": number, "named": None} for number in numbers]
-    assert ask(query) == (200, {"success": True, "numbers": expected})
+    ):
+        expected = [{"number": number, "named": None} for number in numbers]
+        assert ask(query) == (200, {"success": True, "numbers": expected})
+    assert ask({"howMany": "1", "named": "';--"})[1]["numbers"] == [{"number": 1, "named": "';--"}]  # it stays text
 
 
-@pytest.mark.parametrize(
-    ("query", "field"),
-    [
-        (None, "howMany"), ({}, "howMany"), ({"howMany": ""}, "howMany"), ({"howMany": "four"}, "howMany"),
-        ({"howMany": "4"}, "howMany"), ({"howMany": "-1"}, "howMany"), ({"howMany": "1,2"}, "howMany"),
-        ({"how_many": "1"}, "howMany"), ({"howMany": "1", "page": "2"}, "page"),
-        ({"howMany": "1", "before": "yesterday"}, "before"), ({"howMany": "1", "named": "a\0b"}, "named"),
-        ({"howMany": "1", "named": "\ud800"}, "named"), ({"howMany": "1", "named": "longer"}, "named"),
-        ({"howMany": "1", "user_id": "other"}, "user_id"),
-    ],
-)  # fmt: skip
-def test_a_query_that_breaks_the_contract_is_refused_as_a_body_is(
-    world: World, query: dict[str, str] | None, field: str
-) -> None:
-    status, body = ask(query)
-    assert (status, body["code"]) == (400, "VALIDATION_ERROR")
-    assert field in [error["field"] for error in body["errors"]]
-
-
-def test_what_is_in_a_query_stays_text(world: World) -> None:
-    assert ask({"howMany": "1", "named": "';--"})[1]["numbers"] == [{"number": 1, "named": "';--"}]
+def test_a_query_that_breaks_the_contract_is_refused_as_a_body_is(world: World) -> None:
+    wrong: dict[str, list[dict[str, str] | None]] = {
+        "howMany": [None, *({"howMany": text} for text in ("", "four", "4", "-1", "1,2")), {"how_many": "1"}],
+        "page": [{"howMany": "1", "page": "2"}],
+        "user_id": [{"howMany": "1", "user_id": "other"}],
+        "before": [{"howMany": "1", "before": "yesterday"}],
+        "named": [{"howMany": "1", "named": text} for text in ("a\0b", "\ud800", "longer")],
+    }
+    for field, queries in wrong.items():
+        for query in queries:
+            status, body = ask(query)
+            assert (status, body["code"]) == (400, "VALIDATION_ERROR")
+            assert field in [error["field"] for error in body["errors"]], query
 
 
 def test_a_query_is_looked_at_before_the_database_and_access_before_rows(world: World) -> None:

@@ -36,9 +36,7 @@ DECLINES = f"""
 REFERENCES = {
     "no row": (f"{PLAIN} CASCADE)", set()),
     "deleted with it": (f"{PLAIN} CASCADE); {ROW}", {"local-entitled"}),
-    "set to null": (f"{PLAIN} SET NULL); {ROW}", {"local-entitled"}),
     "restricting": (f"{PLAIN} RESTRICT); {ROW}", {"local-entitled"}),
-    "beside declines": (f"{PLAIN} CASCADE); {ROW}; {DECLINES}", {"local-entitled"}),
     "declines": (DECLINES, set()),
     "declines that restrict": (DECLINES.replace("CASCADE", "RESTRICT"), {"local-entitled"}),
     "a key of two columns": (

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
-from after_hours.members import leaving
 from after_hours.sweep import retention
 
 from tests.support.phone import Phone, refused
+from tests.support.waiting import until
 from tests.support.world import World
 
 # As the main app has them: all hang on sessions by ON DELETE CASCADE, messages on matches.
@@ -85,15 +86,15 @@ def test_the_device_of_a_session_that_is_kept_goes_after_180_days(world: World) 
 def test_sessions_that_are_kept_keep_no_others(world: World) -> None:
     world.rows(
         "INSERT INTO after_hours_sessions (user_id, started_at, expires_at, ended_at)"
-        " SELECT 'local-entitled', t, t, t FROM generate_series(1, 1200) n, LATERAL (SELECT now() - interval '91 days'"
+        " SELECT 'local-entitled', t, t, t FROM generate_series(1, 60) n, LATERAL (SELECT now() - interval '91 days'"
         " - n * interval '1 minute' AS t) AS times"
     )
     world.rows(
-        "INSERT INTO after_hours_matches (session_id) SELECT id FROM after_hours_sessions ORDER BY ended_at LIMIT 1000"
+        "INSERT INTO after_hours_matches (session_id) SELECT id FROM after_hours_sessions ORDER BY ended_at LIMIT 50"
     )
-    assert world.sweep()["sessionsForgotten"] == 200
+    assert world.sweep()["sessionsForgotten"] == 10
     assert world.sweep()["sessionsForgotten"] == 0
-    assert world.counts("after_hours_sessions", "after_hours_matches") == [1000, 1000]
+    assert world.counts("after_hours_sessions", "after_hours_matches") == [50, 50]
 
 
 @pytest.mark.usefixtures("profile")
@@ -151,62 +152,49 @@ def test_preferences_without_a_profile_can_be_left(phone: Phone, world: World) -
         phone.leave()
 
 
-def test_leaving_sees_what_another_phone_is_creating(world: World) -> None:
-    """Whoever comes first, the other one waits: preferences that leaving has answered for are gone."""
-
-    def leave() -> None:
-        with world.connection() as database:
-            leaving.leave(database, "local-entitled")
-
-    for _ in range(12):
-        world.rows("INSERT INTO after_hours_profiles (user_id) VALUES ('local-entitled')")
-        somebody = world.database.connect()  # another phone's statement has the lock, and has not committed
-        with somebody.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('after hours local-entitled', 0))")
-            cursor.execute("INSERT INTO after_hours_preferences (user_id) VALUES ('local-entitled')")
-            with ThreadPoolExecutor(1) as pool:
-                left = pool.submit(leave)
-                waits = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-                while not world.rows(waits) and not left.done():
-                    pass
-                somebody.commit()
-                left.result()
-        somebody.close()
-        assert world.counts("after_hours_preferences", "after_hours_profiles") == [0, 0]
+def test_leaving_waits_for_what_another_phone_is_creating(phone: Phone, world: World) -> None:
+    """Preferences that leaving has answered for are gone."""
+    phone.create_profile()
+    with closing(world.database.connect()) as other, other.cursor() as cursor, ThreadPoolExecutor(1) as pool:
+        cursor.execute("SELECT after_hours_lock_member('local-entitled')")
+        cursor.execute("INSERT INTO after_hours_preferences (user_id) VALUES ('local-entitled')")
+        left = pool.submit(phone.leave)
+        until(lambda: world.rows("SELECT FROM pg_locks WHERE NOT granted") or left.done())
+        other.commit()
+        left.result()
+    assert world.counts("after_hours_preferences", "after_hours_profiles") == [0, 0]
 
 
 @pytest.mark.usefixtures("profile")
-def test_an_account_that_the_main_app_deletes_is_told(phone: Phone, world: World) -> None:
+@pytest.mark.parametrize(
+    ("minutes", "ended", "reasons"), [(0, False, ["account_deleted"]), (31, False, ["expired"]), (0, True, [])]
+)
+def test_an_account_that_the_main_app_deletes_ends_a_session_that_is_open(
+    phone: Phone, world: World, minutes: int, ended: bool, reasons: list[str]
+) -> None:
     phone.start()
+    if ended:
+        phone.end()
+    world.pass_time(minutes=minutes)
     world.rows("DELETE FROM users WHERE id = 'local-entitled'")
     assert world.rows(
         "SELECT payload ->> 'type', payload #>> '{detail,reason}', due_at <= now() FROM after_hours_outbox"
-    ) == [("SessionEnded", "account_deleted", True)]
-
-
-@pytest.mark.usefixtures("profile")
-def test_an_account_deleted_after_the_end_of_its_session_tells_that_it_expired(phone: Phone, world: World) -> None:
-    phone.start()
-    world.pass_time(minutes=31)
-    world.rows("DELETE FROM users WHERE id = 'local-entitled'")
-    assert world.rows("SELECT payload #>> '{detail,reason}' FROM after_hours_outbox") == [("expired",)]
-
-
-@pytest.mark.usefixtures("ended")
-def test_an_account_whose_session_has_ended_tells_nothing_more(world: World) -> None:
-    world.rows("DELETE FROM users WHERE id = 'local-entitled'")
-    assert world.counts("after_hours_outbox") == [0]
+    ) == [("SessionEnded", reason, True) for reason in reasons]
 
 
 @pytest.mark.usefixtures("profile")
 def test_the_main_app_s_role_needs_no_right_to_our_tables_to_delete_an_account(phone: Phone, world: World) -> None:
+    """Nor a search path of ours. What is the member's follows, photos too."""
     phone.start()
+    world.rows("UPDATE after_hours_profiles SET photo_url = 'after-hours-photos/k.jpg', photo_number = 1")
     world.rows("DROP ROLE IF EXISTS main_app; CREATE ROLE main_app; GRANT SELECT, DELETE ON users TO main_app")
     try:
         world.rows(
             "SET ROLE main_app; SET search_path = pg_catalog; DELETE FROM public.users WHERE id = 'local-entitled'"
         )
         world.rows("RESET ROLE; RESET search_path")
-        assert world.counts("after_hours_sessions", "after_hours_outbox") == [0, 1]
+        assert world.counts("after_hours_sessions", "after_hours_departures") == [0, 1]
+        deletions = "SELECT key FROM after_hours_outbox WHERE kind = 'r2' ORDER BY 1"
+        assert world.rows(deletions) == [("after-hours-photos/k.jpg",), ("after-hours-photos/k_thumb.jpg",)]
     finally:
         world.rows("RESET ROLE; RESET search_path; DROP OWNED BY main_app; DROP ROLE main_app")

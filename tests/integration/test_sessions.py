@@ -1,4 +1,4 @@
-"""Sessions never lie: live is what the database's clock says, whoever starts, ends or asks."""
+"""Sessions never lie: the database's clock alone decides whether a session is live."""
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta

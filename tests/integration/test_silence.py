@@ -84,36 +84,28 @@ def unreachable() -> Iterator[int]:
         yield full.getsockname()[1]
 
 
-@pytest.fixture(params=["unreachable", "silent", "throttling"])
-def outside(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, phone: Phone
-) -> Iterator[Callable[[], None]]:
-    """Let every service but the database fail from now on, each at a name with two addresses."""
-    kind: Any = unreachable() if request.param == "unreachable" else answering(throttles=request.param == "throttling")
-    with kind as port:
+@contextmanager
+def outside(kind: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let every service but the database fail, each at a name with two addresses."""
+    resolve = socket.getaddrinfo
 
-        def begin() -> None:
-            resolve = socket.getaddrinfo
+    def two_addresses(host: Any, *arguments: Any, **options: Any) -> Any:
+        found = resolve("127.0.0.1" if host == HOST else host, *arguments, **options)
+        return found * 2 if host == HOST else found
 
-            def two_addresses(host: Any, *arguments: Any, **options: Any) -> Any:
-                return (
-                    resolve("127.0.0.1", *arguments, **options) * 2
-                    if host == HOST
-                    else resolve(host, *arguments, **options)
-                )
-
-            monkeypatch.setattr(socket, "getaddrinfo", two_addresses)
-            url = f"http://{HOST}:{port}"
-            monkeypatch.setenv("AWS_ENDPOINT_URL", url)
-            monkeypatch.setattr(
-                secrets.r2_secret, "_value", secrets.r2_secret.read().model_copy(update={"endpoint_url": url})
-            )
-            for secret in (secrets.jwt_secret, secrets.location_secret, secrets.r2_secret):
-                secret.read()
-                monkeypatch.setattr(secret, "_read_again_at", 0.0)  # the deployed functions read them five minutes ago
-            clients.start_anew()
-
-        yield begin
+    with (
+        unreachable() if kind == "unreachable" else answering(throttles=kind == "throttling") as port,
+        monkeypatch.context() as patch,
+    ):
+        url = f"http://{HOST}:{port}"
+        patch.setattr(socket, "getaddrinfo", two_addresses)
+        patch.setenv("AWS_ENDPOINT_URL", url)
+        patch.setattr(secrets.r2_secret, "_value", secrets.r2_secret.read().model_copy(update={"endpoint_url": url}))
+        for secret in (secrets.jwt_secret, secrets.location_secret, secrets.r2_secret):
+            secret.read()
+            patch.setattr(secret, "_read_again_at", 0.0)  # the deployed functions read them five minutes ago
+        clients.start_anew()
+        yield
     clients.start_anew()
 
 
@@ -123,12 +115,13 @@ def seconds_of(call: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
-def test_leaving_is_answered_in_time(phone: Phone, world: World, outside: Callable[[], None]) -> None:
+@pytest.mark.parametrize("kind", ["unreachable", "silent", "throttling"])
+def test_leaving_is_answered_in_time(phone: Phone, world: World, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     """It calls the most: two secrets, the scheduler, the bus and both stores."""
     world.arrive(phone.send())
     phone.start()
-    outside()
-    assert seconds_of(phone.leave) < LIMIT_SECONDS
+    with outside(kind, monkeypatch):
+        assert seconds_of(phone.leave) < LIMIT_SECONDS
     assert world.rows("SELECT count(*) FROM after_hours_sessions WHERE ended_at IS NULL") == [(0,)]
     assert world.counts("after_hours_profiles") == [0]
     assert world.rows(WAITING, "r2")[0][0] >= 2
@@ -136,11 +129,11 @@ def test_leaving_is_answered_in_time(phone: Phone, world: World, outside: Callab
 
 
 def test_starting_is_answered_in_time_and_the_next_member_does_not_wait(
-    phone: Phone, world: World, outside: Callable[[], None]
+    phone: Phone, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outside()
-    assert seconds_of(phone.start) < LIMIT_SECONDS
-    assert schedules.breaker.is_open
-    assert seconds_of(phone.end) < 5  # the bus alone is asked
+    with outside("silent", monkeypatch):
+        assert seconds_of(phone.start) < LIMIT_SECONDS
+        assert schedules.breaker.is_open
+        assert seconds_of(phone.end) < 5  # the bus alone is asked
     assert world.rows("SELECT count(*) FROM after_hours_sessions WHERE ended_at IS NULL") == [(0,)]
     assert world.rows(WAITING, "event") == [(2,)]

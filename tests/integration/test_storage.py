@@ -1,6 +1,6 @@
 """Addresses and forms are signed as boto3 would, with the key that is valid; faults are told by their code."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,36 +13,29 @@ from tests.support.environment import UNREACHABLE, UPLOAD_BUCKET
 from tests.support.phone import Phone
 from tests.support.world import World
 
-ID = "local-entitled"
-
 pytestmark = pytest.mark.usefixtures("profile", "empty_stores")
 
 
-def test_forms_are_signed_for_the_bucket_s_own_region(environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("AWS_ENDPOINT_URL")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    clients.start_anew()
-    post = storage.bucket(Store.UPLOADS).sign_post("k", max_bytes=1, type_prefix="image/", seconds=1)
-    assert post.url == f"https://{UPLOAD_BUCKET}.s3.eu-west-1.amazonaws.com/"
-
-
-def test_where_only_ipv6_leads_out_s3_is_asked_by_it_and_r2_as_ever(
-    environment: None, monkeypatch: pytest.MonkeyPatch
+def test_forms_are_signed_for_the_bucket_s_own_region_and_for_ipv6_where_that_alone_leads_out(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("AWS_USE_DUALSTACK_ENDPOINT", "true")
-    clients.start_anew()
-    photos = storage.bucket(Store.R2)
-    photos.put("k.jpg", b"a photo")
-    assert photos.get("k.jpg") == b"a photo"
-    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    """R2 is asked as ever."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    clients.start_anew()
-    post = storage.bucket(Store.UPLOADS).sign_post("k", max_bytes=1, type_prefix="image/", seconds=1)
-    assert post.url == f"https://{UPLOAD_BUCKET}.s3.dualstack.eu-west-1.amazonaws.com/"
+    for dual_stack, host in ((False, "s3.eu-west-1"), (True, "s3.dualstack.eu-west-1")):
+        monkeypatch.setenv("AWS_USE_DUALSTACK_ENDPOINT", str(dual_stack).lower())
+        clients.start_anew()
+        photos = storage.bucket(Store.R2)
+        photos.put("k.jpg", b"a photo")
+        assert photos.get("k.jpg") == b"a photo"
+        with monkeypatch.context() as deployed:
+            deployed.delenv("AWS_ENDPOINT_URL")
+            clients.start_anew()
+            post = storage.bucket(Store.UPLOADS).sign_post("k", max_bytes=1, type_prefix="image/", seconds=1)
+        assert post.url == f"https://{UPLOAD_BUCKET}.{host}.amazonaws.com/"
 
 
 def test_a_rotated_key_of_r2_is_used_while_the_function_is_warm(
-    environment: None, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def key_of(bucket: storage.Bucket) -> str:
         return urlsplit(bucket.client.generate_presigned_url("get_object", Params={"Bucket": "b", "Key": "k"})).query
@@ -59,7 +52,7 @@ def test_a_rotated_key_of_r2_is_used_while_the_function_is_warm(
     [({"bucket": "no-such-bucket"}, "NoSuchBucket"), ({"endpoint_url": UNREACHABLE}, "EndpointConnectionError")],
 )
 def test_whatever_a_store_answers_is_told_by_its_code(
-    environment: None, monkeypatch: pytest.MonkeyPatch, change: dict[str, str], reason: str
+    monkeypatch: pytest.MonkeyPatch, change: dict[str, str], reason: str
 ) -> None:
     failing = secrets.r2_secret.read().model_copy(update=change)
     monkeypatch.setattr(secrets.r2_secret, "read", lambda: failing)
@@ -71,7 +64,7 @@ def test_whatever_a_store_answers_is_told_by_its_code(
 
 
 def test_an_address_stays_the_same_for_an_hour_and_is_good_for_two_more(
-    environment: None, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def address(now: int) -> str:
         monkeypatch.setattr("after_hours.foundation.storage.time.time", lambda: now)
@@ -86,27 +79,20 @@ def test_an_address_stays_the_same_for_an_hour_and_is_good_for_two_more(
     assert signed + int(query["X-Amz-Expires"][0]) >= start + 3599 + 2 * 3600
 
 
-@pytest.mark.parametrize("key", ["after-hours-photos/a/b.jpg", "after-hours-photos/google|1 é+%/b_thumb.jpg"])
-def test_addresses_are_those_that_boto3_would_sign(
-    environment: None, monkeypatch: pytest.MonkeyPatch, key: str
-) -> None:
+def test_addresses_are_those_that_boto3_would_sign(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1_795_557_600
     monkeypatch.setattr("after_hours.foundation.storage.time.time", lambda: now)
-    moment = datetime.fromtimestamp(now, tz=datetime.fromisoformat("2026-01-01T00:00:00Z").tzinfo)
+    moment = datetime.fromtimestamp(now, tz=UTC).replace(tzinfo=None)
     for module in ("botocore.auth", "botocore.signers"):
-        monkeypatch.setattr(f"{module}.get_current_datetime", lambda: moment.replace(tzinfo=None), raising=False)
+        monkeypatch.setattr(f"{module}.get_current_datetime", lambda: moment, raising=False)
     bucket = storage.bucket(Store.R2)
-    theirs = bucket.client.generate_presigned_url(
-        "get_object",
-        Params={
-            "Bucket": bucket.name,
-            "Key": key,
-            "ResponseCacheControl": "private, no-cache",
-            "ResponseContentType": "image/jpeg",
-        },
-        ExpiresIn=storage.URL_LIFETIME_SECONDS,
-    )
-    assert storage.photo_address(key) == theirs
+    answer = {"ResponseCacheControl": "private, no-cache", "ResponseContentType": "image/jpeg"}
+    for key in ("after-hours-photos/a/b.jpg", "after-hours-photos/google|1 é+%/b_thumb.jpg"):
+        assert storage.photo_address(key) == bucket.client.generate_presigned_url(
+            "get_object",
+            Params={"Bucket": bucket.name, "Key": key, **answer},
+            ExpiresIn=storage.URL_LIFETIME_SECONDS,
+        )
 
 
 def test_showing_a_photo_makes_no_client(phone: Phone, world: World, monkeypatch: pytest.MonkeyPatch) -> None:

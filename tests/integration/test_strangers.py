@@ -17,12 +17,11 @@ from tools.local import postgres
 
 type Send = Callable[[str], object]
 
-ROLES = ("stranger", "main_app", "migrating")
-
 
 @pytest.fixture
-def stranger(host: postgres.Database) -> Iterator[Send]:
+def stranger(request: pytest.FixtureRequest) -> Iterator[Send]:
     """Send statements as a role with LOGIN alone."""
+    host: postgres.Database = request.getfixturevalue("host" if "host" in request.fixturenames else "upgraded")
     forget_roles(host)
     run(host, "CREATE ROLE stranger LOGIN PASSWORD 'stranger'; GRANT TEMPORARY ON DATABASE host TO stranger")
     login = replace(host, username="stranger", password="stranger")
@@ -31,7 +30,7 @@ def stranger(host: postgres.Database) -> Iterator[Send]:
 
 
 def forget_roles(host: postgres.Database) -> None:
-    for role in ROLES:
+    for role in ("stranger", "main_app", "migrating"):
         if run(host, f"SELECT 1 FROM pg_roles WHERE rolname = '{role}'"):
             run(host, f"REASSIGN OWNED BY {role} TO {host.username}; DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
 
@@ -55,60 +54,52 @@ WRITTEN = """
 
 @pytest.mark.parametrize("forged", [FORGED_DELETION, FORGED_EVENT])
 def test_a_trigger_of_ours_on_a_table_of_others_is_refused(
-    host: postgres.Database, stranger: Send, forged: str
+    upgraded: postgres.Database, stranger: Send, forged: str
 ) -> None:
-    upgrade(host.connect)
     with pytest.raises(psycopg2.errors.InsufficientPrivilege, match="permission denied for function"):
         stranger(forged)
-    run(host, "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO stranger")
+    run(upgraded, "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO stranger")
     with pytest.raises(psycopg2.errors.InsufficientPrivilege, match=r"a trigger of after_hours_[a-z]+ alone"):
         stranger(forged)
-    assert run(host, WRITTEN) == []
+    assert run(upgraded, WRITTEN) == []
 
 
-@pytest.mark.parametrize(
-    ("function", "table", "when"),
-    [
-        ("after_hours_follow_deleted_profile", "after_hours_profiles", "BEFORE DELETE"),
-        ("after_hours_follow_deleted_profile", "after_hours_profiles", "AFTER UPDATE"),
-        ("after_hours_follow_deleted_session", "after_hours_sessions", "BEFORE DELETE"),
-        ("after_hours_follow_deleted_session", "after_hours_sessions", "AFTER UPDATE"),
-        ("after_hours_schedule_session", "after_hours_sessions", "BEFORE UPDATE"),
-        ("after_hours_schedule_session", "after_hours_sessions", "AFTER DELETE"),
-    ],
-)
-def test_a_trigger_of_ours_does_nothing_but_what_it_is_for(
-    host: postgres.Database, when: str, function: str, table: str
-) -> None:
-    upgrade(host.connect)
-    run(host, "INSERT INTO after_hours_profiles (user_id) VALUES ('local-other')")
-    run(host, "INSERT INTO after_hours_sessions (user_id, expires_at, ended_at) VALUES ('local-other', now(), now())")
-    run(host, f"CREATE TRIGGER wrong {when} ON {table} FOR EACH ROW EXECUTE FUNCTION {function}()")
-    with pytest.raises(psycopg2.errors.InsufficientPrivilege, match=f"a trigger of {table} alone"):
-        run(host, f"DELETE FROM {table}" if when.endswith("DELETE") else f"UPDATE {table} SET user_id = user_id")
+def test_a_trigger_of_ours_does_nothing_but_what_it_is_for(upgraded: postgres.Database) -> None:
+    run(
+        upgraded,
+        "INSERT INTO after_hours_profiles (user_id) VALUES ('local-other');"
+        "INSERT INTO after_hours_sessions (user_id, expires_at, ended_at) VALUES ('local-other', now(), now())",
+    )
+    for function, table, *wrong in (
+        ("follow_deleted_profile", "after_hours_profiles", "BEFORE DELETE", "AFTER UPDATE"),
+        ("follow_deleted_session", "after_hours_sessions", "BEFORE DELETE", "AFTER UPDATE"),
+        ("schedule_session", "after_hours_sessions", "BEFORE UPDATE", "AFTER DELETE"),
+    ):
+        for when in wrong:
+            fires = f"DELETE FROM {table}" if when.endswith("DELETE") else f"UPDATE {table} SET user_id = user_id"
+            with pytest.raises(psycopg2.errors.InsufficientPrivilege, match=f"a trigger of {table} alone"):
+                run(
+                    upgraded,
+                    f"CREATE TRIGGER wrong {when} ON {table} FOR EACH ROW EXECUTE FUNCTION after_hours_{function}();"
+                    f"{fires}",
+                )
 
 
-def test_no_function_of_ours_is_everybody_s_and_each_is_known(host: postgres.Database) -> None:
+def test_each_function_of_ours_is_known_and_none_is_everybody_s(upgraded: postgres.Database) -> None:
     """A later revision's, too: it must be added to the lists of migrations/serving_role.py."""
-    upgrade(host.connect)
     functions = run(
-        host,
-        "SELECT DISTINCT proname, prorettype = 'trigger'::regtype AS of_trigger, EXISTS ("
+        upgraded,
+        "SELECT DISTINCT proname, prosecdef, proconfig, prorettype = 'trigger'::regtype AS of_trigger, EXISTS ("
         " SELECT FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) WHERE grantee = 0) AS everybodys"
         " FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
     )
     assert {row["proname"] for row in functions if row["of_trigger"]} == set(serving_role.TRIGGER_FUNCTIONS)
     assert {row["proname"] for row in functions if not row["of_trigger"]} == set(serving_role.OWN_FUNCTIONS)
     assert [row["proname"] for row in functions if row["everybodys"]] == []
-
-
-def test_a_function_with_the_owner_s_rights_looks_names_up_in_pg_catalog_alone(host: postgres.Database) -> None:
-    upgrade(host.connect)
-    definers = "SELECT proname, proconfig FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace"
-    found = {row["proname"]: row["proconfig"] for row in run(host, definers)}
-    assert set(found) > set(serving_role.TRIGGER_FUNCTIONS)
+    definers = {row["proname"]: row["proconfig"] for row in functions if row["prosecdef"]}
+    assert set(definers) > set(serving_role.TRIGGER_FUNCTIONS)
     rule = "SET search_path = pg_catalog, pg_temp, and what is ours with its schema, as in revision 0016"
-    assert found == {name: ["search_path=pg_catalog, pg_temp"] for name in found}, rule
+    assert definers == {name: ["search_path=pg_catalog, pg_temp"] for name in definers}, rule
 
 
 # Each fits better than PostgreSQL's own, or than ours, what an earlier revision called.
@@ -137,22 +128,22 @@ OVERLOADS = """
 MATCHES = "CREATE TABLE after_hours_matches (session_id UUID REFERENCES after_hours_sessions (id) ON DELETE CASCADE)"
 
 
-def test_no_overload_of_others_is_called_with_the_owner_s_rights(host: postgres.Database, stranger: Send) -> None:
-    upgrade(host.connect)
-    run(host, f"{MATCHES}; GRANT CREATE ON SCHEMA public TO PUBLIC")
-    run(host, "INSERT INTO banned_photo_hashes (photo_hash) VALUES ('0123456789abcdef')")
+def test_no_overload_of_others_is_called_with_the_owner_s_rights(upgraded: postgres.Database, stranger: Send) -> None:
+    run(upgraded, f"{MATCHES}; GRANT CREATE ON SCHEMA public TO PUBLIC")
+    run(upgraded, "INSERT INTO banned_photo_hashes (photo_hash) VALUES ('0123456789abcdef')")
     run(
-        host, "INSERT INTO after_hours_profiles (user_id, photo_url) VALUES ('local-other', 'after-hours-photos/1.jpg')"
+        upgraded,
+        "INSERT INTO after_hours_profiles (user_id, photo_url) VALUES ('local-other', 'after-hours-photos/1.jpg')",
     )
-    run(host, "INSERT INTO after_hours_sessions (user_id, expires_at) VALUES ('local-other', now())")
+    run(upgraded, "INSERT INTO after_hours_sessions (user_id, expires_at) VALUES ('local-other', now())")
     stranger(OVERLOADS)
-    run(host, "SELECT after_hours_referenced_sessions(ARRAY[gen_random_uuid()])")
-    run(host, "SELECT after_hours_banned_photo('0123456789abcdef'::text, '0123456789abcdef'::text)")
-    run(host, "SELECT after_hours_banned_photo(ARRAY['0123456789abcdef'], 0)")
-    run(host, "DELETE FROM users")
-    assert len(run(host, WRITTEN)) == 4  # two objects, a departure, an event
-    assert run(host, "SELECT what, with_rights_of FROM called") == []
-    assert run(host, "SELECT rolsuper FROM pg_roles WHERE rolname = 'stranger'") == [{"rolsuper": False}]
+    run(upgraded, "SELECT after_hours_referenced_sessions(ARRAY[gen_random_uuid()])")
+    run(upgraded, "SELECT after_hours_banned_photo('0123456789abcdef'::text, '0123456789abcdef'::text)")
+    run(upgraded, "SELECT after_hours_banned_photo(ARRAY['0123456789abcdef'], 0)")
+    run(upgraded, "DELETE FROM users")
+    assert len(run(upgraded, WRITTEN)) == 4  # two objects, a departure, an event
+    assert run(upgraded, "SELECT what, with_rights_of FROM called") == []
+    assert run(upgraded, "SELECT rolsuper FROM pg_roles WHERE rolname = 'stranger'") == [{"rolsuper": False}]
 
 
 @pytest.mark.parametrize("others", ["PUBLIC", "stranger"])

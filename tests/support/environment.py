@@ -18,7 +18,7 @@ SETTINGS = {
 }
 R2_BUCKET = "photos"
 UPLOAD_BUCKET = SETTINGS["UPLOAD_BUCKET"]
-UNREACHABLE = "http://127.0.0.1:9"  # the discard port: nobody listens
+UNREACHABLE = "http://127.0.0.1:9"  # the discard port: connections are refused
 
 
 def start_cold() -> None:

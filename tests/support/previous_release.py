@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def call(release: Path, function: str, said: dict[str, Any]) -> dict[str, Any]:
-    """Call a function; `said` is what is known from the answers before."""
+    """Call a function; `said` has the session and the upload of earlier answers."""
     handler = load(release / "functions" / function / "handler.py")
     if function in {"sweep", "expire_session", "process_photo", "migrate_database"}:
         returned = json.loads(json.dumps(handler(event_of(function, said), Context())))

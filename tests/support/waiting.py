@@ -8,7 +8,7 @@ LIMIT_SECONDS = 300
 
 
 def until[T](look: Callable[[], T]) -> T:
-    """Look again and again until there is something true to see; what was seen. Fails after LIMIT_SECONDS."""
+    """Call `look` until it returns something true, and return that. Fails after LIMIT_SECONDS."""
     deadline = time.monotonic() + LIMIT_SECONDS
     while not (seen := look()):
         assert time.monotonic() < deadline, f"still {seen!r} after {LIMIT_SECONDS} s"

@@ -11,10 +11,8 @@ from urllib.parse import quote
 from uuid import UUID
 
 import pytest
-from after_hours.foundation import clients, secrets, storage
+from after_hours.foundation import clients, secrets
 from after_hours.foundation.database import Database
-from after_hours.foundation.faults import StorageUnavailable
-from after_hours.foundation.storage import Store
 from after_hours.members.sessions import Session
 from after_hours.outbox import schedules
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
@@ -45,9 +43,6 @@ _TIME_PASSES = """
     ) WHERE kind = 'schedules';
     UPDATE after_hours_departures SET forget_at = forget_at - %(by)s
 """
-_LEASES_RUN_OUT = """
-    UPDATE after_hours_outbox SET due_at = now() WHERE due_at < now() + interval '11 minutes'
-"""
 # So many members of another kind, `many-1` and on, each live for so long.
 MEMBERS = """
     INSERT INTO users (id, provider, id_verified, after_hours_consent)
@@ -56,11 +51,6 @@ MEMBERS = """
     INSERT INTO after_hours_profiles (user_id) SELECT id FROM users WHERE id LIKE 'many-%%';
     INSERT INTO after_hours_sessions (user_id, started_at, expires_at, fuzzed_latitude, fuzzed_longitude)
     SELECT id, now() - interval '1 hour', now() + %s::interval, 52.5, 13.4 FROM users WHERE id LIKE 'many-%%'
-"""
-# Behind the accounts comes what follows their end.
-_FORGET_EVERYTHING = """
-    DELETE FROM users;
-    DELETE FROM after_hours_outbox; DELETE FROM after_hours_departures
 """
 
 
@@ -84,7 +74,8 @@ class World:
     def begin_anew(self) -> None:
         """Empty our tables, and put the members back as they are given."""
         # Not TRUNCATE: it makes new files for each table and index, and takes a hundred times as long for so few rows.
-        self.rows(_FORGET_EVERYTHING)
+        # What follows the end of an account comes behind it.
+        self.rows("DELETE FROM users; DELETE FROM after_hours_outbox; DELETE FROM after_hours_departures")
         members.save(self.own_connection, *members.SEEDED.values())
 
     def rows(self, statement: str, *parameters: object) -> Rows:
@@ -97,7 +88,7 @@ class World:
     def _send(self, statement: str, parameters: Any) -> Rows:
         with self.own_connection.cursor() as cursor:
             cursor.execute(statement, parameters)
-            return cursor.fetchall() if cursor.description else []
+            return cursor.fetchall() if cursor.description is not None else []  # a SELECT FROM has no columns, and rows
 
     # Time
 
@@ -106,8 +97,8 @@ class World:
         self._send(_TIME_PASSES, {"by": timedelta(**duration)})
 
     def leases_run_out(self) -> None:
-        """As if whoever made a change had had the time to do what follows it, and had not."""
-        self.rows(_LEASES_RUN_OUT)
+        """Let the leases end of tasks that functions have not done."""
+        self.rows("UPDATE after_hours_outbox SET due_at = now() WHERE due_at < now() + interval '11 minutes'")
 
     # What runs without being asked
 
@@ -175,7 +166,7 @@ class World:
 
     @contextmanager
     def down(self, service: str) -> Iterator[None]:
-        """Nobody answers where this service of AWS should be, named as in AWS_ENDPOINT_URL_…: "SCHEDULER"."""
+        """Refuse connections to a service of AWS, named as in AWS_ENDPOINT_URL_…: "SCHEDULER"."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv(f"AWS_ENDPOINT_URL_{service}", UNREACHABLE)
             clients.start_anew()
@@ -183,17 +174,6 @@ class World:
         clients.start_anew()
         schedules.breaker.close()
         secrets.breaker.close()
-
-    @contextmanager
-    def r2_down(self) -> Iterator[None]:
-        bucket = storage.bucket
-
-        def bucket_or_none(store: Store) -> storage.Bucket:
-            return _Down("down", bucket(store).client) if store is Store.R2 else bucket(store)
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(storage, "bucket", bucket_or_none)
-            yield
 
     # Races
 
@@ -233,12 +213,3 @@ def schedules_of(session: Session) -> dict[str, str]:
         f"expire-{session.id}": f"at({end:%Y-%m-%dT%H:%M:%S})",
         f"warn-{session.id}": f"at({end - timedelta(minutes=5):%Y-%m-%dT%H:%M:%S})",
     }
-
-
-class _Down(storage.Bucket):
-    """A bucket of which no call comes back."""
-
-    def get(self, *_: Any, **__: Any) -> Any:
-        raise StorageUnavailable("down")
-
-    put = delete = get
