@@ -7,14 +7,13 @@ import base64
 import json
 import time
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any
 
 import jwt
 import pytest
 from after_hours.entrypoints import api
 from after_hours.entrypoints.access import Read
 from after_hours.foundation import secrets
-from after_hours.foundation.settings import Setting
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -226,13 +225,6 @@ def test_a_missing_setting_is_named_in_the_log_and_the_call_is_refused(
     monkeypatch.delenv("DATABASE_SECRET_ARN")
     assert call_with("get_session", f"Bearer {signed()}").status == 503
     assert "DATABASE_SECRET_ARN" in output()
-
-
-def test_a_function_needs_only_what_it_uses(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in get_args(Setting.__value__):
-        if name not in {"DATABASE_SECRET_ARN", "JWT_SECRET_ARN"}:
-            monkeypatch.delenv(name)
-    assert send("get_session", http_event(token=signed())).status == 200
 
 
 def test_while_the_key_is_replaced_tokens_of_both_are_taken(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

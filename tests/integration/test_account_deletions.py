@@ -48,22 +48,13 @@ FUNCTIONS, MAIN_APP = "after-hours", "main-app"  # names of connections
 
 # Our statements must not rely on the order in which PostgreSQL deletes what goes with an account: it is that of the
 # constraints' names, which hold the numbers by which the constraints were made.
-PROFILES_FIRST = """
-    ALTER TABLE after_hours_sessions DROP CONSTRAINT after_hours_sessions_user_id_fkey,
-        ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
-    ALTER TABLE device_fingerprints DROP CONSTRAINT device_fingerprints_user_id_fkey,
-        ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
-    ALTER TABLE after_hours_photo_uploads DROP CONSTRAINT after_hours_photo_uploads_user_id_fkey,
-        ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
+MADE_ANEW = """
+    ALTER TABLE {0} DROP CONSTRAINT {0}_user_id_fkey, ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
 """
-PROFILES_LAST = """
-    ALTER TABLE after_hours_preferences DROP CONSTRAINT after_hours_preferences_user_id_fkey,
-        ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
-    ALTER TABLE after_hours_sessions DROP CONSTRAINT after_hours_sessions_user_id_fkey,
-        ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
-    ALTER TABLE after_hours_profiles DROP CONSTRAINT after_hours_profiles_user_id_fkey,
-        ADD FOREIGN KEY (user_id) REFERENCES users ON DELETE CASCADE;
-"""
+MADE_LAST = {
+    "profiles first": ("after_hours_sessions", "device_fingerprints", "after_hours_photo_uploads"),
+    "profiles last": ("after_hours_preferences", "after_hours_sessions", "after_hours_profiles"),
+}
 # The one that is to stop waits for the advisory lock that the test has.
 PAUSES = """
     CREATE TABLE after_hours_declines (
@@ -202,7 +193,7 @@ class Race:
     def run(self, change: Change, stops: str, table: str) -> tuple[str, str, bool]:
         """Let one of the two stop at the table until the other is done or waits.
 
-        Returns what became of the change and of the deletion, and whether the one has stopped.
+        Returns the outcomes of the change and of the deletion, and whether the one has stopped.
         """
         self.begin(*change.given)
         runs: list[tuple[str, Callable[[], str]]] = [(FUNCTIONS, partial(self.change, change)), (MAIN_APP, self.delete)]
@@ -282,12 +273,12 @@ def faulty(outcome: str) -> bool:
     return outcome.startswith(("InternalError", "ServiceUnavailable", "DatabaseUnavailable", "OutcomeUnknown"))
 
 
-@pytest.fixture(scope="module", params=[PROFILES_FIRST, PROFILES_LAST], ids=["profiles first", "profiles last"])
+@pytest.fixture(scope="module", params=MADE_LAST)
 def order(request: pytest.FixtureRequest, migrated: postgres.Database) -> Iterator[None]:
     with closing(migrated.connect()) as connection, connection.cursor() as cursor:
         connection.autocommit = True
         cursor.execute(f"ALTER DATABASE \"{migrated.dbname}\" SET deadlock_timeout = '50ms'")
-        cursor.execute(request.param + PAUSES)
+        cursor.execute("".join(map(MADE_ANEW.format, MADE_LAST[request.param])) + PAUSES)
         yield
         cursor.execute("DROP TABLE after_hours_declines; DROP FUNCTION pause CASCADE")
         cursor.execute(f'ALTER DATABASE "{migrated.dbname}" RESET deadlock_timeout')

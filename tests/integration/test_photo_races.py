@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import cache
 
 import pytest
-from after_hours.entrypoints.errors import ApiError, PhotoNotFound, ProfileNotFound
+from after_hours.entrypoints.errors import PhotoNotFound, ProfileNotFound
 from after_hours.foundation import storage
 from after_hours.foundation.database import Database
 from after_hours.foundation.faults import StorageUnavailable
@@ -102,29 +102,3 @@ def test_after_any_race_what_is_shown_exists_and_nothing_else_does(
             assert shown.endswith(f"{sent[-1].rpartition('/')[2]}.jpg")
         assert world.counts("after_hours_outbox") == [0]
         stores[Store.R2].faults = stores[Store.UPLOADS].faults = rates
-
-
-@pytest.mark.slow
-def test_removing_and_claiming_do_not_block_each_other_for_good(world: World, stores: dict[Store, Memory]) -> None:
-    """Both lock tasks of deletions: in one order, or PostgreSQL would have to end one of them."""
-    random.seed(21)
-    deadlocks: list[str] = []
-
-    def watched(action: Action) -> Action:
-        def run(database: Database) -> None:
-            try:
-                action(database)
-            except (PhotoNotFound, StorageUnavailable):
-                return
-            except ApiError as error:
-                deadlocks.append(str(error))
-
-        return run
-
-    for _ in range(ROUNDS // 2):
-        world.rows("INSERT INTO after_hours_profiles (user_id) VALUES (%s) ON CONFLICT DO NOTHING", ID)
-        sent = [asked(world, stores) for _ in range(2)]
-        actions = [watched(delivered(key)) for key in sent * 2]
-        actions += [watched(lambda database: photos.delete(database, ID))] * 2 + [watched(sweep_deletions)] * 2
-        all_at_once(world, actions)
-    assert deadlocks == []

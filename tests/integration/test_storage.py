@@ -20,7 +20,6 @@ def test_forms_are_signed_for_the_bucket_s_own_region_and_for_ipv6_where_that_al
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """R2 is asked as ever."""
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     for dual_stack, host in ((False, "s3.eu-west-1"), (True, "s3.dualstack.eu-west-1")):
         monkeypatch.setenv("AWS_USE_DUALSTACK_ENDPOINT", str(dual_stack).lower())
         clients.start_anew()
@@ -29,14 +28,13 @@ def test_forms_are_signed_for_the_bucket_s_own_region_and_for_ipv6_where_that_al
         assert photos.get("k.jpg") == b"a photo"
         with monkeypatch.context() as deployed:
             deployed.delenv("AWS_ENDPOINT_URL")
+            deployed.setenv("AWS_DEFAULT_REGION", "eu-west-1")
             clients.start_anew()
             post = storage.bucket(Store.UPLOADS).sign_post("k", max_bytes=1, type_prefix="image/", seconds=1)
         assert post.url == f"https://{UPLOAD_BUCKET}.{host}.amazonaws.com/"
 
 
-def test_a_rotated_key_of_r2_is_used_while_the_function_is_warm(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_rotated_key_of_r2_is_used_while_the_function_is_warm(monkeypatch: pytest.MonkeyPatch) -> None:
     def key_of(bucket: storage.Bucket) -> str:
         return urlsplit(bucket.client.generate_presigned_url("get_object", Params={"Bucket": "b", "Key": "k"})).query
 

@@ -5,14 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from after_hours.foundation import calls, clients
+from after_hours.foundation import clients
 from after_hours.foundation.database import Database
-from after_hours.foundation.faults import SchedulerUnavailable
 from after_hours.outbox import relay
 from after_hours.outbox.relay import Kind
 from after_hours.sweep import safety_net
@@ -151,17 +149,3 @@ def test_every_live_session_is_looked_at_and_counted_wherever_a_round_begins(
         assert [safety_net.end_lapsed(database, soon()) for _ in range(2)] == [220, 0]
     assert [value for name, value in counted if name == "SessionsLive"] == [1100, 880]
     assert world.rows("SELECT count(*) FROM after_hours_sessions WHERE ended_at IS NOT NULL") == [(220,)]
-
-
-def test_calls_outside_run_a_few_at_a_time_and_stop_when_no_answer_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "_SILENCE_SECONDS", 0.005)
-    tried = []
-
-    def silent(item: int) -> None:
-        tried.append(item)
-        time.sleep(0.02)
-        raise SchedulerUnavailable("ReadTimeoutError")
-
-    outcomes = calls.in_parallel(silent, range(100), deadline=soon())
-    assert len(outcomes) == len(tried) <= 16
-    assert calls.in_parallel(silent, range(100), deadline=time.monotonic() - 1) == []

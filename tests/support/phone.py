@@ -39,7 +39,7 @@ VALID_BODIES: dict[str, dict[str, Any]] = {
 
 
 class Refused(Exception):
-    """The API did not do as asked; said in short as `409 SESSION_CHANGED`."""
+    """The API refused a call. Its text is status and code, as `409 SESSION_CHANGED`."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(f"{answer.status} {answer.body['code']}")
@@ -49,11 +49,6 @@ class Refused(Exception):
     def session(self) -> Session:
         """The live session that the refusal came with."""
         return _read(Session, self.answer.body["session"])
-
-    @property
-    def fields(self) -> list[str]:
-        """The fields that are not valid."""
-        return [error["field"] for error in self.answer.body["errors"]]
 
     @property
     def retry_after(self) -> int:
@@ -72,7 +67,7 @@ def _read[M: BaseModel](model: type[M], body: Any) -> M:
 
 @dataclass(frozen=True)
 class Phone:
-    """The phone of one of the five members. What it asks for it gets, or the test fails with `Refused`."""
+    """The phone of one of the five members. Its calls succeed, or raise `Refused`; `call` alone returns any answer."""
 
     who: str = "entitled"
 
