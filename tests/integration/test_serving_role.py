@@ -184,7 +184,7 @@ def test_the_function_makes_role_and_host_tables_as_its_environment_says(
     monkeypatch.setenv("DATABASE_APP_ROLE", ROLE)
     monkeypatch.setenv("DATABASE_HOST_TABLES", "create")
     world.run("migrate_database")
-    with closing(empty.connect()) as connection, connection, connection.cursor() as cursor:
+    with closing(empty.connect()) as connection, connection.cursor() as cursor:
         connection.autocommit = True
         cursor.execute(f"SET ROLE {ROLE}; SELECT count(*) FROM users")
         assert cursor.fetchone() == (0,)
@@ -194,8 +194,7 @@ def test_the_function_makes_role_and_host_tables_as_its_environment_says(
         ):  # fmt: skip
             with pytest.raises(psycopg2.errors.InsufficientPrivilege):
                 cursor.execute(attempt)
-    with closing(empty.connect()) as connection, connection, connection.cursor() as cursor:
-        cursor.execute(f"DROP OWNED BY {ROLE} CASCADE")
+        cursor.execute(f"RESET ROLE; DROP OWNED BY {ROLE} CASCADE")
 
 
 def test_the_migration_itself_has_a_longer_statement_timeout_and_reads_times_as_utc(
