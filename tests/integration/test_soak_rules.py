@@ -83,9 +83,9 @@ PLANTED = {
     "is a deletion that waits for more than a day": task("uploads", "25 hours"),
     "is a session whose schedules wait for more than ten minutes": task("schedules", "11 minutes", 9),
     "is a session that is open past its end": session("-1 hour", "-1 minute"),
-    "is the session of someone who may not be live": PROFILE.replace("entitled", "noPremium")
+    "is the live session of a member who is not entitled": PROFILE.replace("entitled", "noPremium")
     + session("0", "1 hour", who="local-noPremium"),
-    "is a session that ends in minutes, of which nobody was warned": PROFILE + session("-1 hour", "4 minutes"),
+    "is a session that ends in minutes, without a warning": PROFILE + session("-1 hour", "4 minutes"),
     "is a session with an exact place": LIVE + ";UPDATE after_hours_sessions SET latitude = 52.5, longitude = 13.4",
     "is an event that was not sent": task("event", "-1 minute"),
     "is a session with wrong schedules": task("schedules", "1 minute"),

@@ -1,4 +1,4 @@
-"""The soak's own logic: what it makes fail, and how it compares what callers and the bus saw with what changed."""
+"""The soak's own logic: how services fail by its proxy, and how it compares answers and events with changes."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ from threading import Thread
 
 import pytest
 
-from tools.soak.checks import counted, named, sent_too_soon_again, sentence
+from tools.soak.checks import counted, named, sent_too_soon_again, sentences
 from tools.soak.clock import wrong_clock
 from tools.soak.journal import Asked, Journal, Outcome
 from tools.soak.proxy import Ailment, Proxy, Service, Sighting, service_of
@@ -160,7 +160,7 @@ def test_one_who_leaves_loses_profile_and_preferences_at_once() -> None:
 
 
 def test_a_sentence_names_a_few_and_counts_the_rest() -> None:
-    assert sentence("is lost", map(str, range(6))) == "0, 1, 2, 3 and 2 more is lost"
+    assert sentences({"is lost": map(str, range(6)), "is wrong": []}) == ["0, 1, 2, 3 and 2 more is lost"]
 
 
 def test_a_wrong_clock_is_wrong_for_whatever_runs_in_its_environment(tmp_path: Path) -> None:

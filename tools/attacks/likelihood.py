@@ -33,7 +33,7 @@ def most_likely(seen: list[Metres], starts: Metres, step: float) -> Metres:
 
 
 def log_likelihood(places: Metres, points: Metres, counts: NDArray[np.int64], starts: Metres) -> Numbers:
-    """The logarithm of each place's likelihood, summed over the rankings of the points seen, which nobody knows.
+    """The logarithm of each place's likelihood, summed over the rankings of the points seen: the true one is secret.
 
     A start shows the best-ranked point in reach. So for a ranking: what share of the starts has the best in reach, what
     share of the others the second, and so on, and how probable does that make the counts?

@@ -52,11 +52,11 @@ def _unit(directions: Radians) -> Metres:
 
 def _in_reach(middles: Metres, directions: Radians, steps: Metres, shown: Metres, slack: float) -> NDArray[np.intp]:
     """Number the guesses that have every point in reach where it was shown."""
-    left, units = np.arange(len(middles)), _unit(directions)
+    possible, units = np.arange(len(middles)), _unit(directions)
     for i in np.argsort(-abs(steps)):  # the ends first: they refuse most
-        away = middles[left] + steps[i] * units[left] - shown[i]
-        left = left[(away * away).sum(axis=1) <= (REACH + slack) ** 2]
-    return left
+        away = middles[possible] + steps[i] * units[possible] - shown[i]
+        possible = possible[(away * away).sum(axis=1) <= (REACH + slack) ** 2]
+    return possible
 
 
 def _consistent(middles: Metres, directions: Radians, steps: Metres, shown: Metres) -> Flags:
@@ -67,7 +67,7 @@ def _consistent(middles: Metres, directions: Radians, steps: Metres, shown: Metr
         here = middles + step * _unit(directions)
         outranks[:, point] |= np.linalg.norm(here[:, None] - points, axis=2) <= REACH
     outranks &= ~np.eye(len(points), dtype=bool)
-    for _ in range(3):  # whoever outranks one that outranks a third
+    for _ in range(3):  # a point outranks all that are outranked by those that it outranks
         outranks |= outranks @ outranks
     refused: Flags = outranks.diagonal(axis1=1, axis2=2).any(axis=1)
     return ~refused

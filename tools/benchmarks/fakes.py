@@ -1,4 +1,4 @@
-"""AWS for what is measured: moto's server for processes that call AWS, and clients that answer at once for others."""
+"""A fake AWS: moto's server for processes that call AWS over HTTP, and an EventBridge in this process."""
 
 import json
 import logging
@@ -28,7 +28,7 @@ def environment(database: postgres.Database) -> Iterator[dict[str, str]]:
     server.start()
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # else a line for each call
     host, port = server.get_host_and_port()
-    urlopen(f"http://{host}:{port}/moto-api/reset", data=b"").close()  # moto keeps what an earlier part has made
+    urlopen(f"http://{host}:{port}/moto-api/reset", data=b"").close()  # moto still has the secrets of an earlier part
     access: Any = {"aws_access_key_id": "a", "aws_secret_access_key": "b", "endpoint_url": f"http://{host}:{port}"}
     client = {name: boto3.client(name, "eu-west-1", **access) for name in ("secretsmanager", "scheduler", "events")}
     r2 = {"endpointUrl": access["endpoint_url"], "bucket": "b", "accessKeyId": "a", "secretAccessKey": "b"}

@@ -42,7 +42,7 @@ def _write() -> str | None:
 
 
 def _compare(revision: str) -> str | None:
-    """Return how the files break what was made for those of a git revision, or None if they do not."""
+    """Return how the files break programs that were made for those of a git revision, or None if they do not."""
     try:
         old = _of(revision, document.FILE)
         names = _git("ls-tree", "--name-only", revision, f"{_name(events.FOLDER)}/").split()

@@ -28,14 +28,14 @@ def incompatibilities(old: Json, new: Json) -> list[str]:
 
 
 def newly_told() -> list[str]:
-    """Return the patterns of reasons that break nothing: the older document left out what was so all the same."""
+    """Return the patterns of reasons that break nothing: older behaviour that is documented only now."""
     return [line for line in _NEWLY_TOLD.read_text().splitlines() if line and not line.startswith("#")]
 
 
 def but_newly_told(reasons: list[str]) -> list[str]:
     """Return reasons without those that break nothing."""
     known = newly_told()
-    return [reason for reason in reasons if not any(fnmatchcase(reason, told) for told in known)]
+    return [reason for reason in reasons if not any(fnmatchcase(reason, pattern) for pattern in known)]
 
 
 def _operations(document: Json) -> Iterator[tuple[str, Json]]:
@@ -54,7 +54,7 @@ def _operation(old: Json, new: Json) -> Iterator[str]:
 
 
 def _different(old: Json, new: Json, elsewhere: frozenset[str]) -> Iterator[str]:
-    """Name what differs, but for texts, extensions, and what is compared elsewhere."""
+    """Name the differences of two parts, but for texts, extensions, and the keys that are compared elsewhere."""
     for key in sorted((old.keys() | new.keys()) - _TEXTS - elsewhere):
         if not key.startswith("x-") and old.get(key) != new.get(key):
             yield f"{key} is {new.get(key, 'not set')}, was {old.get(key, 'not set')}"

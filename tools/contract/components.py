@@ -121,7 +121,7 @@ class _Schemas(GenerateJsonSchema):
             schema_of_field.pop("default", None)
         if self.mode == "serialization":  # an answer has all its members, always
             return json_schema | {"required": list(properties)}
-        if issubclass(schema["cls"], Patch):  # what is absent stays
+        if issubclass(schema["cls"], Patch):  # an absent field keeps its value
             return json_schema | {"minProperties": 1}
         for optional in properties.keys() - json_schema.get("required", []):
             properties[optional] = _or_null(properties[optional])
@@ -256,8 +256,8 @@ def _name(code: str) -> str:
 
 
 def answer(members: Json, *, success: bool) -> Json:
-    said = "Always true: what was asked for is done." if success else "Always false: `code` says why."
-    properties = {"success": {"type": "boolean", "description": said}, **members}
+    description = "Always true: what was asked for is done." if success else "Always false: `code` says why."
+    properties = {"success": {"type": "boolean", "description": description}, **members}
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 

@@ -1,4 +1,4 @@
-"""What is put on the event bus: a model for each event, and the schemas that are made of them.
+"""The events on the bus: a model for each, and the schemas that are made of them.
 
 Schemas are JSON Schema Draft 4 of whole events, which EventBridge's schema registry takes (`JSONSchemaDraft4`). Like
 answers they are open: a member that is added later breaks no consumer.

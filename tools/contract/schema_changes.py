@@ -121,16 +121,16 @@ def _differences(old: Json, new: Json, way: Way, path: str) -> list[str]:
 
 
 def _keywords(old: Json, new: Json, way: Way, path: str) -> Iterator[str]:
-    told, taken = (old, new) if way is Way.SENT else (new, old)
+    allowed, accepted = (old, new) if way is Way.SENT else (new, old)
     for keyword in sorted((old.keys() | new.keys()) - _SAYS_NOTHING - _LOOKED_INTO):
         if keyword.startswith("x-") or old.get(keyword) == new.get(keyword):
             continue
-        if keyword not in _NARROWING or (keyword in taken and not _is_within(keyword, told, taken)):
+        if keyword not in _NARROWING or (keyword in accepted and not _is_within(keyword, allowed, accepted)):
             yield _say(path, f"{keyword} is {_written(new, keyword)}, was {_written(old, keyword)}")
 
 
-def _is_within(keyword: str, told: Json, taken: Json) -> bool:
-    limit, bound = told.get(keyword), taken[keyword]
+def _is_within(keyword: str, allowed: Json, accepted: Json) -> bool:
+    limit, bound = allowed.get(keyword), accepted[keyword]
     if limit is None:
         return False
     if keyword in _HIGHEST:

@@ -1,4 +1,4 @@
-"""List the licence of each package and library that runs on Lambda, and refuse those that nobody has reviewed.
+"""List the licence of each package and library that runs on Lambda, and refuse those that are not reviewed.
 
 A package says its licence itself. A library that a wheel bundles says nothing that a program could read, so its licence
 was looked up once and stands in a table here. docs/decisions/what-ships.md has the reasons.
@@ -53,8 +53,8 @@ class Part(NamedTuple):
 def packages(requirements: Iterable[Path]) -> Iterator[Part]:
     """Yield the packages that files of requirements pin, as they are installed here."""
     for name, version in (pin for file in requirements for pin in _PIN.findall(file.read_text())):
-        said = metadata(name)
-        licence = said.get("License-Expression") or said.get("License") or "unknown"
+        package = metadata(name)
+        licence = package.get("License-Expression") or package.get("License") or "unknown"
         yield Part(f"{name} {version}", ACCEPTED.get(licence, licence), licence in ACCEPTED)
 
 
@@ -70,7 +70,7 @@ def libraries(folders: Iterable[Path]) -> Iterator[Part]:
 
 
 def shipped() -> list[Part]:
-    """Return all that runs on Lambda beside our own code. Builds what is not built yet."""
+    """Return all that runs on Lambda beside our own code. Builds it where that is missing."""
     layers = sorted(build.ROOT.glob("layers/*/requirements.txt"))
     functions = sorted(build.ROOT.glob("functions/*/requirements.txt"))
     builds = [build.layer(file.parent.name, build.AWS) for file in layers]

@@ -8,7 +8,6 @@ not deliver, stay in the queue: the sweep has long done what they were for.
 import json
 import sys
 from argparse import ArgumentTypeError
-from typing import NamedTuple
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -19,24 +18,20 @@ _INVISIBLE_SECONDS = 300  # the visibility timeout: longer than a run, so that i
 _BATCH = 10
 
 
-class Redriven(NamedTuple):
-    """How many messages were sent back, and how many were left in the queue."""
+def redrive(queue_url: str) -> tuple[int, int]:
+    """Send back all that can be. A message is deleted when its function has taken the event, and not before.
 
-    sent: int
-    left: int
-
-
-def redrive(queue_url: str) -> Redriven:
-    """Send back all that can be. A message is deleted when its function has taken the event, and not before."""
+    Returns how many messages were sent back, and how many stay in the queue.
+    """
     sqs, functions = boto3.client("sqs"), boto3.client("lambda")
-    sent = left = 0
+    sent = stay = 0
     while messages := sqs.receive_message(
         QueueUrl=queue_url, MaxNumberOfMessages=_BATCH, VisibilityTimeout=_INVISIBLE_SECONDS
     ).get("Messages"):
         for message in messages:
             record = json.loads(message["Body"])
             if "requestPayload" not in record:
-                left += 1
+                stay += 1
                 continue
             functions.invoke(
                 FunctionName=record["requestContext"]["functionArn"],
@@ -46,7 +41,7 @@ def redrive(queue_url: str) -> Redriven:
             sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
             sent += 1
             print(f"sent back to {record['requestContext']['functionArn']}", flush=True)
-    return Redriven(sent, left)
+    return sent, stay
 
 
 def _url(text: str) -> str:
@@ -61,10 +56,10 @@ def main() -> None:
     parser.add_argument("queue_url", metavar="QUEUE", type=_url, help=help_)
     queue_url = parser.parse_args().queue_url
     try:
-        sent, left = redrive(queue_url)
+        sent, stay = redrive(queue_url)
     except (BotoCoreError, ClientError) as error:
-        sys.exit(f"AWS does not take what is asked of {queue_url}: {error}")
-    print(f"{sent} events sent back, {left} messages left")
+        sys.exit(f"AWS refuses calls for {queue_url}: {error}")
+    print(f"{sent} events sent back, {stay} messages left")
 
 
 if __name__ == "__main__":

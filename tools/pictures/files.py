@@ -10,7 +10,7 @@ import pillow_heif
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
-pillow_heif.register_heif_opener()  # for saving; what is tested opens files in its own way
+pillow_heif.register_heif_opener()  # for saving; the package opens files in its own way
 
 GPS_BYTES = b"52.3702,4.8952"
 

@@ -27,7 +27,7 @@ def _texture(random: np.random.Generator, width: int, height: int, *, finest: in
 def _scene(
     random: np.random.Generator, width: int, height: int, unit: float, face: tuple[float, float, float, float]
 ) -> Image.Image:
-    """Draw what is in front of the camera. `unit` is a thousandth of the longer side, in pixels."""
+    """Draw the scene in front of the camera. `unit` is a thousandth of the longer side, in pixels."""
     canvas = Image.new("RGB", (width, height))
     draw = ImageDraw.Draw(canvas)
     for row in range(height):  # a background that shades from window light to a dark room

@@ -22,14 +22,14 @@ _SHOWN = 4
 _SWEEP_SECONDS = 45  # by its own deadlines it takes 20; a cold start and a last wait for an answer are added
 _CHECKED = 60  # schedules at the most, since each takes a call
 
-# The event that announces a change, by the change as soak.changes names it; and the field that holds what was changed.
+# The event that announces a change, by the name of the change in soak.changes.
 EVENTS = {
-    "started": ("SessionStarted", "sessionId"),
-    "extended": ("SessionExtended", "sessionId"),
-    "expiring": ("SessionExpiring", "sessionId"),
-    "ended": ("SessionEnded", "sessionId"),
-    "ready": ("PhotoReady", "photoId"),
-    "rejected": ("PhotoRejected", "photoId"),
+    "started": "SessionStarted",
+    "extended": "SessionExtended",
+    "expiring": "SessionExpiring",
+    "ended": "SessionEnded",
+    "ready": "PhotoReady",
+    "rejected": "PhotoRejected",
 }
 
 _OPEN = """
@@ -40,23 +40,22 @@ _ENDED = "SELECT id::text FROM after_hours_sessions WHERE ended_at < now() - int
 
 
 def rows(system: System, _journal: Journal) -> list[str]:
-    return broken(system, AT_REST)
-
-
-def broken(system: System, rules: Mapping[str, str]) -> list[str]:
-    return [sentence(what, found) for what, found in breaches(system, rules).items() if found]
+    return sentences(breaches(system, AT_REST))
 
 
 def breaches(system: System, rules: Mapping[str, str]) -> dict[str, set[str]]:
-    """Return what breaks each of the rules."""
+    """Return the rows that break each of the rules."""
     return {what: {text for (text,) in system.database.run(statement)} for what, statement in rules.items()}
 
 
-def sentence(what: str, found: Iterable[str]) -> str:
-    """Write a violation as a sentence that begins with the names of what was found, or of the first few."""
-    names = sorted(found)
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{', '.join(names[:_SHOWN])}{more} {what}"
+def sentences(found: Mapping[str, Iterable[str]]) -> list[str]:
+    """Write a sentence for each kind of violation that was found. It begins with the first names of those found."""
+    written = []
+    for what, which in found.items():
+        if names := sorted(which):
+            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            written.append(f"{', '.join(names[:_SHOWN])}{more} {what}")
+    return written
 
 
 def schedules(system: System, _journal: Journal) -> list[str]:
@@ -83,7 +82,7 @@ def schedules(system: System, _journal: Journal) -> list[str]:
             name for name in unknown[:_CHECKED] if (at(name) or datetime.now(UTC)) < datetime.now(UTC) - _FIRES_WITHIN
         ],
     }
-    return [sentence(what, which) for what, which in found.items() if which]
+    return sentences(found)
 
 
 def objects(system: System, _journal: Journal) -> list[str]:
@@ -111,7 +110,7 @@ def objects(system: System, _journal: Journal) -> list[str]:
             key for key in originals - awaited if ("uploads", key) not in recorded
         },
     }
-    return [sentence(what, which) for what, which in found.items() if which]
+    return sentences(found)
 
 
 def announced(system: System, _journal: Journal) -> list[str]:
@@ -124,34 +123,33 @@ def announced(system: System, _journal: Journal) -> list[str]:
     for what, key, times in system.database.run(
         "SELECT what, key, count(*) FROM soak.changes WHERE what = ANY(%s) GROUP BY 1, 2", (list(EVENTS),)
     ):
-        happened[EVENTS[what][0], key] = times
-    return [
-        sentence(what, [f"{type_} of {key}" for type_, key in which])
-        for what, which in (
-            ("was never announced", happened - heard),
-            ("was announced and did not happen", heard.keys() - happened.keys()),
-        )
-        if which
-    ]
+        happened[EVENTS[what], key] = times
+    found = {
+        "was never announced": happened - heard,
+        "was announced and did not happen": heard.keys() - happened.keys(),
+    }
+    return sentences({what: [f"{type_} of {key}" for type_, key in which] for what, which in found.items()})
 
 
 def reasons(system: System, _journal: Journal) -> list[str]:
     """A session that went with its account was announced as ended for that reason, or because its end had passed."""
-    told = {detail["sessionId"]: detail["reason"] for type_, detail in system.heard.values() if type_ == "SessionEnded"}
+    reason = {
+        detail["sessionId"]: detail["reason"] for type_, detail in system.heard.values() if type_ == "SessionEnded"
+    }
     gone = system.database.run("SELECT key FROM soak.changes WHERE what = 'ended with the account'")
-    wrong = [id_ for (id_,) in gone if told.get(id_) not in {"account_deleted", "expired"}]
-    return [sentence("went with its account, and its end was announced for another reason", wrong)] if wrong else []
+    wrong = [id_ for (id_,) in gone if reason.get(id_) not in {"account_deleted", "expired"}]
+    return sentences({"went with its account, and its end was announced for another reason": wrong})
 
 
 def leases_of_events(system: System, _journal: Journal) -> list[str]:
     found = sent_too_soon_again(system.proxy.sightings, _LEASE, system.clock.leaps)
-    return [sentence("is an event that was sent again while another was sending it", found)] if found else []
+    return sentences({"is an event that was sent again while another was sending it": found})
 
 
 def sent_too_soon_again(sightings: Iterable[Sighting], lease: timedelta, leaps: Sequence[float]) -> set[str]:
-    """Return the events that were sent twice within the lease of whoever sent them first.
+    """Return the events that were sent again within the lease of their first sender.
 
-    A leap of time ends all leases: one that came between a claim and what it sent is no fault of anybody's.
+    A leap of time ends all leases: after one between a claim and its event, a second sender is right.
     """
     last: dict[str, float] = {}
     again = set()
@@ -165,7 +163,7 @@ def sent_too_soon_again(sightings: Iterable[Sighting], lease: timedelta, leaps: 
 
 
 def answers(system: System, journal: Journal) -> list[str]:
-    """What was answered 2xx is there, and of what was answered 4xx there is nothing."""
+    """A change that was answered 2xx is there; of one that was answered 4xx there is no trace."""
     changed = system.database.run(
         "SELECT what, user_id, key, transaction::text FROM soak.changes WHERE user_id NOT LIKE '%%crowd%%'"
     )
@@ -185,7 +183,7 @@ def named(journal: Journal, changed: Iterable[tuple[str, str, str | None, str]])
                 asked[each.outcome].add(each.key)
         found[f"was {what}, and nothing of it is there"] = asked[Outcome.DONE] - keys[what]
         found[f"was refused, and is {what} all the same"] = asked[Outcome.REFUSED] & keys[what]
-    return [sentence(what, map(str, which)) for what, which in found.items() if which]
+    return sentences(found)
 
 
 def counted(journal: Journal, changed: Iterable[tuple[str, str, str | None, str]]) -> list[str]:

@@ -18,7 +18,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.leapt = 0.0
-        self.leaps: list[float] = []  # what it showed after each
+        self.leaps: list[float] = []  # the time after each leap
 
     def now(self) -> float:
         return time.time() + self.leapt

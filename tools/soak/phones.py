@@ -56,7 +56,7 @@ class World:
         self.phones: list[Phone] = []
 
     def join(self, number: int) -> None:
-        """Let the main app make members who may use After Hours."""
+        """Let the main app make members who are entitled."""
         for _ in range(number):
             self.phones.append(self._new_phone())
 
@@ -90,13 +90,13 @@ class World:
     def change(
         self, phone: Phone, method: str, path: str, body: object = None, *, what: str, key: str | None = None
     ) -> Answer:
-        """Call the API for a change, and write down what was asked and answered."""
+        """Call the API for a change, and write down the request and its outcome."""
         answer = self.call(phone, method, path, body)
         self.journal.write(what, phone.id, key, outcome_of(answer))
         return answer
 
     def delete_account(self, phone: Phone) -> None:
-        """The main app deletes the account, and somebody else joins."""
+        """The main app deletes the account, and another member joins."""
         self.journal.write("left", phone.id, None, Outcome.UNKNOWN)
         self.journal.write("left", phone.id, None, Outcome.UNKNOWN)  # preferences count apart, where there are some
         self.system.database.run(
@@ -183,7 +183,7 @@ def _send_photo(world: World, phone: Phone, content: bytes | None, *, twice: boo
     try:
         stored = forms.post(upload["url"], upload["fields"], content) < _CLIENT_ERROR
     except OSError:
-        return  # nobody knows whether S3 has the file
+        return  # S3 may have the file, or not
     if stored and twice:
         bucket, key = world.system.stack.upload_bucket, upload["fields"]["key"]
         s3 = {"bucket": {"name": bucket}, "object": {"key": key, "size": len(content)}}

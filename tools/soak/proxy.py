@@ -181,7 +181,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _Port(ThreadingHTTPServer):
-    """A port of the proxy. Calls to a port with a `service` are for that service, whatever they say."""
+    """A port of the proxy. With a `service`, all calls to the port are for that service."""
 
     daemon_threads = True
 

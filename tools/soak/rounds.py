@@ -36,7 +36,7 @@ ONCE: tuple[Check, ...] = (
     checks.sweeps,
     checks.logs,
 )
-# After these leaps every lease and backoff is over, then every session, then what is kept for a day, then for 90 days.
+# After these leaps every lease and backoff is over, then every session, then all that is kept for a day, then for 90.
 LATER = (timedelta(minutes=16), timedelta(hours=7), timedelta(hours=25), timedelta(days=91))
 
 
@@ -67,13 +67,13 @@ class Soak:
         self._found: defaultdict[str, set[str]] = defaultdict(set)
 
     def run(self, minutes: float) -> Round:
-        """Soak for so many minutes, and return what was done and found."""
+        """Soak for so many minutes, and return the counts and the violations."""
         self.world.join(MEMBERS)
         with beside(self._watch), beside(self._listen):
             self._act_and_fail(minutes)
             self.world.quiet = True
             violations = self._come_to_rest()
-        never = [checks.sentence(what, found) for what, found in self._found.items() if found]
+        never = checks.sentences(self._found)
         changes = Counter[str](dict(self.system.database.run("SELECT what, count(*) FROM soak.changes GROUP BY what")))
         changes["announced"] = len(self.system.heard)
         violations = [*never, *sorted(set(self.journal.violations)), *violations]
@@ -110,12 +110,12 @@ class Soak:
     def _fail(self, until: float) -> None:
         random = Random(f"{self._seed} faults")  # noqa: S311 (no secret)
         scene = Scene(self.system, self.leaps, self.world)
-        left: list[str] = []
+        to_come: list[str] = []
         while self._goes_on(until):
-            left = left or random.sample(self._faults, len(self._faults))  # each comes once before any comes twice
-            names = [left.pop()]
-            if left and random.random() < 0.3:  # noqa: PLR2004
-                names.append(left.pop())
+            to_come = to_come or random.sample(self._faults, len(self._faults))  # all come once before one comes twice
+            names = [to_come.pop()]
+            if to_come and random.random() < 0.3:  # noqa: PLR2004
+                names.append(to_come.pop())
             with ThreadPoolExecutor(len(names)) as pool:
                 seeds = [random.random() for _ in names]
                 turns = [

@@ -1,9 +1,9 @@
-"""Rules of what the database may never hold, and of what it may not hold once things are quiet.
+"""Rules for the database: those of ALWAYS hold at any moment, those of AT_REST once things are quiet.
 
-A rule's statement returns whatever breaks it, as text that may be printed: ids and times, never a place.
+A rule's statement returns the rows that break it, as text that may be printed: ids and times, never a place.
 """
 
-# At any moment, whatever fails.
+# At any moment, during any fault.
 ALWAYS = {
     "has two open sessions": """
         SELECT user_id FROM after_hours_sessions WHERE ended_at IS NULL GROUP BY user_id HAVING count(*) > 1
@@ -39,7 +39,7 @@ AT_REST = {
     "is a session that is open past its end": """
         SELECT id::text FROM after_hours_sessions WHERE ended_at IS NULL AND expires_at < now() - interval '5 seconds'
     """,
-    "is the session of someone who may not be live": """
+    "is the live session of a member who is not entitled": """
         SELECT s.id::text FROM after_hours_sessions s LEFT JOIN users u ON u.id = s.user_id
         WHERE s.ended_at IS NULL AND s.expires_at > now() AND (
             u.id_verified IS NOT TRUE OR u.after_hours_consent IS NOT TRUE
@@ -47,7 +47,7 @@ AT_REST = {
             OR NOT EXISTS (SELECT FROM after_hours_profiles a WHERE a.user_id = u.id)
         )
     """,
-    "is a session that ends in minutes, of which nobody was warned": """
+    "is a session that ends in minutes, without a warning": """
         SELECT id::text FROM after_hours_sessions
         WHERE ended_at IS NULL AND expires_at > now() AND expires_at < now() + interval '270 seconds'
             AND warned_for IS DISTINCT FROM expires_at

@@ -98,7 +98,7 @@ def _measures(file: Path, sides: list[str], turns: int) -> dict[str, list[float]
 
 
 def _run(side: str, file: Path, rounds: int) -> Measures:
-    """Run one process, and return what it printed, with its warm-up rounds still in."""
+    """Run one process, and return the figures that it printed, those of its warm-up rounds among them."""
     output = str(WORK / f"{file.stem}_{side}")
     if side == "ours":
         command = script("photos/ours.py", str(file), str(rounds), output)

@@ -72,9 +72,9 @@ def _swept(server: postgres.Database, clock: str) -> list[object]:
         output.seek(0)
         result: dict[str, Any] = json.loads(output.readlines()[-1])
     sweeps = result["sweeps"]
-    left = ", ".join(f"{number:,} {what}" for what, number in result["left"].items())
+    undone = ", ".join(f"{number:,} {what}" for what, number in result["undone"].items())
     return [
-        f"{len(sweeps)} (given up with {left} left)" if left else len(sweeps),
+        f"{len(sweeps)} (given up with {undone} undone)" if undone else len(sweeps),
         ", ".join(f"{what} {number:,}" for what, number in sweeps[0]["outcome"].items()) or "nothing",
         max(sweep["seconds"] for sweep in sweeps),
         result["peakMb"],

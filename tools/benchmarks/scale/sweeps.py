@@ -1,4 +1,4 @@
-"""Sweeps of one database until nothing is left, in a process with as much memory as the function has.
+"""Sweeps of one database until all work is done, in a process with as much memory as the function has.
 
 Arguments: the database's secret; the clock, `real` or `moved`. A call to the bus or the scheduler takes 20 ms. With the
 clock `moved`, a call moves the clock on instead of sleeping, so that a night of hours is measured in minutes. Calls run
@@ -42,22 +42,22 @@ def main() -> None:
     events.install()
     handler = load("sweep").handler
     sweeps: list[dict[str, Any]] = []
-    left: dict[str, int] = {}
+    undone: dict[str, int] = {}
     for _ in range(MOST_SWEEPS):
         began = time.monotonic()
         outcome = {what: number for what, number in handler({}, Context("sweep")).items() if number}
         seconds = round(time.monotonic() - began, 2)
         sweeps.append({"seconds": seconds, "calls": events.calls(), "outcome": outcome})
         database.shared().execute(_A_MINUTE_LATER)
-        left = backlog.report(database.shared())
-        remains = ", ".join(f"{number:,} {what}" for what, number in left.items()) or "nothing"
-        print(f"  sweep {len(sweeps)}: {seconds} s; left: {remains}", file=sys.stderr, flush=True)
+        undone = backlog.report(database.shared())
+        remains = ", ".join(f"{number:,} {what}" for what, number in undone.items()) or "nothing"
+        print(f"  sweep {len(sweeps)}: {seconds} s; undone: {remains}", file=sys.stderr, flush=True)
         if not outcome:
             break
     # Not getrusage's maximum, which begins with that of the process that started this one.
     [peak_kb] = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     published = {"published": len(events.published), "once": len(set(events.published))}
-    print(json.dumps({"sweeps": sweeps, "peakMb": round(int(peak_kb) / 1024), "left": left, **published}))
+    print(json.dumps({"sweeps": sweeps, "peakMb": round(int(peak_kb) / 1024), "undone": undone, **published}))
 
 
 def _moved_clock() -> Callable[[], None]:
