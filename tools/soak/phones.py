@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import count
 from random import Random
 from threading import Lock
 
@@ -51,8 +52,7 @@ class World:
         self.journal = journal
         self.quiet = False  # True once no fault is injected any more: then no answer may be a 5xx
         self._run = run
-        self._number = 0
-        self._lock = Lock()
+        self._numbers = count()
         self.phones: list[Phone] = []
 
     def join(self, number: int) -> None:
@@ -73,7 +73,7 @@ class World:
             phone.lock.release()
 
     def text(self) -> str:
-        return f"{TEXT}{self._next()}"
+        return f"{TEXT}{next(self._numbers)}"
 
     def call(self, phone: Phone, method: str, path: str, body: object = None) -> Answer:
         """Call the API, and report an answer that may never be. The status is 599 when no answer came."""
@@ -107,7 +107,7 @@ class World:
         self.phones[self.phones.index(phone)] = self._new_phone()
 
     def _new_phone(self) -> Phone:
-        id_ = f"soak-{self._run}-{self._next()}"
+        id_ = f"soak-{self._run}-{next(self._numbers)}"
         member = replace(members.SEEDED["entitled"], id=id_)
         self.system.database.run(
             """
@@ -121,11 +121,6 @@ class World:
             {**vars(member), "email": member.email},
         )
         return Phone(id_, self.system.stack.token(id_))
-
-    def _next(self) -> int:
-        with self._lock:
-            self._number += 1
-            return self._number
 
 
 def outcome_of(answer: Answer) -> Outcome:

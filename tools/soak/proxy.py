@@ -3,13 +3,13 @@
 import json
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from itertools import count
+from threading import Thread
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
@@ -65,11 +65,10 @@ class Proxy:
         upstream = urlsplit(aws_url)
         self.upstream = (str(upstream.hostname), int(upstream.port or 80))
         self.kill = kill
-        self.calls: Counter[tuple[Service, Ailment]] = Counter()
         self.sightings: list[Sighting] = []
         self.now = now
         self._ailments: dict[Service, Ailment] = {}
-        self._lock = Lock()
+        self._callers = count()
         self._servers = [_Port(self, None), _Port(self, Service.R2)]
 
     @property
@@ -99,26 +98,18 @@ class Proxy:
             self._ailments.pop(service, None)
 
     def ailment(self, service: Service | None) -> Ailment | None:
-        """Return how this call is to fail, if so, and count it."""
+        """Return how this call is to fail, None when it is not."""
         ailment = self._ailments.get(service) if service else None
-        if not service or not ailment:
+        if ailment is Ailment.CALLERS_KILLED and next(self._callers) % _EVERY:
             return None
-        with self._lock:
-            self.calls[service, ailment] += 1
-            spared = ailment is Ailment.CALLERS_KILLED and self.calls[service, ailment] % _EVERY != 1
-        return None if spared else ailment
+        return ailment
 
     def see(self, service: Service | None, body: bytes) -> None:
         """Note which domain events are sent."""
         if service is not Service.BUS:
             return
-        entries = json.loads(body).get("Entries", [])
-        with self._lock:
-            self.sightings += [
-                Sighting(json.loads(entry["Detail"])["eventId"], self.now())
-                for entry in entries
-                if "eventId" in entry["Detail"]
-            ]
+        details = [json.loads(entry["Detail"]) for entry in json.loads(body).get("Entries", [])]
+        self.sightings += [Sighting(detail["eventId"], self.now()) for detail in details if "eventId" in detail]
 
 
 class _Handler(BaseHTTPRequestHandler):
