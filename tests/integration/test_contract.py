@@ -1,4 +1,4 @@
-"""What members get is what docs/openapi.json says: of every endpoint each documented answer is seen, and no other."""
+"""Real answers are as docs/openapi.json describes them: every endpoint gives each documented answer, and no other."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -101,7 +101,7 @@ run = Database._run
 
 
 def lose_the_answer(database: Database, statement: str, *arguments: Any) -> Any:
-    """Have the server go away when it has a statement, but not the one that asks who may call."""
+    """Have the server go away when it has a statement, except for the one that checks access."""
     if "after_hours_entitlements" not in statement:
         statement = "SELECT pg_terminate_backend(pg_backend_pid());" + statement
     return run(database, statement, *arguments)
@@ -117,7 +117,7 @@ def prepare(given: Iterable[Given], world: World) -> None:
 
 
 def in_every_state(function: str, world: World) -> Iterator[Answer]:
-    for who in SEEDED.keys() - {"entitled"}:  # nobody has a profile, and some may not have one
+    for who in SEEDED.keys() - {"entitled"}:  # without a profile, and most without an entitlement
         yield send(function, sent(function, who))
     prepare(samples()[function]["valid"].expected.given, world)
     for _ in range(OFTEN):
@@ -169,18 +169,18 @@ def test_every_documented_answer_is_given_and_no_other(
     world: World, document: Json, examples: Examples, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert {"date-time", "uuid"} <= FORMATS.checkers.keys(), "without its library a format is not checked"
-    seen, given = set(), Examples()
+    answered, own = set(), Examples()
     for answer in chain(
         in_every_state(endpoint.function, world),
         with_other_requests(endpoint.function),
         while_something_is_broken(endpoint.function, world, monkeypatch),
     ):
         check(document, endpoint, answer)
-        seen.add((answer.status, answer.body.get("code") if answer.body else None))
-        for kept in (given, examples):
+        answered.add((answer.status, answer.body.get("code") if answer.body else None))
+        for kept in (own, examples):
             if answer.body:
                 kept.add(endpoint.function, answer.body)
-    assert seen == set(documented_answers(document, endpoint))
-    stale = "the examples are not what is answered: run `make openapi`"
-    assert given.successes == {key: examples.successes[key] for key in given.successes}, stale
-    assert given.errors == {code: examples.errors[code] for code in given.errors}, stale
+    assert answered == set(documented_answers(document, endpoint))
+    stale = "the examples are not the real answers: run `make openapi`"
+    assert own.successes == {key: examples.successes[key] for key in own.successes}, stale
+    assert own.errors == {code: examples.errors[code] for code in own.errors}, stale

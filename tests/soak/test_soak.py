@@ -131,7 +131,7 @@ def test_an_event_may_not_be_sent_twice_within_a_lease(times: list[float], leaps
     assert sent_too_soon_again(sightings, LEASE, leaps) == ({"a"} if again else set())
 
 
-def test_what_was_answered_2xx_must_be_there_and_what_was_answered_4xx_must_not() -> None:
+def test_a_change_answered_2xx_is_there_and_one_answered_4xx_is_not() -> None:
     journal = Journal(
         [
             Asked("started", "m", "kept", Outcome.DONE),
@@ -154,7 +154,7 @@ def test_a_change_happens_as_often_as_the_answers_say(times: int, right: bool) -
     assert (counted(journal, changed) == []) is right
 
 
-def test_one_who_leaves_loses_profile_and_preferences_at_once() -> None:
+def test_leaving_deletes_profile_and_preferences_in_one_change() -> None:
     journal = Journal([Asked("left", "m", None, Outcome.DONE)])
     assert counted(journal, [("left", "m", "profile", "1"), ("left", "m", "preferences", "1")]) == []
 
@@ -163,11 +163,11 @@ def test_a_sentence_names_a_few_and_counts_the_rest() -> None:
     assert sentences({"is lost": map(str, range(6)), "is wrong": []}) == ["0, 1, 2, 3 and 2 more is lost"]
 
 
-def test_a_wrong_clock_is_wrong_for_whatever_runs_in_its_environment(tmp_path: Path) -> None:
+def test_a_program_in_the_environment_of_a_wrong_clock_has_its_time(tmp_path: Path) -> None:
     assert wrong_clock(tmp_path, 0) == {}
     program = "import datetime, time; print(time.time(), datetime.datetime.now(datetime.UTC).timestamp())"
     command = [sys.executable, "-c", program]
-    said = subprocess.run(command, env=wrong_clock(tmp_path, -300), capture_output=True, text=True, check=True)
-    assert said.stderr == ""
-    for clock in said.stdout.split():
+    done = subprocess.run(command, env=wrong_clock(tmp_path, -300), capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    for clock in done.stdout.split():
         assert abs(float(clock) - time.time() + 300) < 60

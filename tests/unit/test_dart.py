@@ -1,6 +1,6 @@
 """openapi-generator makes a Dart client of docs/openapi.json, as it is, that has the form which docs/clients.md shows.
 
-There is no Dart SDK where our tests run: what it makes is read, and not compiled.
+There is no Dart SDK where our tests run: the package is read, and not compiled.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Each kind of change of a JSON Schema that breaks a program is found, in what it sends and in what it receives."""
+"""Each kind of change of a JSON Schema that breaks a program is found, in its requests and in its answers."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ TEXT, NUMBER, ANY = {"type": "string"}, {"type": "integer"}, dict[str, Any]()
 CLOSED = {"type": "object", "additionalProperties": False}
 A, B = ({"type": "object", "properties": {"kind": {"const": kind}}, "required": ["kind"]} for kind in "AB")
 
-# Each second schema takes all that the first one takes, and more.
+# Each second schema allows all that the first one allows, and more.
 WIDER: dict[str, tuple[Json, Json]] = {
     "type": (TEXT, ANY),
     "type, whole numbers": (NUMBER, {"type": "number"}),
@@ -50,10 +50,10 @@ WIDER: dict[str, tuple[Json, Json]] = {
     "union, deeper": ({"anyOf": [A, B | {"maxProperties": 1}]}, {"anyOf": [A, B]}),
 }
 
-# Of these an answer may not even tell less: a program may wait for a value that does not come any more.
+# Of these an answer may not even narrow: a program may wait for a value that does not come any more.
 VALUES = {"type, one of two", "enum", "const", "const, true", "union", "union, beside members"}
 
-# Whatever a program does with them, one of each pair is not what it was made for.
+# A program that was made for one of each pair fails with the other, in both ways.
 DIFFERENT: dict[str, tuple[Json, Json]] = {
     "type": (TEXT, NUMBER),
     "a member": (member(), {"type": "object"}),
@@ -81,7 +81,7 @@ SAME: dict[str, tuple[Json, Json]] = {
 
 
 @pytest.mark.parametrize("kind", WIDER)
-def test_what_is_sent_may_be_taken_more_widely_and_what_is_received_told_more_narrowly(kind: str) -> None:
+def test_a_request_may_widen_and_an_answer_may_narrow(kind: str) -> None:
     narrow, wide = WIDER[kind]
     assert breaks(narrow, wide, Way.SENT) == []
     assert breaks(wide, narrow, Way.SENT)
@@ -91,14 +91,14 @@ def test_what_is_sent_may_be_taken_more_widely_and_what_is_received_told_more_na
 
 @pytest.mark.parametrize("way", Way)
 @pytest.mark.parametrize("kind", DIFFERENT)
-def test_what_is_different_breaks_both(kind: str, way: Way) -> None:
+def test_a_difference_breaks_both_ways(kind: str, way: Way) -> None:
     old, new = DIFFERENT[kind]
     assert breaks(old, new, way)
 
 
 @pytest.mark.parametrize("way", Way)
 @pytest.mark.parametrize("kind", SAME)
-def test_what_says_the_same_breaks_nothing(kind: str, way: Way) -> None:
+def test_two_ways_to_write_one_schema_break_nothing(kind: str, way: Way) -> None:
     one, other = SAME[kind]
     assert breaks(one, other, way) == []
     assert breaks(other, one, way) == []
