@@ -141,12 +141,13 @@ class Scene:
     def schedule(self, session_id: str, hours: int) -> None:
         at = datetime.now(UTC) + timedelta(hours=hours)
         self.system.client("scheduler").create_schedule(
-            GroupName="soak", Name=f"expire-{session_id}", ScheduleExpression=f"at({at:%Y-%m-%dT%H:%M:%S})",
+            GroupName=self.system.stack.schedule_group, Name=f"expire-{session_id}",
+            ScheduleExpression=f"at({at:%Y-%m-%dT%H:%M:%S})",
             FlexibleTimeWindow={"Mode": "OFF"}, Target={"Arn": "arn:aws:lambda:a:1:function:f", "RoleArn": "r"},
         )  # fmt: skip
 
     def put(self, bucket: str) -> None:
-        self.system.client("s3").put_object(Bucket=bucket, Key=str(uuid4()), Body=b"")
+        self.system.client("s3").put_object(Bucket=getattr(self.system.stack, bucket), Key=str(uuid4()), Body=b"")
 
     def hear(self, **detail: str) -> None:
         body = json.dumps({"detail-type": "SessionEnded", "detail": {"eventId": "e", **detail}})
@@ -170,8 +171,12 @@ BROKEN: list[tuple[str, Check, Callable[[Scene], object]]] = [
     ("for another end than its session has", checks.schedules, lambda scene: scene.schedule(scene.sql(LIVE), 2)),
     ("of a session that has ended", checks.schedules, lambda scene: scene.schedule(scene.sql(ENDED), 2)),
     ("is a schedule whose time is over", checks.schedules, lambda scene: scene.schedule("of-nothing", -1)),
-    ("is in R2, and no row knows of it", checks.objects, lambda scene: scene.put("soak-r2")),
-    ("is in the upload bucket, and no row knows", checks.objects, lambda scene: scene.put("soak-uploads")),
+    ("is in R2, and no row knows of it", checks.objects, lambda scene: scene.put("r2_bucket")),
+    (
+        "is in the upload bucket, and no row knows",
+        checks.objects,
+        lambda scene: scene.put("upload_bucket"),
+    ),
     (
         "is shown, and not in R2",
         checks.objects,
@@ -204,11 +209,12 @@ def scene(cursor: Cursor, deployed: dict[str, str], tmp_path: Path) -> Iterator[
         cursor.execute(statement, parameters)
         return cursor.fetchall() if cursor.description else []
 
-    access = {"region_name": "us-west-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}
+    access = {"region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}
+    own = f"soak-{uuid4()}"
     parts: Any = {
         "stack": SimpleNamespace(
             aws=access | {"endpoint_url": deployed["AWS_ENDPOINT_URL"]}, functions={},
-            schedule_group="soak", r2_bucket="soak-r2", upload_bucket="soak-uploads",
+            schedule_group=own, r2_bucket=f"{own}-r2", upload_bucket=f"{own}-uploads",
         ),
         "database": SimpleNamespace(run=run), "proxy": SimpleNamespace(sightings=[]), "server": None, "workers": None,
     }  # fmt: skip
@@ -216,18 +222,11 @@ def scene(cursor: Cursor, deployed: dict[str, str], tmp_path: Path) -> Iterator[
     system.workspace.logs.mkdir(parents=True)
     (system.workspace.logs / "postgresql.log").touch()
     queue = system.client("sqs").create_queue(QueueName="soak")["QueueUrl"]
-    secret = system.client("secretsmanager").create_secret(Name="s", SecretString=json.dumps({"key": "x" * 24}))["ARN"]
-    system.client("scheduler").create_schedule_group(Name="soak")
-    s3 = system.client("s3")
-    for bucket in ("soak-r2", "soak-uploads"):
-        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "us-west-1"})
+    system.client("secretsmanager").create_secret(Name=own, SecretString=json.dumps({"key": "x" * 24}))
+    system.client("scheduler").create_schedule_group(Name=own)
+    for bucket in (system.stack.r2_bucket, system.stack.upload_bucket):
+        system.client("s3").create_bucket(Bucket=bucket)
     yield Scene(system, Journal())
-    for bucket in ("soak-r2", "soak-uploads"):
-        for key in system.objects(bucket):
-            s3.delete_object(Bucket=bucket, Key=key)
-        s3.delete_bucket(Bucket=bucket)
-    system.client("scheduler").delete_schedule_group(Name="soak")
-    system.client("secretsmanager").delete_secret(SecretId=secret, ForceDeleteWithoutRecovery=True)
     system.client("sqs").delete_queue(QueueUrl=queue)
 
 
