@@ -176,9 +176,8 @@ deploy: $(PYTHON_READY) $(NODE_READY) ## ops: Deploy a stage: make deploy STAGE=
 	@$(RUN) tools.ops.deploy $(CONTEXT) -- node_modules/.bin/cdk deploy $(if $(CI),--require-approval never) \
 		--outputs-file cdk.out/outputs.json
 
-rights: $(PYTHON_READY) $(NODE_READY) ## Write docs/rights.md anew, from the template of the stage prod
-	@$(MAKE) --silent synth STAGE=prod ALARM_EMAIL=ops@example.com
-	@$(RUN) infra.rights cdk.out/AfterHours-prod.template.json
+rights: $(PYTHON_READY) ## Write docs/rights.md and tests/infra/snapshots, which reviewers read, anew from the templates
+	@$(RUN) pytest --quiet --no-header --write-snapshots tests/infra/test_snapshots.py
 
 lock: $(PYTHON_READY) ## Write requirements.lock anew, with what the requirements name and all that it needs
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-annotate \

@@ -1,13 +1,9 @@
 """The rights of each role, as tables for reviewers: `make rights` writes docs/rights.md.
 
 The rights on AWS are read from the template, and those in PostgreSQL from the migrations, which grant them.
-
-python -m infra.rights cdk.out/AfterHours-prod.template.json
 """
 
-import json
 import re
-import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -160,7 +156,3 @@ def _of_type(template: Mapping[str, Any], resource_type: str) -> dict[str, Any]:
 
 def _listed(value: Any) -> list[Any]:  # noqa: ANN401 (CloudFormation writes a list of one as its item)
     return value if isinstance(value, list) else [value]
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(json.loads(Path(sys.argv[1]).read_text())))

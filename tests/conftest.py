@@ -19,6 +19,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--write-examples", action="store_true", help="Write the examples of the contract anew (make openapi)"
     )
+    parser.addoption(
+        "--write-snapshots",
+        action="store_true",
+        help="Write tests/infra/snapshots and docs/rights.md anew (make rights)",
+    )
     parser.addoption("--fuzz-stories", type=int, default=0, help="Play so many new stories (make fuzz)")
 
 

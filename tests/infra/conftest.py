@@ -7,12 +7,13 @@ import pytest
 from infra.stages import STAGES, ExistingDatabase
 from tests.support.synthesized import APP_DATABASE_SECRET_ARN, DATABASE_SECRET_ARN, SNAPSHOT, Synthesized, synthesize
 
+EMAILS = {"alarmEmail": "ops@example.com", "ticketEmail": "tickets@example.com"}
+
 
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
     """Production, with all of its own."""
-    emails = {"alarmEmail": "ops@example.com", "ticketEmail": "tickets@example.com"}
-    return synthesize(tmp_path_factory.mktemp("aws"), stage="prod", **emails)
+    return synthesize(tmp_path_factory.mktemp("aws"), stage="prod", **EMAILS)
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +70,7 @@ def restored(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
     assert size
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(STAGES, "prod", replace(STAGES["prod"], database=replace(size, restored_from=SNAPSHOT)))
-        return synthesize(tmp_path_factory.mktemp("restored"), stage="prod", alarmEmail="ops@example.com")
+        return synthesize(tmp_path_factory.mktemp("restored"), stage="prod", **EMAILS)
 
 
 @pytest.fixture(scope="session")

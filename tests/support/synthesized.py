@@ -61,27 +61,6 @@ class Synthesized:
             for reference in self.functions[function]["Properties"]["Layers"]
         ]
 
-    def log_group_of(self, function: Resource) -> Resource:
-        """The properties of the log group that a function writes to."""
-        group: Resource = self.template["Resources"][function["Properties"]["LoggingConfig"]["LogGroup"]["Ref"]]
-        properties: Resource = group["Properties"]
-        return properties
-
-    @property
-    def dead_letters(self) -> dict[str, str]:
-        """The part of the stack → the logical id of its dead-letter queue."""
-        return {queue.partition("DeadLetters")[0]: queue for queue in self.resources("AWS::SQS::Queue")}
-
-    def on_failure(self, function: str) -> str:
-        """The logical id of the queue that gets the events which a function failed again and again."""
-        [destination] = [
-            config["Properties"]["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"][0]
-            for config in self.resources("AWS::Lambda::EventInvokeConfig").values()
-            if self.template["Resources"][config["Properties"]["FunctionName"]["Ref"]] == self.functions[function]
-        ]
-        queue: str = destination
-        return queue
-
     def code(self, function: str) -> Path:
         return self._asset(self.functions[function]["Properties"]["Code"])
 

@@ -29,32 +29,6 @@ def shows_a_session(session: Session) -> api.Members:
     return {"session": session}
 
 
-def test_a_handler_takes_the_body_that_its_endpoint_declares() -> None:
-    assert api.endpoint(body=CreateProfile)(takes_a_profile).declared.body is CreateProfile
-    assert api.endpoint()(takes_nothing).declared.body is None
-    assert api.endpoint(entitled=False)(takes_nothing).declared.entitled is False
-
-
-def test_mypy_refuses_any_other() -> None:
-    api.endpoint(body=CreatePreferences)(takes_a_profile)  # type: ignore[arg-type]
-    api.endpoint(body=CreateProfile)(takes_nothing)  # type: ignore[arg-type]
-    api.endpoint()(takes_a_profile)  # type: ignore[arg-type]
-    api.endpoint(body=CreateProfile)(shows_a_profile)  # type: ignore[arg-type]
-
-
-def test_a_handler_takes_what_its_endpoint_reads() -> None:
-    read = api.endpoint(read=profiles.read)(shows_a_profile)
-    assert read.declared.body is None
-    assert read.declared.entitled is True
-
-
-def test_mypy_refuses_a_handler_of_anything_else() -> None:
-    api.endpoint(read=preferences.read)(shows_a_profile)  # type: ignore[arg-type]
-    api.endpoint(read=sessions.current)(shows_a_session)  # type: ignore[arg-type]  # there may be none
-    api.endpoint(read=profiles.read)(takes_nothing)  # type: ignore[arg-type]
-    api.endpoint()(shows_a_profile)  # type: ignore[arg-type]
-
-
 class Page(QueryModel):
     limit: int
 
@@ -63,19 +37,30 @@ def lists_profiles(found: list[Profile]) -> api.Members:
     return {"profiles": found}
 
 
-def test_an_endpoint_may_answer_a_list_and_take_a_query() -> None:
-    def all_of(rows: list[Row]) -> list[Profile]:
-        return [Profile.model_validate(row) for row in rows]
-
-    listing = api.endpoint(read=Read("SELECT …", all_of), query=Page)(lists_profiles)
-    assert listing.declared.query is Page
+def all_of(rows: list[Row]) -> list[Profile]:
+    return [Profile.model_validate(row) for row in rows]
 
 
-def test_mypy_refuses_a_query_where_nothing_is_read() -> None:
+def test_a_handler_takes_what_its_endpoint_declares() -> None:
+    assert api.endpoint(body=CreateProfile)(takes_a_profile).declared.body is CreateProfile
+    assert api.endpoint(entitled=False)(takes_nothing).declared.entitled is False
+    assert api.endpoint(read=profiles.read)(shows_a_profile).declared.entitled is True
+    assert api.endpoint(read=Read("SELECT …", all_of), query=Page)(lists_profiles).declared.query is Page
+
+
+def test_mypy_refuses_any_other() -> None:
+    api.endpoint(body=CreatePreferences)(takes_a_profile)  # type: ignore[arg-type]
+    api.endpoint(body=CreateProfile)(takes_nothing)  # type: ignore[arg-type]
+    api.endpoint()(takes_a_profile)  # type: ignore[arg-type]
+    api.endpoint(body=CreateProfile)(shows_a_profile)  # type: ignore[arg-type]
+    api.endpoint(read=preferences.read)(shows_a_profile)  # type: ignore[arg-type]
+    api.endpoint(read=sessions.current)(shows_a_session)  # type: ignore[arg-type]  # there may be none
+    api.endpoint(read=profiles.read)(takes_nothing)  # type: ignore[arg-type]
+    api.endpoint()(shows_a_profile)  # type: ignore[arg-type]
+
+
+def test_mypy_refuses_a_query_where_nothing_is_read_and_a_read_with_a_body_or_without_the_access_check() -> None:
     api.endpoint(query=Page)  # type: ignore[call-overload]
     api.endpoint(body=CreateProfile, query=Page)  # type: ignore[call-overload]
-
-
-def test_mypy_refuses_a_read_with_a_body_or_without_the_access_check() -> None:
     api.endpoint(read=profiles.read, entitled=False)  # type: ignore[call-overload]
     api.endpoint(read=profiles.read, body=CreateProfile)  # type: ignore[call-overload]

@@ -128,7 +128,7 @@ PNGS: dict[str, tuple[Make, Outcome]] = {
 }
 
 
-def cmyk(*, side: int, **profile: bytes) -> bytes:
+def cmyk(*, side: int, **profile: Any) -> bytes:
     return encoded(corners((side, side)).convert("CMYK"), quality=95, **profile)
 
 

@@ -74,7 +74,7 @@ def offset(origin: Degrees, place: Degrees) -> Metres:
 
 class TestPromises:
     @pytest.mark.slow
-    @settings(max_examples=1500, deadline=None)
+    @settings(max_examples=800, deadline=None)
     @given(latitudes, longitudes, st.text(max_size=20))
     @example(90.0, 0.0, "user")
     @example(-90.0, 180.0, "user")
@@ -106,24 +106,16 @@ class TestPromises:
             (0, 0),
             (0, 179.9999),
         ]:
-            for member in range(150):
+            for member in range(100):
                 assert metres_between_on_wgs84(place, shown(place, str(member))) <= 500
 
-    def test_same_member_same_place_same_point(self) -> None:
-        assert len({shown(LONDON) for _ in range(20)}) == 1
-
-    @settings(max_examples=200, deadline=None)
-    @given(latitudes)
-    def test_both_names_of_the_antimeridian_are_one_place(self, latitude: float) -> None:
-        assert shown((latitude, 180.0)) == shown((latitude, -180.0))
-
     @settings(max_examples=100, deadline=None)
-    @given(longitudes, longitudes)
-    def test_every_longitude_of_a_pole_is_one_place(self, longitude: float, other: float) -> None:
+    @given(latitudes, longitudes, longitudes)
+    def test_a_place_of_many_names_has_one_point(self, latitude: float, longitude: float, other: float) -> None:
+        """The antimeridian has two longitudes, a pole has all, and zero has two signs."""
+        assert shown((latitude, 180.0)) == shown((latitude, -180.0)) == shown((latitude, 180.0))
         assert shown((90.0, longitude)) == shown((90.0, other))
         assert shown((-90.0, longitude)) == shown((-90.0, other))
-
-    def test_minus_zero_is_zero(self) -> None:
         assert shown((-0.0, -0.0)) == shown((0.0, 0.0))
 
     def test_points_cross_the_antimeridian_and_the_pole_to_all_sides(self) -> None:
@@ -151,7 +143,7 @@ class TestPromises:
     def test_the_plain_way_leads_to_the_same_points(self) -> None:
         """Everywhere, and within a few discs of the poles and the antimeridian."""
         rng = random.Random(13)
-        for number in range(4000):
+        for number in range(2000):
             latitude, longitude = rng.uniform(-90, 90), rng.uniform(-180, 180)
             if number % 2:
                 latitude = rng.choice((-1, 1)) * (90 - rng.uniform(0, 0.02))

@@ -19,21 +19,20 @@ def known(**claims: object) -> str:
     return auth.authenticate({"authorization": f"Bearer {token}"}, [KEY])
 
 
-@pytest.mark.parametrize("seconds_left", [60, 60.5, 99 * YEAR])
-def test_a_token_may_end_within_a_century(seconds_left: float) -> None:
-    assert known(exp=time.time() + seconds_left) == "me"
+def test_a_token_may_end_within_a_century() -> None:
+    for seconds in (60, 60.5, 99 * YEAR):
+        assert known(exp=time.time() + seconds) == "me"
 
 
 BAD_ENDS: list[object] = [
-    "tomorrow", str(LATER), f"{LATER}.5", "", True, None, [], [LATER], {}, NOW - 1, 0, -1,
-    NOW + 101 * YEAR, LATER * 1000, 1e300, 10**400, float("inf"), float("-inf"), float("nan"),
+    "tomorrow", str(LATER), "", True, None, [LATER], {}, NOW - 1, NOW + 101 * YEAR, LATER * 1000, 10**400,
+    float("inf"), float("-inf"), float("nan"),
 ]  # fmt: skip
-BAD_BEGINNINGS: list[object] = ["soon", [], {}, LATER - 60]
 
 
 @pytest.mark.parametrize(
-    "claims", [{}, *({"exp": end} for end in BAD_ENDS), *({"exp": LATER, "nbf": nbf} for nbf in BAD_BEGINNINGS)]
+    "claims", [{}, *({"exp": end} for end in BAD_ENDS), *({"exp": LATER, "nbf": nbf} for nbf in ("soon", LATER - 60))]
 )
-def test_a_token_without_such_an_end_is_refused(claims: dict[str, object]) -> None:
+def test_a_token_without_such_an_end_or_before_its_beginning_is_refused(claims: dict[str, object]) -> None:
     with pytest.raises(Unauthorized):
         known(**claims)
