@@ -1,4 +1,4 @@
-"""Commands that a query of the catalogue returns, because something is missing: a right, a column."""
+"""Run the commands that a query of the catalogue returns for what is missing: a right, a column."""
 
 from collections.abc import Mapping
 
@@ -10,15 +10,15 @@ from migrations.failure import MigrationFailed
 
 
 def run_missing(connection: Connection, query: str, parameters: Mapping[str, object], *, failing: str) -> None:
-    """Run what the query returns, each row (one command or more) in a transaction of its own.
+    """Run the commands that the query returns, each row (one command or more) in a transaction of its own.
 
-    Raises `MigrationFailed`, with `failing` and the commands, when the query still returns some: the connection's role
-    may not run them.
+    Raises `MigrationFailed`, with `failing` and the commands, if the query still returns some, because the connection's
+    role may not run them.
     """
     for command in _missing(connection, query, parameters):
         _try(connection, command)
     if refused := _missing(connection, query, parameters):
-        raise MigrationFailed(f"{failing} before somebody who may runs: {'; '.join(refused)}")
+        raise MigrationFailed(f"{failing} until a role with the rights for it runs: {'; '.join(refused)}")
 
 
 def _missing(connection: Connection, query: str, parameters: Mapping[str, object]) -> list[str]:
@@ -29,7 +29,7 @@ def _missing(connection: Connection, query: str, parameters: Mapping[str, object
 
 def _try(connection: Connection, command: str) -> None:
     try:
-        # A % in a command, of a name for one, stands for no parameter.
+        # A % in a command (of a name, say) is no placeholder.
         connection.exec_driver_sql(command, execution_options={"no_parameters": True})
         connection.commit()
     except DBAPIError as error:

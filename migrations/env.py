@@ -1,4 +1,4 @@
-"""What alembic runs for a command: the revisions, on the connection of `upgrade`, each in its own transaction."""
+"""Alembic runs this file for a command: it runs the revisions on the connection of `upgrade`, each in a transaction."""
 
 from alembic import context
 from sqlalchemy import text
@@ -9,7 +9,7 @@ context.configure(
     connection=context.config.attributes["connection"],
     version_table=VERSION_TABLE,
     transaction_per_migration=True,
-    # Revisions that build indexes leave the connection without a limit of waits for locks.
+    # Revisions that build indexes reset the connection's lock_timeout.
     on_version_apply=lambda *, ctx, **_: ctx.connection.execute(text(SETTINGS)),
 )
 with context.begin_transaction():

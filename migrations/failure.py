@@ -1,6 +1,6 @@
 class MigrationFailed(Exception):
     """PostgreSQL refused a statement, the connection broke, or the time was up.
 
-    The message names the error, the table and the constraint, and quotes no row.
-    PostgreSQL's own message may quote a whole row: a place, a text. CloudFormation shows ours to whoever deploys.
+    The message names the error, the table and the constraint. It does not contain PostgreSQL's own message, which may
+    quote a whole row (a place, a text), since CloudFormation shows it to everyone who deploys.
     """

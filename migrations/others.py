@@ -1,7 +1,7 @@
-"""What other roles than the owner could do with the owner's rights: nothing.
+"""Protection against roles that could have their own functions called with the owner's rights.
 
-A function that is looked up by its name, as each migration and each SQL function does, is the one that fits best in
-any schema of the search path. So where others may create, they may have their own function called.
+Migrations and SQL functions call functions by name. PostgreSQL then takes the one that fits best in any schema of the
+search path (manual, 10.3), so a role that may create in such a schema can have its own function called.
 """
 
 from sqlalchemy import Connection, text
@@ -13,13 +13,13 @@ from migrations.serving_role import OWN_FUNCTIONS, TRIGGER_FUNCTIONS
 # The schemas that names are looked up in, as PostgreSQL resolves the search path.
 _SCHEMAS = "SELECT pg_catalog.current_schemas(false)"
 
-# Nothing that others made may be called here.
-_OUR_OWN_NAMES_ALONE = "SET LOCAL search_path = pg_catalog, pg_temp"
+# The query of `refuse_open_schemas` must call PostgreSQL's own functions alone.
+_CATALOG_ALONE = "SET LOCAL search_path = pg_catalog, pg_temp"
 
 # These roles may create: superusers, the role that migrates, and roles that may act as the owner of the schema, of the
 # database, of the main app's users (its migrations may have to create) or of our tables. For every other role the query
-# returns the command that takes the right away. It also returns the commands that drop the functions and operators of
-# such roles that have a name of PostgreSQL's or of ours. Those of extensions are left out.
+# returns the command that revokes the right, and the commands that drop the role's operators, and its functions with a
+# name of PostgreSQL's or of ours, except those of extensions.
 _MENDING = """
 WITH schemas AS (
     SELECT oid, nspname, nspowner, nspacl FROM pg_namespace WHERE nspname = ANY (CAST(:schemas AS name[]))
@@ -59,7 +59,7 @@ WHERE (oprnamespace, oprowner) NOT IN (SELECT schema, role FROM may)
     )
 """
 
-# EXECUTE on a new function is PUBLIC's, which is every role that may log in.
+# PostgreSQL grants EXECUTE on each new function to PUBLIC, which is every role.
 _OPEN_FUNCTIONS = """
 SELECT format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', function.oid::regprocedure)
 FROM pg_proc AS function, aclexplode(coalesce(proacl, acldefault('f', proowner))) AS granted
@@ -70,19 +70,19 @@ _PARAMETERS = {"own_functions": [*OWN_FUNCTIONS, *TRIGGER_FUNCTIONS]}
 
 
 def refuse_open_schemas(connection: Connection) -> None:
-    """Raise `MigrationFailed`, with the commands that mend it, where others may create what would be called as ours."""
+    """Raise `MigrationFailed`, with the commands that help, if others may create in a schema of the search path."""
     schemas = connection.scalar(text(_SCHEMAS))
-    connection.execute(text(_OUR_OWN_NAMES_ALONE))
+    connection.execute(text(_CATALOG_ALONE))
     mending = list(connection.scalars(text(_MENDING), {"schemas": schemas, **_PARAMETERS}))
     connection.rollback()
     if mending:
         raise MigrationFailed(
             "in a schema of the search path only its owner, the owners of the database, of users and of our tables, "
             "the role that migrates and superusers may create, since a function of others could be called instead of "
-            f"PostgreSQL's own, with the owner's rights. Somebody who may must run: {'; '.join(mending)}"
+            f"PostgreSQL's own, with the owner's rights. A role with the rights for it must run: {'; '.join(mending)}"
         )
 
 
 def shut_out(connection: Connection) -> None:
-    """Take the right to run our functions from PUBLIC. Raises `MigrationFailed` with what the role may not take."""
-    run_missing(connection, _OPEN_FUNCTIONS, _PARAMETERS, failing="functions of ours are everybody's to run")
+    """Revoke EXECUTE on our functions from PUBLIC. Raises `MigrationFailed` with the commands that were refused."""
+    run_missing(connection, _OPEN_FUNCTIONS, _PARAMETERS, failing="every role may run functions of ours")

@@ -1,10 +1,10 @@
-"""What revisions 0001 and 0006 would do to an earlier database in one long transaction, done in many short ones before.
+"""Do in short transactions, and before, what revisions 0001 and 0006 do to an earlier backend's tables in a long one.
 
-Both run all of `earlier_backend` in one transaction. It locked `users`, for its columns and for references to it, and
-kept that lock while it rewrote a million sessions: no member of the main app could be read meanwhile. So each part
-comes here first, in a transaction of its own, and the revisions, which do not change any more, find nothing left to do.
+Both run all of `earlier_backend` in one transaction. It locks `users`, for its columns and for references to it, and
+keeps the lock while it rewrites a million sessions: meanwhile the main app could read no member. So each part runs here
+first, in a transaction of its own. The revisions, which have been released and cannot change, then find nothing to do.
 
-Each part looks first, and may run again.
+Each part is idempotent: it changes only what does not fit.
 """
 
 from importlib import import_module
@@ -30,7 +30,7 @@ WHERE NOT EXISTS (
 HAVING count(*) > 0
 """
 
-# The reference is NOT VALID at first: to look at all rows would keep the table locked.
+# The foreign key is NOT VALID at first, since a check of all rows would keep the table locked.
 _COLUMNS_OF_DEVICES = """
 SELECT format('ALTER TABLE device_fingerprints %s', string_agg(format('ADD %I %s', column_name, definition), ', '))
 FROM (VALUES
@@ -73,7 +73,7 @@ _NAMES: str = import_module("migrations.versions.0001_earlier_backend").NAMES
 
 
 def prepare(connection: Connection, current: str | None) -> None:
-    """Fit what an earlier backend made, before the revisions up to LAST_PREPARED do; `current` is the one that it has.
+    """Make an earlier backend's tables fit, before the revisions up to LAST_PREPARED run; `current` has been run.
 
     Raises `MigrationFailed`, with the commands, when another role owns a table that lacks columns.
     """

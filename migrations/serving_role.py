@@ -1,7 +1,7 @@
-"""The role that the functions connect as, where that is not the owner of the tables: it is made and granted its rights.
+"""Make the role that the functions connect as, if that is not the owner of the tables, and grant it its rights.
 
-It owns nothing, so no function can change a table, a trigger or a rule. Settings of its connections are set for the
-role: RDS Proxy refuses or pins those of a connection, and the owner's role may be the main app's, too.
+It owns nothing, so no function can change a table, a trigger or a rule. It carries the settings of its connections:
+RDS Proxy refuses or pins those of a connection, and the owner's role may be the main app's, too.
 """
 
 import json
@@ -13,8 +13,8 @@ from migrations.commands import run_missing
 STATEMENT_TIMEOUT = "5s"  # a member waits; a second less than the client's own timeout (connecting.ENDPOINT)
 
 # Table or view → privilege → its columns, None for all of them. A revision that makes a table must add it here; a test
-# compares. Of the main app's tables (one that is missing is skipped) no column is read that no statement needs; banned
-# photos are asked for with the owner's rights.
+# compares. In the main app's tables the role may read only the columns that a statement needs; a missing table is
+# skipped. A SECURITY DEFINER function reads the banned photos.
 type Privileges = dict[str, tuple[str, ...] | None]
 
 _ALL_ROWS: Privileges = {"SELECT": None, "INSERT": None, "UPDATE": None, "DELETE": None}
@@ -50,16 +50,16 @@ TRIGGER_FUNCTIONS = (  # PostgreSQL runs them, for every role
     "after_hours_follow_deleted_profile", "after_hours_follow_deleted_session", "after_hours_schedule_session",
 )  # fmt: skip
 
-# Without a password the role can log in by IAM alone. A role that exists already keeps its way to log in.
+# A role without a password can log in by IAM alone. A role that exists keeps its way to log in.
 _MAKE = """
 SELECT format('CREATE ROLE %I LOGIN', :role)
     || CASE WHEN to_regrole('rds_iam') IS NULL THEN '' ELSE format('; GRANT rds_iam TO %I', :role) END
 WHERE to_regrole(quote_ident(:role)) IS NULL
 """
 
-# The query returns the commands that set and grant whatever is missing, and no row when nothing is. What was granted
-# beyond that (an earlier release granted whole tables) is taken back in the same command, and so in one transaction: at
-# no moment does the role lack what it needs.
+# The query returns the commands that set and grant what is missing, and no row if nothing is. Rights beyond those (an
+# earlier release granted whole tables) are revoked in the same command, and so in the same transaction: the role always
+# has the rights that it needs.
 _LACKING = """
 WITH serving AS (
     SELECT oid, rolname, rolconfig FROM pg_roles WHERE rolname = :role
@@ -126,9 +126,9 @@ _PARAMETERS = {
 
 
 def let_serve(connection: Connection, role: str) -> None:
-    """Make the role if it is missing, and grant it what it lacks. Idempotent: a role that lacks nothing is left alone.
+    """Make the role if it is missing, and grant it what it lacks. Idempotent: a role that lacks nothing is not touched.
 
-    Raises `MigrationFailed` with the commands that this connection may not run, for somebody who may.
+    Raises `MigrationFailed` with the commands that this connection's role may not run.
     """
     if connection.scalar(text("SELECT current_user")) == role:
         return

@@ -31,4 +31,4 @@ def _text(revision: str) -> str:
 
 
 def _run(statements: str) -> None:
-    op.get_bind().exec_driver_sql(statements, execution_options={"no_parameters": True})  # a % stays a %
+    op.get_bind().exec_driver_sql(statements, execution_options={"no_parameters": True})  # a % is no placeholder

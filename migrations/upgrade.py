@@ -1,7 +1,7 @@
 """Run the revisions in `versions/`, each in one transaction, one deployment at a time.
 
-No statement waits long for a lock, since all of the main app's reads queue behind one that does. A migration that did
-not get a lock pauses and tries again: what is done is committed, and is not done twice.
+No statement waits long for a lock, since all of the main app's reads queue behind one that waits. A migration that did
+not get a lock pauses and tries again: finished revisions are committed, and are not run twice.
 """
 
 import math
@@ -34,8 +34,8 @@ LIMIT_SECONDS = 480.0  # the function has ten minutes (infra.database)
 # These are settings of the session, not of a transaction, since some revisions leave their transaction.
 SETTINGS = "SET lock_timeout = '2s'; SET TimeZone = 'UTC'"
 _LOCKED = (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected)
-# A change locks its member's row of `users` (after_hours_lock_member), which takes the right to change a column of it.
-# No statement of ours writes this one.
+# after_hours_lock_member locks a row of `users`, which takes the right to UPDATE a column of it (PostgreSQL's manual on
+# SELECT, "The Locking Clause"). No statement of ours writes this one.
 _RIGHT_TO_LOCK = """
 SELECT format('GRANT UPDATE (after_hours_consent_at) ON users TO %I', pg_get_userbyid(proowner)) FROM pg_proc
 WHERE proname = 'after_hours_lock_member' AND pronamespace = to_regnamespace(quote_ident(current_schema()))
@@ -57,10 +57,9 @@ def upgrade(
     `app_role` is the role that the functions connect as; without one they connect as the role that migrates.
     `host_tables` makes the main app's tables where they are missing, for a database that no main app has.
 
-    A database with a revision that this code does not know is of a later release: a rollback deploys this code onto it,
-    and nothing is changed. Raises `MigrationFailed`; the revision that failed has then changed nothing, those before it
-    stay, and so do parts of `preparation`. The migration fails, too, when it has not ended within `limit_seconds`.
-    Raises what `connect` raises, before there is a row to quote.
+    If this code does not know the database's revision, this is a rollback from a later release, and nothing is changed.
+    Raises what `connect` raises, and `MigrationFailed`. Then the revision that failed has changed nothing, those before
+    it stay, and so do parts of `preparation`. A migration fails, too, if it has not ended within `limit_seconds`.
     """
     opened = connect()
     opened.autocommit = False
@@ -90,17 +89,17 @@ def _end_statements_at(deadline: float, connection: AlchemyConnection) -> None:
 
     @event.listens_for(connection, "before_cursor_execute")
     def limit(_connection: object, cursor: Any, *_: object) -> None:  # noqa: ANN401 (SQLAlchemy's)
-        left = deadline - time.monotonic()
-        if left <= 0:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
             raise TimeoutError
-        cursor.execute("SET statement_timeout = %s", [math.ceil(left * 1000)])
+        cursor.execute("SET statement_timeout = %s", [math.ceil(remaining * 1000)])
 
 
 def _wait_for_other_deployments(connection: AlchemyConnection) -> None:
-    """Take the lock of deployments, which the end of the connection gives back.
+    """Take the lock of deployments, which the end of the connection releases.
 
-    The lock is asked for again and again: a statement that waited for the lock would hold a snapshot, and whoever has
-    the lock may be building an index CONCURRENTLY, which waits for all older snapshots.
+    It polls, since a statement that waited for the lock would hold a snapshot. The deployment that has the lock may be
+    building an index CONCURRENTLY, which waits for all older snapshots.
     """
     while not connection.scalar(text("SELECT pg_catalog.pg_try_advisory_lock(:lock)"), {"lock": _DEPLOYMENT_LOCK}):
         connection.rollback()
@@ -109,7 +108,7 @@ def _wait_for_other_deployments(connection: AlchemyConnection) -> None:
 
 
 def _try_until[T](deadline: float, connection: AlchemyConnection, migrate: Callable[[], T]) -> T:
-    """Try again while other transactions have the locks, after pauses in which the main app reads and writes."""
+    """Retry while other transactions have the locks, after pauses in which the main app can read and write."""
     pauses = chain((1, 2, 4, 8, 16), repeat(30))
     while True:
         try:
@@ -118,10 +117,10 @@ def _try_until[T](deadline: float, connection: AlchemyConnection, migrate: Calla
             if not isinstance(error.orig, _LOCKED):
                 raise
             connection.rollback()
-            pause, left = next(pauses), deadline - time.monotonic()
+            pause, remaining = next(pauses), deadline - time.monotonic()
             logger.warning("another transaction has a lock that the migration needs", error=_name(error), pause=pause)
-            time.sleep(max(0, min(pause, left)))
-            if left <= pause:
+            time.sleep(max(0, min(pause, remaining)))
+            if remaining <= pause:
                 raise
 
 
@@ -152,7 +151,7 @@ def _migrate(connection: AlchemyConnection, revision: str, *, app_role: str | No
 
 
 def _revision(connection: AlchemyConnection) -> str | None:
-    """Read the revision by itself: alembic would compare names, before it is known whose operators would do it."""
+    """Read the revision without alembic, which would call operators before `others` has checked who made them."""
     exists = text("SELECT pg_catalog.to_regclass('after_hours_alembic_version') IS NOT NULL")
     read = text("SELECT version_num FROM after_hours_alembic_version")
     current = connection.scalar(read) if connection.scalar(exists) else None
@@ -166,7 +165,7 @@ def _known(config: Config) -> set[str]:
 
 def _name(error: BaseException) -> str:
     while isinstance(error, PendingRollbackError) and error.__context__:
-        error = error.__context__  # what broke the transaction, as the end of the connection does
+        error = error.__context__  # the error that broke the transaction: a lost connection, say
     cause = error.orig if isinstance(error, DBAPIError) else error
     if not isinstance(cause, psycopg2.Error):
         return type(cause).__name__
