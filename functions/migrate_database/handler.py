@@ -12,7 +12,7 @@ from migrations.upgrade import upgrade
 def handler(event: dict[str, Any], database: Database) -> dict[str, object]:  # noqa: ARG001 (it needs a connection of its own)
     """Bring the database to the newest revision. Every deployment invokes it, before new code takes traffic."""
     revision = upgrade(
-        lambda: open_connection(secrets.database_access, MIGRATION),
+        lambda: open_connection(secrets.database_login, MIGRATION),
         app_role=settings.optional("DATABASE_APP_ROLE"),
         host_tables=settings.optional("DATABASE_HOST_TABLES") == "create",
     )

@@ -127,7 +127,7 @@ def test_address_and_name_may_come_from_the_environment(
     monkeypatch.setenv("DATABASE_SECRET_ARN", made["ARN"])
     secrets.database_secret.forget()
     with pytest.raises(Misconfigured, match="dbname: Field required"):
-        secrets.database_access()
+        secrets.database_login()
     monkeypatch.setenv("DATABASE_HOST", serving.host)
     monkeypatch.setenv("DATABASE_PORT", str(serving.port))
     monkeypatch.setenv("DATABASE_NAME", serving.dbname)
@@ -155,10 +155,10 @@ def test_by_iam_each_connection_has_a_token_of_its_own(
         for hour in (1, 2):
             moment = datetime(2026, 11, 25, hour)  # noqa: DTZ001 (as botocore has it, in UTC)
             monkeypatch.setattr("botocore.auth.get_current_datetime", lambda moment=moment, **_: moment)
-            password = secrets.database_access().password
+            password = secrets.database_login().password
             assert password == theirs("localhost", proxy.port, "after_hours_app")
             world.rows("ALTER ROLE after_hours_app PASSWORD %s", password)
-            with closing(Database(secrets.database_access)) as ours:
+            with closing(Database(secrets.database_login)) as ours:
                 assert ours.fetch_one("SELECT 1 AS one") == {"one": 1}
     finally:
         world.rows("ALTER ROLE after_hours_app PASSWORD %s", serving.password)

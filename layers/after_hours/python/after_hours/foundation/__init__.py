@@ -1,1 +1,1 @@
-"""The ground that all rooms stand on: PostgreSQL, settings, secrets, the clients of AWS, logs and metrics."""
+"""What the rooms above use: PostgreSQL, settings, secrets, the clients of AWS, object stores, logs and metrics."""

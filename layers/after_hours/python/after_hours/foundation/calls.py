@@ -1,4 +1,4 @@
-"""Calls to services outside, several at a time, and no more of them for a while to a service that does not answer."""
+"""Calls to other services: several at a time, and none for a while to a service that did not answer."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,11 +9,11 @@ from functools import cache
 from after_hours.foundation.faults import ServiceUnavailable
 
 _CALLS_AT_A_TIME = 8
-_SILENCE_SECONDS = 1  # a call that takes so long to fail got no answer, or was throttled
+_SILENCE_SECONDS = 1  # a call that fails after more than this got no answer, or was throttled
 
 
 class Breaker:
-    """A circuit breaker: after a call that took a second to fail, `is_open` for so many seconds.
+    """A circuit breaker: after a call that took more than a second to fail, `is_open` for `seconds`.
 
     Thread-safe. https://martinfowler.com/bliki/CircuitBreaker.html
     """
@@ -32,7 +32,7 @@ class Breaker:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Open the breaker when the block takes a second and then raises `ServiceUnavailable`."""
+        """Open the breaker if the block takes more than a second and raises `ServiceUnavailable`."""
         began = time.monotonic()
         try:
             yield
@@ -44,18 +44,18 @@ class Breaker:
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    """Return the one pool of this process: making threads for each call would cost more than the calls."""
+    """Return the thread pool of this process. Making threads for each batch would cost more than its calls."""
     return ThreadPoolExecutor(_CALLS_AT_A_TIME, thread_name_prefix="calls")
 
 
 def in_parallel[Item, Result](
     call: Callable[[Item], Result], items: Sequence[Item], *, deadline: float
 ) -> list[tuple[Item, Result | ServiceUnavailable]]:
-    """Make one call for each item, a few at a time. Returns the items that were tried, each with its result or fault.
+    """Make one call for each item, eight at a time. Return the items that were tried, each with its result or fault.
 
     No call begins after `deadline` (of `time.monotonic`, in seconds), nor once a call has taken more than a second to
-    fail: a batch of timeouts would leave no time for what comes after it. `call` runs in several threads, and must not
-    call this.
+    fail: a batch of timeouts would leave no time for later work. `call` runs in several threads. It must not use
+    `in_parallel` itself.
     """
     batch = Breaker(seconds=float("inf"))
 

@@ -1,8 +1,8 @@
-"""The clients of AWS and of R2, which are boto3's: each is made once in a process, with its timeouts and retries.
+"""The clients of AWS and R2, all boto3's. Each is made once in a process, with its own timeouts and retries.
 
-Making a client reads a description of its service, which takes longer than calling it. So the factories of functions
-(`api`, `jobs`) call `prepare` while Lambda initializes a function, with a full processor; elsewhere a client is made on
-first use. Using a client is thread-safe.
+To make a client, boto3 reads the description of its service, which takes longer than a call. So the factories of
+functions (`api`, `jobs`) call `prepare` while Lambda initializes a function, with a full processor. Elsewhere a client
+is made on first use. Using a client is thread-safe.
 """
 
 import os
@@ -38,7 +38,7 @@ _IDLE_SECONDS = 60
 
 @dataclass(frozen=True)
 class Limits:
-    """How long a call may take: to connect to one address, to wait for the next bytes, and how often it is tried."""
+    """Seconds to connect to one address, seconds to wait for the next bytes, and the number of attempts."""
 
     read_seconds: float
     attempts: int
@@ -54,8 +54,8 @@ class Limits:
         )
 
 
-# A member may wait behind each of these calls. What the scheduler, the bus and the stores leave undone, the sweep does.
-# An event that was published without an answer is not published again at once.
+# A member may wait for any of these calls. The sweep repeats failed ones to the scheduler, the bus and the stores. A
+# call to the bus is not retried at once, since a bus that did not answer may have published the events.
 SECRETS = Limits(read_seconds=2, attempts=2)
 SCHEDULER = Limits(read_seconds=2, attempts=2)
 EVENT_BUS = Limits(read_seconds=1, attempts=1)
@@ -80,11 +80,11 @@ def scheduler() -> "EventBridgeSchedulerClient":
 
 
 def event_bus() -> "EventBridgeClient":
-    """Return the client of the bus, with new connections after a minute without use.
+    """Return the client of the bus. After a minute without use it opens new connections.
 
-    Networks drop idle connections without a word, and a call to the bus is not repeated.
+    Networks drop idle connections silently, and a call to the bus is not retried.
     """
-    global _event_bus_used_at  # noqa: PLW0603 (by the wall clock, which does not stand still in a frozen function)
+    global _event_bus_used_at  # noqa: PLW0603 (by the wall clock, which goes on while Lambda freezes a function)
     now = time.time()
     if now - _event_bus_used_at > _IDLE_SECONDS:
         _event_bus().close()
@@ -102,14 +102,14 @@ def _event_bus() -> "EventBridgeClient":
 @cache
 def uploads() -> "S3Client":
     """Return the client of the bucket that phones upload to."""
-    # Outside us-east-1 a form for a bucket's global address would be redirected, which phones do not follow.
+    # Outside us-east-1 S3 would redirect a form for the bucket's global address, and phones do not follow.
     config = _s3_config(addressing_style="virtual", us_east_1_regional_endpoint="regional")
     with _making:
         client: S3Client = _session().client("s3", config=config)
     return client
 
 
-@lru_cache(maxsize=2)  # a key that was replaced is forgotten
+@lru_cache(maxsize=2)  # more than one while a key is rotated
 def r2(endpoint_url: str, region: str, access_key_id: str, secret_access_key: str) -> "S3Client":
     with _making:
         client: S3Client = _session().client(
@@ -145,23 +145,23 @@ def prepare(*makers: Maker) -> None:
             make()
 
 
-_KEPT = (_session, secrets_manager, scheduler, _event_bus, uploads, r2)
+_CACHED = (_session, secrets_manager, scheduler, _event_bus, uploads, r2)
 
 
 def start_anew() -> None:
     """Forget all clients, so that each is made again on its next use."""
-    for kept in _KEPT:
-        kept.cache_clear()
+    for maker in _CACHED:
+        maker.cache_clear()
 
 
 @contextmanager
 def translated(
     unavailable: type[ServiceUnavailable], *, refused: type[ServiceUnavailable] | None = None, hiding: str = ""
 ) -> Iterator[None]:
-    """Turn what botocore raises in the block into a fault of ours, with AWS's code, message and request id.
+    """Turn botocore's exceptions into a fault with AWS's code, message and request id.
 
-    `unavailable` is raised when no answer came, or a later call may get another one; `refused` (by default the same)
-    when AWS refused the call. `hiding` is a text that AWS may quote in its message and that no log may have.
+    Raises `unavailable` when there was no answer or a later call may succeed, and `refused` (by default the same) when
+    AWS refused the call. `hiding` is a text that must not reach the log: it is replaced in AWS's message.
     """
     try:
         yield
@@ -191,7 +191,7 @@ def _reason(error: ClientError, hiding: str) -> str:
 
 
 def database_token(host: str, port: int, user: str) -> str:
-    """Return a password by which a database user with IAM authentication can connect for 15 minutes. Nothing is sent.
+    """Return a password by which a database user with IAM authentication can connect for 15 minutes. It makes no call.
 
     It is what botocore's `generate_db_auth_token` returns, without a client of RDS: a presigned URL without its scheme
     ("Connecting to your DB cluster using IAM authentication", Amazon Aurora User Guide). Raises `Misconfigured` when

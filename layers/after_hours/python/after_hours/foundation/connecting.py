@@ -1,4 +1,4 @@
-"""Opening connections to PostgreSQL: TLS with a verified certificate, timeouts, and attempts that are repeated."""
+"""Opening connections to PostgreSQL: TLS with a verified certificate, timeouts, and repeated attempts."""
 
 import math
 import re
@@ -19,13 +19,13 @@ from psycopg2.extras import register_uuid
 from after_hours.foundation import secrets
 from after_hours.foundation.faults import DatabaseUnreachable
 
-type Access = Callable[..., secrets.DatabaseSecret]  # takes `fresh`: True where a cached password will not do
+type ReadLogin = Callable[..., secrets.DatabaseSecret]  # with `fresh=True`, the password does not come from a cache
 
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
-# Authorities of RDS, a file for each region, and of RDS Proxy (Amazon Trust Services). libpq reads the whole of a file
-# for each connection, and all of them in one took a quarter of a cold start. SHA256SUMS lists the files that were
-# reviewed. To renew a region's: curl https://truststore.pki.rds.amazonaws.com/<region>/<region>-bundle.pem
+# Certificate authorities: a file for each region of RDS, and one for RDS Proxy (Amazon Trust Services). libpq reads the
+# whole file for each connection; one file for all regions took a quarter of a cold start. SHA256SUMS lists the files
+# that were reviewed. To renew a region's: curl https://truststore.pki.rds.amazonaws.com/<region>/<region>-bundle.pem
 _ROOT_CERTIFICATES = Path(__file__).with_name("root-certificates")
 _PUBLIC_AUTHORITIES = Path(botocore.__file__).with_name("cacert.pem")
 _RDS_HOST = re.compile(r"(\.proxy-[a-z0-9]+)?\.([a-z0-9-]+)\.rds\.amazonaws\.com$")
@@ -36,9 +36,8 @@ class Timeouts:
     """How long a function waits for PostgreSQL.
 
     `connect_seconds` is for one attempt to connect: the server's answer, TLS and the login. Attempts are repeated for
-    `retry_seconds`, and a second one is always made. `silence_seconds` is for the answer to a statement, and longer
-    than the role's statement_timeout, so that only a server that does not answer at all reaches it; None waits for
-    ever.
+    `retry_seconds`; there are always two. `silence_seconds` is for the answer to a statement. It is longer than the
+    role's statement_timeout, so only a server that does not answer at all reaches it. None means no limit.
     """
 
     connect_seconds: float
@@ -47,25 +46,25 @@ class Timeouts:
 
 
 ENDPOINT = Timeouts(connect_seconds=2, silence_seconds=6)  # a member waits
-JOB = Timeouts(connect_seconds=15, silence_seconds=10)  # an Aurora that was paused takes 15 to 30 s to resume
+JOB = Timeouts(connect_seconds=15, silence_seconds=10)  # a paused Aurora takes 15 to 30 s to resume
 MIGRATION = Timeouts(connect_seconds=30, silence_seconds=None, retry_seconds=30)
 
 
 class TimedConnection(Connection):
-    """A connection with a timeout for each wait for its server, connecting included."""
+    """A connection that waits for its server at most `timeout_seconds` at a time, connecting included."""
 
     def __init__(self, dsn: str, *, timeout_seconds: float | None) -> None:
         self.timeout_seconds = timeout_seconds
         super().__init__(dsn)  # connects
 
 
-def open_connection(access: Access, timeouts: Timeouts) -> TimedConnection:
-    """Open a connection; when that fails, try again with a fresh password. Raises `DatabaseUnreachable`."""
+def open_connection(read_login: ReadLogin, timeouts: Timeouts) -> TimedConnection:
+    """Open a connection; if that fails, try again with a fresh password. Raises `DatabaseUnreachable`."""
     give_up_at = time.monotonic() + timeouts.retry_seconds
     fresh, pause = False, _FIRST_PAUSE_SECONDS
     while True:
         try:
-            return connect(access(fresh=fresh), timeouts)
+            return connect(read_login(fresh=fresh), timeouts)
         except psycopg2.OperationalError as error:
             if fresh and time.monotonic() >= give_up_at:
                 reason = " ".join(str(error).split())  # it names an address and a role; there is no row yet to quote
@@ -74,24 +73,24 @@ def open_connection(access: Access, timeouts: Timeouts) -> TimedConnection:
         fresh, pause = True, min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 
-def connect(access: secrets.DatabaseSecret, timeouts: Timeouts) -> TimedConnection:
+def connect(login: secrets.DatabaseSecret, timeouts: Timeouts) -> TimedConnection:
     """Open a connection that commits each statement by itself. Raises psycopg2.OperationalError.
 
-    Its statements raise the same when the server does not answer for `timeouts.silence_seconds`. The connection has no
-    settings of its own: RDS Proxy refuses them at the start, and pins the connection after a SET, so that it can no
-    longer share it. Such settings belong to the role (migrations/serving_role.py).
+    Its statements raise the same if the server does not answer for `timeouts.silence_seconds`. The connection has no
+    settings of its own: RDS Proxy refuses them in the startup message, and after a SET it pins the connection, which it
+    can then no longer share. Settings belong to the role (migrations/serving_role.py).
     """
     # A server that is frozen, or a proxy with no connection to lend, still acknowledges every packet: neither TCP nor
-    # the server's own statement_timeout ends that wait. The callback holds for every psycopg2 connection of a process.
+    # the server's own statement_timeout ends that wait. The callback is for all psycopg2 connections of the process.
     extensions.set_wait_callback(_wait)
     connection: TimedConnection = psycopg2.connect(
-        host=access.host,
-        port=access.port,
-        user=access.username,
-        password=access.password,
-        dbname=access.dbname,
-        sslmode=access.sslmode,
-        sslrootcert=_file_of(access.sslrootcert) if access.sslrootcert else str(_authorities(access.host)),
+        host=login.host,
+        port=login.port,
+        user=login.username,
+        password=login.password,
+        dbname=login.dbname,
+        sslmode=login.sslmode,
+        sslrootcert=_file_of(login.sslrootcert) if login.sslrootcert else str(_authorities(login.host)),
         application_name="after-hours",
         client_encoding="UTF8",
         connection_factory=partial(TimedConnection, timeout_seconds=timeouts.connect_seconds),
@@ -112,7 +111,7 @@ def _authorities(host: str) -> Path:
 
 @cache
 def _file_of(certificates: str) -> str:
-    """Write certificates to a file, the only form in which libpq reads them. It is kept while the function is warm."""
+    """Write certificates to a file, since libpq reads only files. The file is kept while the function is warm."""
     with NamedTemporaryFile("w", suffix=".pem", delete=False) as file:
         file.write(certificates)
     return file.name
@@ -122,7 +121,7 @@ def _wait(connection: Connection) -> None:
     timeout = getattr(connection, "timeout_seconds", None)
     deadline = math.inf if timeout is None else time.monotonic() + timeout
     while (state := connection.poll()) != extensions.POLL_OK:
-        left = deadline - time.monotonic()
+        remaining = deadline - time.monotonic()
         reading, writing = ([connection], []) if state == extensions.POLL_READ else ([], [connection])
-        if left <= 0 or not any(select.select(reading, writing, [], None if left == math.inf else left)):
+        if remaining <= 0 or not any(select.select(reading, writing, [], None if remaining == math.inf else remaining)):
             raise psycopg2.OperationalError("no answer in time")

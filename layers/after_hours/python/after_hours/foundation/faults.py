@@ -1,8 +1,8 @@
-"""Faults of the services that we depend on, and of ourselves. They know nothing of HTTP."""
+"""Faults of the services that we depend on, and of our own code. `errors` maps them to HTTP."""
 
 
 class Fault(Exception):
-    """A fault that no client caused. Its text is for the log alone: it never holds what a member sent, or a place."""
+    """A fault that no client caused. Its text is for the log: it has nothing that a member sent, and no place."""
 
 
 class ServiceUnavailable(Fault):
@@ -18,7 +18,7 @@ class DatabaseUnreachable(DatabaseUnavailable):
 
 
 class OutcomeUnknown(ServiceUnavailable):
-    """The database got the statement and gave no answer: the change may have been made."""
+    """The statement was sent and got no answer: the change may have been made."""
 
 
 class SecretsUnavailable(ServiceUnavailable): ...
@@ -38,7 +38,7 @@ class EventBusUnavailable(ServiceUnavailable): ...
 
 
 class Misconfigured(ServiceUnavailable):
-    """A setting or a secret is missing, or not as it must be."""
+    """A setting or a secret is missing or invalid."""
 
 
 class InternalError(Fault):

@@ -20,14 +20,14 @@ def count(name: str, value: int = 1) -> None:
 
 
 def measure_seconds(name: str, values: Iterable[float]) -> None:
-    """Add each value to a metric by itself, so that its percentiles are those of single values."""
+    """Add each value to a metric separately, so that its percentiles are those of single values."""
     for value in values:
         metrics.add_metric(name=name, unit=MetricUnit.Seconds, value=value)
 
 
 @contextmanager
 def best_effort(faults: str) -> Iterator[None]:
-    """Wrap what follows a change that is committed: when it fails, the call still succeeds, and the sweep repairs it.
+    """Wrap work that follows a committed change: if it fails, the call still succeeds, and the sweep does the work.
 
     `faults` is the metric that counts the failures.
     """
@@ -38,12 +38,12 @@ def best_effort(faults: str) -> Iterator[None]:
 
 
 def count_fault(faults: str, fault: ServiceUnavailable) -> None:
-    """Count and log a fault whose repair is left to the sweep. `faults` is the metric; an alarm watches it."""
+    """Count and log a fault that the sweep repairs. `faults` is the metric, which an alarm watches."""
     count(faults)
     logger.warning("left to the sweep", metric=faults, reason=str(fault), stack=stack(fault))
 
 
 def stack(error: BaseException) -> list[str]:
-    """Return where an error came from, as `file:line function`, but not its message, which may quote a whole row."""
+    """Return the frames of an error as `file:line function`, without its message, which may quote a whole row."""
     frames = traceback.extract_tb(error.__traceback__)
     return [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in frames]

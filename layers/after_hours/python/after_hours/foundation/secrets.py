@@ -1,6 +1,6 @@
-"""The secrets that a function reads from Secrets Manager, checked, kept for five minutes, and read again.
+"""The secrets that a function reads from Secrets Manager. A value is checked, and read again after five minutes.
 
-Each is checked when it is first used, so that a function needs only what it uses, and an error names what is missing.
+A secret is read on first use, so a function needs only the secrets that it uses. An error names the missing part.
 """
 
 import time
@@ -30,14 +30,14 @@ SECRET_REFUSED_SECONDS = 3600
 MIN_KEY_BYTES = 32  # RFC 7518, section 3.2: a key for HS256 has at least the size of the hash, 256 bits
 _MIN_DISTINCT_CHARACTERS = 8  # random keys have more: 32 random digits nearly always have nine or ten
 
-# While it is open, no secret waits for Secrets Manager: it is used as it was last read, or reading it fails at once.
+# While it is open, no read waits for Secrets Manager: it returns the last value, or fails at once.
 breaker = calls.Breaker(seconds=10)
 
 _Name = Annotated[str, StringConstraints(min_length=1)]
 
 
 def _hard_to_guess(key: str) -> str:
-    """Refuse what was typed only for something to be there: spaces, or a few characters again and again."""
+    """Refuse placeholders: spaces, or a few characters repeated."""
     if len(key.strip()) < MIN_KEY_BYTES or len(set(key)) < _MIN_DISTINCT_CHARACTERS:
         raise ValueError(
             f"needs {MIN_KEY_BYTES} characters, {_MIN_DISTINCT_CHARACTERS} different ones, without spaces around them"
@@ -67,7 +67,7 @@ class DatabaseSecret(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _address_of_the_environment(cls, secret: Any) -> Any:  # noqa: ANN401 (whatever the secret is)
+    def _address_of_the_environment(cls, secret: Any) -> Any:  # noqa: ANN401 (any JSON value)
         if not isinstance(secret, dict):
             return secret
         address = {
@@ -85,7 +85,7 @@ class DatabaseSecret(BaseModel):
 
 
 class JwtSecret(BaseModel):
-    """The main app's signing key and, while phones still hold tokens signed with it, the previous key."""
+    """The main app's signing key and, while phones still have tokens signed with it, the previous key."""
 
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, hide_input_in_errors=True)
 
@@ -131,11 +131,10 @@ def _is_loopback(host: str) -> bool:
 
 
 class Secret[Model: BaseModel]:
-    """A secret, read when first needed and again when older than five minutes, so that a rotation is noticed.
+    """A secret that is read on first use, and again when the value is older than five minutes, to notice a rotation.
 
-    While Secrets Manager is down, the value that was read last stays in use, however long that takes. When it refuses
-    the secret, or the secret has become invalid, the last value stays in use for an hour at most: a key that was
-    revoked must stop working.
+    While Secrets Manager does not answer, the last value stays in use without limit. When it refuses the secret, or the
+    secret has become invalid, the last value stays in use for an hour at most: a revoked key must stop working.
     """
 
     def __init__(self, model: type[Model], arn: settings.Setting) -> None:
@@ -150,9 +149,12 @@ class Secret[Model: BaseModel]:
         self._refused_since: float | None = None
 
     def read(self, *, fresh: bool = False) -> Model:
-        """Return the secret. With `fresh`, Secrets Manager is asked however young the value is.
+        """Return the secret. `fresh` reads it again even if the value is young, unless the breaker is open.
 
-        Raises `SecretsUnavailable` when the secret cannot be read, `Misconfigured` when it lacks something.
+        Raises `SecretsUnavailable` when the secret cannot be read, and `Misconfigured` when it is not valid.
+
+        For example:
+            jwt_secret.read().keys
         """
         now = time.monotonic()
         if self._value is not None and (breaker.is_open or (now < self._read_again_at and not fresh)):
@@ -171,7 +173,7 @@ class Secret[Model: BaseModel]:
         return self._value
 
     def _last_value(self, fault: ServiceUnavailable, now: float) -> Model:
-        """Return the value that was read before, if it may still be used. Raises the fault otherwise."""
+        """Return the last value if it may still be used. Raises the fault otherwise."""
         if self._refused_since is None and isinstance(fault, SecretRefused | Misconfigured):
             self._refused_since = now
         if self._refused_since is not None and now - self._refused_since > SECRET_REFUSED_SECONDS:
@@ -189,8 +191,8 @@ location_secret = Secret(LocationSecret, "LOCATION_SECRET_ARN")
 r2_secret = Secret(R2Secret, "R2_SECRET_ARN")
 
 
-def database_access(*, fresh: bool = False) -> DatabaseSecret:
-    """Return where PostgreSQL is and how to log in: with the secret's password, or with an IAM token signed now.
+def database_login(*, fresh: bool = False) -> DatabaseSecret:
+    """Return PostgreSQL's address, a role, and the secret's password or an IAM token that is signed now.
 
     An IAM token is valid for 15 minutes, so call this for each new connection. Raises what `Secret.read` raises.
     """
@@ -203,12 +205,12 @@ def database_access(*, fresh: bool = False) -> DatabaseSecret:
 
 
 def _text(arn: str) -> str:
-    """Return the text of a secret. Raises `SecretRefused`, `SecretsUnavailable`, or `Misconfigured` for bytes."""
+    """Read the text of a secret. Raises `SecretRefused`, `SecretsUnavailable`, or `Misconfigured` for bytes."""
     with breaker.watching(), clients.translated(SecretsUnavailable, refused=SecretRefused):
-        answer = clients.secrets_manager().get_secret_value(SecretId=arn)
-    if "SecretString" not in answer:
+        response = clients.secrets_manager().get_secret_value(SecretId=arn)
+    if "SecretString" not in response:
         raise Misconfigured("a secret in Secrets Manager is not text")
-    return answer["SecretString"]
+    return response["SecretString"]
 
 
 def _checked[Model: BaseModel](model: type[Model], values: object, source: str) -> Model:

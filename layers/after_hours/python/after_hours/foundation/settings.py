@@ -1,8 +1,7 @@
 """The settings that a deployment gives a function in its environment.
 
-No other module reads a setting of ours; boto3 reads those variables that Lambda and AWS's own tools define. Each
-setting is checked when it is first used, so that a function needs only what it uses, and an error names what is
-missing.
+No other module reads them; boto3 reads the variables that Lambda and AWS's own tools define. A setting is read on first
+use, so a function needs only the settings that it uses. An error names the missing one.
 """
 
 import os
@@ -33,7 +32,12 @@ type OptionalSetting = Literal[
 
 
 def required(name: Setting) -> str:
-    """Return a setting that its function cannot do without. Raises `Misconfigured`, naming it."""
+    """Return a setting that the function needs. Raises `Misconfigured` with its name.
+
+    For example, where the environment has EVENT_BUS=after-hours:
+    >>> required("EVENT_BUS")
+    'after-hours'
+    """
     if value := os.environ.get(name):
         return value
     raise Misconfigured(f"{name} is not set in the environment")

@@ -1,4 +1,4 @@
-"""The two object stores: the S3 bucket that phones upload to, and Cloudflare R2, which speaks S3 and serves photos."""
+"""The two object stores: the S3 bucket that phones upload to, and Cloudflare R2, with S3's API, for photos."""
 
 import time
 from collections.abc import Mapping
@@ -18,18 +18,18 @@ from after_hours.foundation.faults import StorageUnavailable
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-# A phone's cache needs the same address again, so addresses are signed as of the start of a window: the same one comes
-# back until the window ends, and is valid for two hours more.
+# A phone's cache finds a photo by its address. So addresses are signed as of the start of a window: a photo has one
+# address until the window ends, which is valid for two hours more.
 URL_WINDOW_SECONDS = 3600
 URL_LIFETIME_SECONDS = URL_WINDOW_SECONDS + 2 * 3600
 
-# A copy in a phone's cache may not outlive its address. The address stays the same while its time runs out, so no
-# max-age is right for it, and Flutter's cache ignores Expires. So each use of a copy asks whether it is still right: R2
-# answers 304 by the ETag, and 403 after the address's end. Objects have this header, and addresses ask for it, since
-# earlier releases stored longer ones.
+# A copy in a phone's cache must not outlive its address. No max-age fits, since the address stays the same while its
+# lifetime runs out, and Flutter's cache ignores Expires. So each use of a copy is revalidated: R2 answers 304 by the
+# ETag, and 403 when the address has expired. Objects are stored with this header, and addresses ask for it, since
+# earlier releases stored objects with a max-age.
 _CACHE_CONTROL = "private, no-cache"
-# No store can answer `X-Content-Type-Options: nosniff`. Under this type no browser takes a file for a page or a script,
-# whatever type and bytes the earlier backend stored; and what decodes pictures goes by their bytes.
+# No store can answer `X-Content-Type-Options: nosniff`. With this type no browser takes a file for a page or a script,
+# whatever type and bytes the earlier backend stored; decoders of pictures go by the bytes.
 _CONTENT_TYPE = "image/jpeg"
 
 
@@ -40,7 +40,7 @@ class Store(StrEnum):
     R2 = "r2"
 
     def holds(self, key: str) -> bool:
-        """Tell whether an object with this key is ours. The main app may keep others in the same bucket."""
+        """Tell whether an object with this key is ours. The main app may have others in the same bucket."""
         return key.startswith("uploads/" if self is Store.UPLOADS else "after-hours-photos/")
 
 
@@ -59,7 +59,7 @@ class Bucket:
     client: "S3Client" = field(repr=False)
 
     def get(self, key: str) -> bytes | None:
-        """Return an object's bytes, None if there is none."""
+        """Return the bytes of an object; None if it does not exist."""
         with clients.translated(StorageUnavailable, hiding=key):
             try:
                 return self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
@@ -73,12 +73,12 @@ class Bucket:
             )
 
     def delete(self, key: str) -> None:
-        """Delete an object; one that is gone already is fine."""
+        """Delete an object, whether or not it exists."""
         with clients.translated(StorageUnavailable, hiding=key):
             self.client.delete_object(Bucket=self.name, Key=key)
 
     def sign_post(self, key: str, *, max_bytes: int, type_prefix: str, seconds: int) -> Post:
-        """Sign a form that puts one object of 1 to `max_bytes` bytes under exactly this key, for so many seconds."""
+        """Sign a form that puts an object of 1 to `max_bytes` bytes under exactly this key, for so many seconds."""
         with clients.translated(StorageUnavailable):
             signed = self.client.generate_presigned_post(
                 self.name,
@@ -94,7 +94,7 @@ class Bucket:
 
 
 def bucket(store: Store) -> Bucket:
-    """Return the bucket of a store: R2's with the key that its secret has now, since a rotated one stops working."""
+    """Return the bucket of a store. R2's has the key that the secret has now, since a rotated key stops working."""
     if store is Store.UPLOADS:
         return Bucket(settings.required("UPLOAD_BUCKET"), clients.uploads())
     r2 = secrets.r2_secret.read()
@@ -102,7 +102,7 @@ def bucket(store: Store) -> Bucket:
 
 
 class _SignedAt(S3SigV4QueryAuth):
-    """Botocore's signer of URLs, as of a given time in place of now: so the same URL can be made again."""
+    """Botocore's signer of URLs (AWS Signature Version 4), as of `at` and not of now: it makes the same URL again."""
 
     def __init__(self, credentials: Credentials, region: str, *, at: datetime, expires: int) -> None:
         super().__init__(credentials, "s3", region, expires=expires)
@@ -118,8 +118,8 @@ def photo_address(key: str) -> str:
     r2 = secrets.r2_secret.read()
     now = int(time.time())
     window = datetime.fromtimestamp(now - now % URL_WINDOW_SECONDS, UTC)
-    answer = {"response-cache-control": _CACHE_CONTROL, "response-content-type": _CONTENT_TYPE}
-    request = AWSRequest("GET", f"{r2.endpoint_url.rstrip('/')}/{r2.bucket}/{quote(key)}", params=answer)
+    response_headers = {"response-cache-control": _CACHE_CONTROL, "response-content-type": _CONTENT_TYPE}
+    request = AWSRequest("GET", f"{r2.endpoint_url.rstrip('/')}/{r2.bucket}/{quote(key)}", params=response_headers)
     credentials = Credentials(r2.access_key_id, r2.secret_access_key)
     _SignedAt(credentials, r2.region, at=window, expires=URL_LIFETIME_SECONDS).add_auth(request)
     return str(request.url)
