@@ -8,6 +8,6 @@ from after_hours.members import profiles
 def handler(profile: profiles.Profile) -> api.Members:
     """Read the member's profile.
 
-    With the addresses of the photo that is shown, as long as they are valid: read it again when they are over.
+    It has the addresses of the photo that is shown. Read it again when they have expired.
     """
     return {"profile": profile}

@@ -15,9 +15,9 @@ from after_hours.members import uploads
 def handler(request: api.Request[None]) -> api.Members:
     """Ask to send a photo.
 
-    Answers a form. Post it to `url` as multipart/form-data before `expiresAt`: all of `fields` first, with
-    `Content-Type` as the file has it (JPEG, PNG, WebP, HEIC or HEIF), then the file as `file`. Then read the photo
-    until `status` is neither `pending` nor `processing`; meanwhile the photo before it is shown. Ten uploads in an
+    Returns a form. Post it to `url` as multipart/form-data before `expiresAt`: all of `fields` first, with the file's
+    own `Content-Type` (JPEG, PNG, WebP, HEIC or HEIF), then the file as `file`. Then read the photo until `status` is
+    neither `pending` nor `processing`; meanwhile the previous photo is shown. A member may upload ten photos in an
     hour.
     """
     return {"upload": uploads.request(request.database, request.user_id)}

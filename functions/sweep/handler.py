@@ -13,13 +13,13 @@ from after_hours.outbox import relay, schedules
 from after_hours.outbox.relay import Kind
 from after_hours.sweep import backlog, retention, safety_net
 
-# The function may run for 60 seconds: connecting may take 30 of them, and a call that began in time may still have to
+# The function may run for 60 seconds. Connecting may take 30 of them, and a call that begins in time may still have to
 # wait for its answer.
 SECONDS = 20
 
 
 class Duty(NamedTuple):
-    """Work that must be done even if a schedule, a call or a function failed; `share` weighs its part of the time."""
+    """Work that must be done even if a schedule, a call or a function failed. `share` is its weight for the time."""
 
     name: str
     share: int
@@ -46,12 +46,12 @@ DUTIES = (
 
 
 class SweepIncomplete(Exception):
-    """Some duties could not be done; the next sweep, within a minute, tries them again."""
+    """Some duties failed. The next sweep, within a minute, does them again."""
 
 
 @jobs.job(clients.secrets_manager, clients.scheduler, clients.event_bus, clients.uploads)
 def handler(event: dict[str, Any], database: Database) -> dict[str, object]:  # noqa: ARG001 (a timer's event says nothing)
-    """Invoked every minute. Each duty has its turn, whatever becomes of the others."""
+    """Invoked every minute. Each duty has its turn, even if others fail."""
     database.open()
     outcomes: dict[str, object] = {}
     failed = []

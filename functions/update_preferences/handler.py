@@ -9,7 +9,7 @@ from after_hours.members import preferences
 def handler(request: api.Request[preferences.UpdatePreferences]) -> api.Members:
     """Change the preferences.
 
-    Changes what is sent and nothing else; defaults are not applied again. An age that is sent alone may not cross
-    the other one as it is stored.
+    Only the fields that are sent change; defaults are not applied again. An age that is sent alone must not cross
+    the stored other one.
     """
     return {"preferences": preferences.update(request.database, request.user_id, request.body)}

@@ -9,6 +9,6 @@ from after_hours.members import profiles
 def handler(request: api.Request[profiles.UpdateProfile]) -> api.Members:
     """Change the profile.
 
-    Changes what is sent and nothing else.
+    Only the fields that are sent change.
     """
     return {"profile": profiles.update(request.database, request.user_id, request.body)}

@@ -105,12 +105,12 @@ def _declared(function: str) -> Declaration:
 
 
 def _summary(declared: Declaration) -> str:
-    return declared.says.partition("\n")[0].removesuffix(".")
+    return declared.docstring.partition("\n")[0].removesuffix(".")
 
 
 def _description(declared: Declaration) -> str:
     """Return the docstring after its first line, a line for each paragraph."""
-    paragraphs = declared.says.partition("\n\n")[2].split("\n\n")
+    paragraphs = declared.docstring.partition("\n\n")[2].split("\n\n")
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 

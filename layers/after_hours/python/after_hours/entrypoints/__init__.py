@@ -1,1 +1,1 @@
-"""The way in and out: what makes Lambda handlers, authentication, access, JSON, and the errors that a client meets."""
+"""The way in and out: factories of Lambda handlers, authentication, access, JSON, and the errors that clients get."""

@@ -1,4 +1,4 @@
-"""Who may use After Hours: paying, verified, consenting members. The check runs on every request and fails closed."""
+"""Access to After Hours: for paying, verified, consenting members alone. The check is never cached and fails closed."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,10 +24,11 @@ _REQUIREMENTS: tuple[tuple[str, type[ApiError]], ...] = (
 
 @dataclass(frozen=True)
 class Read[Result]:
-    """What a member may read: the statement, and what is made of its rows once the member is known to be entitled.
+    """A statement that reads for a member, and the function that makes the result of its rows.
 
-    The statement takes `user_id` and selects from `after_hours_entitlements`, with what is read joined to it (LEFT
-    JOIN): each row has the entitlements beside what is read, and there is one even where nothing is to be read.
+    The statement takes `user_id`, selects from `after_hours_entitlements` and LEFT JOINs what it reads. So each row has
+    the entitlements beside what it read, and there is one row even if there is nothing to read. `result` is called only
+    for an entitled member.
     """
 
     statement: str
@@ -38,24 +39,24 @@ def require(database: Database, user_id: str) -> None:
     """Raise unless the member may use After Hours now.
 
     Raises `PremiumRequired`, `VerificationRequired` or `ConsentRequired`, the first that applies in this order, and
-    `AccessCheckFailed` when the question cannot be answered.
+    `AccessCheckFailed` when the check cannot run.
     """
     _entitled(database, _ENTITLEMENTS, {"user_id": user_id})
 
 
-def read[Result](database: Database, user_id: str, what: Read[Result], query: Mapping[str, object]) -> Result:
-    """Return what the member may read, in one round trip. Raises what `require` does, and what `what.result` does.
+def read[Result](database: Database, user_id: str, reading: Read[Result], query: Mapping[str, object]) -> Result:
+    """Check access and read, in one round trip. Raises what `require` and `reading.result` raise.
 
-    `query` are further parameters of the statement.
+    `query` has further parameters of the statement.
     """
-    return what.result(_entitled(database, what.statement, {**query, "user_id": user_id}))
+    return reading.result(_entitled(database, reading.statement, {**query, "user_id": user_id}))
 
 
 def change(database: Database, statement: str, parameters: Parameters) -> Row:
-    """Return the row of a statement that changes something for a member.
+    """Run a statement that changes something for a member, and return its row.
 
-    The statement locks the member first (after_hours_lock_member), and its row is joined to that of `users`: without a
-    row, the account was deleted after the access check. Raises `PremiumRequired` then, as the check would by now.
+    The statement locks the member first (after_hours_lock_member) and joins its row to that of `users`. If it has no
+    row, the account was deleted after the access check: this raises `PremiumRequired`, as the check itself would now.
     """
     row = database.find_one(statement, parameters)
     if row is None:
@@ -64,7 +65,7 @@ def change(database: Database, statement: str, parameters: Parameters) -> Row:
 
 
 def _entitled(database: Database, statement: str, parameters: Parameters) -> list[Row]:
-    """Return the rows of a statement that only reads, if the first says that the member is entitled."""
+    """Return the rows of a statement that only reads. Raises unless the first one says that the member is entitled."""
     try:
         rows = database.read_all(statement, parameters)
     except (ServiceUnavailable, InternalError) as error:

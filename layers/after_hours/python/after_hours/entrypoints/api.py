@@ -2,12 +2,11 @@
 
     API Gateway → logging with correlation id → authenticate → require access → read the body → handler → JSON
 
-An endpoint is made by decorating its handler, so none can forget the chain. One that only reads declares what it reads:
-one statement then answers for access as well, and its handler gets the result. Only `entitled=False` leaves out the
-access check, and a test allows that on no route but the three that let a member end or leave.
+The decorator adds the whole chain, so no endpoint can forget a part. An endpoint that only reads declares a `Read`: one
+statement then checks access as well, and the handler gets the result. Only `entitled=False` omits the access check, and
+a test allows that for no route but the three that let a member end or leave.
 
-What an endpoint says of itself stands with its handler: the docstring, and the `Answers` that it declares. The API's
-description (docs/openapi.json) is made of both.
+The API's description (docs/openapi.json) is made of the handlers' docstrings and the `Answers` that they declare.
 """
 
 import base64
@@ -32,22 +31,22 @@ from after_hours.foundation.faults import Fault
 from after_hours.foundation.observability import count, logger, metrics, stack
 
 type Event = Mapping[str, Any]
-type Answer = dict[str, Any]
+type Response = dict[str, Any]
 
-MAX_BODY = 50_000  # ten times the longest valid body; once parsed, a body may take a hundred times its length in memory
+MAX_BODY = 50_000  # characters, ten times the longest valid body; parsed, they may take a hundred times as much memory
 
 _HEADERS = {"content-type": "application/json", "cache-control": "no-store"}
 
-
+# The names and values of a JSON object (RFC 8259, section 4).
 type Members = Mapping[str, BaseModel | Sequence[BaseModel] | bool | None]
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What an endpoint answers: the status and the members of its success, and the errors that are its own.
+    """The responses of an endpoint: status and members of its success, and the errors that are its own.
 
-    `members` are their types by name; a success without members has no body. `then` names functions that may be called
-    next.
+    `members` has the type of each member by name; without members a success has no body. `then` names functions that
+    may be called next.
     """
 
     status: int = 200
@@ -58,7 +57,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class Declaration:
-    """What an endpoint takes, does and answers, and its handler's docstring, for those who describe and test it."""
+    """The arguments of `endpoint` and the handler's docstring, for the description of the API and for tests."""
 
     uses: tuple[Maker, ...]
     answers: Answers
@@ -66,27 +65,27 @@ class Declaration:
     query: type[QueryModel] | None
     body: type[BaseModel] | None
     entitled: bool
-    says: str
+    docstring: str
 
 
 class LambdaHandler(Protocol):
-    """What Lambda calls."""
+    """The function that Lambda calls."""
 
     declared: Declaration
 
-    def __call__(self, event: Event, context: object, /) -> Answer: ...
+    def __call__(self, event: Event, context: object, /) -> Response: ...
 
 
 @dataclass(frozen=True)
 class Request[Body]:
-    """What a handler gets: the caller, whose access is checked, and the valid body (None where there is none)."""
+    """The caller, whose access is checked unless `entitled=False`, and the valid body (None without a model)."""
 
     user_id: str
     body: Body
     database: Database
 
 
-type Work[Given] = Callable[[Given], Members | None]
+type Work[Input] = Callable[[Input], Members | None]
 
 
 @overload
@@ -109,12 +108,16 @@ def endpoint(
     entitled: bool = True,
     answers: Answers = Answers(),
 ) -> Callable[[Work[Any]], LambdaHandler]:
-    """Make a Lambda handler for API Gateway's payload format 2.0 from a function of a `Request`, or of what is read.
+    """Make a Lambda handler (API Gateway's payload format 2.0) of a function of a `Request` or of the result of `read`.
 
-    `uses` are the clients of AWS that it needs beside that of Secrets Manager. `read` is what an endpoint reads that
-    changes nothing, and `query` the model of the query parameters that its statement takes. `body` is the model of the
-    JSON body, for an endpoint that takes one. `entitled=False` leaves out the access check, never authentication. The
-    function returns the members of the answer beside `success`; without members, the answer has no body.
+    `uses` are the AWS clients that it needs beside that of Secrets Manager. `read` is for an endpoint that changes
+    nothing, and `query` is the model of its query parameters. `body` is the model of the JSON body. `entitled=False`
+    omits the access check, never authentication. The function returns the members of the response beside `success`.
+
+    For example:
+        @api.endpoint(body=profiles.CreateProfile, answers=api.Answers(201, {"profile": profiles.Profile}))
+        def handler(request: api.Request[profiles.CreateProfile]) -> api.Members:
+            return {"profile": profiles.create(request.database, request.user_id, request.body)}
     """
     clients.prepare(clients.secrets_manager, *uses)
 
@@ -123,27 +126,27 @@ def endpoint(
 
         @metrics.log_metrics
         @logger.inject_lambda_context(clear_state=True)
-        def handler(event: Event, context: Any) -> Answer:  # noqa: ANN401, ARG001 (Lambda's signature)
+        def handler(event: Event, context: Any) -> Response:  # noqa: ANN401, ARG001 (Lambda's signature)
             started = time.perf_counter()
             request_context = event.get("requestContext", {})
             logger.set_correlation_id(request_context.get("requestId"))
             try:
-                answer = _success(answers.status, _serve(event, work, declared))
+                response = _success(answers.status, _serve(event, work, declared))
             except ApiError as error:
-                answer = _error(error)
+                response = _error(error)
             except Fault as fault:
-                answer = _error(errors.failure_of(fault))
+                response = _error(errors.failure_of(fault))
             except Exception as error:  # noqa: BLE001 (the last resort; the message may hold data, so only the place is logged)
                 logger.error("unexpected error", error=type(error).__name__, stack=stack(error))
-                answer = _error(errors.Internal())
+                response = _error(errors.Internal())
             count("Requests")
             logger.info(
                 "request",
                 route=request_context.get("routeKey"),
-                status=answer["statusCode"],
+                status=response["statusCode"],
                 milliseconds=round((time.perf_counter() - started) * 1000),
             )
-            return answer
+            return response
 
         lambda_handler = cast("LambdaHandler", handler)
         lambda_handler.declared = declared
@@ -166,13 +169,13 @@ def _serve(event: Event, work: Work[Any], declared: Declaration) -> Members | No
     return work(Request(user_id, body, shared))
 
 
-def _success(status: int, members: Members | None) -> Answer:
+def _success(status: int, members: Members | None) -> Response:
     if not members:
         return {"statusCode": status, "headers": {"cache-control": "no-store"}}
     return _json(status, {"success": True, **members})
 
 
-def _error(error: ApiError) -> Answer:
+def _error(error: ApiError) -> Response:
     if isinstance(error, errors.Failure):
         count("Faults")
         logger.error("request failed", code=error.code, reason=str(error), stack=stack(error))
@@ -182,7 +185,7 @@ def _error(error: ApiError) -> Answer:
     return _json(error.status, body, error.headers)
 
 
-def _json(status: int, body: Mapping[str, object], headers: Mapping[str, str] | None = None) -> Answer:
+def _json(status: int, body: Mapping[str, object], headers: Mapping[str, str] | None = None) -> Response:
     text = json.dumps(body, default=_jsonable, allow_nan=False)
     return {"statusCode": status, "headers": {**_HEADERS, **(headers or {})}, "body": text}
 
@@ -194,7 +197,7 @@ def _jsonable(value: object) -> object:
 
 
 def _content(event: Event, headers: Mapping[str, str]) -> object:
-    """Read the JSON body. Raises `InvalidRequest`, whatever the body is."""
+    """Parse the JSON body. Raises `InvalidRequest` for every other body."""
     media_type = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if media_type != "application/json" and not media_type.endswith("+json"):
         _reject("content-type", "The content type must be application/json")
@@ -217,7 +220,7 @@ def _valid[Model: BaseModel](model: type[Model], content: object) -> Model:
 
 
 def _not_json(constant: str) -> NoReturn:
-    """Python's reader takes NaN and Infinity for numbers. JSON (RFC 8259, section 6) does not."""
+    """Refuse NaN and Infinity, which Python's parser accepts and JSON (RFC 8259, section 6) does not."""
     raise ValueError(constant)
 
 

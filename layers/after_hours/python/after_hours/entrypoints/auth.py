@@ -1,4 +1,4 @@
-"""Who is calling: the main app's JSON Web Token (RFC 7519), HS256 and nothing else."""
+"""Authentication by the main app's JSON Web Token (RFC 7519), signed with HS256 (RFC 7518) alone."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -13,8 +13,8 @@ MAX_USER_ID = 255  # users.id is VARCHAR(255)
 
 _CENTURY_SECONDS = 100 * 365.25 * 24 * 3600  # a later end is a mistake: milliseconds, say
 
-# What else a token says is the main app's business. Its clock may be a moment ahead of ours, too: to refuse what was
-# issued "in the future" would send the app to fetch a new token again and again.
+# Other claims are for the main app alone. `iat` is not checked, because the main app's clock may be a moment ahead of
+# ours: if we refused its new tokens, the app would fetch new ones again and again.
 _OPTIONS: Options = {
     "require": ["exp", "userId"],
     "verify_iat": False,
@@ -39,7 +39,7 @@ def authenticate(headers: Mapping[str, str], keys: Sequence[str]) -> str:
     except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise Unauthorized(type(error).__name__) from None
     user_id, ends_at = claims["userId"], claims["exp"]
-    if not isinstance(ends_at, int | float) or ends_at > time.time() + _CENTURY_SECONDS:  # PyJWT takes text, too
+    if not isinstance(ends_at, int | float) or ends_at > time.time() + _CENTURY_SECONDS:  # PyJWT accepts text
         raise Unauthorized("exp is not a time of this century")
     if not isinstance(user_id, str) or not 0 < len(user_id) <= MAX_USER_ID or not user_id.isprintable():
         raise Unauthorized("userId is not a user id")

@@ -1,7 +1,7 @@
-"""Every error a client can meet: its HTTP status, its code, and the sentence a person reads.
+"""Every error that a client can get: its HTTP status, its code, and a message for people.
 
-The domain raises these by name, and the foundation raises faults; `api` turns either into an answer. Nothing else in
-the system maps errors to HTTP.
+The domain raises these, and the foundation raises faults; `api` turns either into a response. No other module maps
+errors to HTTP.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from after_hours.foundation.faults import Fault
 
 
 class ApiError(Exception):
-    """An error that a client is told of. `details` are further top-level members of the error body."""
+    """An error that a client gets. `details` are further top-level members of the response body."""
 
     status: ClassVar[int]
     code: ClassVar[str]
@@ -26,7 +26,7 @@ class ApiError(Exception):
 
 
 class InvalidRequest(ApiError):
-    """The body breaks the contract. Carries one `{"field", "message"}` for each bad field."""
+    """The body or a query parameter is not valid. Carries one `{"field", "message"}` for each bad field."""
 
     status, code, message = 400, "VALIDATION_ERROR", "Some of the data sent is not valid."
 
@@ -89,7 +89,7 @@ class PhotoNotFound(ApiError):
 
 
 class TooManyRequests(ApiError):
-    """A limit for an hour is reached. After `retry_after_seconds` one more request fits in it."""
+    """An hourly limit is reached. After `retry_after_seconds` one more request is allowed."""
 
     status = 429
 
@@ -123,7 +123,7 @@ class NoActiveSession(ApiError):
 
 
 class Failure(ApiError):
-    """Something is at fault on our side. The log has the reason."""
+    """The fault is on our side. The log has the reason."""
 
     status = 503
     headers: Mapping[str, str] = {"retry-after": "5"}
@@ -150,7 +150,7 @@ class Internal(Failure):
 
 
 def failure_of(fault: Fault) -> Failure:
-    """Return what a client is told of a fault."""
+    """Return the error that a client gets for a fault."""
     match fault:
         case faults.OutcomeUnknown():
             failure: type[Failure] = Unconfirmed

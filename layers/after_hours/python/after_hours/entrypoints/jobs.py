@@ -11,13 +11,11 @@ from after_hours.foundation.database import Database
 from after_hours.foundation.observability import count, logger, metrics
 
 type JobHandler = Callable[[dict[str, Any], LambdaContext], Mapping[str, object]]
-
-
 type Work = Callable[[dict[str, Any], Database], Mapping[str, object]]
 
 
 def job(*uses: Maker) -> Callable[[Work], JobHandler]:
-    """Make a Lambda handler of a function of the event and the database. `uses` are the clients of AWS that it needs.
+    """Make a Lambda handler of a function of the event and the database. `uses` are the AWS clients that it needs.
 
     Its result is logged and returned. An exception fails the invocation, so that Lambda retries it and then sends the
     event to the function's dead-letter queue, if it has one.

@@ -1,4 +1,4 @@
-"""What JSON models share: camelCase names, strict types, and text that PostgreSQL can hold."""
+"""Bases and types of the JSON models: camelCase names, strict types, and text that PostgreSQL can store."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -17,15 +17,20 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-MAX_REPORTED_ERRORS = 50  # a body of a million unknown fields must not make an answer that API Gateway refuses to carry
+MAX_REPORTED_ERRORS = 50  # a body of a million unknown fields would make a response too large for API Gateway
 MAX_FIELD_NAME = 100
 
 
 class RequestModel(BaseModel):
     """A request body. Types are strict (`"30"` and `true` are not 30) and unknown fields are refused.
 
-    Null is the same as absent, since generated clients write fields that were not set as null. `null_is_a_choice` names
-    the fields whose null says something that absence does not.
+    Null is the same as absent, since generated clients write null for fields that were not set. `null_is_a_choice`
+    names the fields in which null is a value of its own.
+
+    >>> class Search(RequestModel):
+    ...     max_km: Annotated[int, Whole]
+    >>> Search.model_validate({"maxKm": 30.0})
+    Search(max_km=30)
     """
 
     model_config = ConfigDict(
@@ -48,7 +53,7 @@ class RequestModel(BaseModel):
 
 
 class Patch(RequestModel):
-    """A change: what is absent stays, what is null is cleared, where it can be. At least one field is sent."""
+    """A PATCH: an absent field keeps its value, null clears one that may be null. At least one field is required."""
 
     @model_validator(mode="after")
     def _not_empty(self) -> Self:
@@ -64,7 +69,7 @@ class QueryModel(BaseModel):
 
 
 class ResponseModel(BaseModel):
-    """A part of an answer, filled from a row: columns by their names, members in camelCase, times as UTC with `Z`."""
+    """A part of a response, made from a row: members have the columns' names in camelCase; times are UTC with `Z`."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, frozen=True, hide_input_in_errors=True)
 
@@ -73,13 +78,13 @@ def _whole(number: object) -> object:
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
-# JSON knows one kind of number: `30.0` and `3e1` are 30, and Dart writes a double like that. Any other number, infinity
-# included, stays a float, which the strict type then refuses.
+# JSON has one type of number (RFC 8259): `30.0` and `3e1` are 30, and Dart writes doubles like that. Any other number,
+# infinity included, stays a float, and the strict type refuses it.
 Whole = BeforeValidator(_whole)
 
 
 def _storable(text: str) -> str:
-    """Refuse what is a string for Python and JSON but not for PostgreSQL: NUL, and halves of surrogate pairs."""
+    """Refuse text that Python and JSON allow but PostgreSQL does not: NUL, and halves of surrogate pairs."""
     if "\0" in text:
         raise ValueError("must not contain the NUL character")
     try:
@@ -93,7 +98,7 @@ Text = Annotated[str, AfterValidator(_storable), Field(json_schema_extra={"patte
 
 
 def _moment(text: object) -> datetime:
-    """Read a time in ISO 8601 or RFC 3339 (which has small `t` and `z`), as UTC: PostgreSQL takes few offsets."""
+    """Parse ISO 8601, or RFC 3339 with its small `t` and `z`, and convert to UTC: PostgreSQL refuses some offsets."""
     if not isinstance(text, str):
         raise ValueError("must be a time in ISO 8601")  # noqa: TRY004 (pydantic reports only ValueErrors)
     try:
@@ -107,7 +112,7 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
 
 
 def field_errors(error: ValidationError) -> list[dict[str, str]]:
-    """One `{"field", "message"}` for each bad field: its path as the client wrote it, and nothing about Python."""
+    """Return one `{"field", "message"}` for each bad field, by its path as the client wrote it."""
     errors: dict[str, str] = {}
     for detail in error.errors(include_url=False, include_context=False, include_input=False):
         field = ".".join(str(part) for part in detail["loc"]) or "body"

@@ -1,1 +1,1 @@
-"""A member's photo made safe and small: bytes in, two clean JPEGs out. `isolation` is the way in."""
+"""A member's photo made safe and small: bytes in, two clean JPEGs out. Callers use `isolation`."""

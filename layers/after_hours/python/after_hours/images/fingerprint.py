@@ -1,8 +1,8 @@
-"""The perceptual hash of npm's sharp-phash, which the main app compares photos by.
+"""The perceptual hash of npm's sharp-phash, by which the main app compares photos.
 
-The picture, stretched to 32 x 32 grey pixels, goes through a two-dimensional DCT-II. Of its coefficients the 8 x 8 from
-(1, 1) to (8, 8) count, horizontal frequency outermost: a bit each, 1 where the coefficient is above their mean. Of
-pictures that look alike few of the 64 bits differ.
+The picture is stretched to 32 x 32 grey pixels and transformed by a two-dimensional DCT-II. The 8 x 8 coefficients from
+(1, 1) to (8, 8), horizontal frequency outermost, give a bit each: 1 for a coefficient above their mean. Pictures that
+look alike differ in few of the 64 bits.
 """
 
 import math
@@ -15,11 +15,11 @@ from PIL import Image, ImageChops, ImageMath
 
 _SIDE = 32
 _BITS = 8  # in each direction
-_GREY_SIDE = 64  # pixels a side when colour becomes grey: with fewer, averaging makes small bright spots too dark
+_GREY_SIDE = 64  # pixels a side when colour becomes grey: with fewer, averaging would darken small bright spots
 _CROP = 2  # per cent of the picture's width or height that may have been cut off at each side
-_LEAST_CONTENT = 20  # the median size of a coefficient; of 445 real pictures 19 had less: skies, plain walls, gradients
+_LEAST_CONTENT = 20  # median size of a coefficient; of 445 real pictures 19 had less: skies, plain walls, gradients
 _BORDER_SHADES = 12  # how far the colours of a border may lie apart: JPEG blurs its inner edge
-_LOOK = 192  # pixels a side of the picture that is looked at: a multiple of 64 and of 96, to which it is shrunk next
+_COPY_SIDE = 192  # pixels a side of the working copy: a multiple of 64 and of 96, to which it is shrunk next
 _COSINES = [[math.cos((2 * n + 1) * k * math.pi / (2 * _SIDE)) for n in range(_SIDE)] for k in range(1, _BITS + 1)]
 _MIRRORED = [-1 if k % 2 else 1 for k in range(1, _BITS + 1)]  # a mirror image has the odd coefficients negated
 
@@ -29,16 +29,16 @@ type _Band = Any  # of a picture, inside of ImageMath, which has no public type 
 def fingerprints(image: Image.Image) -> tuple[str, tuple[str, ...]]:
     """Return the hash of an upright sRGB picture, and the hashes that it may be banned by, each 16 hexadecimal digits.
 
-    The second ones are those of the picture as it is, as before 2 % were cropped at each side, and without a border of
-    one colour; each of these followed by its hashes mirrored, upside down, and both. A picture with hardly any content
-    has none: it would look like every other one. docs/decisions/banned-photos.md has what each of them finds.
+    The latter are of the picture as it is, of an estimate of it before a crop of 2 % at each side, and of the picture
+    without a border of one colour; and of each of these mirrored, upside down, and both. A picture with hardly any
+    content has none: it would match every other one. docs/decisions/banned-photos.md tells what each of them finds.
     """
-    small = image.resize((_LOOK, _LOOK), Image.Resampling.BOX)
+    small = image.resize((_COPY_SIDE, _COPY_SIDE), Image.Resampling.BOX)
     plain = _coefficients(small)
     if statistics.median(map(abs, plain)) < _LEAST_CONTENT:
         return _hash(plain), ()
-    looks = dict.fromkeys([plain, *map(_coefficients, (_uncropped(small), *_without_border(small)))])
-    return _hash(plain), tuple(_hash(turned) for look in looks for turned in _turned(look))
+    variants = dict.fromkeys([plain, *map(_coefficients, (_uncropped(small), *_without_border(small)))])
+    return _hash(plain), tuple(_hash(turned) for variant in variants for turned in _turned(variant))
 
 
 def _turned(coefficients: Sequence[float]) -> Iterator[list[float]]:
@@ -50,10 +50,10 @@ def _turned(coefficients: Sequence[float]) -> Iterator[list[float]]:
 
 
 def _uncropped(small: Image.Image) -> Image.Image:
-    """Estimate the picture before a crop: what was cut off looked much like what is next to it.
+    """Estimate the picture before a crop: most edges look like the pixels next to them.
 
-    So the border is filled with the picture, stretched. A crop of 2 % changes up to 11 bits; the estimate has at most 5
-    wrong ones.
+    So the stretched picture fills the border. A crop of 2 % changes up to 11 bits; the estimate has at most 5 wrong
+    ones.
     """
     rest = small.resize((100 - 2 * _CROP, 100 - 2 * _CROP), Image.Resampling.BOX)
     uncropped = rest.resize((100, 100))
@@ -62,15 +62,15 @@ def _uncropped(small: Image.Image) -> Image.Image:
 
 
 def _without_border(small: Image.Image) -> Iterator[Image.Image]:
-    """Yield what is within a border, or beside a bar, of the colour of the first corner, and of the opposite one."""
+    """Yield the part inside a border, or beside a bar, of the colour of the first corner or of the opposite one."""
     colours = small.convert("RGB")
-    for corner in ((0, 0), (_LOOK - 1, _LOOK - 1)):
+    for corner in ((0, 0), (_COPY_SIDE - 1, _COPY_SIDE - 1)):
         border = Image.new("RGB", small.size, colours.getpixel(corner))
-        apart = ImageChops.difference(colours, border).point(lambda shades: shades > _BORDER_SHADES and 255)
-        left, top, right, bottom = apart.getbbox() or (0, 0, _LOOK, _LOOK)
-        # One row more goes, in which the colours of both sides mix.
-        inner = left + (left > 0), top + (top > 0), right - (right < _LOOK), bottom - (bottom < _LOOK)
-        if inner != (0, 0, _LOOK, _LOOK) and inner[0] < inner[2] and inner[1] < inner[3]:
+        differing = ImageChops.difference(colours, border).point(lambda shades: shades > _BORDER_SHADES and 255)
+        left, top, right, bottom = differing.getbbox() or (0, 0, _COPY_SIDE, _COPY_SIDE)
+        # One more row is cut off, in which border and picture mix.
+        inner = left + (left > 0), top + (top > 0), right - (right < _COPY_SIDE), bottom - (bottom < _COPY_SIDE)
+        if inner != (0, 0, _COPY_SIDE, _COPY_SIDE) and inner[0] < inner[2] and inner[1] < inner[3]:
             yield small.crop(inner)
 
 
@@ -89,7 +89,7 @@ def _hash(coefficients: Sequence[float]) -> str:
 
 
 def _grey(image: Image.Image) -> Image.Image:
-    """Return the picture in grey as libvips, on which sharp is built, makes it: colours weighted in linear light."""
+    """Return the picture in grey, as libvips (under sharp) makes it: colours are weighted in linear light."""
     small = image.resize((_GREY_SIDE, _GREY_SIDE), Image.Resampling.BOX).convert("RGB")
     grey: Image.Image = ImageMath.lambda_eval(_shades, **dict(zip("rgb", small.split(), strict=True)))
     return grey.convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
@@ -99,7 +99,7 @@ def _shades(bands: dict[str, _Band]) -> _Band:
     light = 0.2 * _light(bands["r"]) + 0.7 * _light(bands["g"]) + 0.1 * _light(bands["b"])
     is_dark = light <= 0.0031308  # noqa: PLR2004
     share = is_dark * light * 12.92 + (1 - is_dark) * (1.055 * light ** (1 / 2.4) - 0.055)
-    return share * 255 + 0.5  # Pillow cuts fractions off
+    return share * 255 + 0.5  # rounded, since Pillow truncates
 
 
 def _light(shades: _Band) -> _Band:

@@ -8,13 +8,17 @@ PHOTO_SIDE = 1200  # pixels
 
 
 def fitted(size: tuple[int, int]) -> tuple[int, int]:
-    """Return the size, in pixels, at which a picture of `size` fits in the photo; it is never enlarged."""
+    """Return the size, in pixels, at which a picture of `size` fits in the photo. It is never enlarged.
+
+    >>> fitted((4000, 3000))
+    (1200, 900)
+    """
     scale = max(1.0, max(size) / PHOTO_SIDE)
     return max(1, round(size[0] / scale)), max(1, round(size[1] / scale))
 
 
 def shrunk(image: Image.Image) -> Image.Image:
-    """Fit the picture into the photo: average whole pixels first, for speed, and leave Lanczos enough to keep sharp."""
+    """Fit the picture into the photo: average whole pixels first, for speed, and finish with Lanczos, for sharpness."""
     return image.resize(fitted(image.size), Image.Resampling.LANCZOS, reducing_gap=1.6)
 
 

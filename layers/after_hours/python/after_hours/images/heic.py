@@ -10,10 +10,10 @@ from PIL import Image
 from after_hours.images import colour, hevc
 from after_hours.images.rejection import MAX_PIXELS, Reason, Rejected, check_size
 
-_MAX_ITEMS = 2000  # items, and also the pieces of the file that they lie in; an iPhone's 48 MP has some 300 of each
+_MAX_ITEMS = 2000  # items, and also extents of the file; an iPhone's 48 MP picture has some 300 of each
 _MAX_COPIES = 100_000_000  # bytes; pi_heif copies metadata and profile for each image that is not hidden
 _PICTURES = {b"hvc1", b"grid", b"iden"}
-_ZEROS = bytes(8)  # HEVC keeps more than two from coming together, so they stand for lost data
+_ZEROS = bytes(8)  # HEVC never has more than two zero bytes in a row, so these replace lost data
 
 type _Box = tuple[bytes, int, int]  # kind, and start and end of its content
 
@@ -42,7 +42,7 @@ def decode(data: bytes) -> Image.Image:
 
 
 def _needed(data: bytes) -> tuple[bytes, bool]:
-    """Return the file up to its last item, without films, under accepted brands; and whether its properties turn it."""
+    """Return the file up to its last item, without films and with accepted brands; and whether properties turn it."""
     meta, end = next((place for kind, *place in _boxes(data, 0, len(data)) if kind == b"meta"), (0, 0))
     if not meta:
         raise Rejected(Reason.UNSUPPORTED_TYPE)
@@ -52,12 +52,12 @@ def _needed(data: bytes) -> tuple[bytes, bool]:
     if kinds.get(primary) not in _PICTURES or b"hvc1" not in kinds.values():
         raise Rejected(Reason.UNSUPPORTED_TYPE)
     total, metadata = 0, end - meta
-    for item, start, length in _pieces(data, *boxes[b"iloc"]):
+    for item, start, length in _extents(data, *boxes[b"iloc"]):
         total, end = total + length, max(end, start + length)
         metadata += 0 if kinds.get(item) in _PICTURES else length
         if kinds.get(item) == b"hvc1" and start and data.find(_ZEROS, start, start + length) >= 0:
             raise Rejected(Reason.CORRUPT)
-    if max(total, end) > len(data) or metadata * shown > _MAX_COPIES:  # many pieces may name the same bytes
+    if max(total, end) > len(data) or metadata * shown > _MAX_COPIES:  # many extents may name the same bytes
         raise Rejected(Reason.CORRUPT)
     needed, ftyp = bytearray(data[:end]), int.from_bytes(data[:4])
     needed[8:ftyp] = (b"heic" * (ftyp // 4))[: ftyp - 8]
@@ -67,13 +67,13 @@ def _needed(data: bytes) -> tuple[bytes, bool]:
     properties = _properties(needed, boxes[b"iprp"])
     pixels = {item: count for item, own in properties.items() if (count := _corrected(needed, own))}
     tiles = [*_tiles(data, primary, *boxes[b"iref"])] if b"iref" in boxes else []
-    if sum(pixels[item] for item in tiles or [primary]) > MAX_PIXELS:  # LookupError: its size cannot be read
-        raise Rejected(Reason.TOO_MANY_PIXELS)  # libheif decodes whole tiles, also where the picture shows a part
+    if sum(pixels[item] for item in tiles or [primary]) > MAX_PIXELS:  # LookupError: the size cannot be read
+        raise Rejected(Reason.TOO_MANY_PIXELS)  # libheif decodes whole tiles, also if the picture shows a part
     return bytes(needed), any(kind in {b"irot", b"imir"} for kind, *_ in properties.get(primary, ()))
 
 
 def _properties(data: bytearray, iprp: list[int]) -> dict[int, list[_Box]]:
-    """Return the boxes that describe each item, by `ipma`."""
+    """Read `ipma`. Return the property boxes of each item."""
     inside = {kind: place for kind, *place in _boxes(data, *iprp)}
     known, found = [*_boxes(data, *inside[b"ipco"])], {}
     number = _Fields(data[slice(*inside[b"ipma"])]).number
@@ -86,10 +86,10 @@ def _properties(data: bytearray, iprp: list[int]) -> dict[int, list[_Box]]:
 
 
 def _corrected(data: bytearray, properties: list[_Box]) -> int:
-    """Let the bitstream decide on size and range where `ispe` and `colr` say something else. Returns its pixels.
+    """Correct size (`ispe`) and range (`colr`) by the bitstream, and return the number of pixels.
 
-    Sony's cameras and some converters write other sizes. A range that is not full may be one that was not said. An
-    item whose boxes say no size has 0 pixels.
+    Sony's cameras and some converters write wrong sizes. Only a full range is corrected, since the bitstream need not
+    state a limited one. An item whose boxes have no size has 0 pixels.
     """
     places = {kind: place for kind, *place in properties}
     with contextlib.suppress(LookupError, ValueError):  # metadata has no size
@@ -104,7 +104,7 @@ def _corrected(data: bytearray, properties: list[_Box]) -> int:
 
 
 def _tiles(data: bytes, item: int, start: int, end: int) -> Iterator[int]:
-    """Read `iref`. Yields the pieces that the item is put together from, each as often as it is."""
+    """Read `iref`. Yield the items that make up this item, each as often as it occurs."""
     wide = 4 if data[start] else 2
     for kind, at, until in _boxes(data, start + 4, end):
         numbers = [int.from_bytes(data[place : place + wide]) for place in (at, *range(at + wide + 2, until, wide))]
@@ -113,7 +113,7 @@ def _tiles(data: bytes, item: int, start: int, end: int) -> Iterator[int]:
 
 
 def _items(data: bytes, start: int, end: int) -> tuple[dict[int, bytes], int]:
-    """Read `iinf`. Returns the kind of each item, and how many pictures are not hidden; tiles are."""
+    """Read `iinf`. Return the kind of each item, and the number of pictures that are not hidden (tiles are)."""
     kinds, shown = {}, 0
     for _, at, until in _boxes(data, start + (8 if data[start] else 6), end):
         kind_at = at + (10 if data[at] == 3 else 8)  # noqa: PLR2004 (the width of the id depends on the version)
@@ -141,22 +141,22 @@ def _boxes(data: bytes | bytearray, position: int, end: int) -> Iterator[_Box]:
     raise Rejected(Reason.CORRUPT)
 
 
-def _pieces(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Read `iloc`. Yields item, start and length of each piece; libheif reads nothing of a piece of length 0."""
+def _extents(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Read `iloc`. Yield item, start and length of each extent. libheif reads nothing of one with length 0."""
     number = _Fields(data[start:end]).number
     version, sizes = number(1), number(5) & 0xFFFF
     offset, length, base, index = (sizes >> shift & 0xF for shift in (12, 8, 4, 0))
     wide = 4 if version == 2 else 2  # noqa: PLR2004
-    left = _MAX_ITEMS
+    allowed = _MAX_ITEMS
     for _ in range(number(wide)):
         item = number(wide)
-        is_outside = not version or not number(2)  # of the box `meta`; the construction method says so
-        number(2)  # in which file the pieces are
-        origin, pieces = number(base), number(2)
-        left -= 1 + pieces
-        if left < 0:
+        is_outside = not version or not number(2)  # of the box `meta`: construction method 0
+        number(2)  # the file that has the extents
+        origin, extents = number(base), number(2)
+        allowed -= 1 + extents
+        if allowed < 0:
             raise Rejected(Reason.CORRUPT)
-        for _ in range(pieces):
+        for _ in range(extents):
             number(index if version else 0)
             place = origin + number(offset)
             yield item, place if is_outside else 0, number(length)

@@ -1,7 +1,8 @@
-"""The way in: a member's file is decoded in a process of its own, which has a deadline and a memory limit.
+"""Decode each member's file in a process of its own, which has a deadline and a memory limit.
 
-Limits on what a file may say cannot foresee every bomb; these need not. `worker` is started once and imports the
-decoders. It forks for each photo, which it may, since it has no threads and no connections. This process has both.
+Checks of a file's headers cannot foresee every decompression bomb; these limits need not. `worker` is started once,
+imports the decoders, and forks for each photo. It can fork safely, since it has no threads and no connections. This
+process has both.
 """
 
 import os
@@ -17,8 +18,8 @@ from multiprocessing.connection import Connection, Pipe
 from after_hours.images.rejection import Reason, Rejected
 
 PROGRAM = ("-P", "-m", "after_hours.images.worker")
-# What ends a process for what its file made it do: the limit of processor time, and a decoder's faults. A machine that
-# stands still sends SIGALRM, and one without memory SIGKILL: neither is the file's fault, so the photo is tried again.
+# Signals that end a process because of its file: the limit of processor time, and crashes of a decoder. SIGALRM may be
+# due to a machine that stands still, and SIGKILL to one without memory: the file is not at fault, and Lambda retries.
 _FAULTS_OF_THE_FILE = frozenset(
     -number
     for number in (
@@ -43,16 +44,16 @@ class Processed:
 
 
 class _Worker:
-    """A running `worker`. It ends when this object goes, for then its end of the socket is closed."""
+    """A running `worker`. It ends with this object, which closes its end of the socket."""
 
     def __init__(self) -> None:
         self._socket, theirs = socket.socketpair()
         with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 (nothing of it is a stranger's)
+            self._process = subprocess.Popen(  # noqa: S603 (no part of it is input)
                 [sys.executable, *PROGRAM],
                 stdin=theirs.fileno(),
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},  # on Lambda the layers are on sys.path only
-                process_group=0,  # Ctrl-C in a terminal is for this process
+                process_group=0,  # Ctrl-C in a terminal is for this process alone
             )
 
     @property
@@ -60,7 +61,7 @@ class _Worker:
         return self._process.poll() is None
 
     def answer(self, content: bytes) -> tuple[list[bytes], int]:
-        """Return the messages of the photo's process, and its exit status; that of a signal is negative."""
+        """Return the messages of the photo's process, and its exit status; minus the number of a signal."""
         ours, theirs = Pipe()
         with ours:
             with theirs:
@@ -80,8 +81,8 @@ _idle: list[_Worker] = []
 def process(content: bytes) -> Processed:
     """Make the photo and its thumbnail as `pipeline.process` does, within the limits of `worker`.
 
-    Raises Rejected for whatever is wrong with the file, and OSError for a fault of ours, which may pass. A worker
-    serves one caller at a time. After an exception it is dropped: half an answer may still be on its socket.
+    Raises `Rejected` for a fault of the file, and OSError for a transient fault of ours. A worker serves one caller at
+    a time. After an exception it is dropped, since half an answer may still be on its socket.
     """
     worker = next(_living(), None) or _Worker()
     messages, status = worker.answer(content)
@@ -92,22 +93,22 @@ def process(content: bytes) -> Processed:
         raise ChildProcessError(f"the photo's process ended with {status}")
     if len(messages) == 1:
         raise Rejected(Reason(messages[0].decode()))
-    photo, thumbnail, photo_hash, *looks = messages
-    return Processed(photo, thumbnail, photo_hash.decode(), tuple(look.decode() for look in looks))
+    photo, thumbnail, photo_hash, *hashes = messages
+    return Processed(photo, thumbnail, photo_hash.decode(), tuple(each.decode() for each in hashes))
 
 
 def _living() -> "Iterator[_Worker]":
-    """Take idle workers that are still running; a machine without memory may have ended one."""
+    """Take idle workers that still run; a machine without memory may have ended one."""
     while True:
         try:
             worker = _idle.pop()
-        except IndexError:  # not asked before: another thread may take the last one between asking and taking
+        except IndexError:  # no check before: another thread may take the last one after it
             return
         if worker.is_running:
             yield worker
 
 
 def _messages(connection: Connection) -> Iterator[bytes]:
-    with suppress(EOFError, OSError):  # between two messages, and within one
+    with suppress(EOFError, OSError):  # the process ended: between two messages, or within one
         while True:
             yield connection.recv_bytes()

@@ -1,4 +1,4 @@
-"""JPEG: what phones send most, so it is shrunk while it is decoded, and its colours stay as they are stored."""
+"""JPEG: what phones send most, so the decoder shrinks it, and colours stay as they are stored, for speed."""
 
 import io
 import re
@@ -15,8 +15,8 @@ _MAX_PASSES = 1_000_000_000  # pixels x scans: each scan is a walk over the pict
 _MAX_SEGMENTS = 1000  # Pillow keeps each one, with overhead; a profile or XMP in pieces has tens
 _MAX_EXIF_SEGMENTS = 8  # Pillow joins them in quadratic time; an edited picture may have two
 
-# A triangle filter takes less than half of Lanczos' time in Pillow. It is softer, by an amount that hardly depends on
-# the scale, and moving each pixel away from its four neighbours afterwards gives that back.
+# In Pillow, a triangle filter takes less than half the time of Lanczos. It is softer, to almost the same degree at
+# every scale, and moving each pixel away from its four neighbours makes up for that.
 _SHARPENED = ImageFilter.Kernel((3, 3), (0, -0.15, 0, -0.15, 1.6, -0.15, 0, -0.15, 0), scale=1)
 _TRIANGLE_FROM = 1.25  # below this shrink factor the triangle is too soft
 
@@ -28,14 +28,14 @@ _COEFFICIENTS = {b"\xc0": 1, b"\xc1": 1, b"\xc2": 64}  # by frame; scans bring t
 _OTHER_FRAMES = bytes((0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)))
 _EXIF, _SCAN, _END = b"\xe1", b"\xda", b"\xd9"
 _EOI = b"\xff\xd9"
-_AHEAD = b"\xfe" * 8  # libjpeg reads so far ahead; made of ones, as the longest codes are, they are soon used up
-_JFIF_LENGTH = 14  # bytes from which libjpeg takes a segment for JFIF's
+_AHEAD = b"\xfe" * 8  # libjpeg reads so far ahead; the longest codes are of ones, so these bytes are used up soon
+_JFIF_LENGTH = 14  # bytes; for libjpeg a shorter segment is not JFIF's
 
 
 def decode(data: bytes) -> Image.Image:
     """Decode, and shrink pictures in L or YCbCr while decoding; RGB and CMYK are rare."""
     end, scans, is_refined = _outline(data)
-    # A scan that only refines may lack data, and the picture is as good as whole. Zeros in it may stand for lost data.
+    # If a scan that only refines lacks data, the picture is as good as whole. Zeros at its end may replace lost data.
     if is_refined and data[end - 1] and data.startswith(_EOI, end):
         return _shrunk(data[: end + len(_EOI)])
     check_end(data[:end], partial(_whole, is_single=scans == 1))
@@ -43,10 +43,11 @@ def decode(data: bytes) -> Image.Image:
 
 
 def _whole(scans: bytes, *, is_single: bool) -> Image.Image:
-    """Return the picture. Raises Rejected or OSError when data are missing, whatever marker the file has behind them.
+    """Return the picture. Raises `Rejected` or OSError if data are missing, whatever marker follows them in the file.
 
-    Where a decoder meets a marker too early, it makes up what is missing. So there is none behind a single scan: the
-    decoder asks for more. Several scans are read up to a marker; in front of it are two different endings, which show.
+    A decoder that meets a marker too early invents the missing data. So no marker follows a single scan: the decoder
+    asks for more. Several scans need a marker, so they are decoded twice, with different bytes before the marker: if
+    data are missing, the pictures differ.
     """
     if is_single:
         return _shrunk(scans + _AHEAD)
@@ -78,7 +79,7 @@ def _shrunk(data: bytes) -> Image.Image:
 
 
 def _outline(data: bytes) -> tuple[int, int, bool]:
-    """Return the end of the last scan that the picture needs, their number, and whether that scan only refines it."""
+    """Return the end of the last necessary scan, the number of scans, and whether the last one only refines."""
     exifs, pixels, scans, missing, is_refined = 0, 0, 0, set(), False
     for marker, content, end in _segments(data):
         exifs += marker == _EXIF and content.startswith(b"Exif\0\0")
@@ -103,7 +104,7 @@ def _outline(data: bytes) -> tuple[int, int, bool]:
 
 
 def _segments(data: bytes) -> Iterator[tuple[bytes, bytes, int]]:
-    """Yield marker, content and end of each segment, as the decoder goes from one to the next."""
+    """Yield marker, content and end of each segment, in the decoder's order."""
     position = 2
     for _ in range(_MAX_SEGMENTS):
         found = _MARKER.search(data, position)

@@ -13,7 +13,7 @@ from after_hours.images.isolation import Processed
 from after_hours.images.rejection import Reason, Rejected
 
 _THUMBNAIL = (200, 200)  # pixels
-# The bytes at one place alone choose the decoder: none but these four ever sees a member's file.
+# The bytes at one offset choose the decoder. No other decoder ever reads a member's file.
 _DECODERS = (
     (0, b"\xff\xd8\xff", jpeg.decode),
     (0, b"\x89PNG\r\n\x1a\n", png.decode),
@@ -21,19 +21,23 @@ _DECODERS = (
     (4, b"ftyp", heic.decode),
 )
 
-Image.preinit()  # Pillow would otherwise do it while the first photo waits
+Image.preinit()  # otherwise Pillow does it while the first photo waits
 
 
 def process(content: bytes) -> Processed:
     """Make the photo (within 1200 x 1200, never enlarged, progressive) and the 200 x 200 cover thumbnail.
 
-    Raises Rejected for whatever is wrong with the file. That includes a file that takes more memory than the process
-    may have. Raises ImportError for a decoder that is missing, which is not the file's fault.
+    Raises `Rejected` for a fault of the file, also for one that takes more memory than the process may have. Raises
+    ImportError for a missing decoder, which is not the file's fault.
+
+    >>> process(b"GIF89a")
+    Traceback (most recent call last):
+    after_hours.images.rejection.Rejected: UNSUPPORTED_TYPE
     """
     if not content:
         raise Rejected(Reason.EMPTY)
     try:
-        with warnings.catch_warnings(action="ignore"):  # decoders warn about odd files; nobody reads those warnings
+        with warnings.catch_warnings(action="ignore"):  # about odd files
             return _encoded(in_srgb(upright(_on_white(shrunk(_decoded(content))))))
     except (Rejected, ImportError):
         raise

@@ -1,4 +1,4 @@
-"""PNG: decoded whole by Pillow, from a file of nothing but the chunks that make the picture."""
+"""PNG: decoded whole by Pillow, from a new file that has only the chunks of the picture."""
 
 import io
 import zlib
@@ -12,14 +12,14 @@ from after_hours.images.rejection import Reason, Rejected, check_size
 
 _MAGIC = b"\x89PNG\r\n\x1a\n"
 _MAX_CHUNKS = 10_000  # libpng writes 1,300 for 10 MB
-_MAX_INFLATED = 4_000_000  # bytes that a profile or XMP may come to
+_MAX_INFLATED = 4_000_000  # bytes of a profile or XMP
 _SIZES = {b"cICP": 4, b"gAMA": 4, b"sRGB": 1}  # bytes
 _USED = _SIZES.keys() | {b"IHDR", b"PLTE", b"IDAT", b"tRNS", b"iCCP", b"eXIf", b"iTXt"}
 _XMP = b"XML:com.adobe.xmp\0"
-_SRGB_GAMMA = range(45_000, 46_000)  # programs that know only gAMA say so that they mean sRGB
-_GAMMAS = range(10_000, 1_000_000)  # exponents of ten to a tenth; beyond them a picture is black or white
-_SWAPPED = {"I;16": "I;16", "RGB": "RGB;16L"}  # Pillow's names for 16 bits in the other order of bytes, by mode
-_KEY_LENGTHS = {0: 2, 2: 6}  # of the transparent colour: bytes by type of colour, grey and RGB
+_SRGB_GAMMA = range(45_000, 46_000)  # programs that write only gAMA mean sRGB by it
+_GAMMAS = range(10_000, 1_000_000)  # exponents from 10 to 0.1; with any other a picture is black or white
+_SWAPPED = {"I;16": "I;16", "RGB": "RGB;16L"}  # Pillow's names for 16 bits in the other byte order, by mode
+_KEY_LENGTHS = {0: 2, 2: 6}  # bytes of the transparent colour, by colour type: grey and RGB
 
 
 def decode(data: bytes) -> Image.Image:
@@ -40,7 +40,7 @@ def decode(data: bytes) -> Image.Image:
 
 
 def _opened(file: io.BytesIO, *, is_swapped: bool = False) -> Image.Image:
-    """Open in 8 bits: of 16, the upper byte, or the lower one if bytes are swapped."""
+    """Open with 8 bits a sample: of 16, the upper byte, or the lower one if bytes are swapped."""
     image = PngImageFile(io.BytesIO(file.getvalue()))
     check_size(image.size)
     if is_swapped:
@@ -64,7 +64,7 @@ def _make_clear(image: Image.Image, file: io.BytesIO, key: bytes, depth: int) ->
 
 
 def _profile(chunks: dict[bytes, bytes]) -> bytes | None:
-    """Return the ICC profile of the first chunk that says what the colours are (PNG, third edition, 4.3)."""
+    """Return the ICC profile of the chunk that takes precedence for colours (PNG, third edition, 4.3)."""
     if codes := chunks.get(b"cICP"):
         return colour.by_codes(codes[0], codes[1])
     _, _, method_and_stream = chunks.get(b"iCCP", b"").partition(b"\0")
@@ -77,13 +77,13 @@ def _profile(chunks: dict[bytes, bytes]) -> bytes | None:
 
 
 def _xmp(chunk: bytes) -> bytes | None:
-    """Return the XMP that the chunk iTXt holds behind its name, two flags, a language and a translation."""
+    """Return the XMP in the chunk iTXt, which follows its name, two flags, a language and a translation."""
     packet = chunk[len(_XMP) + 2 :].split(b"\0", 2)[-1]
     return _inflated(packet) if chunk.startswith(b"\1", len(_XMP)) else packet
 
 
 def _inflated(stream: bytes) -> bytes | None:
-    """Return what a profile or XMP inflates to, unless it is broken or a bomb."""
+    """Inflate a profile or XMP. Returns None if it is broken or a bomb."""
     inflater = zlib.decompressobj()
     with suppress(zlib.error):
         content = inflater.decompress(stream, _MAX_INFLATED)
@@ -92,7 +92,7 @@ def _inflated(stream: bytes) -> bytes | None:
 
 
 def _chunks(data: bytes) -> dict[bytes, bytes]:
-    """Return chunks by kind: the rows in one piece, of every other kind the first. No text but XMP is inflated.
+    """Return chunks by kind: IDAT joined, and the first of every other kind. Of iTXt, only XMP counts.
 
     A chunk that does not match its checksum is left out, unless the picture needs it (PNG, third edition, 13.1).
     """
@@ -100,9 +100,9 @@ def _chunks(data: bytes) -> dict[bytes, bytes]:
     rows, position = bytearray(), len(_MAGIC)
     for _ in range(_MAX_CHUNKS):
         kind = data[position + 4 : position + 8]
-        if kind == b"CgBI":  # Xcode's own: no PNG, but for its name
+        if kind == b"CgBI":  # Xcode's own format, which is not PNG
             raise Rejected(Reason.UNSUPPORTED_TYPE)
-        if kind == b"IEND" or not kind.isalpha():  # the file may lack its end; what lies behind is ignored
+        if kind == b"IEND" or not kind.isalpha():  # the file may lack IEND; bytes behind it are ignored
             return found | {b"IDAT": bytes(rows)}
         end = position + 8 + int.from_bytes(data[position : position + 4])
         content, checksum = data[position + 8 : end], data[end : end + 4]

@@ -1,11 +1,11 @@
-"""Why a file does not become a photo. The module needs no Pillow, which most functions do not have."""
+"""Reasons for which a file does not become a photo. No Pillow is needed here, since most functions do not have it."""
 
 import contextlib
 from collections.abc import Callable
 from enum import StrEnum
 
 MAX_PIXELS = 60_000_000  # phones make 48 and 50 MP
-_MAX_SIDE = 65_535  # of a JPEG, so that nothing longer can become a photo
+_MAX_SIDE = 65_535  # pixels, the most that a JPEG can have
 _ZEROS = bytes(64)
 
 
@@ -27,15 +27,15 @@ class Rejected(Exception):
 
 
 def check_size(size: tuple[int, int], max_pixels: int = MAX_PIXELS) -> None:
-    """Raise Rejected for a picture of `size` (width, height) that is too large to decode."""
+    """Raise `Rejected` for a picture of `size` (width, height) that is too large to decode."""
     if size[0] * size[1] > max_pixels or max(size) > _MAX_SIDE:
         raise Rejected(Reason.TOO_MANY_PIXELS)
 
 
 def check_end(data: bytes, decode: Callable[[bytes], object]) -> None:
-    """Raise Rejected where zeros stand for lost data (a copy that broke off): more or fewer than the picture needs.
+    """Raise `Rejected` if zeros at the end replace lost data, as in a copy that broke off.
 
-    Zeros may also be padding, of which the picture needs none, or a plain area, for which it needs all of them.
+    Zeros may also be padding, and then the picture decodes without them, or a plain area, and then it needs them all.
     """
     if data.endswith(_ZEROS) and not _can(decode, data.rstrip(b"\0")) and _can(decode, data[: -len(_ZEROS)]):
         raise Rejected(Reason.CORRUPT)

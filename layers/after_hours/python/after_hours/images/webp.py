@@ -29,13 +29,13 @@ def _load(kind: bytes, picture: bytes) -> None:
 
 
 def _end(data: bytes) -> int:
-    """Return the end of the last chunk that is whole: libwebp needs nothing that is cut off or odd behind it."""
+    """Return the end of the last whole chunk. libwebp does not need an incomplete or odd one behind it."""
     position, end = 12, min(len(data), 8 + int.from_bytes(data[4:8], "little"))
     for _ in range(_MAX_CHUNKS):
         kind, length = data[position : position + 4], int.from_bytes(data[position + 4 : position + 8], "little")
         following = position + 8 + length
         if position + 8 > end or following > end:
             return position
-        check_end(data[position + 8 : following], partial(_load, kind))  # what is no picture fails to load, and passes
+        check_end(data[position + 8 : following], partial(_load, kind))  # any other chunk fails to load, and passes
         position = following + following % 2
     raise Rejected(Reason.CORRUPT)

@@ -2,7 +2,7 @@
 
 Standard input is a socket. For each photo, the other side sends one byte on it, together with a file descriptor: the
 photo's own connection. The worker forks a process, which reads the file from that connection and writes the answer to
-it: the parts of `Processed`, or only the reason of a rejection. Then the worker writes the exit status of the process
+it: the parts of `Processed`, or the reason of a rejection alone. Then the worker writes the exit status of the process
 to the socket, in four bytes.
 """
 
@@ -18,7 +18,7 @@ from after_hours.images.rejection import Rejected
 
 # The largest photos that are allowed take 3 s of processor time and 720 MB.
 PROCESSOR_SECONDS = 10
-SECONDS = 40  # also when it only waits, or gets no processor; the function may run for 60
+SECONDS = 40  # of real time, waits included; the function may run for 60
 MEMORY = 1000 * 1024**2  # bytes
 
 
@@ -32,7 +32,7 @@ def main() -> None:
         if not os.fork():
             photos.close()
             _answer(Connection(descriptors[0]))
-            os._exit(0)  # the interpreter has nothing to tidy up
+            os._exit(0)  # no clean-up: that is for the parent process
         os.close(descriptors[0])
         photos.sendall(os.wait()[1].to_bytes(4))
 
@@ -45,10 +45,10 @@ def _answer(photo: Connection) -> None:
     signal.alarm(SECONDS)
     try:
         made = pipeline.process(content)
-        answer: tuple[bytes | str, ...] = (made.photo, made.thumbnail, made.photo_hash, *made.may_be_banned_by)
+        parts: tuple[bytes | str, ...] = (made.photo, made.thumbnail, made.photo_hash, *made.may_be_banned_by)
     except Rejected as rejected:
-        answer = (rejected.reason.value,)
-    for part in answer:
+        parts = (rejected.reason.value,)
+    for part in parts:
         photo.send_bytes(part if isinstance(part, bytes) else part.encode())
 
 

@@ -1,7 +1,7 @@
-"""A member leaves: the session ends, and profile, preferences, places, devices and photos go, everywhere.
+"""A member leaves: the session ends, and profile, preferences, places, devices and photos are deleted.
 
-Rows that carry the hourly limits stay for an hour, and sessions that the main app's matches hang on stay as bare rows
-(`retention`).
+The rows that the hourly limits count stay for an hour. Sessions that the main app's tables reference stay, without
+places (`retention`).
 """
 
 from after_hours.entrypoints.errors import ProfileNotFound
@@ -9,11 +9,11 @@ from after_hours.foundation.database import Database
 from after_hours.foundation.observability import count
 from after_hours.outbox import relay, schedules
 
-# A start or a photo under way is finished first, and a later one finds no profile; a release before the function
-# after_hours_lock_member locks the profile alone. A row of after_hours_departures tells `retention` that the member has
-# left, which nothing else does. Deleting an account in the main app deletes the profile, too; so a trigger on
-# after_hours_profiles records the departure and writes the deletion of the photo's objects, which are only read here.
-# Only preferences without a profile have their departure recorded here.
+# The locks wait for a start or a photo under way; later ones find no profile. Releases before the function
+# after_hours_lock_member lock the profile alone. A row of after_hours_departures tells `retention` that the member has
+# left. Deleting an account in the main app also deletes the profile, so a trigger on after_hours_profiles writes the
+# departure and the deletions of the photo's objects. This statement returns those deletions, for `do_now`, without
+# writing them, and writes a departure only for preferences without a profile.
 _LEAVE = """
     SELECT after_hours_lock_member(%(user_id)s);
     SELECT FROM after_hours_profiles WHERE user_id = %(user_id)s FOR UPDATE;
@@ -60,10 +60,9 @@ _LEAVE = """
 
 
 def leave(database: Database, user_id: str) -> None:
-    """Let the member leave. Raises `ProfileNotFound` when there is neither a profile nor preferences.
+    """Delete the member's After Hours data. Raises `ProfileNotFound` if there is neither a profile nor preferences.
 
-    Schedules and photos, which are outside the database, are deleted after it, best effort: the sweep does what is
-    left.
+    Schedules and photos are outside the database. They are deleted after the commit, best effort; the sweep retries.
     """
     row = database.fetch_one(_LEAVE, {"user_id": user_id})
     tasks = [*filter(None, [row["event"]]), *(row["deletions"] or ())]

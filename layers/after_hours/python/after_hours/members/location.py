@@ -1,4 +1,4 @@
-"""The point other members may see instead of where a member really is.
+"""The fuzzed point: what other members may see in place of a member's exact position.
 
 The map is strewn with candidate points, about one in each 111 by 111 m cell, and a keyed hash gives every member
 a secret rank for each of them. The point shown is the best-ranked candidate within reach of the exact position. So
@@ -47,10 +47,14 @@ class Point:
 def fuzz(latitude: float, longitude: float, *, user_id: str, key: bytes) -> Point:
     """Return the point that other members may see for a member at this exact position.
 
-    `latitude` is from -90 to 90 and `longitude` from -180 to 180 degrees (the caller has checked), and so is the
-    answer. It has 3 decimals, lies within 500 m, and is the same for the same member, place and key. Whoever holds
-    `key` can search for the position behind a point, and changing it gives every member a second, independent point:
-    keep it secret and keep it for good.
+    `latitude` is from -90 to 90 and `longitude` from -180 to 180 degrees (the caller has checked), and so are those of
+    the point. It has 3 decimals, lies within 500 m, and is the same for the same member, position and key. Keep `key`
+    secret: with it, one can search for the position behind a point. Keep it for good: another key gives every member a
+    second, independent point.
+
+    >>> point = fuzz(52.52, 13.405, user_id="user-1", key=bytes(32))
+    >>> point.latitude, point.longitude
+    (52.52, 13.401)
     """
     candidates = _by_rank(latitude, longitude, user_id=user_id, key=key)
     return next(
@@ -89,15 +93,15 @@ def _cells_in_reach(latitude: float, longitude: float) -> Iterator[tuple[int, in
 
 
 def _cells_around(row: int) -> int:
-    """Count the cells of a parallel: as wide as parallels are apart, so that the density is even up to the poles."""
+    """Return the number of cells on a parallel. They are as wide as rows are apart, so their density is even."""
     return max(1, round(_CIRCLE * math.cos(math.radians(row / _PER_DEGREE))))
 
 
 def _longitudes_in_reach(latitude: float, other_latitude: float) -> float:
     """Return how many degrees east and west the reach extends on another parallel: the haversine, solved for it."""
     north, other_north = math.radians(latitude), math.radians(other_latitude)
-    left = math.sin(_SEARCHED / 2) ** 2 - math.sin((other_north - north) / 2) ** 2
-    square = left / (math.cos(north) * math.cos(other_north))  # beyond 1 the whole parallel is in reach
+    remainder = math.sin(_SEARCHED / 2) ** 2 - math.sin((other_north - north) / 2) ** 2
+    square = remainder / (math.cos(north) * math.cos(other_north))  # beyond 1 the whole parallel is in reach
     return math.degrees(2 * math.asin(math.sqrt(min(max(square, 0.0), 1.0))))
 
 

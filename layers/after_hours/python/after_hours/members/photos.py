@@ -1,4 +1,4 @@
-"""A member's photo: reading what is shown, and deleting it without a trace. `uploads` makes it."""
+"""A member's photo: reading it and its newest upload, and deleting it everywhere. `uploads` makes it."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -16,13 +16,13 @@ from after_hours.images.rejection import Reason
 from after_hours.outbox import relay
 
 type Status = Literal["none", "pending", "processing", "ready", "rejected", "failed"]
-type Failure = Literal["UPLOAD_TIMED_OUT", "PROCESSING_FAILED"]  # the file never came, or we failed to process it
+type Failure = Literal["UPLOAD_TIMED_OUT", "PROCESSING_FAILED"]  # no file arrived in time; processing it failed
 
 PhotoUrl = Annotated[
     str | None,
     Field(
-        description="Valid for two hours at least, and the same address for up to an hour, so that it can be cached by "
-        "it."
+        description="Valid for at least two hours. The address stays the same for up to an hour, so that caches can "
+        "use it."
     ),
 ]
 ThumbnailUrl = Annotated[str | None, Field(description="The same photo, small. Valid as `photoUrl` is.")]
@@ -33,8 +33,8 @@ class Photo(ResponseModel):
 
     photo_id: UUID | None = Field(description="Of the newest upload; null when there is none.")
     status: Status = Field(
-        description="Of the newest upload: `none` was asked for; `pending`, the file has not come; `processing`; "
-        "`ready`, it is shown; `rejected` for what is in the file; `failed`, try again."
+        description="Of the newest upload: `none`, there is no upload; `pending`, the file has not arrived; "
+        "`processing`; `ready`, the photo is shown; `rejected`, the file is not acceptable; `failed`, try again."
     )
     reason: Reason | Failure | None = Field(description="Why the status is rejected or failed.")
     photo_url: PhotoUrl
@@ -84,7 +84,7 @@ _DELETE = """
 
 
 def delete(database: Database, user_id: str) -> None:
-    """Take the photo off the profile, and cancel uploads that could become one. Raises `PhotoNotFound`."""
+    """Delete the photo, and cancel the uploads that could still become one. Raises `PhotoNotFound`."""
     row = database.fetch_one(_DELETE, {"user_id": user_id})
     if not row["deleted"]:
         raise PhotoNotFound
@@ -93,9 +93,9 @@ def delete(database: Database, user_id: str) -> None:
 
 
 def urls(row: Row) -> dict[str, str | None]:
-    """Return the addresses of the photo that a row of after_hours_shown_photos has in `photo_key` and `photo_number`.
+    """Return the addresses of photo and thumbnail, by `photo_key` and `photo_number` of after_hours_shown_photos.
 
-    A photo of the earlier backend has no number, and is its own thumbnail.
+    A photo of the earlier backend has no number and no thumbnail: its address stands for both.
     """
     key = row["photo_key"]
     if not key:
@@ -110,5 +110,5 @@ def _newest(row: Row) -> Photo:
     return Photo.model_validate(row | urls(row))
 
 
-# The newest upload, and the photo that is shown; raises `ProfileNotFound`.
+# Reads the newest upload and the photo that is shown; raises `ProfileNotFound`.
 read = Read(_READ, lambda rows: _newest(rows[0]))

@@ -1,7 +1,7 @@
-"""Whom a member seeks in After Hours, apart from the main profile's preferences.
+"""A member's preferences in After Hours, which are separate from the main profile's.
 
-Defaults are taken from the main profile once, on creation. The statement that stores an age also checks it against the
-stored one, so that two phones that each send one bound can never leave a lowest age above the highest.
+Defaults are taken from the main profile once, on creation. The statement that stores an age also compares it with the
+stored other one. So two phones that each send one bound can never store a lowest age above the highest.
 """
 
 from typing import Annotated, ClassVar, Literal
@@ -23,7 +23,7 @@ _CROSSED = "The lowest age must not be above the highest"
 
 
 class CreatePreferences(RequestModel):
-    """No field is required; what is not sent comes from the main profile, or is the default stated here."""
+    """No field is required. An absent one is taken from the main profile, or has the default stated here."""
 
     null_is_a_choice: ClassVar = frozenset({"sexual_orientation"})
 
@@ -49,7 +49,7 @@ class CreatePreferences(RequestModel):
 
 
 class UpdatePreferences(CreatePreferences, Patch):
-    """What is absent stays as it is stored; only `sexualOrientation` can be cleared."""
+    """An absent field keeps its value; only `sexualOrientation` can be cleared."""
 
 
 class Preferences(ResponseModel):
@@ -70,7 +70,8 @@ _READ = """
         LEFT JOIN after_hours_preferences p ON p.user_id = %(user_id)s
 """
 
-# Whom a member seeks is a choice, or follows from the main profile's gender and preference; no other pair says whom.
+# `seeking_gender` is the one that was sent. Without one it follows from the main profile's gender and preference, for
+# the four pairs below, and is Any for all others.
 _CREATE = """
     SELECT after_hours_lock_member(%(user_id)s);
     WITH created AS (
@@ -126,9 +127,9 @@ def create(database: Database, user_id: str, new: CreatePreferences) -> Preferen
 
 
 def update(database: Database, user_id: str, changes: UpdatePreferences) -> Preferences:
-    """Change what was sent and nothing else.
+    """Change the fields that were sent.
 
-    Raises `PreferencesNotFound`, or `InvalidRequest` when the one age that was sent passes the other, stored one.
+    Raises `PreferencesNotFound`, or `InvalidRequest` when the one age that was sent crosses the stored other one.
     """
     row = database.find_one(_UPDATE, {"user_id": user_id, "changes": changes.model_dump_json(exclude_unset=True)})
     if row is None:

@@ -1,4 +1,4 @@
-"""A member's After Hours profile: a short text of its own; name and age are the main profile's, on every answer."""
+"""A member's After Hours profile: a text and a photo. Name and age are read from the main profile each time."""
 
 from datetime import datetime
 from typing import Annotated
@@ -36,7 +36,7 @@ class CreateProfile(RequestModel):
 
 
 class UpdateProfile(CreateProfile, Patch):
-    """What is absent stays, what is null is cleared."""
+    """An absent field keeps its value; null clears it."""
 
 
 class Profile(ResponseModel):
@@ -64,7 +64,7 @@ _READ = """
         LEFT JOIN profiles main ON main.user_id = %(user_id)s
 """
 
-# A new profile has no photo: leaving marked the uploads of an earlier profile as removed.
+# A new profile has no photo, since leaving marks the uploads of an earlier profile as removed.
 _CREATE = """
     SELECT after_hours_lock_member(%(user_id)s);
     WITH created AS (
@@ -106,7 +106,7 @@ def create(database: Database, user_id: str, new: CreateProfile) -> Profile:
 
 
 def update(database: Database, user_id: str, changes: UpdateProfile) -> Profile:
-    """Change what was sent and nothing else. Raises `ProfileNotFound`."""
+    """Change the text. Raises `ProfileNotFound`."""
     row = database.find_one(_UPDATE, {"user_id": user_id, "description": changes.description})
     if row is None:
         raise ProfileNotFound

@@ -1,10 +1,10 @@
-"""Sessions: a member goes live for 15, 30 or 60 minutes, may extend, may end early, and is ended on time.
+"""Sessions: a member goes live for 15, 30 or 60 minutes, can extend or end the session, and it ends by itself.
 
-A session is live if and only if it was not ended and its end has not passed, on the database's clock: every statement
-here says so, and nothing else decides it. Schedules make the end prompt, the sweep makes it certain.
+A session is live if and only if `ended_at` is null and `expires_at` is after the database's now(). Every statement here
+has that condition, and nothing else decides it. Schedules make the end prompt; the sweep makes it certain.
 
-Where a member is exactly is never written: `start` computes the point that others may see, and forgets the rest. That
-point goes with the session; the table refuses an ended session that has one.
+The exact position is never stored: `start` computes the fuzzed point and drops the position. The end of the session
+erases the fuzzed point; a CHECK refuses an ended session that has one.
 """
 
 import math
@@ -120,7 +120,7 @@ class Session(ResponseModel):
 
     @classmethod
     def of(cls, row: Row, **further: object) -> Self:
-        """Make a session of a row with `id`, `started_at`, `expires_at`, and `read_at`, the database's clock."""
+        """Build it from a row with `id`, `started_at`, `expires_at` and `read_at`, when it was read."""
         remaining = math.floor((row["expires_at"] - row["read_at"]).total_seconds())
         return cls.model_validate(
             {
@@ -153,9 +153,9 @@ _CURRENT = """
         ON live.user_id = %(user_id)s AND live.ended_at IS NULL AND live.expires_at > now()
 """
 
-# The last statement sees what others did while those before it waited for their locks. A release before the function
-# after_hours_lock_member locks the profile alone. The insert reads `overdue`, which makes PostgreSQL close the expired
-# session before it checks that no other one is open.
+# Each statement has its own snapshot (READ COMMITTED), so the last one sees what other transactions committed while the
+# first two waited for their locks. Releases before the function after_hours_lock_member lock the profile alone. The
+# INSERT reads `overdue`, so PostgreSQL closes the expired session before the unique index looks for another open one.
 _START = """
     SELECT after_hours_lock_member(%(user_id)s);
     SELECT FROM after_hours_profiles WHERE user_id = %(user_id)s FOR NO KEY UPDATE;
@@ -207,9 +207,9 @@ _START = """
     WHERE users.id = %(user_id)s
 """
 
-# The lock makes simultaneous extensions wait for each other; each is then judged by the end that the one before made.
-# Ends of one session are at least 15 minutes apart. Less than a second between the session's end and the one that the
-# member saw is a client's rounding.
+# The lock makes simultaneous extensions run one after another, so each is checked against the end that the previous one
+# set. A difference of less than a second from the end that the member saw is the client's rounding, since the ends that
+# one session has had are at least 15 minutes apart.
 _EXTEND = """
     SELECT FROM after_hours_sessions WHERE user_id = %(user_id)s AND ended_at IS NULL FOR NO KEY UPDATE;
     WITH live AS (
@@ -252,7 +252,7 @@ _EXPIRE = """
     FROM after_hours_end_sessions(ARRAY[%(id)s::uuid], 'expired')
 """
 
-# `warned_for` is the end that the member was warned of: an extended session has another end, and is warned again.
+# `warned_for` is the end that the member was warned of. An extended session has another end, so there is a new warning.
 _WARN = """
     UPDATE after_hours_sessions SET warned_for = expires_at
     WHERE id = %(id)s AND ended_at IS NULL AND expires_at > now() AND expires_at <= now() + %(warning_before)s
@@ -270,13 +270,15 @@ _LIVE_BY_ID = """
 
 
 def start(database: Database, user_id: str, new: StartSession) -> Session:
-    """Make the member live, from one place, for `new.duration` minutes.
+    """Start a session of `new.duration` minutes at the fuzzed point of `new`'s position.
 
-    Of any number of simultaneous starts by one member exactly one succeeds. Raises `ProfileRequired`,
-    `SessionAlreadyActive` with the live session, `TooManyStarts` after twelve in an hour, and what `access.change`
-    raises.
+    Of simultaneous starts by one member exactly one succeeds. Raises `ProfileRequired`, `SessionAlreadyActive` with the
+    live session, `TooManyStarts` after twelve in an hour, and what `access.change` raises.
+
+    For example:
+        start(database, "user-1", StartSession(duration=30, latitude=52.52, longitude=13.405)).remaining_seconds  # 1800
     """
-    seen = location.fuzz(
+    shown = location.fuzz(
         new.latitude, new.longitude, user_id=user_id, key=secrets.location_secret.read().location_key.encode()
     )
     device = new.device_fingerprint or DeviceFingerprint()
@@ -286,8 +288,8 @@ def start(database: Database, user_id: str, new: StartSession) -> Session:
         {
             "user_id": user_id,
             "duration": new.duration,
-            "fuzzed_latitude": seen.latitude,
-            "fuzzed_longitude": seen.longitude,
+            "fuzzed_latitude": shown.latitude,
+            "fuzzed_longitude": shown.longitude,
             **device.model_dump(),
         },
     )
@@ -301,8 +303,8 @@ def start(database: Database, user_id: str, new: StartSession) -> Session:
         raise ServiceUnavailable("a release before this one started a session at the same moment")
     count("SessionsStarted")
     event = row["event"]
-    making = schedules.task_of(row["id"], event["version"], row["expires_at"], new=True)
-    relay.do_now(database, [*filter(None, [row["ended"]]), event, making])
+    to_schedule = schedules.task_of(row["id"], event["version"], row["expires_at"], new=True)
+    relay.do_now(database, [*filter(None, [row["ended"]]), event, to_schedule])
     return Session.of(row)
 
 
@@ -310,14 +312,17 @@ def _live(row: Row) -> Session | None:
     return Session.of(row) if row["id"] else None
 
 
-current = Read(_CURRENT, lambda rows: _live(rows[0]))  # the member's live session, if there is one
+current = Read(_CURRENT, lambda rows: _live(rows[0]))  # reads the live session, or None
 
 
 def extend(database: Database, user_id: str, extension: ExtendSession) -> ExtendedSession:
-    """Move the end of the live session; simultaneous extensions add up.
+    """Add minutes to the end of the live session. Simultaneous extensions add up.
 
-    Raises `NoActiveSession`, `SessionChanged` when the session does not end when the member saw it end, or
-    `SessionTooLong` when it would end more than six hours from now; the last two with the session.
+    Raises `NoActiveSession`, `SessionChanged` when the session does not end at `extension.expires_at`, and
+    `SessionTooLong` when it would end more than six hours from now. The last two carry the session.
+
+    For example:
+        extend(database, "user-1", ExtendSession(additionalMinutes=15)).extended_by_minutes  # 15
     """
     minutes = extension.additional_minutes
     row = database.find_one(_EXTEND, {"user_id": user_id, "minutes": minutes, "seen": extension.expires_at})
@@ -342,9 +347,9 @@ def end(database: Database, user_id: str) -> EndedSession:
 
 
 def expire(database: Database, session_id: UUID) -> Literal["expired", "rescheduled", "ignored"]:
-    """End a session whose end has passed, with its planned end, as an expiry event asks.
+    """Handle an expiry event: end the session as of its planned end, if that has passed.
 
-    A session that was extended meanwhile is scheduled again; one that ended, or is not known, is left alone.
+    A session that was extended is scheduled again. One that has ended or is unknown is ignored.
     """
     if expired := database.find_one(_EXPIRE, {"id": session_id}):
         count("SessionsExpired")
@@ -355,7 +360,7 @@ def expire(database: Database, session_id: UUID) -> Literal["expired", "reschedu
 
 
 def warn(database: Database, session_id: UUID) -> Literal["warned", "rescheduled", "ignored"]:
-    """Warn of a session that ends within five minutes and was not warned of this end, as a warning event asks."""
+    """Handle a warning event: publish SessionExpiring in the last five minutes, once for each end of a session."""
     if warned := database.find_one(_WARN, {"id": session_id, "warning_before": WARNING_BEFORE}):
         count("SessionsExpiring")
         relay.do_now(database, [warned["event"]])
@@ -368,5 +373,5 @@ def _reschedule(database: Database, session_id: UUID, kind: Kind) -> Literal["re
     if live is None or (kind is Kind.WARNING and live["warned"]):
         return "ignored"
     at = live["expires_at"] - (WARNING_BEFORE if kind is Kind.WARNING else timedelta())
-    schedules.carry_out(Change(str(session_id), kind, at, new=True))  # the one that fired has deleted itself
+    schedules.carry_out(Change(str(session_id), kind, at, new=True))  # new: the schedule that fired is deleted
     return "rescheduled"

@@ -1,7 +1,7 @@
-"""A photo on its way: asked for, sent straight to S3, claimed, made clean and small, and settled.
+"""The life of an upload: the phone requests it and sends a file to S3; process_photo claims, processes, settles it.
 
-Of several uploads the newest request wins, whatever order they finish in. An upload that does not become a photo leaves
-the one before it in place.
+Of several uploads the newest request wins, in whatever order they finish. An upload that is rejected or fails leaves
+the previous photo in place.
 """
 
 import re
@@ -38,23 +38,23 @@ type Outcome = Literal["ready", "rejected", "superseded", "duplicate", "missing"
 class UploadForm(ResponseModel):
     """A form to post to `url`: the `fields`, then the file. `Content-Type` may be changed to another image type."""
 
-    photo_id: UUID = Field(description="Of this upload, as reading the photo tells it.")
+    photo_id: UUID = Field(description="Of this upload; reading the photo returns it, too.")
     url: str = Field(description="Where to post the form.")
     fields: dict[str, str] = Field(description="Form fields by their names, to be sent before the file, all of them.")
-    max_bytes: int = Field(description="The longest file that is taken.")
-    expires_at: datetime = Field(description="When the form is no longer taken.")
+    max_bytes: int = Field(description="Size limit of the file, in bytes.")
+    expires_at: datetime = Field(description="When the form stops being accepted.")
 
 
 class UploadInProgress(Exception):
-    """Another invocation makes this photo, or deletes what an earlier one left: Lambda must retry the event later."""
+    """Another invocation is making this photo, or deleting objects of an earlier attempt. Lambda must retry later."""
 
 
 @dataclass(frozen=True)
 class Upload:
     """An upload, and the keys of its original, its photo and its thumbnail.
 
-    All three have the member's folder in them: the id of the member, or what the SQL function after_hours_upload_key
-    puts in place of an id that would be normalised in an address.
+    All three contain `folder`: the member's id, or its hash (the SQL function after_hours_upload_key) where a URL would
+    normalise the id.
     """
 
     folder: str
@@ -74,7 +74,7 @@ class Upload:
 
     @classmethod
     def of_original(cls, key: str) -> "Upload | None":
-        """Read the key of an object in the upload bucket. Returns None for a key that we never gave."""
+        """Parse the key of an object in the upload bucket. Returns None for a key that no form of ours has."""
         match = _ORIGINAL_KEY.fullmatch(key)
         return cls(match["folder"], match["photo_id"]) if match else None
 
@@ -89,9 +89,9 @@ class Upload:
         }
 
 
-# Changes of one member's photo wait for each other: requests here, `_CLAIM`, `_FINISH`, `_REJECT`, deleting the photo,
-# and leaving. The last statement then sees what the transaction before it did. A release before the function
-# after_hours_lock_member locks the profile alone.
+# The member's lock makes all changes of a photo run one after another: this request, `_CLAIM`, `_FINISH`, `_REJECT`,
+# deleting the photo, and leaving. The last statement has a new snapshot, and so sees what the transaction before it
+# committed. Releases before the function after_hours_lock_member lock the profile alone.
 _REQUEST = """
     SELECT after_hours_lock_member(%(user_id)s);
     SELECT FROM after_hours_profiles WHERE user_id = %(user_id)s FOR UPDATE;
@@ -116,11 +116,11 @@ _REQUEST = """
     WHERE users.id = %(user_id)s
 """
 
-# The deletion of each object is recorded before the object is made, so that a function that dies leaves no orphan; the
-# claim postpones deletions that an earlier attempt recorded. A deletion that is due within a minute may already be
-# under way, under a lease, and would delete what we make: it is not postponed, and the upload is not claimed. A failed
-# upload can be claimed again, which is what redriving the dead-letter queue is for. The upload's lease is as long as
-# the function may run: if two functions made one photo, the last to finish could put back what was deleted meanwhile.
+# The claim records the deletion of each object before the photo is made, so a function that dies leaves no orphan; it
+# postpones deletions that an earlier attempt recorded. A deletion that is due within a minute may already be under way,
+# under a lease, and would delete the new objects: then it is not postponed, and the upload is not claimed. A failed
+# upload can be claimed again, so that the dead-letter queue can be redriven. The upload's lease lasts as long as the
+# function may run: if two functions made one photo, the slower could store objects again that were deleted meanwhile.
 _CLAIM = """
     SELECT after_hours_lock_member(user_id) FROM after_hours_photo_uploads
     WHERE id = %(photo_id)s AND status IN ('pending', 'processing', 'failed');
@@ -153,24 +153,24 @@ _CLAIM = """
         ON id = %(photo_id)s AND after_hours_upload_key(user_id, id) = %(original_key)s
 """
 
-# After a transient fault the lease is given back, so that the retry need not wait for its end.
+# After a transient fault the lease is given up, so that the retry need not wait until it runs out.
 _RELEASE = """
     UPDATE after_hours_photo_uploads SET leased_until = NULL WHERE id = %(photo_id)s
 """
 
-# Each call reads a part of the main app's table, from a page on: in one statement, millions of hashes would take longer
-# than the role's timeout.
+# Each call reads some pages of the main app's table: comparing millions of hashes in one statement would exceed the
+# role's statement_timeout.
 _BANNED = "SELECT banned, malformed, next_page FROM after_hours_banned_photo(%(hashes)s::text[], %(page)s)"
 
-# The original is gone: no photo can be made of it any more.
+# The original no longer exists, so no photo can be made of it.
 _FAIL = """
     UPDATE after_hours_photo_uploads
     SET status = 'failed', reason = 'PROCESSING_FAILED', changed_at = now(), leased_until = NULL
     WHERE id = %(photo_id)s AND status = 'processing'
 """
 
-# If the upload was settled meanwhile (by deleting the photo, say), of its objects only those of a photo that is shown
-# may stay.
+# If the upload was settled meanwhile (the photo was deleted, say), its objects are deleted, unless the profile shows
+# them.
 _FINISH = """
     SELECT after_hours_lock_member(%(user_id)s);
     SELECT FROM after_hours_profiles WHERE user_id = %(user_id)s FOR UPDATE;
@@ -222,7 +222,7 @@ _REJECT = """
     SELECT (SELECT jsonb_agg(task) FROM deletions) AS deletions, (SELECT event FROM upload) AS event
 """
 
-# The file of an upload that nobody processed may still be in the bucket, so its deletion is recorded; the bucket
+# The file of an unprocessed upload may still be in the bucket, so its deletion is recorded. The bucket's lifecycle rule
 # deletes it after a day, too.
 _FAIL_STUCK = """
     WITH stuck AS (
@@ -248,7 +248,7 @@ _FAIL_STUCK = """
 
 
 def request(database: Database, user_id: str) -> UploadForm:
-    """Let the member send one photo, within ten minutes.
+    """Record an upload, and sign the form by which the phone can send its file for ten minutes.
 
     Raises `ProfileNotFound`, `TooManyUploads` after ten in an hour, and what `access.change` raises.
     """
@@ -271,11 +271,11 @@ def request(database: Database, user_id: str) -> UploadForm:
 
 
 def process(database: Database, original_key: str, size: int) -> Outcome:
-    """Make the photo of an object that arrived in the upload bucket, `size` bytes long, and show it on the profile.
+    """Make the photo of an object of `size` bytes that arrived in the upload bucket, and show it on the profile.
 
-    It is idempotent: called any number of times, in any order, it leaves the same state. It raises `UploadInProgress`,
-    `StorageUnavailable`, `DatabaseUnavailable`, and OSError from the photo's own process, for transient faults: Lambda
-    retries after them.
+    Idempotent: called any number of times, in any order, it leaves the same state. Raises `UploadInProgress`,
+    `ServiceUnavailable` for the database and the stores, and OSError for the photo's own process. These faults are
+    transient, and Lambda retries.
     """
     upload = Upload.of_original(original_key)
     if upload is None:
@@ -294,9 +294,9 @@ def process(database: Database, original_key: str, size: int) -> Outcome:
 
 
 def _discard(original_key: str, outcome: Outcome) -> Outcome:
-    """Delete an object of which no photo can be made, ever. It is all that a form costs that is posted again.
+    """Delete an object that never becomes a photo: its upload is unknown, or its form was posted again.
 
-    A key that S3 would not take (empty, or with NUL in it) names no object, and is ignored.
+    A key that S3 would refuse (empty, or with NUL in it) names no object, and is ignored.
     """
     if outcome == "unknown":
         count("UnknownObjects")
@@ -306,7 +306,7 @@ def _discard(original_key: str, outcome: Outcome) -> Outcome:
 
 
 def fail_stuck(database: Database, deadline: float) -> int:
-    """Mark uploads in which nothing has happened for 15 minutes as failed. Returns how many there were."""
+    """Mark uploads without progress for 15 minutes as failed. Return the number marked."""
     failed = repeat(lambda: int(database.fetch_one(_FAIL_STUCK)["uploads"]), deadline)
     count("PhotosFailed", failed)
     return failed
@@ -334,7 +334,7 @@ def _process_claimed(database: Database, upload: Upload, user_id: str, size: int
 
 
 def _processed(upload: Upload, size: int) -> "Processed | None":
-    """Return the photo of an original; None when another event or the bucket has deleted it. Raises `Rejected`."""
+    """Return the photo of an original; None when the original no longer exists. Raises `Rejected`."""
     from after_hours.images import isolation  # noqa: PLC0415 (only the function that processes photos starts a process)
 
     if size > MAX_BYTES:
@@ -344,22 +344,22 @@ def _processed(upload: Upload, size: int) -> "Processed | None":
 
 
 def _require_allowed(database: Database, processed: "Processed") -> None:
-    """Raise Rejected for a photo that looks like one that the main app has banned.
+    """Raise `Rejected` for a photo that looks like one that the main app has banned.
 
-    A fault of the database is raised as well, and Lambda retries: no photo is shown unchecked.
+    A fault of the database is raised, too, so that Lambda retries: no photo is shown unchecked.
     """
     page = 0 if processed.may_be_banned_by else None
     while page is not None:
-        look = database.fetch_one(_BANNED, {"hashes": list(processed.may_be_banned_by), "page": page})
-        if look["malformed"]:
-            count("MalformedBannedHashes", look["malformed"])
-        if look["banned"]:
+        checked = database.fetch_one(_BANNED, {"hashes": list(processed.may_be_banned_by), "page": page})
+        if checked["malformed"]:
+            count("MalformedBannedHashes", checked["malformed"])
+        if checked["banned"]:
             raise Rejected(Reason.NOT_ALLOWED)
-        page = look["next_page"]
+        page = checked["next_page"]
 
 
 def _settle(database: Database, statement: str, parameters: dict[str, Any]) -> Row:
-    """Bring an upload to its end, publish its event, and delete objects that are not wanted any more."""
+    """Run `_FINISH` or `_REJECT`; then publish the event and delete unwanted objects, best effort."""
     row = database.fetch_one(statement, parameters)
     relay.do_now(database, [*filter(None, [row["event"]]), *(row["deletions"] or ())])
     return row

@@ -1,1 +1,1 @@
-"""The transactional outbox: what must follow a change outside the database, with a handler for each kind of task."""
+"""The transactional outbox: calls to other services that must follow a change, with a handler for each kind of task."""

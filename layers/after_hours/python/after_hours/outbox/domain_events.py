@@ -1,4 +1,4 @@
-"""Domain events, published on an EventBridge bus for chat and push services, at least once. None says where anyone is.
+"""Domain events, published on an EventBridge bus for chat and push services, at least once. None contains a place.
 
 The SQL function after_hours_put_event writes an event to the outbox.
 """
@@ -21,7 +21,7 @@ _MAX_ENTRIES = 10  # of one PutEvents call
 def calls(tasks: Sequence[Task]) -> list[Call]:
     """Return the calls that publish events.
 
-    An event that was refused before is sent alone: a call that fails because of it must not keep back nine others.
+    An event that was refused before is sent alone, so that it cannot make the call for nine others fail.
     """
     fresh = [task for task in tasks if not task["attempts"]]
     batches = [*batched(fresh, _MAX_ENTRIES, strict=False), *((task,) for task in tasks if task["attempts"])]
@@ -31,7 +31,7 @@ def calls(tasks: Sequence[Task]) -> list[Call]:
 def _put(events: Sequence[Task]) -> list[str]:
     """Send up to ten events. Returns the ids of those that the bus refused. Raises `EventBusUnavailable`."""
     with clients.translated(EventBusUnavailable):
-        answer = clients.event_bus().put_events(
+        response = clients.event_bus().put_events(
             Entries=[
                 {
                     "EventBusName": settings.required("EVENT_BUS"),
@@ -48,6 +48,6 @@ def _put(events: Sequence[Task]) -> list[str]:
                 for event in events
             ]
         )
-    results = zip(events, answer.get("Entries", ()), strict=False)  # in the order of the request
-    taken = {event["key"] for event, result in results if result.get("EventId")}
-    return [event["key"] for event in events if event["key"] not in taken]
+    results = zip(events, response.get("Entries", ()), strict=False)  # in the order of the request
+    accepted = {event["key"] for event, result in results if result.get("EventId")}
+    return [event["key"] for event in events if event["key"] not in accepted]

@@ -1,8 +1,8 @@
-"""The transactional outbox: what must follow a change outside the database is done at least once, and not before it.
+"""The transactional outbox: calls that must follow a change are made at least once, and only after it is committed.
 
 The statement that makes a change also writes its tasks (table after_hours_outbox), so that neither exists without the
 other. The function that made the change does them at once, best effort, under a lease of 30 seconds. The sweep does
-what is due after that. A task that fails again and again backs off alone.
+what is due after that. Each failing task has a backoff of its own, so that it delays no other.
 
 https://microservices.io/patterns/data/transactional-outbox.html
 """
@@ -21,7 +21,7 @@ from after_hours.foundation.storage import Store
 from after_hours.outbox import deletions, domain_events, schedules
 from after_hours.outbox.tasks import Call, Task
 
-_SECONDS_TO_BEGIN = 2  # while a member waits, no call begins later
+_SECONDS_TO_BEGIN = 2  # a member waits, so no call begins later
 
 
 class Kind(StrEnum):
@@ -32,7 +32,7 @@ class Kind(StrEnum):
 
 
 class _Handler(NamedTuple):
-    """How tasks of a kind are done, and the metrics that count those that were done, and faults."""
+    """The calls that do tasks of a kind, and the metrics that count tasks `done` and `faults`."""
 
     calls: Callable[[Sequence[Task]], list[Call]]
     done: str
@@ -46,7 +46,7 @@ _HANDLERS = {
     Kind.R2: _Handler(lambda tasks: deletions.calls(tasks, Store.R2), "ObjectsDeleted", deletions.FAULTS),
 }
 
-# The lease is longer than a sweep may take, so that no other sweep does the same tasks meanwhile.
+# The lease outlasts the invocation that takes it, so that no other sweep does the same tasks meanwhile.
 _CLAIM = """
     WITH due AS (
         SELECT kind, key FROM after_hours_outbox WHERE kind = %(kind)s AND due_at <= now()
@@ -58,8 +58,8 @@ _CLAIM = """
     RETURNING task.kind, task.key, task.payload, task.attempts, task.version, now() AS read_at
 """
 
-# Done tasks go, failed ones wait: ten minutes at most, since the service may have been down and the task may be fine. A
-# task that another transaction has locked is being written anew, or is left to the sweep.
+# Done tasks are deleted. Failed ones back off, for ten minutes at most, since the fault may be that of the service. A
+# task that another transaction has locked is skipped: it is being written again, or the sweep does it.
 _SETTLE = """
     WITH read AS (
         SELECT kind, key, done FROM after_hours_outbox
@@ -78,7 +78,11 @@ _SETTLE = """
 
 
 def do_now(database: Database, tasks: Sequence[Task]) -> None:
-    """Do the tasks of a change that was just made, best effort: the sweep does what is left."""
+    """Do the tasks of a change that was just committed, best effort: the sweep does those that fail.
+
+    For example, after the statement that ended a session:
+        do_now(database, [row["event"], schedules.task_of(row["id"], row["event"]["version"], None)])
+    """
     if schedules.breaker.is_open:
         tasks = [task for task in tasks if task["kind"] != Kind.SCHEDULES]
     done, _ = _do(tasks, time.monotonic() + _SECONDS_TO_BEGIN)
@@ -87,21 +91,21 @@ def do_now(database: Database, tasks: Sequence[Task]) -> None:
 
 
 def do_due(database: Database, deadline: float, *, kind: Kind) -> int:
-    """Do tasks of a kind that are due, until `deadline` (of `time.monotonic`). Returns how many were done."""
+    """Do tasks of a kind that are due, until `deadline` (of `time.monotonic`, in seconds). Return the number done."""
     total = 0
     while time.monotonic() < deadline and (tasks := database.fetch_all(_CLAIM, {"kind": kind})):
         done, failed = _do(tasks, deadline)
         _settle(database, done, failed)
         total += len(done)
         if len(done) + len(failed) < len(tasks):
-            break  # the service is silent, or the time is over
+            break  # the service does not answer, or the time is over
     return total
 
 
 def _do(tasks: Sequence[Task], deadline: float) -> tuple[list[Task], list[Task]]:
     """Make the calls that the tasks need, several at a time. A task is done when all its calls succeeded.
 
-    Returns the tasks that are done, and those that failed; the others were not tried.
+    Returns the tasks that are done, and those that failed. The others were not tried.
     """
     needed: list[Call] = []
     possible: list[Task] = []
@@ -112,11 +116,11 @@ def _do(tasks: Sequence[Task], deadline: float) -> tuple[list[Task], list[Task]]
             possible += of_kind
     unfinished = Counter(_name(task) for call in needed for task in call.tasks)
     faults: dict[str, ServiceUnavailable] = {}
-    for call, refused in calls.in_parallel(lambda call: call.run(), needed, deadline=deadline):
+    for call, outcome in calls.in_parallel(lambda call: call.run(), needed, deadline=deadline):
         for task in call.tasks:
-            if isinstance(refused, ServiceUnavailable):
-                faults[_name(task)] = refused
-            elif task["key"] in refused:
+            if isinstance(outcome, ServiceUnavailable):
+                faults[_name(task)] = outcome
+            elif task["key"] in outcome:
                 faults[_name(task)] = ServiceUnavailable("refused")
             else:
                 unfinished[_name(task)] -= 1

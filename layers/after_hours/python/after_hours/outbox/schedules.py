@@ -1,8 +1,8 @@
 """The one-shot schedules of a session in EventBridge Scheduler: one at its end, one five minutes before.
 
-They make an expiry prompt; they never decide it. A call here may fail and a schedule may fire early, late or twice: the
-functions behind them ask the database. A trigger writes the schedules of a session to the outbox whenever its end
-changes. The sweep looks whether one schedule is still there, since all may be gone: with their group, or with the whole
+They make an expiry prompt but never decide it. A call here may fail, and a schedule may fire early, late or twice, so
+expire_session asks the database. Whenever the end of a session changes, a trigger writes a task for its schedules to
+the outbox. The sweep checks that one schedule still exists, since all may be lost: with their group, or with the whole
 local AWS.
 """
 
@@ -36,8 +36,8 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_EVENT_AGE_SECONDS = 300
 _DELIVERY_RETRIES = 5
 
-# While it is open, members' calls leave schedules to the sweep: thirty functions that waited for a silent scheduler
-# each time could serve only seven starts a second. The sweep itself calls the scheduler all the same.
+# While it is open, members' calls leave schedules to the sweep, which still calls the scheduler. Thirty functions that
+# each waited for a silent scheduler could serve only seven starts a second.
 breaker = Breaker(seconds=30)
 
 
@@ -63,7 +63,7 @@ class ScheduledEvent(BaseModel):
 class Change(NamedTuple):
     """A schedule to make or move (UTC, in whole seconds) or, where `at` is None, to delete.
 
-    `new` says that there is most likely none yet; a wrong guess costs a second call.
+    `new` is a guess that the schedule does not exist yet: a wrong one costs a second call.
     """
 
     session_id: str
@@ -72,8 +72,8 @@ class Change(NamedTuple):
     new: bool = False
 
 
-# The live session that ends soonest was most likely there when schedules were lost. It has no task in the outbox, and
-# its schedule cannot have fired yet. The inner LIMIT bounds the cost when very many sessions have a task.
+# The live session that ends soonest most likely existed when schedules were lost. Sessions with a task in the outbox do
+# not count, nor do those whose schedule may have fired. The inner LIMIT bounds the cost when very many have a task.
 _SOONEST = """
     SELECT id::text, expires_at FROM (
         SELECT id, expires_at FROM after_hours_sessions
@@ -84,7 +84,7 @@ _SOONEST = """
     ORDER BY expires_at LIMIT 1
 """
 
-# The session may have been ended or extended since it was read, and then nothing is lost.
+# A session that was ended or extended since `_SOONEST` read it has lost no schedule.
 _IS_STILL_LIVE = """
     SELECT FROM after_hours_sessions WHERE id = %(id)s AND ended_at IS NULL AND expires_at = %(expires_at)s
 """
@@ -113,7 +113,7 @@ def name(kind: Kind, session_id: UUID | str) -> str:
 
 
 def task_of(session_id: UUID, version: int, expires_at: datetime | None, *, new: bool = False) -> Task:
-    """Return the task that the trigger has written for a session with this end; without one, its schedules go."""
+    """Return the task that the trigger wrote for a session with this end; None deletes the schedules."""
     payload = {"expiresAt": expires_at.isoformat() if expires_at else None, "new": new}
     return {"kind": "schedules", "key": str(session_id), "payload": payload, "attempts": 0, "version": version}
 
@@ -124,7 +124,7 @@ def calls(tasks: Sequence[Task]) -> list[Call]:
 
 
 def _changes(task: Task) -> list[Change]:
-    """Return the changes that a task asks for. A warning whose time has passed is not made anew."""
+    """Return the changes that a task asks for. A warning whose time has passed is not scheduled."""
     session_id, new = task["key"], bool(task["payload"].get("new"))
     if task["payload"]["expiresAt"] is None:
         return [Change(session_id, kind, None) for kind in Kind]
@@ -136,7 +136,7 @@ def _changes(task: Task) -> list[Change]:
 
 
 def carry_out(change: Change) -> tuple[()]:
-    """Make, move or delete a schedule, whether or not it is there. Raises `SchedulerUnavailable`."""
+    """Make, move or delete a schedule, whether or not it exists. Raises `SchedulerUnavailable`."""
     with _scheduler() as scheduler:
         if change.at is None:
             with contextlib.suppress(scheduler.exceptions.ResourceNotFoundException):
@@ -157,10 +157,9 @@ def carry_out(change: Change) -> tuple[()]:
 
 
 def find_lost(database: Database, deadline: float) -> int:
-    """Look whether schedules that were made are still there. Returns the number of sessions that count as without.
+    """Check that one schedule exists. If it is missing, write tasks for the schedules of all live sessions.
 
-    It looks at one schedule. If that is missing, tasks for the schedules of all live sessions are written, until
-    `deadline`.
+    Returns the number of tasks. `deadline` is a time of `time.monotonic`, in seconds.
     """
     lost, after = 0, UUID(int=0) if _one_is_missing(database) else None
     while after is not None and time.monotonic() < deadline:
@@ -173,10 +172,10 @@ def find_lost(database: Database, deadline: float) -> int:
 
 def _one_is_missing(database: Database) -> bool:
     session = database.find_one(_SOONEST)
-    there = True
-    with best_effort(FAULTS):  # a scheduler that does not answer has lost nothing
-        there = session is None or _is_there(name(Kind.EXPIRY, session["id"]))
-    return not there and database.find_one(_IS_STILL_LIVE, session) is not None
+    exists = True
+    with best_effort(FAULTS):  # without an answer, no schedule counts as lost
+        exists = session is None or _is_there(name(Kind.EXPIRY, session["id"]))
+    return not exists and database.find_one(_IS_STILL_LIVE, session) is not None
 
 
 def _is_there(schedule: str) -> bool:
@@ -190,14 +189,14 @@ def _is_there(schedule: str) -> bool:
 
 @contextlib.contextmanager
 def _scheduler() -> "Iterator[EventBridgeSchedulerClient]":
-    """Yield the client. Raises `SchedulerUnavailable` for what it raises."""
+    """Yield the client, and turn its errors into `SchedulerUnavailable`."""
     with breaker.watching(), clients.translated(SchedulerUnavailable):
         yield clients.scheduler()
 
 
 def _schedule(change: Change, at: datetime) -> "CreateScheduleInputTypeDef":
     event = ScheduledEvent(kind=change.kind, session_id=UUID(change.session_id))
-    whole = (at.astimezone(UTC) + timedelta(microseconds=999_999)).replace(microsecond=0)  # never before the end
+    whole = (at.astimezone(UTC) + timedelta(microseconds=999_999)).replace(microsecond=0)  # rounded up
     return {
         "GroupName": settings.required("SCHEDULE_GROUP"),
         "Name": name(change.kind, change.session_id),

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple, NotRequired, TypedDict
 
 
 class Task(TypedDict):
-    """A row of after_hours_outbox, as it was read at `read_at` by the database's clock, where that matters.
+    """A row of after_hours_outbox. `read_at`, on a task of the sweep, is the database's time of its claim.
 
-    `version` is that of its content: a task that is written anew has another one.
+    `version` identifies the content: a task that is written again has another one.
     """
 
     kind: str
@@ -20,9 +20,9 @@ class Task(TypedDict):
 
 
 class Call(NamedTuple):
-    """A call to a service that does tasks, or a part of each of them; it may run in a thread.
+    """A call to a service that does one or more tasks, or a part of each. It may run in any thread.
 
-    `run` returns the keys of those that the service refused, and raises `ServiceUnavailable` when it did none.
+    `run` returns the keys of the tasks that the service refused. It raises `ServiceUnavailable` if none was done.
     """
 
     tasks: Sequence[Task]

@@ -1,1 +1,1 @@
-"""The sweep's own duties: it ends, warns and forgets what nothing else did."""
+"""The sweep's own duties: it ends and warns sessions, deletes old rows, and counts what is undone."""

@@ -1,13 +1,13 @@
-"""How much is undone: what a sweep leaves, and what it has retried for so long that a person must look at it."""
+"""Counts of the work that is due and undone, and of the tasks that failed so often that a person must look at them."""
 
 from after_hours.foundation.database import Database
 from after_hours.foundation.observability import count
 from after_hours.outbox.schedules import WARNING_BEFORE
 
-# Each count reads the index that the sweep's duty for it reads, so that its cost follows what is undone. PostgreSQL
-# misestimates how many sessions have a place that should not be stored, and would start parallel workers, or read the
-# whole table, only to count none. ORDER BY and LIMIT keep it to the index, and no more than the LIMIT is counted. A
-# task counts as stuck after five attempts, which take about half an hour.
+# Each count reads the same index as the duty that does the work, so its cost follows the number of undone things.
+# PostgreSQL overestimates how many sessions have a place that should not be stored: it would read the whole table, or
+# start parallel workers, to count none. ORDER BY and LIMIT make it use the index, and bound that count. A task is stuck
+# after five failed attempts, which the backoff (`relay`) spreads over some twenty minutes.
 _UNDONE = """
     SELECT
         (SELECT count(*) FROM after_hours_sessions WHERE ended_at IS NULL AND expires_at <= now()) AS "overdueSessions",
@@ -32,11 +32,8 @@ _UNDONE = """
 
 
 def report(database: Database) -> dict[str, int]:
-    """Return how many things of each kind are due and undone, without the kinds that have none.
-
-    It also counts the metrics `Undone` and `Stuck`.
-    """
+    """Return the number of due, undone things by kind, without zeros, and add the metrics `Undone` and `Stuck`."""
     undone = database.fetch_one(_UNDONE, {"warning_before": WARNING_BEFORE})
     count("Stuck", undone["stuck"])
-    count("Undone", sum(number for what, number in undone.items() if what != "stuck"))
-    return {what: number for what, number in undone.items() if number}
+    count("Undone", sum(number for kind, number in undone.items() if kind != "stuck"))
+    return {kind: number for kind, number in undone.items() if number}

@@ -1,9 +1,9 @@
-"""What is forgotten, and when: sessions, their devices, and uploads. The sweep does it, a small batch at a time.
+"""The sweep deletes old sessions, their device rows, and old uploads, a small batch at a time.
 
-Ended sessions are deleted after 90 days. Those of someone without a profile are deleted after an hour; until then the
-hourly limits are counted on them. A session that a table of the main app references is kept, since the app's matches
-and messages would be deleted with it, and is looked at again 90 days later. A device's row is deleted with its session,
-or after 180 days when the session is kept.
+Ended sessions are deleted after 90 days. If the member has no profile, they are deleted after an hour, for which the
+hourly limits need them. A session that a table of the main app references is kept, because the app's matches and
+messages would be deleted with it; it is checked again 90 days later. A device row is deleted with its session, or
+after 180 days if the session is kept. `deadline` is a time of `time.monotonic`, in seconds.
 """
 
 import time
@@ -11,12 +11,12 @@ import time
 from after_hours.foundation.batches import repeat
 from after_hours.foundation.database import Database
 
-# The sessions are locked before the statement checks which of them are referenced. A transaction that wants to
-# reference one waits for the lock, and then finds that the session is gone, or was kept. Deleting a session waits for
-# the rows that go with it, so sessions of a member whom the main app is deleting, or who is leaving, are left alone.
-# A batch is small, so that it ends within the role's statement_timeout of five seconds: for each session, PostgreSQL
-# reads the whole of a referencing table that has no index on the reference (a quarter of a second for a million rows).
-# No longer timeout is set here, since RDS Proxy would tie the function to one connection for it.
+# The statement locks the sessions before it checks which of them are referenced. A transaction that inserts a reference
+# waits for that lock, and afterwards finds the session either deleted or kept. The deletion of a session waits for
+# locks on the rows that reference it, so members who are leaving, or whom the main app is deleting, are skipped. The
+# batch is small enough for the role's statement_timeout of five seconds: for each session PostgreSQL scans every
+# referencing table without an index on the reference (a quarter of a second for a million rows). The statement sets no
+# longer timeout, because RDS Proxy would pin the connection.
 _FORGET_SESSIONS = """
     WITH overdue AS MATERIALIZED (
         SELECT id, user_id FROM after_hours_sessions
@@ -45,9 +45,9 @@ _FORGET_SESSIONS = """
     SELECT (SELECT count(*) FROM looked_at) AS kept, (SELECT count(*) FROM forgotten) AS forgotten
 """
 
-# A member who has come back has a profile, and the ordinary 90 days apply to the remaining sessions. A departure is
-# over when the member has no session to delete. Until then it stays due while batches are full; else it is due again in
-# ten minutes, and so is that of a member whom another transaction locks.
+# A member who has come back has a profile, and the 90 days apply to the remaining sessions. A departure is deleted when
+# the member has no session left to delete. Until then it stays due while batches are full, and otherwise is due again
+# in ten minutes. The same holds for a member whom another transaction has locked.
 _FORGET_DEPARTED = """
     WITH departed AS MATERIALIZED (
         SELECT user_id FROM after_hours_departures WHERE forget_at <= now() ORDER BY forget_at LIMIT 20
@@ -109,7 +109,7 @@ _FORGET_UPLOADS = """
 
 
 def forget_sessions(database: Database, deadline: float) -> int:
-    """Forget sessions that ended 90 days ago, unless another table references them. Returns how many there were."""
+    """Delete sessions that ended 90 days ago, unless another table references them. Return the number deleted."""
     forgotten = 0
     while time.monotonic() < deadline:
         batch = database.fetch_one(_FORGET_SESSIONS)
@@ -120,7 +120,7 @@ def forget_sessions(database: Database, deadline: float) -> int:
 
 
 def forget_departed(database: Database, deadline: float) -> int:
-    """Forget sessions and uploads of members who left an hour ago. Returns how many sessions there were."""
+    """Delete sessions and uploads of members who left an hour ago. Return the number of sessions deleted."""
     forgotten = 0
     while time.monotonic() < deadline:
         batch = database.fetch_one(_FORGET_DEPARTED)
@@ -131,5 +131,5 @@ def forget_departed(database: Database, deadline: float) -> int:
 
 
 def forget_uploads(database: Database, deadline: float) -> int:
-    """Forget each upload a day after its request, once there is a newer one. Returns how many there were."""
+    """Delete uploads that were requested a day ago and that a newer one supersedes. Return the number deleted."""
     return repeat(lambda: database.execute(_FORGET_UPLOADS), deadline)

@@ -1,7 +1,7 @@
-"""The sweep's duties about sessions: it ends and warns those that neither a schedule nor a member ended or warned.
+"""The sweep's duties about sessions: it ends those that are over, or whose member lost access, and sends late warnings.
 
-Each duty works in batches that commit by themselves, until nothing is left or its deadline has passed, and skips rows
-that another transaction has locked. Its events go to the outbox, from where the sweep publishes them.
+Each duty commits batch by batch until no work remains or `deadline` (a time of `time.monotonic`, in seconds) has
+passed. It skips rows that another transaction has locked. Its events go to the outbox, and the sweep publishes them.
 """
 
 import time
@@ -24,9 +24,9 @@ _EXPIRE_OVERDUE = """
     FROM after_hours_end_sessions(ARRAY(SELECT id FROM overdue), 'expired', interval '0')
 """
 
-# What entitles a member is in the main app's tables, and nothing tells us when that changes: so all live sessions are
-# read, slice by slice. The LIMIT in the LATERAL join makes PostgreSQL look members up one by one, where it might
-# otherwise read those tables whole to join them with a slice.
+# The main app's tables hold what entitles a member, and send no event when it changes, so the sweep reads all live
+# sessions, slice by slice. The LIMIT in the LATERAL join makes PostgreSQL look up members one by one. Without it, the
+# planner may read those tables whole to join them with a slice.
 _END_LAPSED = """
     WITH slice AS (
         SELECT id, user_id FROM after_hours_sessions
@@ -72,7 +72,7 @@ _WARN_DUE = """
     SELECT count(event) AS sessions FROM warned
 """
 
-# Earlier releases wrote exact places, and an earlier backend kept places of ended sessions.
+# Earlier releases stored exact places, and the earlier backend kept the places of ended sessions.
 _ERASE_PLACES = """
     WITH placed AS (
         SELECT id FROM after_hours_sessions
@@ -88,11 +88,11 @@ _ERASE_PLACES = """
     WHERE s.id = ANY(ARRAY(SELECT id FROM placed))
 """
 
-_LAST = UUID(int=2**128 - 1)
+_GREATEST_ID = UUID(int=2**128 - 1)
 
 
 def expire_overdue(database: Database, deadline: float) -> int:
-    """End every session whose end has passed, with its planned end. Returns how many there were."""
+    """End sessions whose planned end has passed, as of that end. Return the number ended."""
 
     def expire() -> int:
         ended = database.fetch_one(_EXPIRE_OVERDUE)
@@ -105,31 +105,31 @@ def expire_overdue(database: Database, deadline: float) -> int:
 
 
 def end_lapsed(database: Database, deadline: float) -> int:
-    """End the live sessions of members who may no longer use After Hours. Returns how many there were.
+    """End the live sessions of members who may no longer use After Hours. Return the number ended.
 
-    It begins at a random id, goes to the last and on from the first, once round. So sweeps that run out of time reach
-    every session in the long run, and none needs to know where the one before it stopped.
+    A round begins at a random id, goes up to the greatest one, and continues from the smallest. So even sweeps that run
+    out of time reach every session in the long run, without a stored position.
     """
     lapsed = live = 0
     begin = after = uuid4()
-    until = _LAST
+    until = _GREATEST_ID
     while time.monotonic() < deadline:
         slice_ = database.fetch_one(_END_LAPSED, {"after": after, "until": until})
         lapsed += slice_["sessions"]
         live += slice_["live"]
         if slice_["last"] is not None and slice_["last"] <= until:
             after = slice_["last"]
-        elif until is _LAST:
+        elif until is _GREATEST_ID:
             after, until = UUID(int=0), begin
         else:
-            count("SessionsLive", live)  # only a whole round has counted each of them, and each once
+            count("SessionsLive", live)  # a whole round counted each live session once
             break
     count("SessionsLapsed", lapsed)
     return lapsed
 
 
 def warn_due(database: Database, deadline: float) -> int:
-    """Warn every session that ends within five minutes and was not warned. Returns how many there were."""
+    """Warn the members of sessions that end within five minutes and were not warned. Return the number warned."""
     warned = repeat(
         lambda: int(database.fetch_one(_WARN_DUE, {"warning_before": WARNING_BEFORE})["sessions"]), deadline
     )
@@ -138,5 +138,5 @@ def warn_due(database: Database, deadline: float) -> int:
 
 
 def erase_places(database: Database, deadline: float) -> int:
-    """Erase places that should not be stored. Returns the number of sessions that had one."""
+    """Erase places that must not be stored. Return the number of sessions that had one."""
     return repeat(lambda: database.execute(_ERASE_PLACES), deadline)
