@@ -36,7 +36,7 @@ class Timeouts:
     """How long a function waits for PostgreSQL.
 
     `connect_seconds` is for one attempt to connect: the server's answer, TLS and the login. Attempts are repeated for
-    `retry_seconds`; there are always two. `silence_seconds` is for the answer to a statement. It is longer than the
+    `retry_seconds`, at least once. `silence_seconds` is for the answer to a statement. It is longer than the
     role's statement_timeout, so only a server that does not answer at all reaches it. None means no limit.
     """
 

@@ -102,7 +102,7 @@ def _living() -> "Iterator[_Worker]":
     while True:
         try:
             worker = _idle.pop()
-        except IndexError:  # no check before: another thread may take the last one after it
+        except IndexError:  # not checked before: another thread may take the last one in between
             return
         if worker.is_running:
             yield worker

@@ -36,6 +36,6 @@ def _end(data: bytes) -> int:
         following = position + 8 + length
         if position + 8 > end or following > end:
             return position
-        check_end(data[position + 8 : following], partial(_load, kind))  # any other chunk fails to load, and passes
+        check_end(data[position + 8 : following], partial(_load, kind))  # one without a picture cannot load, and passes
         position = following + following % 2
     raise Rejected(Reason.CORRUPT)

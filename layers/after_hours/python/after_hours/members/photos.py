@@ -16,7 +16,7 @@ from after_hours.images.rejection import Reason
 from after_hours.outbox import relay
 
 type Status = Literal["none", "pending", "processing", "ready", "rejected", "failed"]
-type Failure = Literal["UPLOAD_TIMED_OUT", "PROCESSING_FAILED"]  # no file arrived in time; processing it failed
+type FailureReason = Literal["UPLOAD_TIMED_OUT", "PROCESSING_FAILED"]  # no file arrived in time; processing it failed
 
 PhotoUrl = Annotated[
     str | None,
@@ -36,7 +36,7 @@ class Photo(ResponseModel):
         description="Of the newest upload: `none`, there is no upload; `pending`, the file has not arrived; "
         "`processing`; `ready`, the photo is shown; `rejected`, the file is not acceptable; `failed`, try again."
     )
-    reason: Reason | Failure | None = Field(description="Why the status is rejected or failed.")
+    reason: Reason | FailureReason | None = Field(description="Why the status is rejected or failed.")
     photo_url: PhotoUrl
     thumbnail_url: ThumbnailUrl
     requested_at: datetime | None = Field(description="When the newest upload was asked for.")

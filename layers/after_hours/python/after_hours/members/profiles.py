@@ -40,7 +40,7 @@ class UpdateProfile(CreateProfile, Patch):
 
 
 class Profile(ResponseModel):
-    """What others see of the member, and how the newest photo fares."""
+    """What other members see of the member, and the state of the newest upload."""
 
     user_id: str = Field(description="As in the main app.")
     name: str | None = Field(description="From the main profile, as it is now.")

@@ -50,7 +50,7 @@ _PREFIXES = {Kind.EXPIRY: "expire-", Kind.WARNING: "warn-"}
 
 
 class ScheduledEvent(BaseModel):
-    """What a schedule sends to expire_session when it fires."""
+    """The event that a schedule sends to expire_session when it fires."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True, hide_input_in_errors=True
