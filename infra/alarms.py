@@ -29,7 +29,7 @@ class Alarms(Construct):
             self, f"{severity.value}s", display_name=f"{Stack.of(self).stack_name} {severity.value}", enforce_ssl=True
         )
         # A policy of its own (`enforce_ssl` makes one) replaces the default policy, which lets CloudWatch publish.
-        let_publish(topic, "cloudwatch.amazonaws.com")
+        allow_publishing_by(topic, "cloudwatch.amazonaws.com")
         if email:
             topic.add_subscription(subscriptions.EmailSubscription(email))
             Validations.of(topic).acknowledge(
@@ -57,7 +57,7 @@ class Alarms(Construct):
         return alarm
 
 
-def let_publish(topic: sns.Topic, service: str) -> None:
+def allow_publishing_by(topic: sns.Topic, service: str) -> None:
     """Let a service of AWS publish to the topic on behalf of this account."""
     topic.add_to_resource_policy(
         iam.PolicyStatement(

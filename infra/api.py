@@ -57,7 +57,7 @@ class Api(Construct):
             create_default_stage=False,
             # Otherwise calls to the API's own address would bypass a filter in front of the domain.
             disable_execute_api_endpoint=True if options.domain else None,
-            cors_preflight=_for_pages_of(options.allowed_origins) if options.allowed_origins else None,
+            cors_preflight=_cors(options.allowed_origins) if options.allowed_origins else None,
         )
         Validations.of(self.http).acknowledge(
             Acknowledgment(
@@ -81,16 +81,16 @@ class Api(Construct):
             name=f"/aws/vendedlogs/{name}-api",  # needs no resource policy, whose size is limited
             days=_ACCESS_LOG_DAYS,
         )
-        self.stage = self._limited_and_logged(options.stage)
+        self.stage = self._make_stage(options.stage)
         self.stage.node.add_dependency(*routes)  # its limits name the routes
-        self.domain = self._named(options.domain) if options.domain else None
+        self.domain = self._make_domain(options.domain) if options.domain else None
 
     @property
     def address(self) -> str:
         """The address for phones."""
         return f"https://{self.domain.name}" if self.domain else self.http.api_endpoint
 
-    def _named(self, domain: Domain) -> apigatewayv2.DomainName:
+    def _make_domain(self, domain: Domain) -> apigatewayv2.DomainName:
         named = apigatewayv2.DomainName(
             self,
             "Domain",
@@ -101,7 +101,7 @@ class Api(Construct):
         apigatewayv2.ApiMapping(self, "Mapping", api=self.http, domain_name=named, stage=self.stage)
         return named
 
-    def _limited_and_logged(self, stage: Stage) -> apigatewayv2.HttpStage:
+    def _make_stage(self, stage: Stage) -> apigatewayv2.HttpStage:
         """Publish the routes, with the limits of the stage's row and an access log."""
         published = apigatewayv2.HttpStage(
             self,
@@ -118,12 +118,12 @@ class Api(Construct):
             destination_arn=self.access_log.log_group_arn, format=json.dumps(_ACCESS_LOG_FIELDS)
         )
         cfn_stage.route_settings = {
-            endpoint.route_key: _limited_to(stage.changes) for endpoint in ENDPOINTS if endpoint.method != _SAFE
+            endpoint.route_key: _route_settings(stage.changes) for endpoint in ENDPOINTS if endpoint.method != _SAFE
         }
         return published
 
 
-def _limited_to(throttle: Throttle) -> dict[str, object]:
+def _route_settings(throttle: Throttle) -> dict[str, object]:
     return {
         "ThrottlingRateLimit": throttle.rate,
         "ThrottlingBurstLimit": throttle.burst,
@@ -131,7 +131,7 @@ def _limited_to(throttle: Throttle) -> dict[str, object]:
     }
 
 
-def _for_pages_of(origins: Sequence[str]) -> apigatewayv2.CorsPreflightOptions:
+def _cors(origins: Sequence[str]) -> apigatewayv2.CorsPreflightOptions:
     """Let web pages of these origins call the API. Their scripts send the token; there are no cookies."""
     return apigatewayv2.CorsPreflightOptions(
         allow_origins=[*origins],

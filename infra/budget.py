@@ -5,7 +5,7 @@ from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.alarms import let_publish
+from infra.alarms import allow_publishing_by
 
 TAG = "stack"  # a tag of all resources, by which costs are separated once it is activated (docs/operations.md)
 
@@ -19,7 +19,7 @@ class Budget(Construct):
     def __init__(self, scope: Construct, *, dollars: int, topic: sns.Topic) -> None:
         super().__init__(scope, "Budget")
         name = Stack.of(self).stack_name
-        let_publish(topic, "budgets.amazonaws.com")
+        allow_publishing_by(topic, "budgets.amazonaws.com")
         budgets.CfnBudget(
             self,
             "Budget",

@@ -14,7 +14,7 @@ FUNCTIONS = ("start_session", "get_session")
 _A_TENTH_FIRST = codedeploy.LambdaDeploymentConfig.CANARY_10_PERCENT_10_MINUTES
 
 
-def live(function: lambda_.Function) -> lambda_.Alias:
+def live_alias(function: lambda_.Function) -> lambda_.Alias:
     """Make the alias that API Gateway calls; CodeDeploy shifts it from one version to the next."""
     return lambda_.Alias(function, "Live", alias_name="live", version=function.current_version)
 

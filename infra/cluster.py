@@ -83,9 +83,9 @@ class Cluster(Database):
         )
         if size.restored_from:
             self._restore_from(size.restored_from)
-        self._bound_logs()
-        self._set_aside(size)
-        self.proxy = self._proxied(network) if size.proxy else None
+        self._make_log_group()
+        self._acknowledge_rules(size)
+        self.proxy = self._make_proxy(network) if size.proxy else None
         port = ec2.Port.tcp(POSTGRESQL)
         # To the cluster, too: migrations bypass the proxy.
         self.database.connections.allow_from(network.functions, port, "Functions of After Hours")
@@ -116,7 +116,7 @@ class Cluster(Database):
             raise ValueError("a cluster whose password RDS manages has a secret")
         return secret.secret_arn
 
-    def _bound_logs(self) -> None:
+    def _make_log_group(self) -> None:
         """Make the group for the cluster's exported log before an instance writes the first line.
 
         RDS would make it without a retention. The group's name contains the cluster's identifier, which exists before
@@ -129,7 +129,7 @@ class Cluster(Database):
                 if isinstance(instance, rds.CfnDBInstance):
                     instance.node.add_dependency(logs)
 
-    def _set_aside(self, size: stages.Cluster) -> None:
+    def _acknowledge_rules(self, size: stages.Cluster) -> None:
         """Explain to cdk-nag why some of its rules do not apply."""
         reasons = {"AwsSolutions-RDS11": "Only functions of ours reach the port, whichever it is; see its group"}
         if not size.protected:
@@ -150,7 +150,7 @@ class Cluster(Database):
                 event_categories=categories,
             )
 
-    def of_proxy(self, name: str) -> cloudwatch.Metric:
+    def proxy_metric(self, name: str) -> cloudwatch.Metric:
         """Return a metric of the proxy: the sum over its machines, each of which reports every minute."""
         return cloudwatch.Metric(
             namespace="AWS/RDS",
@@ -180,7 +180,7 @@ class Cluster(Database):
             removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
         )
 
-    def _proxied(self, network: OwnNetwork) -> rds.DatabaseProxy:
+    def _make_proxy(self, network: OwnNetwork) -> rds.DatabaseProxy:
         """Make the proxy: functions share its connections, which it keeps during a failover."""
         role = iam.Role(self._scope, "ProxyRole", assumed_by=iam.ServicePrincipal("rds.amazonaws.com"))
         self.database.grant_connect(role, APP_ROLE)  # the CDK does not grant it with IAM authentication

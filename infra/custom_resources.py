@@ -9,7 +9,7 @@ from infra.log_groups import log_group
 from infra.stages import Stage
 
 
-def bound_logs(stack: Stack, stage: Stage) -> None:
+def limit_log_groups(stack: Stack, stage: Stage) -> None:
     """Give each of these functions a log group with the stage's retention, and the right to write to that alone.
 
     Their default log groups have no retention, and their default roles may write to every log group.

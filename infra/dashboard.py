@@ -36,20 +36,22 @@ class Dashboard(Construct):
 
 
 def _product(measured: Measured) -> Iterable[cloudwatch.IWidget]:
-    own = measured.own
-    yield _graph("Live sessions", own("SessionsLive", MAXIMUM))
-    yield _graph("Starts and extensions", own("SessionsStarted"), own("SessionsExtended"))
+    custom = measured.custom
+    yield _graph("Live sessions", custom("SessionsLive", MAXIMUM))
+    yield _graph("Starts and extensions", custom("SessionsStarted"), custom("SessionsExtended"))
     yield _graph(
         "Ends: by the member, on time, without entitlement, by leaving",
-        own("SessionsEnded"),
-        own("SessionsExpired"),
-        own("SessionsLapsed"),
-        own("ProfilesDeleted"),
+        custom("SessionsEnded"),
+        custom("SessionsExpired"),
+        custom("SessionsLapsed"),
+        custom("ProfilesDeleted"),
     )
-    yield _graph("Photos", own("PhotosRequested"), own("PhotosReady"), own("PhotosRejected"), own("PhotosFailed"))
+    yield _graph(
+        "Photos", custom("PhotosRequested"), custom("PhotosReady"), custom("PhotosRejected"), custom("PhotosFailed")
+    )
     yield cloudwatch.GraphWidget(
         title="How late sessions end, in seconds: 99.9 % within 120",
-        left=[own("ExpiryLagSeconds", statistic).with_(label=statistic) for statistic in ("p50", "p99.9", MAXIMUM)],
+        left=[custom("ExpiryLagSeconds", statistic).with_(label=statistic) for statistic in ("p50", "p99.9", MAXIMUM)],
         left_annotations=[
             cloudwatch.HorizontalAnnotation(value=_LAG_OBJECTIVE_SECONDS, label="objective"),
             cloudwatch.HorizontalAnnotation(value=_LAG_ALARM_SECONDS, label="alarm"),
@@ -58,7 +60,7 @@ def _product(measured: Measured) -> Iterable[cloudwatch.IWidget]:
     )
     yield cloudwatch.SingleValueWidget(
         title="Ends within 120 seconds, in percent",
-        metrics=[own("ExpiryLagSeconds", f"PR(:{_LAG_OBJECTIVE_SECONDS})")],
+        metrics=[custom("ExpiryLagSeconds", f"PR(:{_LAG_OBJECTIVE_SECONDS})")],
         set_period_to_time_range=True,
         width=_THIRD,
     )
@@ -106,11 +108,11 @@ def _undone(measured: Measured) -> Iterable[cloudwatch.IWidget]:
         "In dead-letter queues, undone, stuck",
         measured.session_dead_letters.metric_approximate_number_of_messages_visible(label="session dead letters"),
         measured.photo_dead_letters.metric_approximate_number_of_messages_visible(label="photo dead letters"),
-        measured.own("Undone", MAXIMUM),
-        measured.own("Stuck", MAXIMUM),
+        measured.custom("Undone", MAXIMUM),
+        measured.custom("Stuck", MAXIMUM),
     )
     faults = ("SchedulerFaults", "EventBusFaults", "StorageFaults", "DatabaseFaults", "SecretFaults")
-    yield _graph("Left to the sweep", *map(measured.own, faults))
+    yield _graph("Left to the sweep", *map(measured.custom, faults))
 
 
 def _database(measured: Measured) -> Iterable[cloudwatch.IWidget]:
@@ -120,7 +122,7 @@ def _database(measured: Measured) -> Iterable[cloudwatch.IWidget]:
     yield _graph("Database: capacity, in ACU", database.metric("ServerlessDatabaseCapacity", statistic=MAXIMUM))
     connections = [database.metric_database_connections(statistic=MAXIMUM)]
     if measured.cluster.proxy:
-        connections.append(measured.cluster.of_proxy("DatabaseConnectionsCurrentlySessionPinned"))
+        connections.append(measured.cluster.proxy_metric("DatabaseConnectionsCurrentlySessionPinned"))
     yield _graph("Database: connections", *connections)
     yield _graph("Database: freeable memory, in bytes", database.metric_freeable_memory())
 

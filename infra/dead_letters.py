@@ -6,7 +6,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-_KEPT = Duration.days(14)  # the longest that SQS offers
+_RETENTION = Duration.days(14)  # the longest that SQS offers
 
 
 def dead_letter_queue(scope: Construct) -> sqs.Queue:
@@ -16,14 +16,16 @@ def dead_letter_queue(scope: Construct) -> sqs.Queue:
         "DeadLetters",
         encryption=sqs.QueueEncryption.SQS_MANAGED,
         enforce_ssl=True,
-        retention_period=_KEPT,
+        retention_period=_RETENTION,
     )
     for rule in ("AwsSolutions-SQS3", "Serverless-SQSRedrivePolicy"):
         Validations.of(queue).acknowledge(Acknowledgment(id=rule, reason="This is a dead-letter queue itself"))
     return queue
 
 
-def give_up(function: lambda_.Function, *, after: Duration, retries: int, to: sqs.IQueue | None = None) -> None:
+def limit_retries(
+    function: lambda_.Function, *, max_age: Duration, retries: int, queue: sqs.IQueue | None = None
+) -> None:
     """Set when Lambda stops retrying an asynchronous event, and the dead-letter queue to which the event then goes.
 
     The CDK's own option would also grant the function rights to inspect the queue, which it does not need.
@@ -33,12 +35,12 @@ def give_up(function: lambda_.Function, *, after: Duration, retries: int, to: sq
         "EventInvokeConfig",
         function_name=function.function_name,
         qualifier="$LATEST",
-        maximum_event_age_in_seconds=after.to_seconds(),
+        maximum_event_age_in_seconds=max_age.to_seconds(),
         maximum_retry_attempts=retries,
-        destination_config=_on_failure(to) if to else None,
+        destination_config=_on_failure(queue) if queue else None,
     )
-    if to:
-        function.add_to_role_policy(iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[to.queue_arn]))
+    if queue:
+        function.add_to_role_policy(iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[queue.queue_arn]))
 
 
 def _on_failure(queue: sqs.IQueue) -> lambda_.CfnEventInvokeConfig.DestinationConfigProperty:

@@ -20,7 +20,7 @@ _TIMEOUT = Duration.seconds(25)
 _RESOLVER = "timeout:1 attempts:2"
 
 _PYTHON = "Python 3.13 throughout: development, byte-code and Lambda move together"
-_SET_ASIDE = {
+_ACKNOWLEDGED = {
     "AwsSolutions-L1": _PYTHON,
     "Serverless-LambdaLatestVersion": _PYTHON,
     "Serverless-LambdaDLQ": "Phones wait for endpoints; what nobody waits for has a destination on failure instead",
@@ -42,7 +42,7 @@ class Functions(Construct):
 
     def __init__(self, scope: Construct, *, stage: Stage, network: Network | None) -> None:
         super().__init__(scope, "Functions")
-        for rule, reason in _SET_ASIDE.items():
+        for rule, reason in _ACKNOWLEDGED.items():
             Validations.of(self).acknowledge(Acknowledgment(id=rule, reason=reason))
         self._stage = stage
         self._network = network

@@ -39,7 +39,7 @@ class Measured:
     photo_dead_letters: sqs.IQueue
     cluster: Cluster | None
 
-    def own(self, name: str, statistic: str = SUM) -> cloudwatch.Metric:
+    def custom(self, name: str, statistic: str = SUM) -> cloudwatch.Metric:
         """Return a metric that functions write. Its dimension, the stack's name, separates stages in one account."""
         return cloudwatch.Metric(
             namespace=NAMESPACE,

@@ -8,7 +8,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from infra.dead_letters import dead_letter_queue, give_up
+from infra.dead_letters import dead_letter_queue, limit_retries
 from infra.functions import Functions, function_name
 from infra.stages import Stage
 
@@ -91,7 +91,7 @@ class Photos(Construct):
             self.process.add_environment(name, value)
         uploads.allow_reading(self.process)
         uploads.allow_removing(self.process)
-        give_up(self.process, after=_EVENT_AGE, retries=_RETRIES, to=self.dead_letters)
+        limit_retries(self.process, max_age=_EVENT_AGE, retries=_RETRIES, queue=self.dead_letters)
         self.bucket = self._expiring_bucket(uploads.bucket_name, stage)
         self._notify_of_uploads(uploads.arn())
 

@@ -120,11 +120,11 @@ class Secrets(Construct):
         )
         _explain_no_rotation(secret, "A new key would show members at other points, and two points narrow a place down")
         if not emulated:  # the local AWS has no policies of secrets
-            secret.add_to_resource_policy(_kept_from_others(secret))
+            secret.add_to_resource_policy(_deny_changes(secret))
         return secret
 
 
-def _kept_from_others(secret: secretsmanager.Secret) -> iam.PolicyStatement:
+def _deny_changes(secret: secretsmanager.Secret) -> iam.PolicyStatement:
     """Deny changes of the secret, and of this policy, to all but CloudFormation and one role made by hand.
 
     An administrator's mistake would move every member's point; docs/operations.md says what to do after a wrong write.

@@ -10,7 +10,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
-from infra.dead_letters import dead_letter_queue, give_up
+from infra.dead_letters import dead_letter_queue, limit_retries
 from infra.functions import Functions, function_name
 from infra.stages import Stage
 
@@ -113,14 +113,14 @@ class Sessions(Construct):
         self.expire = functions.make(_EXPIRE, timeout=_BACKGROUND_TIMEOUT)
         scheduling.allow_putting(self.expire)  # it moves the schedule of a session that was extended meanwhile
         # The schedules put events there that do not reach the function; this adds events on which the function fails.
-        give_up(self.expire, after=_EVENT_AGE, retries=_RETRIES, to=scheduling.dead_letters)
+        limit_retries(self.expire, max_age=_EVENT_AGE, retries=_RETRIES, queue=scheduling.dead_letters)
 
         self.sweep = functions.make(_SWEEP, timeout=_BACKGROUND_TIMEOUT)
         scheduling.allow_putting(self.sweep)
         scheduling.allow_deleting(self.sweep)
         scheduling.allow_getting(self.sweep)
         # The next sweep is the retry of one that failed, so it has neither retries nor dead letters of its own.
-        give_up(self.sweep, after=Duration.minutes(1), retries=0)
+        limit_retries(self.sweep, max_age=Duration.minutes(1), retries=0)
         Validations.of(self.sweep).acknowledge(
             Acknowledgment(
                 id="Serverless-LambdaAsyncFailureDestination",

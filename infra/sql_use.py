@@ -9,7 +9,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-_KEPT = Duration.days(90)
+_RETENTION = Duration.days(90)
 _CALLS = ["BatchExecuteStatement", "BeginTransaction", "ExecuteStatement"]
 
 
@@ -104,7 +104,7 @@ class SqlUse(Construct):
             encryption=s3.BucketEncryption.S3_MANAGED,
             enforce_ssl=True,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            lifecycle_rules=[s3.LifecycleRule(expiration=_KEPT)],
+            lifecycle_rules=[s3.LifecycleRule(expiration=_RETENTION)],
             removal_policy=RemovalPolicy.DESTROY,
             auto_delete_objects=True,
         )

@@ -8,12 +8,12 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra import canaries
-from infra.alarms import Alarms, let_publish
+from infra.alarms import Alarms, allow_publishing_by
 from infra.api import Api
 from infra.budget import TAG, Budget
 from infra.canaries import Canaries
 from infra.cluster import Cluster
-from infra.custom_resources import bound_logs
+from infra.custom_resources import limit_log_groups
 from infra.dashboard import Dashboard
 from infra.database import Database, ExistingDatabase, migrate_before
 from infra.domain_events import DomainEvents
@@ -53,7 +53,7 @@ class AfterHours(Stack):
         endpoints = {endpoint.function: functions.make(endpoint.function) for endpoint in ENDPOINTS}
         sessions = Sessions(self, functions=functions, scheduling=scheduling, stage=stage)
         photos = Photos(self, functions=functions, uploads=uploads, stage=stage)
-        aliases = {name: canaries.live(endpoints[name]) for name in canaries.FUNCTIONS} if stage.canary else {}
+        aliases = {name: canaries.live_alias(endpoints[name]) for name in canaries.FUNCTIONS} if stage.canary else {}
         api = Api(self, functions={**endpoints, **aliases}, options=options)
 
         _allow(endpoints, secrets, scheduling, domain_events, uploads)
@@ -66,7 +66,7 @@ class AfterHours(Stack):
         for function in serving:
             database.allow_serving(function)
         migrate_before(*serving, sessions, photos, api, functions=functions, database=database)
-        bound_logs(self, stage)
+        limit_log_groups(self, stage)
         measured = Measured(
             stage=stage,
             api=api,
@@ -95,7 +95,7 @@ class AfterHours(Stack):
         if not options.stage.emulated:
             Budget(self, dollars=options.stage.monthly_dollars, topic=tickets)
         if measured.cluster:
-            let_publish(tickets, "events.rds.amazonaws.com")
+            allow_publishing_by(tickets, "events.rds.amazonaws.com")
             measured.cluster.notify(tickets)
             SqlUse(self, cluster_arn=measured.cluster.database.cluster_arn, topic=tickets)
         return alarms

@@ -78,7 +78,7 @@ class Watch:
 
 def watches(measured: Measured) -> Iterator[Watch]:
     """Yield every alarm of a stack."""
-    groups = (_promises, _answers, _undone, _touched_by_others, _limits)
+    groups = (_background, _answers, _undone, _interference, _limits)
     everything = [watch for group in groups for watch in group(measured)]
     if measured.cluster and measured.stage.cluster:
         everything += _database(
@@ -86,15 +86,15 @@ def watches(measured: Measured) -> Iterator[Watch]:
         )
     if measured.stage.emulated:
         return (watch for watch in everything if watch.is_emulated)
-    return iter([*everything, *_probed(measured)])
+    return iter([*everything, *_from_the_internet(measured)])
 
 
-def _promises(measured: Measured) -> Iterator[Watch]:
+def _background(measured: Measured) -> Iterator[Watch]:
     yield Watch(
         "ExpiryLag",
         Severity.PAGE,
         "A session was ended three minutes late or later: neither its schedule nor the sweep ended it in time.",
-        measured.own("ExpiryLagSeconds", MAXIMUM),
+        measured.custom("ExpiryLagSeconds", MAXIMUM),
         limit=_EXPIRY_LAG_SECONDS,
     )
     yield Watch(
@@ -102,7 +102,7 @@ def _promises(measured: Measured) -> Iterator[Watch]:
         Severity.PAGE,
         "No sweep has finished: none was started, or each fails. Failures of schedules are not repaired.",
         # A sweep counts undone tasks at its end, after all its duties.
-        measured.own("Undone", _SAMPLES).with_(period=Duration.minutes(max(15, 2 * measured.stage.sweep_minutes))),
+        measured.custom("Undone", _SAMPLES).with_(period=Duration.minutes(max(15, 2 * measured.stage.sweep_minutes))),
         limit=1,
         below=True,
         silence_rings=True,
@@ -197,14 +197,14 @@ def _undone(measured: Measured) -> Iterator[Watch]:
         "Stuck",
         Severity.TICKET,
         "An event, a schedule or a deletion has failed five times, over half an hour.",
-        measured.own("Stuck", MAXIMUM),
+        measured.custom("Stuck", MAXIMUM),
         limit=1,
     )
     yield Watch(
         "Undone",
         Severity.TICKET,
         "For half an hour each sweep has ended with due tasks undone: it is too slow, or they fail.",
-        measured.own("Undone", MINIMUM),
+        measured.custom("Undone", MINIMUM),
         limit=1,
         periods=_HALF_AN_HOUR,
     )
@@ -212,7 +212,7 @@ def _undone(measured: Measured) -> Iterator[Watch]:
         "LeftToSweep",
         Severity.TICKET,
         "The work after a change has failed for half an hour, also in the sweep. Members do not notice it yet.",
-        highest(map(measured.own, _LEFT_TO_SWEEP)),
+        highest(map(measured.custom, _LEFT_TO_SWEEP)),
         limit=1,
         periods=_HALF_AN_HOUR,
     )
@@ -220,25 +220,25 @@ def _undone(measured: Measured) -> Iterator[Watch]:
         "Secrets",
         Severity.PAGE,
         "A secret lacks a field or cannot be read again: calls that need it get a 503, at once or in an hour.",
-        total(map(measured.own, ("SecretsIncomplete", "SecretFaults"))),
+        total(map(measured.custom, ("SecretsIncomplete", "SecretFaults"))),
         limit=1,
         periods=_QUARTER_OF_AN_HOUR,
     )
 
 
-def _touched_by_others(measured: Measured) -> Iterator[Watch]:
+def _interference(measured: Measured) -> Iterator[Watch]:
     yield Watch(
         "ForeignDeletions",
         Severity.TICKET,
         "Tasks would have deleted objects whose keys are not ours: another program writes the keys of photos.",
-        measured.own("ForeignDeletions"),
+        measured.custom("ForeignDeletions"),
         limit=1,
     )
     yield Watch(
         "SchedulesLost",
         Severity.TICKET,
         "Schedules are missing: another program deletes them, or their group. The sweep makes them anew.",
-        measured.own("SchedulesLost"),
+        measured.custom("SchedulesLost"),
         limit=1,
     )
 
@@ -260,12 +260,12 @@ def _limits(measured: Measured) -> Iterator[Watch]:
     )
 
 
-def _probed(measured: Measured) -> Iterator[Watch]:
+def _from_the_internet(measured: Measured) -> Iterator[Watch]:
     yield Watch(
         "Unreachable",
         Severity.PAGE,
         "For ten minutes the API has not answered 401 to a call from the internet without a token.",
-        measured.own("Heartbeats"),
+        measured.custom("Heartbeats"),
         limit=1,
         below=True,
         periods=_TEN_MINUTES,
@@ -275,7 +275,7 @@ def _probed(measured: Measured) -> Iterator[Watch]:
         "EventBusGone",
         Severity.TICKET,
         "The event bus does not exist: chat and push services get no events, although PutEvents succeeds.",
-        measured.own("EventBusMissing"),
+        measured.custom("EventBusMissing"),
         limit=1,
     )
 
@@ -302,7 +302,7 @@ def _database(cluster: Cluster, max_acu: int, max_connections: int) -> Iterator[
             "ProxyPinned",
             Severity.TICKET,
             "RDS Proxy cannot share connections: a statement changes its session, which ties it to one client.",
-            highest_share([(cluster.of_proxy(_PINNED), cluster.of_proxy(_CONNECTIONS))], floor=_FEW),
+            highest_share([(cluster.proxy_metric(_PINNED), cluster.proxy_metric(_CONNECTIONS))], floor=_FEW),
             limit=_PINNED_PERCENT,
             periods=_QUARTER_OF_AN_HOUR,
         )
@@ -310,6 +310,6 @@ def _database(cluster: Cluster, max_acu: int, max_connections: int) -> Iterator[
             "ProxyLogins",
             Severity.TICKET,
             "RDS Proxy refuses logins: a right or a role of PostgreSQL is missing, or another client tries.",
-            highest_share([(cluster.of_proxy(_REFUSED_LOGINS), cluster.of_proxy(_LOGINS))], floor=_FEW),
+            highest_share([(cluster.proxy_metric(_REFUSED_LOGINS), cluster.proxy_metric(_LOGINS))], floor=_FEW),
             limit=_FAILED_PERCENT,
         )
