@@ -186,9 +186,10 @@ def environment(deployed: dict[str, str], scheduler: Any, monkeypatch: pytest.Mo
     """
     for name, value in deployed.items():
         monkeypatch.setenv(name, value)
-    for backend in scheduler_backends.values():
-        for region in backend.values():
-            region.schedule_groups[SETTINGS["SCHEDULE_GROUP"]].schedules.clear()
+    for backends in scheduler_backends.values():
+        for backend in backends.values():
+            for group in backend.schedule_groups.values():
+                group.schedules.clear()
     session = clients._session()
     forget()
     yield
