@@ -3,7 +3,7 @@ from after_hours.foundation import clients
 from after_hours.members import photos
 
 
-# Taking one's photo back is a right, as leaving is.
+# Deleting one's own photo is a right, as leaving is.
 @api.endpoint(clients.uploads, entitled=False, answers=api.Answers(204, errors=[errors.PhotoNotFound]))
 def handler(request: api.Request[None]) -> None:
     """Take the photo off the profile.

@@ -9,6 +9,6 @@ from after_hours.members import preferences
 def handler(found: preferences.Preferences) -> api.Members:
     """Read the member's preferences.
 
-    They are After Hours' own; the main app's are not touched.
+    They are separate from those of the main app.
     """
     return {"preferences": found}

@@ -60,7 +60,7 @@ class _Worker:
     def is_running(self) -> bool:
         return self._process.poll() is None
 
-    def answer(self, content: bytes) -> tuple[list[bytes], int]:
+    def process(self, content: bytes) -> tuple[list[bytes], int]:
         """Return the messages of the photo's process, and its exit status; minus the number of a signal."""
         ours, theirs = Pipe()
         with ours:
@@ -82,10 +82,10 @@ def process(content: bytes) -> Processed:
     """Make the photo and its thumbnail as `pipeline.process` does, within the limits of `worker`.
 
     Raises `Rejected` for a fault of the file, and OSError for a transient fault of ours. A worker serves one caller at
-    a time. After an exception it is dropped, since half an answer may still be on its socket.
+    a time. After an exception it is dropped, since half a result may still be on its socket.
     """
     worker = next(_living(), None) or _Worker()
-    messages, status = worker.answer(content)
+    messages, status = worker.process(content)
     _idle.append(worker)
     if status in _FAULTS_OF_THE_FILE:
         raise Rejected(Reason.CORRUPT)

@@ -1,7 +1,7 @@
 """The program that decodes, one forked process for each photo: `python -m after_hours.images.worker`.
 
 Standard input is a socket. For each photo, the other side sends one byte on it, together with a file descriptor: the
-photo's own connection. The worker forks a process, which reads the file from that connection and writes the answer to
+photo's own connection. The worker forks a process, which reads the file from that connection and writes the result to
 it: the parts of `Processed`, or the reason of a rejection alone. Then the worker writes the exit status of the process
 to the socket, in four bytes.
 """
@@ -31,13 +31,13 @@ def main() -> None:
     while descriptors := socket.recv_fds(photos, 1, 1)[1]:
         if not os.fork():
             photos.close()
-            _answer(Connection(descriptors[0]))
+            _process(Connection(descriptors[0]))
             os._exit(0)  # no clean-up: that is for the parent process
         os.close(descriptors[0])
         photos.sendall(os.wait()[1].to_bytes(4))
 
 
-def _answer(photo: Connection) -> None:
+def _process(photo: Connection) -> None:
     content = photo.recv_bytes()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))

@@ -115,7 +115,7 @@ class Session(ResponseModel):
     expires_at: datetime = Field(description="The planned end.")
     duration_minutes: int = Field(description="From the start to the planned end, extensions included.")
     remaining_seconds: int = Field(
-        description="At the time of this answer, by the server's clock: count down from here. 0 when it is over."
+        description="At the time of this response: count down from here. 0 when the session is over."
     )
 
     @classmethod
