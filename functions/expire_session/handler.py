@@ -4,9 +4,9 @@ from after_hours.entrypoints import jobs
 from after_hours.foundation import clients
 from after_hours.foundation.database import Database
 from after_hours.members import sessions
-from after_hours.outbox.schedules import Kind, ScheduledEvent
+from after_hours.outbox.schedules import ScheduledEvent, ScheduleKind
 
-ACTIONS = {Kind.EXPIRY: sessions.expire, Kind.WARNING: sessions.warn}
+ACTIONS = {ScheduleKind.EXPIRY: sessions.expire, ScheduleKind.WARNING: sessions.warn}
 
 
 @jobs.job(clients.scheduler, clients.event_bus)

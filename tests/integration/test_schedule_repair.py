@@ -189,5 +189,5 @@ def test_a_schedule_fires_at_the_first_whole_second_that_is_not_early() -> None:
         "2026-11-24T18:00:00.999999Z": "at(2026-11-24T18:00:01)",
         "2026-11-24T23:30:00+05:30": "at(2026-11-24T18:00:00)",
     }.items():
-        change = schedules.Change(str(UUID(int=1)), schedules.Kind.EXPIRY, datetime.fromisoformat(moment))
+        change = schedules.Change(str(UUID(int=1)), schedules.ScheduleKind.EXPIRY, datetime.fromisoformat(moment))
         assert schedules._schedule(change, datetime.fromisoformat(moment))["ScheduleExpression"] == written

@@ -23,7 +23,7 @@ from after_hours.foundation.faults import (
     ServiceUnavailable,
 )
 from after_hours.outbox import domain_events, schedules
-from after_hours.outbox.schedules import Change, Kind
+from after_hours.outbox.schedules import Change, ScheduleKind
 from after_hours.outbox.tasks import Task
 from botocore.exceptions import ClientError, ReadTimeoutError
 from moto import mock_aws
@@ -199,8 +199,8 @@ def scheduler() -> Any:
 @pytest.mark.parametrize(("there", "new"), [(True, True), (True, False), (False, True), (False, False)])
 def test_a_schedule_is_made_or_moved_whether_or_not_it_is_there(scheduler: Any, there: bool, new: bool) -> None:
     if there:
-        schedules.carry_out(Change(ID, Kind.EXPIRY, AT - timedelta(days=1), new=True))
-    schedules.carry_out(Change(ID, Kind.EXPIRY, AT, new=new))
+        schedules.carry_out(Change(ID, ScheduleKind.EXPIRY, AT - timedelta(days=1), new=True))
+    schedules.carry_out(Change(ID, ScheduleKind.EXPIRY, AT, new=new))
     made = scheduler.get_schedule(GroupName=SETTINGS["SCHEDULE_GROUP"], Name=f"expire-{ID}")
     assert made["ScheduleExpression"] == "at(2126-11-25T01:02:03)"
     assert made["ActionAfterCompletion"] == "DELETE"
@@ -210,8 +210,8 @@ def test_a_schedule_is_made_or_moved_whether_or_not_it_is_there(scheduler: Any, 
 @pytest.mark.parametrize("there", [True, False])
 def test_a_schedule_is_deleted_whether_or_not_it_is_there(scheduler: Any, there: bool) -> None:
     if there:
-        schedules.carry_out(Change(ID, Kind.WARNING, AT, new=True))
-    schedules.carry_out(Change(ID, Kind.WARNING, None))
+        schedules.carry_out(Change(ID, ScheduleKind.WARNING, AT, new=True))
+    schedules.carry_out(Change(ID, ScheduleKind.WARNING, None))
     assert scheduler.list_schedules()["Schedules"] == []
 
 
@@ -228,7 +228,7 @@ def test_after_a_scheduler_that_did_not_answer_it_is_left_alone_for_half_a_minut
         monkeypatch.setattr(f"after_hours.foundation.calls.time.{clock}", lambda: now[0])
     monkeypatch.setattr(scheduler, "delete_schedule", silent)
     with pytest.raises(SchedulerUnavailable, match="ReadTimeoutError"):
-        schedules.carry_out(Change(ID, Kind.EXPIRY, None))
+        schedules.carry_out(Change(ID, ScheduleKind.EXPIRY, None))
     states = []
     for seconds in (0, 29, 2, -100):
         now[0] += seconds

@@ -39,7 +39,7 @@ from after_hours.foundation.faults import ServiceUnavailable
 from after_hours.foundation.observability import count, measure_seconds
 from after_hours.members import location
 from after_hours.outbox import relay, schedules
-from after_hours.outbox.schedules import WARNING_BEFORE, Change, Kind
+from after_hours.outbox.schedules import WARNING_BEFORE, Change, ScheduleKind
 
 ALLOWED_MINUTES = (15, 30, 60)
 
@@ -356,7 +356,7 @@ def expire(database: Database, session_id: UUID) -> Literal["expired", "reschedu
         measure_seconds("ExpiryLagSeconds", [expired["lag"]])
         relay.do_now(database, [expired["event"]])
         return "expired"
-    return _reschedule(database, session_id, Kind.EXPIRY)
+    return _reschedule(database, session_id, ScheduleKind.EXPIRY)
 
 
 def warn(database: Database, session_id: UUID) -> Literal["warned", "rescheduled", "ignored"]:
@@ -365,13 +365,13 @@ def warn(database: Database, session_id: UUID) -> Literal["warned", "rescheduled
         count("SessionsExpiring")
         relay.do_now(database, [warned["event"]])
         return "warned"
-    return _reschedule(database, session_id, Kind.WARNING)
+    return _reschedule(database, session_id, ScheduleKind.WARNING)
 
 
-def _reschedule(database: Database, session_id: UUID, kind: Kind) -> Literal["rescheduled", "ignored"]:
+def _reschedule(database: Database, session_id: UUID, kind: ScheduleKind) -> Literal["rescheduled", "ignored"]:
     live = database.find_one(_LIVE_BY_ID, {"id": session_id})
-    if live is None or (kind is Kind.WARNING and live["warned"]):
+    if live is None or (kind is ScheduleKind.WARNING and live["warned"]):
         return "ignored"
-    at = live["expires_at"] - (WARNING_BEFORE if kind is Kind.WARNING else timedelta())
+    at = live["expires_at"] - (WARNING_BEFORE if kind is ScheduleKind.WARNING else timedelta())
     schedules.carry_out(Change(str(session_id), kind, at, new=True))  # new: the schedule that fired is deleted
     return "rescheduled"

@@ -41,12 +41,12 @@ _DELIVERY_RETRIES = 5
 breaker = Breaker(seconds=30)
 
 
-class Kind(StrEnum):
+class ScheduleKind(StrEnum):
     EXPIRY = "expiry"
     WARNING = "warning"
 
 
-_PREFIXES = {Kind.EXPIRY: "expire-", Kind.WARNING: "warn-"}
+_PREFIXES = {ScheduleKind.EXPIRY: "expire-", ScheduleKind.WARNING: "warn-"}
 
 
 class ScheduledEvent(BaseModel):
@@ -56,7 +56,7 @@ class ScheduledEvent(BaseModel):
         frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True, hide_input_in_errors=True
     )
 
-    kind: Kind
+    kind: ScheduleKind
     session_id: UUID
 
 
@@ -67,7 +67,7 @@ class Change(NamedTuple):
     """
 
     session_id: str
-    kind: Kind
+    kind: ScheduleKind
     at: datetime | None
     new: bool = False
 
@@ -108,7 +108,7 @@ _MAKE_ANEW = """
 """
 
 
-def name(kind: Kind, session_id: UUID | str) -> str:
+def name(kind: ScheduleKind, session_id: UUID | str) -> str:
     return f"{_PREFIXES[kind]}{session_id}"
 
 
@@ -127,11 +127,11 @@ def _changes(task: Task) -> list[Change]:
     """Return the changes that a task asks for. A warning whose time has passed is not scheduled."""
     session_id, new = task["key"], bool(task["payload"].get("new"))
     if task["payload"]["expiresAt"] is None:
-        return [Change(session_id, kind, None) for kind in Kind]
+        return [Change(session_id, kind, None) for kind in ScheduleKind]
     expires_at = datetime.fromisoformat(task["payload"]["expiresAt"])
-    changes = [Change(session_id, Kind.EXPIRY, expires_at, new)]
+    changes = [Change(session_id, ScheduleKind.EXPIRY, expires_at, new)]
     if expires_at - WARNING_BEFORE > task.get("read_at", _LONG_AGO):
-        changes.append(Change(session_id, Kind.WARNING, expires_at - WARNING_BEFORE, new))
+        changes.append(Change(session_id, ScheduleKind.WARNING, expires_at - WARNING_BEFORE, new))
     return changes
 
 
@@ -174,7 +174,7 @@ def _one_is_missing(database: Database) -> bool:
     session = database.find_one(_SOONEST)
     exists = True
     with best_effort(FAULTS):  # without an answer, no schedule counts as lost
-        exists = session is None or _is_there(name(Kind.EXPIRY, session["id"]))
+        exists = session is None or _is_there(name(ScheduleKind.EXPIRY, session["id"]))
     return not exists and database.find_one(_IS_STILL_LIVE, session) is not None
 
 
