@@ -7,6 +7,10 @@ statement then checks access as well, and the handler gets the result. Only `ent
 a test allows that for no route but the three that let a member end or leave.
 
 The API's description (docs/openapi.json) is made of the handlers' docstrings and the `Answers` that they declare.
+
+    @api.endpoint(body=profiles.CreateProfile, answers=api.Answers(201, {"profile": profiles.Profile}))
+    def handler(request: api.Request[profiles.CreateProfile]) -> api.Members:
+        return {"profile": profiles.create(request.database, request.user_id, request.body)}
 """
 
 import base64
@@ -113,11 +117,6 @@ def endpoint(
     `uses` are the AWS clients that it needs beside that of Secrets Manager. `read` is for an endpoint that changes
     nothing, and `query` is the model of its query parameters. `body` is the model of the JSON body. `entitled=False`
     omits the access check, never authentication. The function returns the members of the response beside `success`.
-
-    For example:
-        @api.endpoint(body=profiles.CreateProfile, answers=api.Answers(201, {"profile": profiles.Profile}))
-        def handler(request: api.Request[profiles.CreateProfile]) -> api.Members:
-            return {"profile": profiles.create(request.database, request.user_id, request.body)}
     """
     clients.prepare(clients.secrets_manager, *uses)
 
