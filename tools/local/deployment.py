@@ -56,14 +56,15 @@ def deploy(
     synth = cdk("synth", "--quiet", "--output", assembly, *context)
     # Run in a folder without cdk.json: there, bootstrapping does not synthesize the app to look for environments in it.
     bootstrap = cdk("bootstrap", f"aws://{aws.ACCOUNT}/{aws.REGION}", folder=workspace.root)
-    processes.finish(synth, seconds=_STEP_SECONDS, heard=_steps(progress, build.ANNOUNCEMENT))
-    processes.finish(bootstrap, seconds=_STEP_SECONDS)
+    processes.finish("cdk-synth", synth, seconds=_STEP_SECONDS, heard=_steps(progress, build.ANNOUNCEMENT))
+    processes.finish("cdk-bootstrap", bootstrap, seconds=_STEP_SECONDS)
 
     progress("publishing what was built, and deploying…")
     unattended = ("--require-approval", "never", "--method", "direct", "--progress", "events")
     name = _STAGE.stack_name
     deployment = cdk("deploy", name, "--app", assembly, *unattended, *_SAME_ADDRESS, "--outputs-file", outputs)
-    processes.finish(deployment, seconds=_STEP_SECONDS, heard=_steps(progress, f"{name}: creating"))
+    heard = _steps(progress, f"{name}: creating")
+    processes.finish("cdk-deploy", deployment, seconds=_STEP_SECONDS, heard=heard)
     result: dict[str, str] = json.loads(outputs.read_text())[name]
     return result
 

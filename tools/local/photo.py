@@ -11,13 +11,11 @@ import sys
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import urlopen
 
 from PIL import Image, ImageDraw
 from PIL.TiffImagePlugin import IFDRational
 
-from tools.local import aws
+from tools.local import aws, calls
 
 _UPRIGHT_SIZE = (1512, 2016)
 _SKY, _GROUND = (96, 150, 220), (60, 110, 50)
@@ -25,7 +23,6 @@ _LYING_ON_ITS_SIDE = 6  # EXIF's value for: turn the picture by 90° clockwise t
 _ORIENTATION, _MAKE, _GPS = 0x0112, 0x010F, 0x8825
 _LATITUDE, _LONGITUDE = (52, 22, 12), (4, 53, 43)
 _TOLERANCE = 12
-_ANSWER_SECONDS = 60
 WAITING = ("pending", "processing")
 
 
@@ -76,18 +73,12 @@ def _is(photo: Image.Image, colour: tuple[int, int, int], height: float) -> bool
 
 
 def fetch(url: str) -> bytes:
-    with urlopen(url, timeout=_ANSWER_SECONDS) as answer:  # noqa: S310 (an address that our own system has signed)
-        content: bytes = answer.read()
-        return content
+    return calls.request("GET", url).data
 
 
 def is_gone(url: str) -> bool:
     """Whether there is nothing at the address any more."""
-    try:
-        fetch(url)
-    except HTTPError as error:
-        return error.code == HTTPStatus.NOT_FOUND
-    return False
+    return calls.request("GET", url).status == HTTPStatus.NOT_FOUND
 
 
 def _look(photo: dict[str, Any]) -> int:

@@ -171,13 +171,13 @@ def _let_in(user: str | None, *paths: Path) -> None:
 def _remove_misleading_lock(lock: Path) -> None:
     """Remove a crashed server's lock file if its pid now belongs to another program, which PostgreSQL cannot tell."""
     try:
-        process = psutil.Process(int(lock.read_text().splitlines()[0]))
-        if not process.name().startswith("postgres"):
-            lock.unlink()
+        if psutil.Process(int(lock.read_text().splitlines()[0])).name().startswith("postgres"):
+            return
     except (FileNotFoundError, psutil.NoSuchProcess):
         return
     except (ValueError, IndexError):
-        lock.unlink()
+        pass
+    lock.unlink()
 
 
 def _answers(database: Database) -> bool:
@@ -189,12 +189,9 @@ def _answers(database: Database) -> bool:
 
 
 def _create_database(database: Database) -> None:
-    connection = database.connect("postgres")
-    try:
+    with closing(database.connect("postgres")) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database.dbname,))
             if cursor.fetchone() is None:
                 cursor.execute(f'CREATE DATABASE "{database.dbname}"')
-    finally:
-        connection.close()

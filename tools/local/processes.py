@@ -1,23 +1,20 @@
 """Start processes so that they surely end: we end them or, after a crash, the next start in the same workspace does."""
 
-import json
 import os
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from http import HTTPStatus
 from pathlib import Path
 from threading import current_thread, main_thread
-from types import FrameType
 from typing import NoReturn
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import psutil
 
-from tools.local.workspace import REPOSITORY, CommandError, Workspace, replace_file
+from tools.local import calls
+from tools.local.workspace import REPOSITORY, CommandError, Workspace
 
 type Process = subprocess.Popen[bytes]
 
@@ -25,6 +22,8 @@ _INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _GRACE_SECONDS = 15
 _START_ATTEMPTS = 3
 _READY_SECONDS = 60
+# In the environment of each process, and so of its children: `<signal that ends it> <name> <workspace>`.
+_MARK = "AFTER_HOURS_PROCESS"
 
 
 def end_on_any_interruption() -> None:
@@ -36,89 +35,30 @@ def end_on_any_interruption() -> None:
 def answers(url: str) -> bool:
     """Whether a server of ours answers at this URL, for `is_ready` of `start_server`."""
     try:
-        urlopen(url, timeout=5).close()  # noqa: S310 (our own http://127.0.0.1)
-    except (URLError, ConnectionError, TimeoutError):
+        return calls.request("GET", url, timeout=5).status == HTTPStatus.OK
+    except OSError:
         return False
-    return True
 
 
 @contextmanager
-def interruptions_held_back() -> Iterator[None]:
-    """Run the block to its end; an interruption meanwhile takes effect after it."""
+def interruptions_ignored() -> Iterator[None]:
+    """Run the block to its end: it ends the system, and an impatient second Ctrl-C must not cut that short."""
     if current_thread() is not main_thread():  # interruptions reach the main thread alone
         yield
         return
-    pending: list[int] = []
-
-    def remember(number: int, _frame: FrameType | None) -> None:
-        pending.append(number)
-
-    previous = {number: signal.signal(number, remember) for number in _INTERRUPTIONS}
+    previous = {number: signal.signal(number, lambda *_: None) for number in _INTERRUPTIONS}
     try:
         yield
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-        if pending:
-            signal.raise_signal(pending[0])
-
-
-@dataclass(frozen=True)
-class _Started:
-    """A line of the record. A process is ours if its pid and its birth (seconds since 1970) agree; pids get reused."""
-
-    name: str
-    pid: int
-    birth: float
-    stop_signal: int
-
-    def process(self) -> psutil.Process | None:
-        """Return the process itself, if it still runs and is ours."""
-        try:
-            process = psutil.Process(self.pid)
-            ours = abs(process.create_time() - self.birth) < 1
-        except psutil.NoSuchProcess:
-            return None
-        return process if ours and _runs(process) else None
-
-    def end(self) -> bool:
-        """End the process and all its descendants. Return whether there was anything to end."""
-        process = self.process()
-        if process is None:
-            return False
-        with suppress(psutil.NoSuchProcess):
-            descendants = process.children(recursive=True)
-            process.send_signal(self.stop_signal)
-            _wait([process])
-            # Its children have nothing left to do without it. Its process group has those that started since we looked.
-            with suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
-            for left in descendants:
-                with suppress(psutil.NoSuchProcess):
-                    left.kill()
-            _wait([process, *descendants])
-        return True
-
-
-def _runs(process: psutil.Process) -> bool:
-    """Whether the process runs, and is no zombie that waits for its parent to reap it, which can take seconds."""
-    try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _wait(processes: list[psutil.Process]) -> None:
-    deadline = time.monotonic() + _GRACE_SECONDS
-    while any(map(_runs, processes)) and time.monotonic() < deadline:
-        time.sleep(0.02)
 
 
 class Processes:
     """The processes of one workspace.
 
-    Each has a session of its own, so that a Ctrl-C in the terminal reaches only us and we end them in order. Each is
-    written down before anything else happens, so that the next start can end what a crash left behind.
+    Each has a session of its own, so that a Ctrl-C in the terminal reaches only us and we end them in order. Each
+    carries a mark in its environment, so that the next start finds what a crash left behind.
     """
 
     def __init__(self, workspace: Workspace) -> None:
@@ -136,20 +76,17 @@ class Processes:
     ) -> Process:
         """Start `command` in this folder with exactly this environment; its output is added to `logs/<name>.log`."""
         self._workspace.logs.mkdir(parents=True, exist_ok=True)
-        with self.log(name).open("ab") as log, interruptions_held_back():
-            process = subprocess.Popen(
+        with self.log(name).open("ab") as log:
+            return subprocess.Popen(
                 command,
                 cwd=folder,
-                env=environment,
+                env={**environment, _MARK: f"{stop_signal.value} {name} {self._workspace.root}"},
                 user=user,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            birth = psutil.Process(process.pid).create_time()
-            self._write([*self._read(), _Started(name, process.pid, birth, stop_signal)])
-        return process
 
     def start_server(
         self,
@@ -172,67 +109,95 @@ class Processes:
                 if is_ready():
                     return
                 time.sleep(0.05)
-            self.end(process)
+            self._end(name)
             time.sleep(1)
-        raise CommandError(f"{name} does not start. The end of {self.log(name)}:\n{self._end_of_log(name)}")
+        raise CommandError(f"{name} does not start. {self._end_of_log(name)}")
 
-    def finish(self, process: Process, *, seconds: float, heard: Callable[[str], None] = lambda _line: None) -> None:
+    def finish(
+        self, name: str, process: Process, *, seconds: float, heard: Callable[[str], None] = lambda _line: None
+    ) -> None:
         """Wait for a command to finish, and hand each line that it writes to `heard`.
 
         Raises CommandError, with the end of its log, when it fails or takes longer.
         """
-        name = next(started.name for started in self._read() if started.pid == process.pid)
         deadline = time.monotonic() + seconds
         with self.log(name).open(errors="replace") as log:
             while (code := process.poll()) is None and time.monotonic() < deadline:
                 for line in log:
                     heard(line.rstrip())
                 time.sleep(0.1)
-        self.end(process)
+        self._end(name)
         if code != 0:
             reason = f"took longer than {seconds:.0f} s" if code is None else f"failed (exit code {code})"
-            raise CommandError(f"{name} {reason}. The end of {self.log(name)}:\n{self._end_of_log(name)}")
+            raise CommandError(f"{name} {reason}. {self._end_of_log(name)}")
 
     def running(self, name: str) -> psutil.Process:
-        """Return the process that was last started by this name. Raises CommandError when it does not run."""
-        for started in reversed(self._read()):
-            if started.name == name and (process := started.process()):
+        """Return the process that was started by this name. Raises CommandError when it does not run."""
+        for process, _, marked in self._marked():
+            if marked == name and os.getsid(process.pid) == process.pid:  # none of its children, which are marked, too
                 return process
-        raise CommandError(f"{name} does not run")
+        raise CommandError(f"{name} does not run. {self._end_of_log(name)}")
 
-    def watch(self) -> NoReturn:
-        """Watch over the processes. Raises CommandError when one that should run does not."""
-        while (lost := next((started.name for started in self._read() if started.process() is None), None)) is None:
+    def watch(self, *names: str) -> NoReturn:
+        """Watch over these processes. Raises CommandError when one ends by itself."""
+        while all(map(self.running, names)):
             time.sleep(1)
-        raise CommandError(f"{lost} ended by itself. The end of {self.log(lost)}:\n{self._end_of_log(lost)}")
-
-    def end(self, process: Process) -> None:
-        for started in self._read():
-            if started.pid == process.pid:
-                started.end()
-        self._forget(process.pid)
+        raise AssertionError
 
     def end_all(self) -> list[str]:
-        """End every recorded process that is still ours, the youngest first. Return the names of those ended."""
-        with interruptions_held_back():
-            names = [started.name for started in reversed(self._read()) if started.end()]
-            self._workspace.processes_file.unlink(missing_ok=True)
-        return names
+        """End every process of the workspace, the youngest first. Return the names of those ended."""
+        with interruptions_ignored():
+            ended = [name for process, number, name in reversed(self._marked()) if _end(process, number)]
+        return list(dict.fromkeys(ended))
 
     def log(self, name: str) -> Path:
         return self._workspace.logs / f"{name}.log"
 
+    def _end(self, name: str) -> None:
+        for process, number, marked in reversed(self._marked()):
+            if marked == name:
+                _end(process, number)
+
     def _end_of_log(self, name: str, lines: int = 40) -> str:
-        return "\n".join(self.log(name).read_text(errors="replace").splitlines()[-lines:])
+        log = self.log(name)
+        written = log.read_text(errors="replace").splitlines() if log.exists() else []
+        return "\n".join([f"The end of {log}:", *written[-lines:]])
 
-    def _forget(self, pid: int) -> None:
-        self._write([started for started in self._read() if started.pid != pid])
+    def _marked(self) -> list[tuple[psutil.Process, int, str]]:
+        """Return each process with our mark, the signal that ends it and its name; the oldest first."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                number, name, root = process.environ().get(_MARK, "0  ").split(" ", 2)
+                if root == str(self._workspace.root) and _is_alive(process):
+                    found.append((process, int(number), name))
+        return sorted(found, key=lambda each: each[0].create_time())
 
-    def _read(self) -> list[_Started]:
-        try:
-            return [_Started(**entry) for entry in json.loads(self._workspace.processes_file.read_text())]
-        except FileNotFoundError:
-            return []
 
-    def _write(self, record: list[_Started]) -> None:
-        replace_file(self._workspace.processes_file, json.dumps([asdict(started) for started in record], indent=2))
+def _end(process: psutil.Process, number: int) -> bool:
+    """End a process and its descendants, which have nothing to do without it. Return whether it was still there."""
+    try:
+        processes = [*process.children(recursive=True), process]
+        process.send_signal(number)
+    except psutil.NoSuchProcess:
+        return False
+    _wait([process])
+    for each in processes:
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
+    _wait(processes)
+    return True
+
+
+def _wait(processes: list[psutil.Process]) -> None:
+    deadline = time.monotonic() + _GRACE_SECONDS
+    while any(map(_is_alive, processes)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """Whether the process runs, and is no zombie that waits for its parent to reap it, which can take seconds."""
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 
 from tools.local import aws, deployment, hot_reload, logs, members, postgres, samples, welcome
+from tools.local.arguments import number
 from tools.local.page import process as page
-from tools.local.ports import DEFAULT, Ports
+from tools.local.ports import DEFAULT, HIGHEST_FIRST, LOWEST_FIRST, Ports
 from tools.local.postgres import Database
-from tools.local.processes import Processes, end_on_any_interruption, interruptions_held_back
+from tools.local.processes import Processes, end_on_any_interruption, interruptions_ignored
 from tools.local.progress import Progress, clock
 from tools.local.stack import Stack, User
-from tools.local.workspace import CommandError, Phase, Workspace, command_line, shows_errors
+from tools.local.workspace import Phase, Workspace, command_line, shows_errors
 
 
 @contextmanager
@@ -27,28 +28,18 @@ def running_system(workspace: Workspace, ports: Ports, progress: Progress) -> It
             progress(f"ended what an earlier run left behind: {', '.join(leftovers)}")
         ports.require_free()
         try:
-            yield _start(workspace, ports, processes, progress)
+            stack = _bring_up(workspace, ports, processes, progress)
+            workspace.note(Phase.READY)
+            page.start(stack.page_url, workspace, processes)
+            yield stack
         finally:
-            with interruptions_held_back():
+            with interruptions_ignored():
                 progress("stopping…")
                 workspace.note(Phase.STOPPING)
                 workspace.stack_file.unlink(missing_ok=True)
                 processes.end_all()
                 workspace.empty(workspace.temporary)
                 progress("stopped")
-
-
-def _start(workspace: Workspace, ports: Ports, processes: Processes, progress: Progress) -> Stack:
-    """Raises CommandError, which names a port that another system has taken meanwhile, if there is one."""
-    try:
-        stack = _bring_up(workspace, ports, processes, progress)
-        workspace.note(Phase.READY)
-        page.start(stack.page_url, workspace, processes)
-    except CommandError:
-        processes.end_all()
-        ports.require_free()
-        raise
-    return stack
 
 
 def _bring_up(workspace: Workspace, ports: Ports, processes: Processes, progress: Progress) -> Stack:
@@ -121,19 +112,23 @@ def services(stack: Stack, progress: Progress) -> Iterator[None]:
 @shows_errors
 def main() -> int:
     parser = command_line(__doc__)
-    parser.add_argument("--port", default=DEFAULT, help="the port of the API; the next two are taken, too")
+    parser.add_argument(
+        "--port",
+        type=number(int, LOWEST_FIRST, HIGHEST_FIRST),
+        default=DEFAULT,
+        help="the port of the API; the next two are taken, too",
+    )
     arguments = parser.parse_args()
     workspace = arguments.workspace
     end_on_any_interruption()
     aws.keep_to_this_machine()
     progress = clock()
     try:
-        ports = Ports.from_first(arguments.port)
-        with running_system(workspace, ports, progress) as stack:
+        with running_system(workspace, Ports.from_first(arguments.port), progress) as stack:
             progress("ready")
             print(f"\n{welcome.text(stack, workspace)}\n", flush=True)
             with services(stack, progress):
-                Processes(workspace).watch()
+                Processes(workspace).watch("postgresql", "ministack", "page")
     except KeyboardInterrupt:
         return 0
 

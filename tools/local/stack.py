@@ -1,21 +1,15 @@
 """A running local system as its users see it: what `stack.json` says, and one way to call it."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from tools.local import aws, members
+from tools.local import aws, calls, members
 from tools.local.workspace import CommandError, Holder, Phase, Workspace, replace_file
-
-# Longer than any answer takes, even of a dozen cold starts at once on a slow machine.
-_ANSWER_SECONDS = 300
 
 DEPLOYED_AT_THE_NEXT_START = "deployed at the next start (make stop, then make run)"
 
@@ -86,33 +80,10 @@ class Stack(BaseModel):
     def token(self, user_id: str) -> str:
         return members.token(user_id, self.jwt_secret)
 
-    def call(
-        self,
-        method: str,
-        path: str,
-        *,
-        token: str | None = None,
-        body: object = None,
-        raw_body: bytes | None = None,
-        headers: dict[str, str] | None = None,
-    ) -> Answer:
-        """Call the API; `path` as in DESIGN.md, `/session/start`. `body` is sent as JSON, `raw_body` as it is."""
-        sent = {"authorization": f"Bearer {token}"} if token else {}
-        data = raw_body
-        if body is not None:
-            data = json.dumps(body).encode()
-        if data is not None:
-            sent["content-type"] = "application/json"
-        request = Request(self.api_url + path, data=data, headers=sent | (headers or {}), method=method)  # noqa: S310
-        try:
-            with urlopen(request, timeout=_ANSWER_SECONDS) as answer:  # noqa: S310 (our own http://127.0.0.1)
-                return _answer(answer.status, answer.read(), dict(answer.headers))
-        except HTTPError as refusal:
-            with refusal:
-                return _answer(refusal.code, refusal.read(), dict(refusal.headers))
-
-
-def _answer(status: int, content: bytes, headers: dict[str, str]) -> Answer:
-    return Answer(
-        status, json.loads(content) if content else None, {name.lower(): value for name, value in headers.items()}
-    )
+    def call(self, method: str, path: str, *, token: str | None = None, body: object = None) -> Answer:
+        """Call the API; `path` as in docs/openapi.json, `/session/start`. `body` is sent as JSON."""
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        content = {} if body is None else {"json": body}
+        answer = calls.request(method, self.api_url + path, headers=headers, **content)
+        received = {name.lower(): value for name, value in answer.headers.items()}
+        return Answer(answer.status, answer.json() if answer.data else None, received)

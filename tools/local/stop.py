@@ -6,28 +6,24 @@ import sys
 import time
 
 from tools.local.processes import Processes
-from tools.local.workspace import CommandError, command_line
+from tools.local.workspace import CommandError, command_line, shows_errors
 
 _SECONDS = 120
 
 
+@shows_errors
 def main() -> int:
     workspace = command_line(__doc__).parse_args().workspace
-    try:
-        holder = workspace.holder()
-    except CommandError as error:
-        print(error, file=sys.stderr)
-        return 1
+    holder = workspace.holder()
     if holder is None:
-        left = Processes(workspace).end_all()
-        print(f"Ended what an earlier run left behind: {', '.join(left)}." if left else "Nothing is running here.")
+        ended = Processes(workspace).end_all()
+        print(f"Ended what an earlier run left behind: {', '.join(ended)}." if ended else "Nothing is running here.")
         return 0
     os.kill(holder.pid, signal.SIGINT)
     deadline = time.monotonic() + _SECONDS
-    while workspace.is_occupied():
+    while workspace.holder():
         if time.monotonic() > deadline:
-            print(f"Process {holder.pid} is not gone after {_SECONDS} s.", file=sys.stderr)
-            return 1
+            raise CommandError(f"Process {holder.pid} is not gone after {_SECONDS} s.")
         time.sleep(0.2)
     print("Stopped.")
     return 0

@@ -75,7 +75,7 @@ def _curl(method: str, path: str, body: dict[str, object] | None = None) -> str:
 
 def text(stack: Stack, workspace: Workspace) -> str:
     exports = workspace.exports
-    if workspace == DEFAULT_WORKSPACE:
+    if workspace.root == DEFAULT_WORKSPACE.root:
         exports = exports.relative_to(REPOSITORY)
     return "\n\n".join(
         [

@@ -44,60 +44,27 @@ class Holder:
     phase: Phase
 
 
-@dataclass(frozen=True)
 class Workspace:
     """The folder of one system.
 
-    `make run` lives in `.local`. The end-to-end tests have a workspace of their own, so that both run side by side.
+    `make run` lives in `.local`. The tests have workspaces of their own, so that both run side by side.
     """
 
-    root: Path
-
-    @property
-    def postgres(self) -> Path:
-        return self.root / "postgres"
-
-    @property
-    def logs(self) -> Path:
-        return self.root / "logs"
-
-    @property
-    def temporary(self) -> Path:
-        """Unpacked functions and layers of the local Lambda workers; emptied at each start and stop."""
-        return self.root / "temporary"
-
-    @property
-    def photo(self) -> Path:
-        """The photo that the printed calls take and send."""
-        return self.root / "photo.jpg"
-
-    @property
-    def exports(self) -> Path:
-        """What a shell needs to call the system: `. .local/env`."""
-        return self.root / "env"
-
-    @property
-    def events(self) -> Path:
-        """The sample events with a token in them, ready to be sent."""
-        return self.root / "events"
-
-    @property
-    def processes_file(self) -> Path:
-        return self.root / "processes.json"
-
-    @property
-    def stack_file(self) -> Path:
-        return self.root / "stack.json"
-
-    @property
-    def lock_file(self) -> Path:
-        return self.root / "lock"
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.postgres = root / "postgres"
+        self.logs = root / "logs"
+        self.temporary = root / "temporary"  # unpacked functions and layers; emptied at each start and stop
+        self.photo = root / "photo.jpg"  # the photo that the printed calls take and send
+        self.exports = root / "env"  # for a shell that calls the system: `. .local/env`
+        self.events = root / "events"  # the sample events with a token in them, ready to be sent
+        self.stack_file = root / "stack.json"
+        self.lock_file = root / "lock"
 
     def empty(self, *folders: Path) -> None:
         """Empty these folders of the workspace at once.
 
-        What was in them is deleted by a process of its own, which takes a minute where many functions were unpacked and
-        which nobody needs to wait for.
+        Another process deletes what was in them, which takes a minute where many functions were unpacked.
         """
         for folder in folders:
             if folder.exists():
@@ -138,23 +105,18 @@ class Workspace:
                 ) from None
             yield
 
-    def is_occupied(self) -> bool:
-        try:
-            with self.occupied():
-                return False
-        except AlreadyRunningError:
-            return True
-
     def note(self, phase: Phase) -> None:
         """Write this process's id and phase into the lock file, which it holds."""
         self.lock_file.write_text(f"{os.getpid()} {phase}")
 
     def holder(self) -> Holder | None:
         """Return the process that holds the lock, None when there is none."""
-        if not self.is_occupied():
-            return None
-        pid, phase = self.lock_file.read_text().split()
-        return Holder(int(pid), Phase(phase))
+        try:
+            with self.occupied():
+                return None
+        except AlreadyRunningError:
+            pid, phase = self.lock_file.read_text().split()
+            return Holder(int(pid), Phase(phase))
 
 
 def replace_file(path: Path, text: str) -> None:
