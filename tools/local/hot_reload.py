@@ -6,11 +6,8 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from threading import Event
 
@@ -31,7 +28,6 @@ _DEPLOYED_ONLY = "migrate_database"
 # An editor writes several files at once; 50 ms after the last one, they are taken together.
 _SETTLED_MS = 50
 _NOTICED = DefaultFilter()  # no byte-code, and nothing of git's
-_AT_ONCE = 4
 _FAST = 1  # zlib's lowest level: the archive does not leave this machine
 
 # Imports handlers as Lambda does: from layers and the function's folder alone. A layer has its packages in `python`.
@@ -65,16 +61,11 @@ def watching(stack: Stack, progress: Progress) -> Iterator[None]:
 def _files(changes: set[tuple[Change, str]]) -> set[Path]:
     """Return the files that changed, or what was removed when there are none."""
     paths = {Path(path) for _, path in changes}
-    files = {path for path in paths if path.is_file()}
-    # Files that were written before the watcher knew of their folder are seen with the folder alone.
-    new = [Path(path) for change, path in changes if change is Change.added and Path(path).is_dir()]
-    files |= {file for folder in new for file in folder.rglob("*") if file.is_file() and _is_noticed(file)}
+    # The watcher reports a new folder alone when its files were written before the watcher knew the folder.
+    within = {file for change, path in changes if change is Change.added for file in Path(path).rglob("*")}
+    files = {path for path in paths | within if path.is_file() and _NOTICED(Change.added, str(path))}
     # Editors first write to a file of another name, which is gone by now.
     return files or {path for path in paths if not path.exists()}
-
-
-def _is_noticed(file: Path) -> bool:
-    return _NOTICED(Change.added, str(file))
 
 
 def _renew(reload: "HotReload", changed: set[Path], progress: Progress) -> None:
@@ -109,6 +100,11 @@ class HotReload:
     def __init__(self, stack: Stack) -> None:
         self._lambda = boto3.client("lambda", **stack.aws)
         self._functions = {name: deployed for name, deployed in stack.functions.items() if name != _DEPLOYED_ONLY}
+        # The ARN of each deployed layer, by its folder below `layers/`, which is its description.
+        self._layers = {
+            Path(layer["LatestMatchingVersion"]["Description"]).name: layer["LayerArn"]
+            for layer in self._lambda.list_layers()["Layers"]
+        }
 
     def can_renew(self, changed: Path) -> bool:
         """Whether the file belongs to something that runs. What is new, or was removed, is a deployment's to change."""
@@ -123,71 +119,39 @@ class HotReload:
         then as they were.
         """
         parts = {_part(path) for path in changed}
-        layers = {name for kind, name in parts if kind == "layers"}
         edited = {name for kind, name in parts if kind == "functions"}
-        renewed = sorted(edited | {name for name, used in self._uses.items() if not layers.isdisjoint(used)})
-        self._check_imports(renewed)
-        for layer in layers:
-            self._renew_layer(layer)
-        for name in edited:
-            self._lambda.update_function_code(
-                FunctionName=self._functions[name], ZipFile=_archive(build.function(name, build.HOST).folder)
-            )
-        return renewed
-
-    @cached_property
-    def _layers(self) -> dict[str, str]:
-        """The deployed layers: the folder below `layers/`, which is their description, and their deployed name."""
-        return {
-            Path(layer["LatestMatchingVersion"]["Description"]).name: layer["LayerName"]
-            for layer in self._lambda.list_layers()["Layers"]
-        }
-
-    @cached_property
-    def _uses(self) -> dict[str, tuple[str, ...]]:
-        """The layers that each function uses."""
-
-        def used(function: str) -> tuple[str, ...]:
-            versions = self._versions(function)
-            return tuple(name for name, layer in self._layers.items() if any(f":{layer}:" in arn for arn in versions))
-
-        return {function: used(function) for function in self._functions}
-
-    def _versions(self, function: str) -> list[str]:
-        """The ARNs of the versions of layers that a function uses."""
-        configuration = self._lambda.get_function_configuration(FunctionName=self._functions[function])
-        return [layer["Arn"] for layer in configuration.get("Layers", [])]
-
-    def _check_imports(self, functions: Iterable[str]) -> None:
-        """Raises CalledProcessError when one cannot be imported: it would answer every call with a 502."""
-        by_layers = defaultdict(list)
-        for function in functions:
-            by_layers[self._uses[function]].append(build.function(function, build.HOST).folder)
-        for used, folders in by_layers.items():
-            layers = os.pathsep.join(str(build.layer(name, build.HOST).folder) for name in used)
-            subprocess.run([sys.executable, "-I", "-S", "-B", "-c", _IMPORT, layers, *folders], check=True)
-
-    def _renew_layer(self, name: str) -> None:
-        layer = self._layers[name]
-        published = self._lambda.publish_layer_version(
-            LayerName=layer,
-            Description=f"layers/{name}",
-            Content={"ZipFile": _archive(build.layer(name, build.HOST).folder)},
-        )
-
-        def use(function: str) -> None:
-            versions = [
-                published["LayerVersionArn"] if arn.rpartition(":")[0] == published["LayerArn"] else arn
-                for arn in self._versions(function)
-            ]
+        layers = {self._layers[name]: name for kind, name in parts if kind == "layers"}
+        users = {function for function in self._functions if not layers.keys().isdisjoint(self._versions(function))}
+        _check_imports(edited | users, self._layers)
+        newest = {arn: self._publish(arn, name) for arn, name in layers.items()}
+        for function in users:
+            versions = [newest.get(arn, version) for arn, version in self._versions(function).items()]
             self._lambda.update_function_configuration(FunctionName=self._functions[function], Layers=versions)
+        for function in edited:
+            content = _archive(build.function(function, build.HOST).folder)
+            self._lambda.update_function_code(FunctionName=self._functions[function], ZipFile=content)
+        return sorted(edited | users)
 
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(use, [function for function, used in self._uses.items() if name in used]))
-        # MiniStack keeps every version in memory.
-        for version in self._lambda.list_layer_versions(LayerName=layer)["LayerVersions"]:
-            if 1 < version["Version"] < published["Version"]:
-                self._lambda.delete_layer_version(LayerName=layer, VersionNumber=version["Version"])
+    def _versions(self, function: str) -> dict[str, str]:
+        """Return the layers that a function uses: ARN → ARN of the version."""
+        configuration = self._lambda.get_function_configuration(FunctionName=self._functions[function])
+        return {layer["Arn"].rpartition(":")[0]: layer["Arn"] for layer in configuration.get("Layers", [])}
+
+    def _publish(self, arn: str, name: str) -> str:
+        """Publish a new version of a layer, and return its ARN. Older ones go: MiniStack keeps them in memory."""
+        content = {"ZipFile": _archive(build.layer(name, build.HOST).folder)}
+        new = self._lambda.publish_layer_version(LayerName=arn, Description=f"layers/{name}", Content=content)
+        for version in self._lambda.list_layer_versions(LayerName=arn)["LayerVersions"]:
+            if 1 < version["Version"] < new["Version"] - 1:
+                self._lambda.delete_layer_version(LayerName=arn, VersionNumber=version["Version"])
+        return str(new["LayerVersionArn"])
+
+
+def _check_imports(functions: Iterable[str], layers: Iterable[str]) -> None:
+    """Raises CalledProcessError when a function cannot be imported: it would answer every call with a 502."""
+    path = os.pathsep.join(str(build.layer(name, build.HOST).folder) for name in layers)
+    folders = [build.function(name, build.HOST).folder for name in functions]
+    subprocess.run([sys.executable, "-I", "-S", "-B", "-c", _IMPORT, path, *folders], check=True)
 
 
 def _archive(folder: Path) -> bytes:

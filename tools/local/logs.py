@@ -3,12 +3,12 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Event
-from typing import Any, NoReturn
+from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -42,16 +42,19 @@ class Line:
     def entry(self) -> dict[str, Any]:
         return json.loads(self.text) if self.text.startswith("{") else {}
 
+    @property
+    def time(self) -> str:
+        return f"{self.at.astimezone():%H:%M:%S}"
+
     def __str__(self) -> str:
-        when = f"{self.at.astimezone():%H:%M:%S}"
         if not self.entry:
-            return f"{when} {self.function}: {self.text}"
+            return f"{self.time} {self.function}: {self.text}"
         details = " ".join(
             f"{name}={value if isinstance(value, str) else json.dumps(value)}"
             for name, value in self.entry.items()
             if name not in _LEFT_OUT
         )
-        return f"{when} {self.function}: {self.entry['level']} {self.entry['message']} {details}".rstrip()
+        return f"{self.time} {self.function}: {self.entry['level']} {self.entry['message']} {details}".rstrip()
 
     @property
     def request(self) -> str | None:
@@ -60,9 +63,7 @@ class Line:
         if entry.get("message") != "request":
             return None
         caller = entry.get("user_id", "nobody")
-        return (
-            f"{self.at.astimezone():%H:%M:%S} {entry['status']} {entry['route']} {entry['milliseconds']} ms, {caller}"
-        )
+        return f"{self.time} {entry['status']} {entry['route']} {entry['milliseconds']} ms, {caller}"
 
     @property
     def is_trouble(self) -> bool:
@@ -115,23 +116,6 @@ def requests_shown(stack: Stack) -> Iterator[None]:
         yield
 
 
-def follow(stack: Stack, functions: list[str], write: Callable[[str], None]) -> NoReturn:
-    """Write every line from now on."""
-    reader = Reader(stack, functions)
-    while True:
-        for line in reader.read():
-            write(str(line))
-        time.sleep(_EVERY_SECONDS)
-
-
-def _chosen(stack: Stack, function: str | None) -> list[str]:
-    if function is None:
-        return list(stack.functions)
-    if function not in stack.functions:
-        raise CommandError(f"There is no function {function!r}. Say FUNCTION= one of: {', '.join(stack.functions)}")
-    return [function]
-
-
 @shows_errors
 def main() -> int:
     parser = command_line(__doc__)
@@ -139,11 +123,15 @@ def main() -> int:
     arguments = parser.parse_args()
     end_on_any_interruption()
     aws.keep_to_this_machine()
-    try:
-        stack = Stack.load(arguments.workspace)
-        follow(stack, _chosen(stack, arguments.function), lambda text: print(text, flush=True))
-    except KeyboardInterrupt:
-        pass
+    with suppress(KeyboardInterrupt):
+        stack, function = Stack.load(arguments.workspace), arguments.function
+        if function not in {None, *stack.functions}:
+            raise CommandError(f"There is no function {function!r}. Say FUNCTION= one of: {', '.join(stack.functions)}")
+        reader = Reader(stack, [function] if function else list(stack.functions))
+        while True:
+            for line in reader.read():
+                print(line, flush=True)
+            time.sleep(_EVERY_SECONDS)
     return 0
 
 

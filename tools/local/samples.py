@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import BaseModel, ConfigDict, TypeAdapter, model_validator
 
 from tools.local.workspace import replace_file
 
@@ -36,16 +36,12 @@ class Expected(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    member: Annotated[str, Field(description="What the caller is entitled to: a key of `local.members.SEEDED`.")] = (
-        "entitled"
-    )
+    member: str = "entitled"  # whose rights the caller has: a key of `members.SEEDED`
     given: tuple[Given, ...]
-    status: Annotated[int | None, Field(description="The HTTP status.")] = None
-    code: Annotated[str | None, Field(description="`code` of the error body; null for a success.")] = None
-    returns: Annotated[dict[str, Any] | None, Field(description="Members that the job's result has, among others.")] = (
-        None
-    )
-    raises: Annotated[str | None, Field(description="The name of the exception that the job ends with.")] = None
+    status: int | None = None
+    code: str | None = None  # of the error body
+    returns: dict[str, Any] | None = None  # members that the job's result has, among others
+    raises: str | None = None  # the name of the exception that the job ends with
 
     @model_validator(mode="after")
     def _one_outcome(self) -> Self:

@@ -127,37 +127,31 @@ class Backstage:
 
         Its schedules are moved along, and all that happens then is their doing.
         """
-        moved = self._rows(
+        found = self._rows(
+            """
+            SELECT expires_at, date_trunc('second', now()) AS now FROM after_hours_sessions
+            WHERE id = %(id)s AND ended_at IS NULL AND expires_at > now()
+            """,
+            {"id": str(session_id)},
+        )
+        if not found:
+            return
+        expires_at, now = found[0]["expires_at"], found[0]["now"]
+        most = expires_at - now - _SOON
+        wanted = {Moment.END: most, Moment.WARNING: most - _WARNED_BEFORE, Moment.TEN_MINUTES: _TEN_MINUTES}[until]
+        passed = max(min(wanted, most), timedelta(0))
+        self._rows(
             """
             UPDATE after_hours_sessions SET
-                started_at = started_at - passed, expires_at = expires_at - passed, warned_for = warned_for - passed
-            FROM (
-                SELECT greatest(least(left_now - %(soon)s, CASE %(until)s
-                    WHEN 'ten-minutes' THEN %(ten_minutes)s
-                    WHEN 'warning' THEN left_now - %(soon)s - %(warned_before)s
-                    ELSE left_now
-                END), interval '0') AS passed
-                FROM (
-                    SELECT expires_at - date_trunc('second', now()) AS left_now
-                    FROM after_hours_sessions WHERE id = %(id)s
-                ) AS session
-            ) AS time
-            WHERE id = %(id)s AND ended_at IS NULL AND expires_at > now()
-            RETURNING expires_at, date_trunc('second', now()) AS now
+                started_at = started_at - %(passed)s, expires_at = expires_at - %(passed)s,
+                warned_for = warned_for - %(passed)s
+            WHERE id = %(id)s AND ended_at IS NULL RETURNING id
             """,
-            {
-                "id": str(session_id),
-                "until": until.value,
-                "soon": _SOON,
-                "ten_minutes": _TEN_MINUTES,
-                "warned_before": _WARNED_BEFORE,
-            },
+            {"id": str(session_id), "passed": passed},
         )
-        if moved:
-            expires_at, now = moved[0]["expires_at"], moved[0]["now"]
-            self._move_schedule(f"expire-{session_id}", expires_at)
-            # A warning that lies behind is due at once.
-            self._move_schedule(f"warn-{session_id}", max(expires_at - _WARNED_BEFORE, now + _SOON))
+        self._move_schedule(f"expire-{session_id}", expires_at - passed)
+        # A warning that lies behind is due at once.
+        self._move_schedule(f"warn-{session_id}", max(expires_at - passed - _WARNED_BEFORE, now + _SOON))
 
     def log_of_last_call(self, function: str, since: datetime) -> dict[str, Any]:
         """Return what the function logged in its last complete run since then. Raises KeyError for other names."""

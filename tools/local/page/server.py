@@ -20,11 +20,11 @@ from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware, DispatchFunction, RequestResponseEndpoint
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from infra.endpoints import ENDPOINTS, PREFIX
 from tools.local.page import catalogue, picture
@@ -61,18 +61,18 @@ def application(stack: Stack, port: int) -> Starlette:
 
     @asynccontextmanager
     async def listening(_: Starlette) -> AsyncIterator[None]:
-        async with page.listener.listening():
+        with page.listener.listening():
             yield
 
     return Starlette(
         routes=page.routes(),
         lifespan=listening,
         max_body_size=_LARGEST_BODY,
-        middleware=[Middleware(OwnPageOnly, hosts=[f"127.0.0.1:{port}", f"localhost:{port}"])],
+        middleware=[Middleware(BaseHTTPMiddleware, dispatch=_own_page_only(port))],
         exception_handlers={
             ValidationError: _invalid,
             ValueError: _invalid,
-            NoSuchMemberError: _nowhere,
+            NoSuchMemberError: lambda *_: _problem(HTTPStatus.NOT_FOUND, "There is no such member."),
             OperationalError: _not_running,
             BotoCoreError: _not_running,
             urllib3.exceptions.HTTPError: _not_running,
@@ -80,41 +80,29 @@ def application(stack: Stack, port: int) -> Starlette:
     )
 
 
-class OwnPageOnly:
-    """Middleware that refuses other host names than its own, other pages than its own, and paths that leave theirs.
+def _own_page_only(port: int) -> DispatchFunction:
+    """Refuse other host names than the page's own, other pages, and paths that leave theirs.
 
     Otherwise a host name that points to 127.0.0.1 (DNS rebinding) or a form on any web page could reach the system.
     """
+    hosts = (f"127.0.0.1:{port}", f"localhost:{port}")
 
-    def __init__(self, app: ASGIApp, hosts: list[str]) -> None:
-        self._app = app
-        self._hosts = hosts
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [
-                    *message["headers"],
-                    *((name.encode(), value.encode()) for name, value in _HEADERS.items()),
-                ]
-            await send(message)
-
-        refusal = self._refusal(Request(scope))
-        await (refusal or self._app)(scope, receive, send_with_headers)
-
-    def _refusal(self, request: Request) -> Response | None:
+    def refusal(request: Request) -> Response | None:
         host = request.headers.get("host", "")
-        if host not in self._hosts:
-            return PlainTextResponse(f"This is {self._hosts[0]}.\n", HTTPStatus.MISDIRECTED_REQUEST)
+        if host not in hosts:
+            return PlainTextResponse(f"This is {hosts[0]}.\n", HTTPStatus.MISDIRECTED_REQUEST)
         if not (_is_from_own_page(request, host) or _is_link_to_page(request)):
             return PlainTextResponse("Only this page itself may do that.\n", HTTPStatus.FORBIDDEN)
         if not _means_one_path(request.scope["raw_path"].decode("latin-1")):
             return PlainTextResponse("This path can be read in two ways.\n", HTTPStatus.BAD_REQUEST)
         return None
+
+    async def answered(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        answer = refusal(request) or await call_next(request)
+        answer.headers.update(_HEADERS)
+        return answer
+
+    return answered
 
 
 def _is_from_own_page(request: Request, host: str) -> bool:
@@ -268,7 +256,7 @@ class Page:
     async def reset(self, _: Request) -> Response:
         await run_in_threadpool(self._backstage.reset)
         self._instance = str(uuid4())
-        await self.listener.forget()
+        self.listener.forget()
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
@@ -278,10 +266,6 @@ def _problem(status: HTTPStatus, text: str) -> JSONResponse:
 
 def _invalid(_: Request, error: Exception) -> Response:
     return _problem(HTTPStatus.BAD_REQUEST, str(error))
-
-
-def _nowhere(_: Request, __: Exception) -> Response:
-    return _problem(HTTPStatus.NOT_FOUND, "There is no such member.")
 
 
 def _not_running(_: Request, __: Exception) -> Response:

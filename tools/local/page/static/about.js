@@ -3,6 +3,7 @@
 import { html } from "/lib/lit-html/lit-html.js";
 import { keyed } from "/lib/lit-html/directives/keyed.js";
 import { describe, prefer } from "./actions.js";
+import { options } from "./parts.js";
 import { state } from "./state.js";
 
 /** The forms are made anew when another member or other values are shown; what is typed meanwhile stays. */
@@ -43,9 +44,7 @@ const wishes = (preferences) => html`
 const select = (name, preferences, none = null) => html`
   <select name=${name}>
     ${preferences ? null : html`<option value="">not said</option>`} ${none}
-    ${state.system.choices[name].map(
-      (word) => html`<option ?selected=${word === preferences?.[name]}>${word}</option>`,
-    )}
+    ${options(state.system.choices[name], preferences?.[name])}
   </select>
 `;
 

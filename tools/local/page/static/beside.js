@@ -3,33 +3,34 @@
 import { html } from "/lib/lit-html/lit-html.js";
 import { beside, swap } from "./actions.js";
 import { distance, map } from "./map.js";
+import { card, people } from "./parts.js";
 import { clockFace } from "./session.js";
 import { liveSession, looking, named, remainingSeconds, state, whereabouts } from "./state.js";
 
 export function besideCard() {
   const others = state.members.filter(({ id }) => id !== state.memberId);
-  return html`
-    <section class="card beside" aria-labelledby="beside-title">
-      <h2 id="beside-title">Side by side</h2>
+  const { otherId } = state;
+  return card(
+    "beside",
+    "Side by side",
+    html`
       <div class="row">
         <label class="grow">
           <span class="unseen">Who stands beside</span>
           <select @change=${(event) => beside(event.target.value)}>
-            <option value="" ?selected=${!state.otherId}>nobody</option>
-            ${others.map(
-              ({ id, name, age, gender }) =>
-                html`<option value=${id} ?selected=${id === state.otherId}>${name}, ${age}, ${gender}</option>`,
-            )}
+            <option value="" ?selected=${!otherId}>nobody</option>
+            ${people(others, otherId)}
           </select>
         </label>
-        ${state.otherId
-          ? html`<button type="button" class="plain" @click=${swap}>Play as ${named(state.otherId)?.name}</button>`
-          : null}
+        ${otherId ? playAsOther(otherId) : null}
       </div>
-      ${state.otherId ? both() : html`<p class="soft">Choose a second member to see whom each of them is shown.</p>`}
-    </section>
-  `;
+      ${otherId ? both() : html`<p class="soft">Choose a second member to see whom each of them is shown.</p>`}
+    `,
+  );
 }
+
+const playAsOther = (id) =>
+  html`<button type="button" class="plain" @click=${swap}>Play as ${named(id)?.name}</button>`;
 
 function both() {
   const one = seen(state.memberId, state.behind);

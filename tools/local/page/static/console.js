@@ -3,16 +3,17 @@
 import { html } from "/lib/lit-html/lit-html.js";
 import { authorization, prepareSample, send } from "./actions.js";
 import { json } from "./json.js";
+import { card, option } from "./parts.js";
 import { PREFIX } from "./reading.js";
 import { announce, changed, endpoint, member, state } from "./state.js";
-
 
 export function consoleCard() {
   const { request } = state;
   const chosen = endpoint(request.function);
-  return html`
-    <section class="card console" aria-labelledby="console-title">
-      <h2 id="console-title">API</h2>
+  return card(
+    "console",
+    "API",
+    html`
       <div class="halves">
         <form @submit=${sent}>
           <label>
@@ -21,13 +22,7 @@ export function consoleCard() {
               ${groups().map(
                 ([group, endpoints]) => html`
                   <optgroup label=${group}>
-                    ${endpoints.map(
-                      ({ method, path, function: name }) => html`
-                        <option value=${name} ?selected=${name === request.function}>
-                          ${method} ${path.replace(PREFIX, "")}
-                        </option>
-                      `,
-                    )}
+                    ${endpoints.map((each) => option(each.function, line(each), request.function))}
                   </optgroup>
                 `,
               )}
@@ -37,12 +32,8 @@ export function consoleCard() {
           <label>
             Sample
             <select .value=${request.sample} @change=${(event) => sampleChosen(event.target.value)}>
-              <option value="" ?selected=${request.sample === ""}>your own</option>
-              ${chosen.samples.map(
-                (sample) => html`
-                  <option value=${sample.name} ?selected=${sample.name === request.sample}>${described(sample)}</option>
-                `,
-              )}
+              ${option("", "your own", request.sample)}
+              ${chosen.samples.map((sample) => option(sample.name, described(sample), request.sample))}
             </select>
           </label>
           <label>
@@ -76,9 +67,11 @@ export function consoleCard() {
         </form>
         ${answer()}
       </div>
-    </section>
-  `;
+    `,
+  );
 }
+
+const line = ({ method, path }) => `${method} ${path.replace(PREFIX, "")}`;
 
 function groups() {
   const named = Object.groupBy(state.system.endpoints, ({ path }) => path.replace(PREFIX, "").split("/")[1]);
@@ -107,13 +100,13 @@ function sent(event) {
 function answer() {
   const { answer: last } = state;
   if (!last) return html`<div class="answer empty"><p class="soft">The answer will stand here.</p></div>`;
-  const { status, body, method, path, milliseconds } = last;
+  const { status, body, milliseconds } = last;
   const mood = status < 300 ? "good" : status < 500 ? "warn" : "bad";
   return html`
     <div class="answer">
       <p class="row">
         <span class="status ${mood}">${status}</span>
-        <code>${method} ${path.replace(PREFIX, "")}</code>
+        <code>${line(last)}</code>
         <span class="soft">${milliseconds} ms</span>
       </p>
       <pre tabindex="0" role="region" aria-label="The answer's body">${body === null ? "no body" : json(body)}</pre>

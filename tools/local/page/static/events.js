@@ -3,30 +3,26 @@
 import { html } from "/lib/lit-html/lit-html.js";
 import { repeat } from "/lib/lit-html/directives/repeat.js";
 import { json } from "./json.js";
+import { card } from "./parts.js";
 import { eventsOf, looking, state, timeOf } from "./state.js";
 
 export function eventsCard() {
   const theirs = eventsOf(state.memberId).reverse();
   const isKnown = (state.events.at(-1)?.number ?? 0) >= state.system.heard;
-  return html`
-    <section class="card events" aria-labelledby="events-title">
-      <h2 id="events-title">
-        Domain events ${state.listening || !state.opened ? null : html`<span class="status bad">interrupted</span>`}
-      </h2>
+  const nothing = html`<p class="soft">Nothing has happened yet. Chat and push services hear of it here.</p>`;
+  const interrupted = state.opened && !state.listening;
+  return card(
+    "events",
+    html`Domain events ${interrupted ? html`<span class="status bad">interrupted</span>` : null}`,
+    html`
       <div class="scroll" tabindex="0" role="region" aria-label="Domain events, the newest first">
-        ${theirs.length > 0
-          ? null
-          : isKnown
-            ? html`<p class="soft">Nothing has happened yet. Chat and push services hear of it here.</p>`
-            : looking}
-        <ol class="timeline">
-          ${repeat(theirs, ({ number }) => number, drawn)}
-        </ol>
+        ${theirs.length ? null : isKnown ? nothing : looking}
+        <ol class="timeline">${repeat(theirs, ({ number }) => number, drawn)}</ol>
       </div>
       <h3>Schedules</h3>
       ${schedules()}
-    </section>
-  `;
+    `,
+  );
 }
 
 function drawn(event) {
@@ -50,17 +46,15 @@ function schedules() {
   if (!state.behind) return looking;
   const held = state.behind.session?.schedules ?? [];
   if (held.length === 0) return html`<p class="soft">EventBridge Scheduler holds nothing for this member.</p>`;
+  return html`<ul class="schedules">${held.map(schedule)}</ul>`;
+}
+
+function schedule({ name, expression }) {
+  const [kind] = name.split("-");
   return html`
-    <ul class="schedules">
-      ${held.map(
-        ({ name, expression }) => html`
-          <li title=${name}>
-            <b>${name.split("-")[0]}</b> <time>${timeOf(momentOf(expression))}</time>
-            <span class="soft">${MEANINGS[name.split("-")[0]]}</span>
-          </li>
-        `,
-      )}
-    </ul>
+    <li title=${name}>
+      <b>${kind}</b> <time>${timeOf(momentOf(expression))}</time> <span class="soft">${MEANINGS[kind]}</span>
+    </li>
   `;
 }
 

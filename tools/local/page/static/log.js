@@ -2,39 +2,35 @@
 
 import { html } from "/lib/lit-html/lit-html.js";
 import { readLog } from "./actions.js";
+import { card, options } from "./parts.js";
 import { state } from "./state.js";
 
 export function logCard() {
   const { log } = state;
-  return html`
-    <section class="card log" aria-labelledby="log-title">
-      <h2 id="log-title">Log of the last call</h2>
+  return card(
+    "log",
+    "Log of the last call",
+    html`
       <label>
         Function
         <select @change=${(event) => readLog(event.target.value)}>
-          ${state.system.functions.map(
-            (name) => html`<option ?selected=${name === log.function}>${name}</option>`,
-          )}
+          ${options(state.system.functions, log.function)}
         </select>
       </label>
       <div class="scroll" tabindex="0" role="region" aria-label="Lines of the log">
-        ${log.lines.map(
-          ({ level, message, details }) => html`
-            <p class="line ${level}">
-              <span class="level">${level}</span> ${message}
-              ${Object.entries(details).map(
-                ([name, value]) => html`<span class="pair"><i>${name}</i> ${valueOf(value)}</span> `,
-              )}
-            </p>
-          `,
-        )}
-        <p class="soft">
-          ${outcome(log)}
-        </p>
+        ${log.lines.map(line)}
+        <p class="soft">${outcome(log)}</p>
       </div>
-    </section>
-  `;
+    `,
+  );
 }
+
+const line = ({ level, message, details }) => html`
+  <p class="line ${level}">
+    <span class="level">${level}</span> ${message}
+    ${Object.entries(details).map(([name, value]) => html`<span><i>${name}</i> ${valueOf(value)}</span> `)}
+  </p>
+`;
 
 function outcome({ duration, busy }) {
   if (duration) return `It took ${duration}.`;

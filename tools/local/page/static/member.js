@@ -1,9 +1,9 @@
 // Who is playing, and what the main app knows of them.
 
-import { html, nothing } from "/lib/lit-html/lit-html.js";
-import { repeat } from "/lib/lit-html/directives/repeat.js";
+import { html } from "/lib/lit-html/lit-html.js";
 import { about } from "./about.js";
 import { changeMember, chooseMember, makeMember } from "./actions.js";
+import { options, people } from "./parts.js";
 import { member, state } from "./state.js";
 
 const SWITCHES = [
@@ -21,12 +21,7 @@ export function memberCard() {
         <label class="grow">
           <span class="unseen">Who is playing</span>
           <select @change=${(event) => chooseMember(event.target.value)}>
-            ${repeat(
-              state.members,
-              ({ id }) => id,
-              ({ id, name, age, gender }) =>
-                html`<option value=${id} ?selected=${id === state.memberId}>${name}, ${age}, ${gender}</option>`,
-            )}
+            ${people(state.members, state.memberId)}
           </select>
         </label>
         <button type="button" class="plain" @click=${openDialog}>New…</button>
@@ -63,9 +58,7 @@ function known() {
       <dt>Profile</dt>
       <dd>${said(profile, ({ description }) => description ?? "without a text", "none yet")}</dd>
       <dt>Seeks</dt>
-      <dd>
-        ${said(preferences, wishes, "nothing said yet")}
-      </dd>
+      <dd>${said(preferences, wishes, "nothing said yet")}</dd>
     </dl>
   `;
 }
@@ -79,17 +72,16 @@ const dialog = () => document.getElementById("new-member");
 const openDialog = () => dialog().showModal();
 
 function newMember() {
-  const options = (...values) => values.map((value) => html`<option>${value}</option>`);
   return html`
     <dialog id="new-member" aria-labelledby="new-member-title">
       <form method="dialog" @submit=${submitted}>
         <h2 id="new-member-title">A new member</h2>
         <label>Name <input name="name" required maxlength="100" value="Robin" autocomplete="off" /></label>
         <label>Age <input name="age" type="number" min="18" max="99" required value="27" /></label>
-        <label>Gender <select name="gender">${options("Female", "Male", "Non-Binary")}</select></label>
+        <label>Gender <select name="gender">${options(["Female", "Male", "Non-Binary"], "Female")}</select></label>
         <label>
           Orientation in the main profile
-          <select name="sexualPreference">${options("Straight", "Gay", "Bisexual", "Pansexual")}</select>
+          <select name="sexualPreference">${options(["Straight", "Gay", "Bisexual", "Pansexual"], "Straight")}</select>
         </label>
         <div class="row end">
           <button type="button" class="plain" @click=${() => dialog().close()}>Cancel</button>

@@ -2,6 +2,7 @@
 
 import { html } from "/lib/lit-html/lit-html.js";
 import { sendPhoto, sendSamplePhoto } from "./actions.js";
+import { button, card, group } from "./parts.js";
 import { changed, looking, state } from "./state.js";
 
 const SAMPLES = [
@@ -15,9 +16,10 @@ let dragging = false;
 export function photoCard() {
   const { photo, file, shown, refusal } = state;
   const isKnown = photo !== undefined || refusal;
-  return html`
-    <section class="card photo" aria-labelledby="photo-title">
-      <h2 id="photo-title">Photo ${photo && photo.status !== "none" ? statusOf(photo) : null}</h2>
+  return card(
+    "photo",
+    html`Photo ${photo && photo.status !== "none" ? statusOf(photo) : null}`,
+    html`
       <div class="halves">
         ${side("As it is sent", file?.name ?? "no file yet", file?.before, file?.before?.preview, file?.unreadable)}
         ${side("As it is shown", isKnown ? "nothing yet" : looking, shown?.facts, shown?.address)}
@@ -35,16 +37,9 @@ export function photoCard() {
         <input type="file" accept="image/*,.heic,.heif" class="unseen" @change=${picked} />
         <span>Choose a photo, or drop one here</span>
       </label>
-      <div class="group" role="group" aria-label="Send a sample">
-        <span aria-hidden="true">Or send a sample</span>
-        <div>
-          ${SAMPLES.map(
-            ([name, text]) => html`<button type="button" @click=${() => sendSamplePhoto(name)}>${text}</button>`,
-          )}
-        </div>
-      </div>
-    </section>
-  `;
+      ${group("Or send a sample", SAMPLES.map(([name, text]) => button(text, () => sendSamplePhoto(name))))}
+    `,
+  );
 }
 
 function statusOf({ status, reason }) {

@@ -3,46 +3,33 @@
 import { html, svg } from "/lib/lit-html/lit-html.js";
 import { end, extend, goLive, letTimePass } from "./actions.js";
 import { distance, map, placeInputs } from "./map.js";
+import { button, card, group } from "./parts.js";
 import { liveSession, remainingSeconds, state, timeOf, whereabouts } from "./state.js";
 
 const LENGTHS = [15, 30, 60];
+const LEAPS = { "ten minutes": "ten-minutes", "to the warning": "warning", "to the end": "end" };
 const RADIUS = 88;
 const ROUND = 2 * Math.PI * RADIUS;
 
 export function sessionCard() {
   const session = liveSession();
   const stood = session === undefined ? null : whereabouts(state.memberId, session);
-  return html`
-    <section class="card session" aria-labelledby="session-title">
-      <h2 id="session-title">Session</h2>
-      <div class="halves">
-        ${clock(session)} ${map(stood, session?.shownPlace, caption(session, stood))}
-      </div>
+  const starts = LENGTHS.map((minutes) => button(`${minutes} min`, () => goLive(minutes)));
+  const extensions = LENGTHS.map((minutes) => button(`+${minutes}`, () => extend(minutes)));
+  const leaps = Object.entries(LEAPS).map(([text, until]) => button(text, () => letTimePass(until)));
+  return card(
+    "session",
+    "Session",
+    html`
+      <div class="halves">${clock(session)} ${map(stood, session?.shownPlace, caption(session, stood))}</div>
       <div class="controls">
-        ${group("Go live", !session, LENGTHS.map((minutes) => button(`${minutes} min`, () => goLive(minutes))))}
-        ${group("From latitude, longitude", !session, placeInputs())}
-        ${group("Extend, or end", session, [
-          ...LENGTHS.map((minutes) => button(`+${minutes}`, () => extend(minutes))),
-          button("End now", end),
-        ])}
-        ${group("Let time pass", session, [
-          button("ten minutes", () => letTimePass("ten-minutes")),
-          button("to the warning", () => letTimePass("warning")),
-          button("to the end", () => letTimePass("end")),
-        ])}
+        ${group("Go live", starts, !session)} ${group("From latitude, longitude", placeInputs(), !session)}
+        ${group("Extend, or end", [...extensions, button("End now", end)], session)}
+        ${group("Let time pass", leaps, session)}
       </div>
-    </section>
-  `;
+    `,
+  );
 }
-
-const button = (text, act) => html`<button type="button" @click=${act}>${text}</button>`;
-
-const group = (label, useful, buttons) => html`
-  <div class="group ${useful ? "" : "quiet"}" role="group" aria-label=${label}>
-    <span aria-hidden="true">${label}</span>
-    <div>${buttons}</div>
-  </div>
-`;
 
 function clock(session) {
   const left = session ? remainingSeconds(session) : 0;
