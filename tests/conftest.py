@@ -5,7 +5,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 # Each deploys or synthesizes once for all its tests, and so is the work of one process.
-_TOGETHER = ("tests/e2e/", "tests/infra/", "tests/local/test_elsewhere.py")
+_TOGETHER = ("tests/e2e/", "tests/infra/")
 
 
 class FoldersTogether(LoadScopeScheduling):  # type: ignore[misc]  # nothing says what types pytest-xdist has

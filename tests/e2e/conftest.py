@@ -1,6 +1,8 @@
-"""The deployed stack as a fixture: the same code as `make run`, in a workspace of its own beside any running one."""
+"""One system for all tests here, beside any other that runs."""
 
-import shutil
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -8,47 +10,42 @@ from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
 from tests.support.deployed import NewMember, connected, new_members
-from tests.support.page import MakeRobin, Opener, launched, opener, robins
-from tests.support.waiting import until
-from tests.support.workspaces import processes_of
+from tests.support.page import Opener, launched, opener
+from tests.support.system import Command, System, system_elsewhere
 from tools.local import aws
-from tools.local.ports import Ports
-from tools.local.processes import Processes
-from tools.local.progress import Progress, clock
-from tools.local.run import running_system
 from tools.local.stack import Stack
-from tools.local.workspace import DEFAULT_WORKSPACE, Workspace
+from tools.local.workspace import REPOSITORY, Workspace
 
 
 @pytest.fixture(scope="session")
-def progress(pytestconfig: pytest.Config) -> Progress:
-    """Progress on the terminal, past pytest's capture: a deployment takes a while."""
-    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
-    print_in_time = clock()
-
-    def progress(text: str) -> None:
-        with capture.global_and_fixture_disabled():
-            print_in_time(text)
-
-    return progress
-
-
-@pytest.fixture(scope="session")
-def workspace() -> Workspace:
-    return Workspace(DEFAULT_WORKSPACE.root / "test")
-
-
-@pytest.fixture(scope="session")
-def stack(workspace: Workspace, progress: Progress) -> Iterator[Stack]:
-    """A whole system on an empty database; at the end nothing of it may be left running."""
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     aws.keep_to_this_machine()
-    with workspace.occupied():
-        Processes(workspace).end_all()
-        shutil.rmtree(workspace.postgres, ignore_errors=True)
-        shutil.rmtree(workspace.logs, ignore_errors=True)
-    with running_system(workspace, Ports.free(), progress) as system:
+    with system_elsewhere(tmp_path_factory.mktemp("elsewhere")) as system:
         yield system
-    until(lambda: not processes_of(workspace))  # what is deleted is deleted by a process of its own
+
+
+@pytest.fixture(scope="session")
+def workspace(system: System) -> Workspace:
+    return system.workspace
+
+
+@pytest.fixture(scope="session")
+def stack(workspace: Workspace) -> Stack:
+    return Stack.load(workspace)
+
+
+@pytest.fixture(scope="session")
+def command(workspace: Workspace) -> Command:
+    """Run one of the tools on the system: `command("invoke", "start_session")`."""
+
+    def run(tool: str, *arguments: str, text: str = "", **settings: str) -> "subprocess.CompletedProcess[str]":
+        line = [sys.executable, "-m", f"tools.local.{tool}", "--workspace", str(workspace.root), *arguments]
+        environment = {**settings, "PATH": os.defpath} if settings else None
+        return subprocess.run(
+            line, cwd=REPOSITORY, capture_output=True, text=True, check=False, env=environment, input=text
+        )
+
+    return run
 
 
 @pytest.fixture
@@ -59,7 +56,7 @@ def connection(stack: Stack) -> Iterator[Connection]:
 
 @pytest.fixture
 def new_member(stack: Stack, connection: Connection) -> Iterator[NewMember]:
-    """Make members, fully entitled if nothing else is said: `new_member(subscribed=False)`. Gone afterwards."""
+    """Make members, entitled unless the test says otherwise: `new_member(subscribed=False)`. Gone afterwards."""
     with new_members(stack, connection) as new:
         yield new
 
@@ -79,20 +76,12 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(browser: Browser, stack: Stack) -> Iterator[Opener]:
-    """Open the page, or another file of it. What goes wrong in its scripts fails the test."""
+    """Open the page, or another file of it. A fault in its scripts fails the test."""
     with opener(browser, stack) as opening:
         yield opening
 
 
 @pytest.fixture
-def robin(stack: Stack) -> Iterator[MakeRobin]:
-    with robins(stack) as make:
-        yield make
-
-
-@pytest.fixture
-def page(open_page: Opener, robin: MakeRobin) -> Page:
-    """The page, with a new member chosen."""
-    page = open_page()
-    robin(page)
-    return page
+def page(open_page: Opener, new_member: NewMember) -> Page:
+    """The page, with a new member chosen who has no profile yet."""
+    return open_page(member=new_member(name="Robin", age=27, gender="Female").id)

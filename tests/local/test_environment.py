@@ -54,9 +54,8 @@ def is_made(machine: Path) -> bool:
     "programs",
     [
         {"bin/python3": FIT},  # Debian's sh: `command -v python3.13 python3` asks for the first alone
-        {"bin/python3.13": UNSELECTED, "bin/python3": OTHER_VERSION, "bin/python": FIT},
-        {"bin/python3.13": WITHOUT_VENV, "bin/python3": FIT},
-        {"bin/python3": OTHER_VERSION, "home/.local/share/uv/python/cpython-3.13.9-linux/bin/python3.13": FIT},
+        {"bin/python3.13": WITHOUT_VENV, "bin/python3": OTHER_VERSION, "bin/python": FIT},
+        {"bin/python3": UNSELECTED, "home/.local/share/uv/python/cpython-3.13.9-linux/bin/python3.13": FIT},
         {"home/.pyenv/versions/3.13.0/bin/python3.13": FIT},
     ],
 )
@@ -69,8 +68,7 @@ def test_a_fit_python_is_found_under_any_name(machine: Path, programs: dict[str,
 @pytest.mark.parametrize(
     ("programs", "arguments", "sentence"),
     [
-        ({}, [], "Python 3.13 is needed, and no program here is that, under any name: uv python install 3.13, or "),
-        ({"bin/python3.13": UNSELECTED, "bin/python3": OTHER_VERSION}, [], "Python 3.13 is needed, and no program"),
+        ({"bin/python3": OTHER_VERSION}, [], "Python 3.13 is needed, and no program here is that, under any name: "),
         ({"bin/python3": WITHOUT_VENV}, [], "bin/python3 is Python 3.13, but cannot make virtual environments: "),
         ({"bin/python3": FIT, "old": OTHER_VERSION}, ["PYTHON=./old"], "PYTHON=./old is not Python 3.13, which is"),
         ({"bin/python3": FIT}, ["PYTHON=python4"], "There is no program PYTHON=python4. Python 3.13 is needed: "),
@@ -81,27 +79,23 @@ def test_no_other_makes_one_and_it_is_said_how_to_get_it(
 ) -> None:
     install(machine, programs)
     refused = make(machine, *arguments)
-    assert refused.returncode != 0
     said, by_make = refused.stderr.splitlines()
     assert sentence in said
     assert by_make.startswith("make: ***")
     assert not (machine / ".venv").exists()
 
 
-@pytest.mark.parametrize("ready", [False, True])
-def test_an_environment_of_another_version_is_made_anew(machine: Path, *, ready: bool) -> None:
-    """Ready: as it is after an upgrade of the machine, which gave the name that it was made by to a newer version."""
-    install(machine, {".venv/bin/python": OTHER_VERSION, ".venv/pyvenv.cfg": ""})
-    if ready:
-        (machine / ".venv/.ready").touch()
+def test_an_environment_of_another_version_is_made_anew_once_there_is_another_python(machine: Path) -> None:
+    """As after an upgrade of the machine, which gave the name that the environment was made by to a newer version."""
+    install(machine, {".venv/bin/python": OTHER_VERSION, ".venv/pyvenv.cfg": "", ".venv/.ready": ""})
     assert "Python 3.13 is needed" in make(machine).stderr
-    assert (machine / ".venv/bin/python").read_text() == OTHER_VERSION, "taken away before there is another"
+    assert (machine / ".venv/bin/python").read_text() == OTHER_VERSION
     install(machine, {"bin/python3": FIT})
     assert "is made anew" in make(machine).stdout
     assert is_made(machine)
 
 
-def test_what_is_not_ours_is_not_made_anew(machine: Path) -> None:
+def test_a_folder_that_is_no_environment_of_ours_is_not_made_anew(machine: Path) -> None:
     install(machine, {"bin/python3": FIT, ".venv/notes": "mine"})
     assert ".venv is not a virtual environment: move it away" in make(machine).stderr
     install(machine, {"elsewhere/pyvenv.cfg": ""})

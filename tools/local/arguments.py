@@ -9,7 +9,7 @@ from typing import NoReturn
 class Arguments(ArgumentParser):
     """A parser that says in one sentence what is wrong, and exits with 2.
 
-    It leaves out argparse's usage, because a user of make has never seen the script behind it.
+    It leaves out argparse's usage, because a user of make does not know the script behind it.
     """
 
     def __init__(self, module_docstring: str | None) -> None:

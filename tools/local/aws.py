@@ -96,7 +96,7 @@ def _environment(workspace: Workspace, port: int) -> dict[str, str]:
         "TMPDIR": str(workspace.temporary),
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
-        "AUTH": "true",  # each call is checked against the rights of whoever makes it
+        "AUTH": "true",  # each call is checked against its caller's rights
         "MINISTACK_REGION": REGION,
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "PYTHONBREAKPOINT": "0",  # an edit with a breakpoint() is deployed, and a debugger there could not be typed to

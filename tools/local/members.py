@@ -14,7 +14,7 @@ _TOKEN_SECONDS = 30 * 24 * 60 * 60  # so that a saved collection of calls works 
 
 @dataclass(frozen=True)
 class Member:
-    """Someone of the main app; as given here, fully entitled to After Hours."""
+    """Someone of the main app, by default fully entitled to After Hours."""
 
     id: str
     name: str
@@ -38,7 +38,7 @@ SEEDED = {
     "unverified": replace(_ENTITLED, id="local-unverified", name="Dana", verified=False),
     "noConsent": replace(_ENTITLED, id="local-no-consent", name="Eli", consenting=False),
 }
-# The member as whom sample events are sent, and who is used for nothing else, so that they touch nobody else's data.
+# Sample events are sent as this member, who is used for nothing else, so that they touch no other member's data.
 # Some of the events name this id.
 SAMPLE = replace(_ENTITLED, id="local-sample", name="Sam")
 

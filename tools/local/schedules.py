@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 _AT = re.compile(r"at\((.*)\)")
-# UpdateSchedule resets whatever it is not given.
+# UpdateSchedule resets the parts that a call leaves out.
 _KEPT = ("GroupName", "Name", "ScheduleExpressionTimezone", "FlexibleTimeWindow", "ActionAfterCompletion", "Target")
 
 

@@ -1,7 +1,7 @@
 """`make token USER=local-entitled [STAGE=local]`: a token as the main app issues it, for testers of a stage.
 
-For the local system, USER may also be one of the names in .local/stack.json. For a deployed stage, whoever asks needs
-the right to read the stage's JWT secret. There are no tokens for prod.
+For the local system, USER may also be one of the names in .local/stack.json. A token of a
+deployed stage needs the right to read the stage's JWT secret. There are no tokens for prod.
 """
 
 import json

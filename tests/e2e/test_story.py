@@ -1,0 +1,217 @@
+"""What a newcomer meets: the words of `make run` are true, the whole story works, and it keeps to itself."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from shlex import quote
+
+import boto3
+import jwt
+import psutil
+import pytest
+from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
+
+from infra.endpoints import ENDPOINTS
+from tests.support.deployed import NewMember, refused
+from tests.support.system import NOBODY_LISTENS, Command, System
+from tests.support.users import as_user, is_root
+from tests.support.waiting import until
+from tests.support.workspaces import processes_of
+from tools.contract.document import FILE
+from tools.local import events
+from tools.local.processes import Processes
+from tools.local.samples import Sample, samples
+from tools.local.stack import Stack
+from tools.local.workspace import REPOSITORY, Workspace
+from tools.pictures.files import corners, encoded
+
+START = {"duration": 15, "latitude": 52.5200081, "longitude": 13.4049541}
+# Each function's own right on AWS is used by one of these; tests/integration plays the others in this process.
+VALID = [sample for named in samples().values() for sample in named.values() if sample.name == "valid"]
+
+TRACES = """
+    SELECT id FROM users WHERE id LIKE 'demo-%'
+    UNION ALL SELECT user_id FROM after_hours_profiles WHERE user_id LIKE 'demo-%'
+    UNION ALL SELECT user_id FROM after_hours_sessions WHERE user_id LIKE 'demo-%'
+    UNION ALL SELECT user_id FROM after_hours_photo_uploads WHERE user_id LIKE 'demo-%'
+    UNION ALL SELECT key FROM after_hours_outbox WHERE key LIKE '%demo-%' OR payload::text LIKE '%demo-%'
+"""
+
+
+def rows(connection: Connection, statement: str, *parameters: object) -> list[tuple[object, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters or None)
+        return cursor.fetchall()
+
+
+def logs_of(stack: Stack) -> str:
+    logs = boto3.client("logs", **stack.aws)
+    return "".join(
+        event["message"]
+        for name in stack.functions.values()
+        for page in logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{name}")
+        for event in page["events"]
+    )
+
+
+def test_the_stack_file_says_what_runs_for_its_owner_alone(stack: Stack, workspace: Workspace) -> None:
+    written = json.loads(workspace.stack_file.read_text())
+    assert written.keys() >= {
+        "apiUrl", "awsEndpointUrl", "databaseUrl", "jwtSecret", "uploadBucket", "r2Bucket", "r2EndpointUrl",
+        "scheduleGroup", "eventBus", "functions", "users",
+    }  # fmt: skip
+    assert set(written["users"]) == {"entitled", "other", "noPremium", "unverified", "noConsent"}
+    assert (workspace.stack_file.stat().st_mode | workspace.exports.stat().st_mode) & 0o077 == 0
+    assert set(stack.functions) == {handler.parent.name for handler in REPOSITORY.glob("functions/*/handler.py")}
+    # A saved address and a saved token work in the next run: the port and the secret are all that they depend on.
+    assert stack.api_url == f"{stack.aws_endpoint_url}/_aws/execute-api/after-hours/api/after-hours"
+    assert workspace.kept_secret("jwt-secret") == stack.jwt_secret
+    for user in stack.users.values():
+        claims = jwt.decode(user.token, stack.jwt_secret, algorithms=["HS256"])
+        assert (claims["userId"], claims["exp"] - claims.get("iat", 0) > 24 * 60 * 60) == (user.id, True)
+
+
+def test_it_listens_on_loopback_with_a_password_and_nothing_of_it_is_root(
+    stack: Stack, workspace: Workspace, new_member: NewMember, connection: Connection
+) -> None:
+    new_member().call("GET", "/session")  # so that there is a worker, too
+    listening = {
+        (process.name(), socket.laddr.ip)
+        for process in processes_of(workspace)
+        for socket in process.net_connections("inet")
+        if socket.status == psutil.CONN_LISTEN
+    }
+    assert len(listening) >= 2
+    assert {address for _, address in listening} == {"127.0.0.1"}
+    assert rows(connection, "SELECT DISTINCT auth_method FROM pg_hba_file_rules") == [("scram-sha-256",)]
+    if sys.platform == "linux" and (as_user() or not is_root()):
+        for name in ("postgresql", "ministack", "page"):
+            status = Path(f"/proc/{Processes(workspace).running(name).pid}/status").read_text()
+            assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE), f"{name} has rights of root: {status}"
+
+
+def pasted(source: str, line: str) -> "subprocess.CompletedProcess[str]":
+    """Run a line in a shell that has sourced the exports. It has a proxy that answers nothing, and an account."""
+    foreign = {"HTTP_PROXY": NOBODY_LISTENS, "http_proxy": NOBODY_LISTENS, "AWS_PROFILE": "mine"}
+    return subprocess.run(
+        ["bash", "-c", f"{source}; {line}"],
+        cwd="/", capture_output=True, text=True, check=True, env=os.environ | foreign,
+    )  # fmt: skip
+
+
+def test_the_printed_lines_work_as_they_stand(system: System, stack: Stack) -> None:
+    printed = [line.rstrip("\n") for line in system.printed]
+    assert f"Play it all in a browser: {stack.page_url}" in printed
+    source = f"cd {quote(str(system.repository))} && . .local/env"
+    assert source in printed
+    pastes = [pasted(source, line) for title, line in pairwise(printed) if title.startswith("# ")]
+    assert [paste.stderr.split()[-1] for paste in pastes if paste.stderr] == [
+        "201", "204", "200", "201", "201", "200", "200", "200", "204",
+    ]  # fmt: skip
+    profile, taken, _sent, shown, preferences, *_sessions, leaving = [paste.stdout for paste in pastes]
+    assert json.loads(profile)["profile"]["userId"] == stack.users["entitled"].id
+    assert "'GPS': 4" in taken
+    assert "'upright': True, 'progressive': True, 'EXIF': 0, 'GPS': 0, 'other metadata': []" in shown
+    assert json.loads(preferences)["preferences"]["maxDistanceKm"] == 5
+    assert leaving.strip() == ""
+    answer = pasted(source, 'curl -sS -H "Authorization: Bearer $TOKEN_NO_CONSENT" "$API/session"')
+    assert json.loads(answer.stdout)["code"] == "CONSENT_REQUIRED"
+    [line] = re.findall(r"^(aws lambda invoke .*)$", (REPOSITORY / "README.md").read_text(), re.MULTILINE)
+    assert json.JSONDecoder().raw_decode(pasted(source, line).stdout)[0]["statusCode"] == 200
+
+
+def test_no_deployed_route_answers_without_a_token(stack: Stack) -> None:
+    for endpoint in ENDPOINTS:
+        answer = stack.call(endpoint.method, endpoint.path)
+        assert (answer.status, answer.body["code"]) == (401, "UNAUTHORIZED"), endpoint
+
+
+@pytest.mark.parametrize("sample", VALID, ids=str)
+def test_a_sample_does_what_its_name_says(stack: Stack, sample: Sample) -> None:
+    outcome = events.played(stack, sample)
+    assert outcome.is_as(sample.expected), f"{outcome}\n{outcome.log}"
+
+
+def test_the_demo_passes_and_leaves_no_trace_and_no_secret_in_a_log(
+    stack: Stack, workspace: Workspace, connection: Connection, command: Command
+) -> None:
+    demo = command("demo")
+    assert (demo.returncode, demo.stderr) == (0, "")
+    assert demo.stdout.splitlines()[-1].endswith("All as promised.")
+    assert "closed by the schedule" in demo.stdout
+    until(lambda: rows(connection, TRACES) == [])
+    assert refused(stack) == set(), "the whole story, and no function lacked a right"
+    written = logs_of(stack) + (workspace.logs / "postgresql.log").read_text()
+    assert "demo-" in written
+    for secret in ("eyJ", "40.741", "73.98", "One demo, then home", "X-Amz-Signature", stack.jwt_secret):
+        assert secret not in written
+
+
+def test_the_sweep_ends_what_the_scheduler_forgot(stack: Stack, new_member: NewMember, connection: Connection) -> None:
+    member = new_member()
+    member.call("POST", "/profile", {})
+    session_id = member.call("POST", "/session/start", START).body["session"]["id"]
+    scheduler = boto3.client("scheduler", **stack.aws)
+    for kind in ("expire", "warn"):
+        scheduler.delete_schedule(GroupName=stack.schedule_group, Name=f"{kind}-{session_id}")
+    overdue = "UPDATE after_hours_sessions SET expires_at = now() WHERE id = %s RETURNING id"
+    assert rows(connection, overdue, session_id)
+    ended = "SELECT ended_at = expires_at, fuzzed_latitude FROM after_hours_sessions WHERE id = %s"
+    until(lambda: rows(connection, ended, session_id) == [(True, None)])
+
+
+def test_a_function_is_refused_what_its_role_does_not_allow(stack: Stack, new_member: NewMember) -> None:
+    member = new_member()
+    member.call("POST", "/profile", {})
+    session_id = member.call("POST", "/session/start", START).body["session"]["id"]
+    scheduler, iam = boto3.client("scheduler", **stack.aws), boto3.client("iam", **stack.aws)
+
+    def scheduled() -> str:
+        schedule = scheduler.get_schedule(GroupName=stack.schedule_group, Name=f"expire-{session_id}")
+        return str(schedule["ScheduleExpression"])
+
+    function = boto3.client("lambda", **stack.aws).get_function(FunctionName=stack.functions["extend_session"])
+    role = function["Configuration"]["Role"].rpartition("/")[2]
+    [name] = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    policy = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+    others = [each for each in policy["Statement"] if "scheduler:" not in str(each["Action"])]
+    before = scheduled()
+    iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(policy | {"Statement": others}))
+    try:
+        assert member.call("POST", "/session/extend", {"additionalMinutes": 15}).status == 200
+        assert scheduled() == before
+        assert "extend_session" in refused(stack)
+    finally:
+        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(policy))
+    assert member.call("POST", "/session/extend", {"additionalMinutes": 15}).status == 200
+    assert scheduled() != before
+
+
+def test_a_generated_client_is_strictly_typed_and_tells_the_whole_story(
+    tmp_path: Path, stack: Stack, new_member: NewMember
+) -> None:
+    shutil.copy(Path(__file__).parent / "clients" / "story.py", tmp_path)
+    settings = {
+        "API_URL": stack.api_url,
+        "TOKEN": new_member().token,
+        "TOKEN_NO_PREMIUM": new_member(subscribed=False).token,
+        "PHOTO": encoded(corners()).hex(),
+    }
+    tools = Path(sys.executable).parent
+    options = ("--meta", "none", "--fail-on-warning", "--path", FILE, "--output-path", "after_hours_client")
+    lines: tuple[list[str | Path], ...] = (
+        [tools / "openapi-python-client", "generate", *options],
+        [tools / "mypy", "--config-file=", "--strict", "--follow-imports=silent", "story.py"],
+        [sys.executable, "story.py"],
+    )
+    for line in lines:
+        done = subprocess.run(
+            line, cwd=tmp_path, env=os.environ | settings, capture_output=True, text=True, check=False
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout == "The story is told.\n"
