@@ -185,12 +185,11 @@ CREATE TABLE after_hours_sessions (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     -- The expires_at the member was warned of, five minutes before. NULL: not warned yet.
     warned_for timestamp with time zone,
-    -- The end that the schedules in EventBridge Scheduler were made for. NULL: there are none.
+    -- Of the release before alone: the end that it made schedules for. NULL: it made none.
     scheduled_for timestamp with time zone,
-    -- When the sweep may repair the schedules: after the lease of the function that made the change, or after a
-    -- backoff.
+    -- Of the release before alone: when its sweep may repair the schedules.
     schedule_due_at timestamp with time zone DEFAULT (now() + '00:00:30'::interval) NOT NULL,
-    -- How often the sweep has failed to repair the schedules.
+    -- Of the release before alone: how often its sweep has failed to repair the schedules.
     schedule_attempts integer DEFAULT 0 NOT NULL,
     -- When retention last found that another table references the session, and kept it.
     last_referenced_at timestamp with time zone,
@@ -216,16 +215,16 @@ CREATE INDEX after_hours_sessions_open ON after_hours_sessions (expires_at) WHER
 -- The sweep: places that should not be stored.
 CREATE INDEX after_hours_sessions_placed ON after_hours_sessions (id) WHERE ((num_nonnulls(latitude, longitude) > 0) OR ((ended_at IS NOT NULL) AND (num_nonnulls(fuzzed_latitude, fuzzed_longitude) > 0)));
 
--- The sweep: how many sessions have schedules that are stuck.
+-- The sweep of the release before: how many sessions have schedules that are stuck.
 CREATE INDEX after_hours_sessions_refused ON after_hours_sessions (schedule_attempts) WHERE (schedule_attempts > 0);
 
 -- Retention: sessions that ended 90 days ago.
 CREATE INDEX after_hours_sessions_retained ON after_hours_sessions (COALESCE(last_referenced_at, ended_at)) WHERE (ended_at IS NOT NULL);
 
--- The sweep: the session whose schedules were made longest ago.
+-- The sweep of the release before: the session whose schedules were made longest ago.
 CREATE INDEX after_hours_sessions_scheduled ON after_hours_sessions (schedule_due_at) WHERE ((ended_at IS NULL) AND (scheduled_for = expires_at));
 
--- The sweep: sessions whose schedules are wrong.
+-- The sweep of the release before: sessions whose schedules are wrong.
 CREATE INDEX after_hours_sessions_unscheduled ON after_hours_sessions (schedule_due_at) WHERE (scheduled_for IS DISTINCT FROM
 CASE
     WHEN (ended_at IS NULL) THEN expires_at

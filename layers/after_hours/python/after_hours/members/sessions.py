@@ -1,7 +1,7 @@
 """Sessions: a member goes live for 15, 30 or 60 minutes, can extend or end the session, and it ends by itself.
 
-A session is live if and only if `ended_at` is null and `expires_at` is after the database's now(). Every statement here
-has that condition, and nothing else decides it. Schedules make the end prompt; the sweep makes it certain.
+A session is live if and only if `ended_at` is null and `expires_at` is after the database's now(). Nothing else decides
+it. Schedules make the end prompt; the sweep makes it certain. Before `start` and `extend`, the endpoint checks access.
 
 The exact position is never stored: `start` computes the fuzzed point and drops the position. The end of the session
 erases the fuzzed point; a CHECK refuses an ended session that has one.
