@@ -40,8 +40,8 @@ def test_any_size_fits_and_has_a_thumbnail(kind: str) -> None:
 def test_photo_is_progressive_and_upright_and_no_metadata_is_left(kind: str) -> None:
     by_kind: dict[str, dict[str, Any]] = {"jpeg": {"comment": GPS_BYTES, "dpi": (300, 300)}, "png": {"dpi": (300, 300)}}
     options = SAVED[kind] | by_kind.get(kind, {"xmp": xmp()})
-    for size in ((400, 300), (1500, 1100)):
-        data = encoded(corners(size), **options, exif=exif(), icc_profile=display_p3())
+    for size, profile in (((400, 300), None), ((1500, 1100), display_p3())):
+        data = encoded(corners(size), **options, exif=exif(), icc_profile=profile)
         assert GPS_BYTES in data
         result = process(data)
         for made, is_progressive in ((result.photo, True), (result.thumbnail, False)):
