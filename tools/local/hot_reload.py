@@ -7,6 +7,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
@@ -28,6 +29,7 @@ _DEPLOYED_ONLY = "migrate_database"
 # An editor writes several files at once; 50 ms after the last one, they are taken together.
 _SETTLED_MS = 50
 _NOTICED = DefaultFilter()  # no byte-code, and nothing of git's
+_AT_ONCE = 4
 _FAST = 1  # zlib's lowest level: the archive does not leave this machine
 
 # Imports handlers as Lambda does: from layers and the function's folder alone. A layer has its packages in `python`.
@@ -124,9 +126,13 @@ class HotReload:
         users = {function for function in self._functions if not layers.keys().isdisjoint(self._versions(function))}
         _check_imports(edited | users, self._layers)
         newest = {arn: self._publish(arn, name) for arn, name in layers.items()}
-        for function in users:
+
+        def use(function: str) -> None:
             versions = [newest.get(arn, version) for arn, version in self._versions(function).items()]
             self._lambda.update_function_configuration(FunctionName=self._functions[function], Layers=versions)
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(use, users))
         for function in edited:
             content = _archive(build.function(function, build.HOST).folder)
             self._lambda.update_function_code(FunctionName=self._functions[function], ZipFile=content)
@@ -139,11 +145,12 @@ class HotReload:
 
     def _publish(self, arn: str, name: str) -> str:
         """Publish a new version of a layer, and return its ARN. Older ones go: MiniStack keeps them in memory."""
+        deployed = arn.rpartition(":")[2]  # MiniStack takes an ARN for the name of another layer
         content = {"ZipFile": _archive(build.layer(name, build.HOST).folder)}
-        new = self._lambda.publish_layer_version(LayerName=arn, Description=f"layers/{name}", Content=content)
-        for version in self._lambda.list_layer_versions(LayerName=arn)["LayerVersions"]:
+        new = self._lambda.publish_layer_version(LayerName=deployed, Description=f"layers/{name}", Content=content)
+        for version in self._lambda.list_layer_versions(LayerName=deployed)["LayerVersions"]:
             if 1 < version["Version"] < new["Version"] - 1:
-                self._lambda.delete_layer_version(LayerName=arn, VersionNumber=version["Version"])
+                self._lambda.delete_layer_version(LayerName=deployed, VersionNumber=version["Version"])
         return str(new["LayerVersionArn"])
 
 
