@@ -1,4 +1,4 @@
-"""`make openapi` writes what others build on anew; `make compatible BASE=<revision>` refuses what breaks them.
+"""`make openapi` writes docs/openapi.json and docs/events; `make compatible BASE=<revision>` refuses breaking changes.
 
 python -m tools.contract                   writes docs/openapi.json and docs/events
 python -m tools.contract --against main    compares the files with those of a revision, and fails when they break it

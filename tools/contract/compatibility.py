@@ -8,7 +8,7 @@ from tools.contract.schema_changes import Json, Way, breaks, inlined
 
 _NEWLY_TOLD = Path(__file__).with_name("newly_told.txt")
 
-# What does not matter to an app, or is compared by a function of its own. All else breaks apps when it differs.
+# Keys that do not matter to an app, and keys that have a comparison of their own. Any other difference breaks apps.
 _TEXTS = frozenset({"deprecated", "description", "example", "examples", "externalDocs", "links", "summary"})
 _OF_A_DOCUMENT = frozenset({"components", "info", "openapi", "paths", "tags"})
 _OF_AN_OPERATION = frozenset({"parameters", "requestBody", "responses"})
@@ -16,7 +16,7 @@ _METHODS = frozenset({"delete", "get", "head", "options", "patch", "post", "put"
 
 
 def incompatibilities(old: Json, new: Json) -> list[str]:
-    """Say what in `new` breaks an app that was made for `old`. More endpoints, members and optional fields do not."""
+    """Return how `new` breaks an app that was made for `old`. More endpoints, members and optional fields do not."""
     before, after = inlined(old, old), inlined(new, new)
     found = list(_different(before, after, _OF_A_DOCUMENT))
     found += _schemes(before, after)
@@ -39,7 +39,7 @@ def but_newly_told(reasons: list[str]) -> list[str]:
 
 
 def _operations(document: Json) -> Iterator[tuple[str, Json]]:
-    """Yield each operation by its method and path. What its path says for all its operations stands under `path`."""
+    """Yield each operation by its method and path; `path` has the parts that the path shares among its operations."""
     for path, item in document["paths"].items():
         shared = {key: value for key, value in item.items() if key not in _METHODS}
         for method in item.keys() & _METHODS:
@@ -99,7 +99,7 @@ def _responses(old: Json, new: Json) -> Iterator[str]:
         for name in headers.keys() & now.keys():
             reasons = _part(headers[name], now[name], Way.RECEIVED)
             yield from (f"{status} header {name} {reason}" for reason in reasons)
-    # An app that does not know a refusal goes by its first digit; a success that it does not know, it cannot read.
+    # An app handles an unknown error by the first digit of its status. It cannot read an unknown success.
     yield from (f"may now answer {status}" for status in new if status not in old and not status.startswith(("4", "5")))
 
 

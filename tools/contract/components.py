@@ -32,7 +32,7 @@ class FieldError(ResponseModel):
     message: Annotated[str, Field(description="What is wrong with it.")]
 
 
-# `code` is never there. It is described, so that `error.code` compiles in TypeScript for every error, and narrows them.
+# `code` is never sent. It is described so that `error.code` compiles in TypeScript for every error, and narrows them.
 _GATEWAY_ERROR: Mapping[str, Any] = {
     "type": "object",
     "description": "API Gateway's own words: no function was asked, or none answered.",
@@ -49,7 +49,7 @@ class _Gateway(NamedTuple):
     meaning: str
 
 
-# What API Gateway answers by itself.
+# The errors that API Gateway answers itself.
 _GATEWAY: Mapping[int, _Gateway] = {
     404: _Gateway("Not Found", "no such path or method: the address is wrong, or the app newer than this deployment"),
     413: _Gateway("Request Entity Too Large", "the body is larger than 10 MB"),
@@ -59,7 +59,7 @@ _GATEWAY: Mapping[int, _Gateway] = {
 }
 
 
-# What error bodies have beside `success`, `error` and `code`.
+# The members of error bodies beside `success`, `error` and `code`.
 _DETAILS: Mapping[type[ApiError], Mapping[str, Any]] = {
     errors.InvalidRequest: {
         "errors": Annotated[
@@ -79,7 +79,7 @@ _DETAILS: Mapping[type[ApiError], Mapping[str, Any]] = {
     errors.SessionTooLong: {"session": sessions.Session},
 }
 
-# Errors that are answered to many operations together, and the name of their union.
+# Sets of errors that many operations share, with the name of their union.
 _UNIONS: Mapping[frozenset[type[ApiError]], str] = {
     frozenset(errors.AccessDenied.__subclasses__()): "AccessDenied",
     frozenset({errors.AccessCheckFailed, errors.Unavailable}): "ReadUnavailable",
@@ -107,7 +107,7 @@ _HEADERS: Mapping[int, Json] = {
 
 
 class _Schemas(GenerateJsonSchema):
-    """Pydantic's schemas without titles and defaults, and with the rules of our models that pydantic does not know."""
+    """Pydantic's schemas without titles and defaults, and with rules of our models that pydantic does not know."""
 
     def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002
         return False
@@ -119,7 +119,7 @@ class _Schemas(GenerateJsonSchema):
         for schema_of_field in properties.values():
             # Generated clients would send a default as if the member had chosen it; TypeScript's even require it.
             schema_of_field.pop("default", None)
-        if self.mode == "serialization":  # an answer has all its members, always
+        if self.mode == "serialization":  # an answer always has all its members
             return json_schema | {"required": list(properties)}
         if issubclass(schema["cls"], Patch):  # an absent field keeps its value
             return json_schema | {"minProperties": 1}
@@ -138,7 +138,7 @@ def _or_null(schema: Json) -> Json:
 
 
 class Components:
-    """What operations refer to, collected while they are described."""
+    """The schemas and answers that operations refer to, collected while the operations are described."""
 
     def __init__(self, examples: Json) -> None:
         """`examples` are bodies of errors by their code."""
@@ -174,7 +174,7 @@ class Components:
         ]
 
     def success(self, name: str, members: Mapping[str, Any]) -> Json:
-        """Return the reference to a success with these members; one that has a single model is named after that."""
+        """Return the reference to a success with these members; a single model gives it its name."""
         schema = answer({name: self.schema(kind, "serialization") for name, kind in members.items()}, success=True)
         match list(members.values()):
             case [type() as model] if issubclass(model, ResponseModel):
@@ -212,7 +212,7 @@ class Components:
         if len(alternatives) == 1:
             return alternatives[0]
         union = self._members_of(alternatives) | {"oneOf": alternatives}
-        if not gateway:  # whose own words have no code
+        if not gateway:  # API Gateway's errors have no code
             mapping = {code: reference["$ref"] for code, reference in errors.items()}
             union["discriminator"] = {"propertyName": "code", "mapping": mapping}
         return self.named(name, union)
@@ -239,7 +239,7 @@ class Components:
 
 
 def _inlined(part: Any, aliases: Mapping[str, Json]) -> Any:  # noqa: ANN401 (JSON)
-    """Replace references to type aliases by the types: an alias's name means something only in its own module."""
+    """Replace references to type aliases by the types: the name of an alias is known in its own module only."""
     match part:
         case {"$ref": reference, **beside} if (name := reference.rpartition("/")[2]) in aliases:
             return _inlined(aliases[name], aliases) | beside

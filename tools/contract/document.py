@@ -49,7 +49,7 @@ could not do its work, 413 for a body of more than 10 MB, 404 for a path or meth
 """
 
 
-# What the first word of a path is about. One that is new may go without.
+# Tags by the first word of a path. A new word needs none.
 TAGS = {
     "profile": "The member's After Hours profile and its photo: made on joining, gone without a trace on leaving.",
     "preferences": "Whom the member seeks in After Hours.",
@@ -109,7 +109,7 @@ def _summary(declared: Declaration) -> str:
 
 
 def _description(declared: Declaration) -> str:
-    """Return the docstring after its first line, a line for each paragraph."""
+    """Return the docstring after its first paragraph, each paragraph on one line."""
     paragraphs = declared.docstring.partition("\n\n")[2].split("\n\n")
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 

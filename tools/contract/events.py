@@ -30,7 +30,7 @@ ExpiresAt = Annotated[datetime, Field(description="The session's planned end. It
 
 
 class Event(ResponseModel):
-    """What every event has."""
+    """The members of every event."""
 
     event_id: UUID = Field(description="The same when the event comes again.")
     occurred_at: datetime = Field(description="When the change began, by the database's clock.")
@@ -102,7 +102,7 @@ def published() -> dict[str, Json]:
 
 
 def incompatibilities(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[str]:
-    """Say what in schemas breaks a consumer that was made for older ones."""
+    """Return how schemas break a consumer that was made for older ones."""
     found = [f"{name} is gone" for name in old if name not in new]
     for name in old.keys() & new.keys():
         found += [f"{name} {reason}" for reason in breaks(old[name], new[name], Way.RECEIVED)]

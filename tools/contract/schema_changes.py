@@ -16,7 +16,7 @@ type Json = dict[str, Any]
 # Members whose values may get more in answers and events; docs/clients.md and docs/domain-events.md say so.
 GROWING = frozenset({"code", "photoStatus", "reason", "status"})
 
-# A discriminator helps generators; the alternatives that it tells apart are compared.
+# A discriminator is for generators alone: the alternatives themselves are compared.
 _SAYS_NOTHING = frozenset(
     {"$comment", "deprecated", "description", "discriminator", "example", "examples", "externalDocs", "title"}
 )
@@ -34,7 +34,7 @@ class Way(Enum):
 
 
 def breaks(old: Json, new: Json, way: Way, path: str = "") -> list[str]:
-    """Say what in `new` breaks a program that was made for `old`; neither has references (`inlined`)."""
+    """Return how `new` breaks a program that was made for `old`; neither has references (`inlined`)."""
     before, after = _alternatives(old), _alternatives(new)
     found = list(_nulls(before, after, way, path))
     before, after = ([one for one in some if one != _NULL] for some in (before, after))
@@ -52,7 +52,7 @@ def breaks(old: Json, new: Json, way: Way, path: str = "") -> list[str]:
 
 
 def inlined(document: Json, part: Any) -> Any:  # noqa: ANN401 (JSON)
-    """Return a part of a document with what its references refer to in their place; none may lead back to itself."""
+    """Replace the references in a part of a document by their targets; no target may contain itself."""
     match part:
         case {"$ref": str(reference), **beside}:
             target = document
@@ -70,7 +70,7 @@ _NULL: Json = {"type": "null"}
 
 
 def _alternatives(schema: Json) -> list[Json]:
-    """Return what a schema allows one of: schemas of one type each, without unions."""
+    """Return the alternatives of a schema: schemas of one type each, without unions."""
     for union in ("anyOf", "oneOf"):
         if union in schema:
             beside = {key: value for key, value in schema.items() if key != union}

@@ -1,4 +1,4 @@
-"""`make soak`: nothing is lost, whatever dies.
+"""`make soak`: no change is lost, whichever part dies.
 
 python -m tools.soak [--minutes 2] [--seed 4711] [--fault "PostgreSQL frozen" …]
 """

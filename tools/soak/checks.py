@@ -1,4 +1,4 @@
-"""Checks of database, schedules, objects, bus, answers and logs: each returns a sentence for every violation."""
+"""Checks of database, schedules, objects, bus, answers and logs: each returns a sentence for each kind of violation."""
 
 import re
 from collections import Counter, defaultdict
@@ -16,7 +16,7 @@ type Check = Callable[[System, Journal], list[str]]
 
 _LEASE = timedelta(seconds=25)  # the shortest lease of an event is 30 seconds; the rest is for imprecise timing
 _FIRES_WITHIN = timedelta(seconds=60)
-# A place as any code of ours would write it. All places that members send lie in these degrees (soak.phones).
+# A place in decimal degrees. All places that members send lie in these degrees (soak.phones).
 _PLACE = re.compile(r"-4[12]\.\d|-7[12]\.\d")
 _SHOWN = 4
 _SWEEP_SECONDS = 45  # by its own deadlines it takes 20; a cold start and a last wait for an answer are added
@@ -114,7 +114,7 @@ def objects(system: System, _journal: Journal) -> list[str]:
 
 
 def announced(system: System, _journal: Journal) -> list[str]:
-    """Every change was announced at least once, and nothing that did not happen."""
+    """Every change was announced at least once, and every announced change happened."""
     system.listen()
     heard: Counter[tuple[str, str]] = Counter(
         (type_, str(detail.get("sessionId") or detail.get("photoId"))) for type_, detail in system.heard.values()
@@ -187,7 +187,7 @@ def named(journal: Journal, changed: Iterable[tuple[str, str, str | None, str]])
 
 
 def counted(journal: Journal, changed: Iterable[tuple[str, str, str | None, str]]) -> list[str]:
-    """Compare numbers of changes: each member made as many as were answered 2xx, and at most those with 5xx as well."""
+    """Compare numbers of changes: at least those answered 2xx were made, at most also those answered 5xx."""
     made: dict[tuple[str, str], set[tuple[str, str | None]]] = defaultdict(set)
     for what, member, key, transaction in changed:
         made[what, member].add((transaction, None if what == "left" else key))

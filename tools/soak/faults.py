@@ -21,7 +21,7 @@ _UNSCHEDULED = 300  # more than a sweep can schedule in its time while the sched
 
 
 class Scene(NamedTuple):
-    """What a fault may act on."""
+    """The targets of a fault."""
 
     system: System
     leaps: Leaps
@@ -52,7 +52,7 @@ def cut_connections(scene: Scene, random: Random) -> None:
 
 
 def kill_workers(scene: Scene, random: Random) -> None:
-    """End workers in the middle of a call: the one that has just spoken to PostgreSQL, or any."""
+    """Kill workers in the middle of a call: the one that sent the last statement, or any."""
     for _ in range(random.randint(2, 6)):
         port = scene.system.server.latest_caller() if random.random() < 0.7 else None  # noqa: PLR2004
         if port is None or not scene.system.workers.kill_at_port(port):
@@ -93,7 +93,7 @@ def earlier_release(scene: Scene, random: Random) -> None:
     """An earlier release still serves: it starts sessions without a lock, with exact places and without an event."""
     members = scene.system.database.run("SELECT user_id FROM after_hours_profiles WHERE user_id NOT LIKE '%crowd%'")
     for (member,) in random.sample(members, min(8, len(members))):
-        # A member who is live, or has deleted the account, gets no session; that release's answer does not matter here.
+        # No session for a member who is live, or has deleted the account; that release's answer does not matter here.
         with suppress(psycopg2.IntegrityError):
             scene.system.database.run(
                 """
@@ -131,7 +131,7 @@ def crowd_has_no_schedules(scene: Scene, random: Random) -> None:
 
 
 def schedules_vanish(scene: Scene, random: Random) -> None:
-    """The group of the schedules is deleted and made again, as on a new local AWS. Meanwhile it takes none."""
+    """The group of the schedules is deleted and made again, as on a new local AWS. Between the two it accepts none."""
     client, group = scene.system.client("scheduler"), scene.system.stack.schedule_group
     client.delete_schedule_group(Name=group)
     time.sleep(random.uniform(0, 1))
@@ -141,7 +141,7 @@ def schedules_vanish(scene: Scene, random: Random) -> None:
 def refuse_for_an_hour(service: Service, scene: Scene, random: Random) -> None:
     """Work that needs the service fails again and again, until its backoff has reached its maximum."""
     with scene.system.proxy.ailing(service, Ailment.FAILING):
-        time.sleep(5)  # so that something fails
+        time.sleep(5)  # until a call fails
         for _ in range(6):
             scene.leaps.leap(timedelta(minutes=10), random)
             scene.system.sweep()

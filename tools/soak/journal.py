@@ -1,4 +1,4 @@
-"""What members asked for, and what the API answered, to be compared with what the database says has changed."""
+"""The requests of members and the answers of the API, to be compared with the changes in the database."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,7 +12,7 @@ class Outcome(StrEnum):
 
 
 class Asked(NamedTuple):
-    """One change that was asked for. `key` is its id or its text, where the caller can know one."""
+    """A request for a change. `key` is the id or the text of the change, where the caller can know it."""
 
     what: str
     member: str
@@ -22,7 +22,7 @@ class Asked(NamedTuple):
 
 @dataclass
 class Journal:
-    """What callers saw: a list for each kind, since many threads append. `violations` are what no answer may be."""
+    """The records of all callers, in lists, because threads may append to one without a lock."""
 
     asked: list[Asked] = field(default_factory=list)
     answers: list[str] = field(default_factory=list)

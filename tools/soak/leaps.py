@@ -23,8 +23,8 @@ _COLUMNS = """
     )
     GROUP BY attrelid ORDER BY attrelid::regclass::text
 """
-# How often a schedule whose time was leapt over is delivered: EventBridge Scheduler promises at least once, and the
-# product must not rely on it.
+# How often a schedule in the leapt time is delivered. EventBridge Scheduler promises at least once; the product must
+# not rely on it.
 _COPIES = (0, 1, 1, 2)
 
 
@@ -38,7 +38,7 @@ class Leaps:
         self._lock = Lock()
 
     def leap(self, distance: timedelta, random: Random) -> None:
-        """Let so much time pass at once. Deliveries that the leap before made late come now."""
+        """Let so much time pass at once. Deliveries that the last leap delayed come now."""
         with self._lock:
             due, self._late = self._late, []
             with self._system.gate.closed():
@@ -90,7 +90,7 @@ class Leaps:
             schedule = schedules.find(client, group, name)
             if schedule is None:
                 continue
-            with suppress(ClientError):  # it fires meanwhile
+            with suppress(ClientError):  # it has fired by now
                 at = schedules.moment(schedule["ScheduleExpression"]) - distance
                 if at > now:
                     schedules.move(client, schedule, at)

@@ -1,4 +1,4 @@
-"""What members do with their phones, and what the main app does with their accounts, at random."""
+"""Random actions of members with their phones, and of the main app with their accounts."""
 
 import io
 import json
@@ -20,7 +20,7 @@ from tools.soak.system import System
 
 TEXT = "soak-text-"  # the prefix of texts that must be in no log
 DEVICE = "soak-device-"
-_LATITUDE, _LONGITUDE = -41.0, -71.0  # no other number is like these, so that logs can be searched for places
+_LATITUDE, _LONGITUDE = -41.0, -71.0  # no other number has these degrees, so that a place is found in logs
 _MINUTES = (15, 30, 60)
 _SERVER_ERROR, _CLIENT_ERROR, _CREATED = 500, 400, 201
 _WITHDRAWALS = (
@@ -61,7 +61,7 @@ class World:
             self.phones.append(self._new_phone())
 
     def act(self, random: Random, action: "Action | None" = None) -> None:
-        """Let one member do one thing. A tenth of them do half of all, so that long stories happen, too."""
+        """Let one member do one thing. A tenth of the members do half of it all, so that long stories happen, too."""
         phone = self.phones[int(len(self.phones) * random.random() ** 3)]
         if not phone.lock.acquire(blocking=False):
             return
@@ -76,7 +76,7 @@ class World:
         return f"{TEXT}{next(self._numbers)}"
 
     def call(self, phone: Phone, method: str, path: str, body: object = None) -> Answer:
-        """Call the API, and report an answer that may never be. The status is 599 when no answer came."""
+        """Call the API, and report an answer that is never right. The status is 599 when no answer came."""
         try:
             answer = self.system.stack.call(method, path, token=phone.token, body=body)
         except (OSError, json.JSONDecodeError):
@@ -97,8 +97,8 @@ class World:
 
     def delete_account(self, phone: Phone) -> None:
         """The main app deletes the account, and another member joins."""
-        self.journal.write("left", phone.id, None, Outcome.UNKNOWN)
-        self.journal.write("left", phone.id, None, Outcome.UNKNOWN)  # preferences count apart, where there are some
+        for _ in ("profile", "preferences"):
+            self.journal.write("left", phone.id, None, Outcome.UNKNOWN)
         self.system.database.run(
             "DELETE FROM users WHERE id = %s",
             (phone.id,),
@@ -237,7 +237,7 @@ def leave(world: World, phone: Phone, _random: Random) -> None:
 
 
 def withdraw(world: World, phone: Phone, random: Random) -> None:
-    """The main app takes from the member something that entitles to After Hours, or gives it all back."""
+    """The main app withdraws one of the member's entitlements, or gives all back."""
     statement = random.choice((*_WITHDRAWALS, _ENTITLED, _ENTITLED, _ENTITLED))
     world.system.database.run(statement, {"id": phone.id})
 
@@ -255,7 +255,7 @@ def delete_account(world: World, phone: Phone, random: Random) -> None:
 
 type Action = Callable[[World, Phone, Random], None]
 
-# What members do, each with its weight.
+# The actions of members, each with its weight.
 ACTIONS: tuple[tuple[Action, int], ...] = (
     (write_profile, 14),
     (write_nonsense, 2),
