@@ -92,7 +92,7 @@ PLANTED = {
     "is an upload in which nothing has happened for a quarter of an hour": upload("17 minutes", changed="17 minutes"),
     "is an object that must be deleted": task("r2", "-1 minute"),
     "is an upload that a newer one replaced a day ago": upload("26 hours") + ";" + upload("0"),
-    "is a session of someone who left more than an hour ago": ENDED
+    "is a session of a member who left more than an hour ago": ENDED
     + """;UPDATE after_hours_sessions SET created_at = now() - interval '5 hours';
     INSERT INTO soak.changes (what, user_id, at) VALUES ('left', 'local-entitled', now() - interval '3 hours')""",
     "is a session that ended more than ninety days ago": session(

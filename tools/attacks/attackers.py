@@ -1,4 +1,4 @@
-"""Attackers who know the method and everything but the key, each on one home: how many metres off each stays."""
+"""Attackers who know all but the key, each looking for one home: how many metres off each stays."""
 
 import math
 from collections.abc import Callable

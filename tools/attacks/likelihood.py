@@ -1,4 +1,4 @@
-"""What a patient attacker makes of the points seen: how probable each place is, knowing the method but not the key."""
+"""The likelihood of each place, for a patient attacker who knows the method and the points, and not the key."""
 
 import itertools
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The plain way to the point that others see, for comparing the quick one with: of its CPU and of its points."""
+"""The plain way to compute the point that others see. A test compares its points with those of the quick way."""
 
 import hmac
 import math
@@ -12,7 +12,7 @@ _REACH = location.REACH_METRES / location.EARTH_RADIUS_METRES
 
 
 def plain_fuzz(latitude: float, longitude: float, *, user_id: str, key: bytes) -> Point:
-    """Rank and measure every candidate of a box that holds the disc: the method as its description has it."""
+    """Rank and measure every candidate of a box that holds the disc, as the method is described."""
     degrees = math.degrees(_REACH)
     ranked = []
     for row in range(

@@ -1,4 +1,4 @@
-"""Where a walk led: straight walks that could have shown these points in this order, and their mean."""
+"""Estimates of a walk: straight walks that could have shown these points in this order, and their mean."""
 
 import math
 
@@ -51,7 +51,7 @@ def _unit(directions: Radians) -> Metres:
 
 
 def _in_reach(middles: Metres, directions: Radians, steps: Metres, shown: Metres, slack: float) -> NDArray[np.intp]:
-    """Number the guesses that have every point in reach where it was shown."""
+    """Return the numbers of the guesses that have each point in reach where it was shown."""
     possible, units = np.arange(len(middles)), _unit(directions)
     for i in np.argsort(-abs(steps)):  # the ends first: they refuse most
         away = middles[possible] + steps[i] * units[possible] - shown[i]

@@ -32,7 +32,7 @@ class Model(BaseModel):
 Logger(service="floor")
 """
 _READY = "import handler\n"
-# The local AWS speaks HTTP. With the real one botocore reads authorities of TLS for each connection; so they are read.
+# The fake AWS speaks HTTP. With the real one botocore reads the TLS authorities for each connection, so this does, too.
 _FIRST_REQUEST = """
 import json, ssl, sys, botocore
 from pathlib import Path

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from infra import build
 
-# What packages write → its SPDX identifier.
+# SPDX identifiers by the licence that a package's metadata names.
 ACCEPTED = {
     "MIT": "MIT",
     "MIT-CMU": "MIT-CMU",
@@ -24,7 +24,7 @@ ACCEPTED = {
     "Dual License": "Apache-2.0 OR BSD-3-Clause",  # python-dateutil
     "LGPL with exceptions": "LGPL-3.0-or-later WITH exceptions",  # psycopg2
 }
-# By the name of the file, with the number of its version where the licence changed with it.
+# By the name of the file, with its version where that decides the licence.
 LIBRARIES = {
     "libXau": "MIT", "libavif": "BSD-2-Clause", "libbrotlicommon": "MIT", "libbrotlidec": "MIT", "libcom_err": "MIT",
     "libcrypt": "LGPL-2.1-or-later", "libcrypto.so.1": "OpenSSL", "libcrypto.so.3": "Apache-2.0",

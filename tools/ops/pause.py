@@ -35,12 +35,12 @@ def main() -> None:
     parser = Arguments(__doc__)
     parser.add_argument("what", choices=("pause", "resume"))
     parser.add_argument("stage", choices=STAGES)
-    given = parser.parse_args()
+    options = parser.parse_args()
     try:
-        (pause if given.what == "pause" else resume)(boto3.client("lambda"), STAGES[given.stage])
+        (pause if options.what == "pause" else resume)(boto3.client("lambda"), STAGES[options.stage])
     except (BotoCoreError, ClientError) as error:
-        sys.exit(f"Run it again: not every function of {STAGES[given.stage].stack_name} has been told. {error}")
-    print(f"{STAGES[given.stage].stack_name}: {given.what}d")
+        sys.exit(f"Run it again: not every function of {STAGES[options.stage].stack_name} has been told. {error}")
+    print(f"{STAGES[options.stage].stack_name}: {options.what}d")
 
 
 if __name__ == "__main__":

@@ -22,15 +22,15 @@ _WAKES_WITHIN_SECONDS = 60  # a cluster that was paused
 
 
 def run(client: Any, outputs: Mapping[str, str], statement: str, lines: str | None = None) -> Iterator[list[str]]:  # noqa: ANN401 (a client of boto3)
-    """Yield the result's rows, the names of the columns first. What changes rows yields how many."""
-    given = [] if lines is None else [{"name": "lines", "value": {"stringValue": lines}}]
+    """Yield the result's rows, the names of the columns first. For a change, yield the number of its rows."""
+    parameters = [] if lines is None else [{"name": "lines", "value": {"stringValue": lines}}]
     result = _awake(
         client,
         resourceArn=outputs["DatabaseClusterArn"],
         secretArn=outputs["DatabaseSecretArn"],
         database=_DATABASE,
         sql=statement,
-        parameters=given,
+        parameters=parameters,
         includeResultMetadata=True,
     )
     if not result.get("columnMetadata"):
@@ -76,12 +76,12 @@ def main() -> None:
     parser.add_argument("--sql")
     parser.add_argument("--file", type=_readable)
     parser.add_argument("--lines", type=_readable)
-    given = parser.parse_args()
-    if not given.sql and not given.file:
+    options = parser.parse_args()
+    if not options.sql and not options.file:
         parser.error('say a statement with SQL="…" or FILE=…')
     try:
-        statement, lines = given.sql or given.file.read_text(), given.lines and given.lines.read_text()
-        for row in run(boto3.client("rds-data"), _outputs(given.stage), statement, lines):
+        statement, lines = options.sql or options.file.read_text(), options.lines and options.lines.read_text()
+        for row in run(boto3.client("rds-data"), _outputs(options.stage), statement, lines):
             print("\t".join(row))
     except (BotoCoreError, ClientError) as error:
         sys.exit(f"The statement did not run: {error}")

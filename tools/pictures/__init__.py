@@ -1,4 +1,4 @@
-"""Pictures for tests and benchmarks: made in code, the same on every run; and some files as programs write them."""
+"""Pictures for tests and benchmarks: made in code, the same on every run; and some files of real programs."""
 
 from pathlib import Path
 

@@ -9,14 +9,14 @@ from tools.pictures.files import encoded
 
 
 def heic_with_size(width: int, height: int, real: tuple[int, int] = (64, 64)) -> bytes:
-    """A HEIC that says it had other dimensions than it really has."""
+    """A HEIC whose header has other dimensions than its picture."""
     data = encoded(Image.new("RGB", real, "teal"), "HEIF")
     at = data.index(b"ispe") + 8
     return data[:at] + struct.pack(">II", width, height) + data[at + 8 :]
 
 
 def with_bitstream_size(heic: bytes, width: int, height: int) -> bytes:
-    """A HEIC whose bitstreams say that they have other dimensions: parameters up to these (H.265, 7.3.2.2)."""
+    """A HEIC with other dimensions in its bitstreams: in their sequence parameter sets (H.265, 7.3.2.2)."""
     numbers = "".join(f"{number + 1:0{2 * (number + 1).bit_length() - 1}b}" for number in (0, 1, width, height))
     bits = f"{0x4201:016b}" + "0" * 7 + "1" + "0" * 88 + "01011010" + numbers + "01"
     parameters = int(bits.ljust(-(-len(bits) // 8) * 8, "1"), 2).to_bytes(-(-len(bits) // 8))

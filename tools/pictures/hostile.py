@@ -1,4 +1,4 @@
-"""Files that mean harm."""
+"""Files made to harm the function that decodes them."""
 
 import struct
 from functools import cache
@@ -23,7 +23,7 @@ def jpeg_with_scans(count: int) -> bytes:
 
 
 def with_size(jpeg: bytes, size: tuple[int, int]) -> bytes:
-    """A JPEG that says it has another size."""
+    """A JPEG with another size in its header."""
     at = next(jpeg.index(marker) for marker in (b"\xff\xc0", b"\xff\xc2") if marker in jpeg) + 5
     return jpeg[:at] + struct.pack(">HH", size[1], size[0]) + jpeg[at + 4 :]
 

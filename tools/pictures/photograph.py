@@ -59,7 +59,7 @@ def _scene(
 
 @cache
 def photograph(width: int, height: int, *, seed: int = 1, noise: float = 1.0, finest: int = 2) -> Image.Image:
-    """RGB picture with what a phone's photo has: soft skin-like shading, 1/f texture, hard edges, hair, sensor noise.
+    """RGB picture with the features of a phone's: soft skin-like shading, 1/f texture, hard edges, hair, sensor noise.
 
     The noise grows with brightness and is a little correlated, as demosaicing leaves it.
 

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 _FORWARD_SECONDS = 60
-_SILENCE_SECONDS = 8  # more than any client of the functions waits
-_SLOW_SECONDS = 0.8  # less than any of them does
-_EVERY = 3  # of each so many callers the first is killed
+_SILENCE_SECONDS = 8  # longer than any client of the functions waits
+_SLOW_SECONDS = 0.8  # shorter than any of them waits
+_EVERY = 3  # the first of so many callers is killed
 _HOP_BY_HOP = {"connection", "expect", "keep-alive", "transfer-encoding", "content-length"}
 
 
@@ -142,7 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _pass_on  # noqa: N815 (http.server's names)
 
     def _forwarded(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes] | None:
-        """Return the status, headers and content that the local AWS answers, None if it does not."""
+        """Return the status, headers and content of the local AWS's answer, None without one."""
         connection = HTTPConnection(*self.server.proxy.upstream, timeout=_FORWARD_SECONDS)
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
         try:
@@ -168,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: http.server would tell of every call."""
+        """Leave out http.server's line for every call."""
 
 
 class _Port(ThreadingHTTPServer):

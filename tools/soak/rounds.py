@@ -27,7 +27,7 @@ _LOOK_EVERY_SECONDS = 2
 _LISTEN_EVERY_SECONDS = 1
 _REST_SECONDS = 240  # how long sweeps may take, each time, until nothing is undone
 
-# What must hold once things are quiet. Cheap checks come first, since they are repeated until none finds anything.
+# The checks for quiet times. Cheap checks come first, since they are repeated until none finds anything.
 AT_REST: tuple[Check, ...] = (checks.rows, checks.schedules, checks.objects, checks.announced)
 ONCE: tuple[Check, ...] = (
     checks.answers,
@@ -42,7 +42,7 @@ LATER = (timedelta(minutes=16), timedelta(hours=7), timedelta(hours=25), timedel
 
 @dataclass
 class Round:
-    """What one round did and found: numbers of answers, changes and faults, and the violations."""
+    """The results of a round: numbers of answers, changes and faults, and the violations."""
 
     minutes: float
     answers: Counter[str]
@@ -129,7 +129,7 @@ class Soak:
             time.sleep(random.uniform(0.5, 3))
 
     def _watch(self, ending: Event) -> None:
-        """Look for what may never be."""
+        """Look for violations of the rules that hold at any moment."""
         while not ending.wait(_LOOK_EVERY_SECONDS):
             for what, found in checks.breaches(self.system, ALWAYS).items():
                 self._found[what] |= found
@@ -140,7 +140,7 @@ class Soak:
             self.system.listen()
 
     def _come_to_rest(self) -> list[str]:
-        """Wait until everything undone is done, and again after each leap of time. Return the violations that stay."""
+        """Wait until all work is done, and again after each leap of time. Return the violations that stay."""
         random = Random(f"{self._seed} rest")  # noqa: S311 (no secret)
         violations: list[str] = []
         self._progress("quiet: a few go on as ever, some sessions near their end")
@@ -160,7 +160,7 @@ class Soak:
         return violations
 
     def _withdraw(self) -> None:
-        """Take from two live members what entitles them: no call of theirs tells us, so the sweep must find out."""
+        """Withdraw an entitlement of two live members: no call tells us, so the sweep must find out."""
         self.system.database.run(
             """
             UPDATE users SET id_verified = false

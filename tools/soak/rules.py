@@ -34,7 +34,7 @@ ALWAYS = {
     """,
 }
 
-# Once no fault is injected any more and sweeps have run: everything undone is done.
+# Once no fault is injected any more, and sweeps have run.
 AT_REST = {
     "is a session that is open past its end": """
         SELECT id::text FROM after_hours_sessions WHERE ended_at IS NULL AND expires_at < now() - interval '5 seconds'
@@ -76,7 +76,7 @@ AT_REST = {
             WHERE newer.user_id = older.user_id AND newer.number > older.number
         )
     """,
-    "is a session of someone who left more than an hour ago": """
+    "is a session of a member who left more than an hour ago": """
         SELECT s.id::text FROM after_hours_sessions s JOIN (
             SELECT user_id, max(at) AS at FROM soak.changes WHERE what = 'left' GROUP BY user_id
         ) AS departure ON departure.user_id = s.user_id  -- the last: who comes back and leaves again has another hour

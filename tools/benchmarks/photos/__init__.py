@@ -63,7 +63,7 @@ def measure(progress: Progress, *, quick: bool) -> str:
 
 
 def _rows(title: str, sides: dict[str, list[float]]) -> Iterator[list[str]]:
-    """Yield a row for each side; those of sharp say in brackets how ours compares: its ratio, and for SSIM the gap."""
+    """Yield a row for each side; those of sharp have our ratio in brackets, and for SSIM the gap."""
     for side, measures in sides.items():
         *amounts, likeness, size = measures
         ours = sides["ours"]

@@ -27,7 +27,7 @@ CALL_SECONDS = 0.020
 CALLS_AT_A_TIME = 8
 MOST_SWEEPS = 150  # twice what the longest night, 200,000 calls to the scheduler, took on a busy machine
 
-# What the minute until the next sweep changes.
+# The next sweep is a minute later.
 _A_MINUTE_LATER = """
     UPDATE after_hours_outbox SET due_at = due_at - interval '1 minute'
 """
