@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from infra import build
-from tools.benchmarks import fakes
+from tools.benchmarks import fake_aws
 from tools.benchmarks.measuring import database, table
 from tools.local import members, population
 from tools.local.handlers import Context
@@ -51,7 +51,7 @@ def measure(progress: Progress, *, quick: bool) -> str:
     rounds = _ROUNDS_OF_A_QUICK_RUN if quick else _ROUNDS
     layer = build.layer("after_hours", build.HOST).folder / "python"
     counted: dict[str, float] = {}
-    with database() as server, fakes.environment(server) as environment:
+    with database() as server, fake_aws.environment(server) as environment:
         connection = server.connect()
         population.join(connection, Members(1, len(_FUNCTIONS)))
         population.go_live(connection, Members(1, len(_FUNCTIONS)))
@@ -75,7 +75,7 @@ def _cases() -> Iterator[tuple[str, str, str, Any]]:
     yield "the floor", _FLOOR, "get_session", None
     yield "Python alone", "pass", "get_session", None
     for number, function in enumerate(_FUNCTIONS, 1):
-        event = samples()[function]["valid"].event(members.token(f"member-{number}", fakes.JWT_SECRET))
+        event = samples()[function]["valid"].event(members.token(f"member-{number}", fake_aws.JWT_SECRET))
         yield f"{function}, ready", _READY, function, None
         yield f"{function}, first request", _READY + _FIRST_REQUEST, function, event
 

@@ -19,7 +19,7 @@ from typing import Any, get_args
 from after_hours.foundation import database, secrets, settings
 from after_hours.sweep import backlog
 
-from tools.benchmarks.fakes import EventBridge
+from tools.benchmarks.eventbridge import EventBridge
 from tools.local.handlers import Context, load
 
 MEMORY_BYTES = 512 * 1024 * 1024

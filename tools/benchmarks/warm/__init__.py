@@ -14,7 +14,7 @@ from after_hours.entrypoints import access
 from after_hours.members import sessions
 from after_hours.outbox import relay
 
-from tools.benchmarks import fakes
+from tools.benchmarks import fake_aws
 from tools.benchmarks.measuring import database, script, table
 from tools.local import members, population, postgres
 from tools.local.population import Members
@@ -78,13 +78,13 @@ def _prepare(connection: Any, endpoint: Endpoint) -> None:  # noqa: ANN401 (psyc
 
 
 def _tokens() -> list[str]:
-    return [members.token(f"member-{number}", fakes.JWT_SECRET) for number in range(1, _REQUESTS + 1)]
+    return [members.token(f"member-{number}", fake_aws.JWT_SECRET) for number in range(1, _REQUESTS + 1)]
 
 
 @contextmanager
 def _ours(server: postgres.Database) -> Iterator[Round]:
     with (
-        fakes.environment(server) as environment,
+        fake_aws.environment(server) as environment,
         subprocess.Popen(
             script("warm/ours.py"),
             cwd=REPOSITORY, env=os.environ | environment,
@@ -113,7 +113,7 @@ def _express(server: postgres.Database) -> Iterator[tuple[Round, Round]]:
             "host": "127.0.0.1", "port": server.port, "user": server.secret["username"],
             "password": server.secret["password"], "database": server.dbname,
         },
-        "secret": fakes.JWT_SECRET, "locationKey": fakes.LOCATION_KEY,
+        "secret": fake_aws.JWT_SECRET, "locationKey": fake_aws.LOCATION_KEY,
         "entitlements": access._ENTITLEMENTS, "start": sessions._START, "settle": relay._SETTLE,  # noqa: SLF001
     }  # fmt: skip
     process = subprocess.Popen(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from after_hours.foundation.observability import logger
 
-from tools.benchmarks.fakes import EventBridge
+from tools.benchmarks.eventbridge import EventBridge
 from tools.local.handlers import Context, load
 
 

@@ -1,15 +1,14 @@
-"""A fake AWS: moto's server for processes that call AWS over HTTP, and an EventBridge in this process."""
+"""A fake AWS for processes that call it over HTTP: moto's server."""
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import count
 from typing import Any, get_args
 from urllib.request import urlopen
 
 import boto3
-from after_hours.foundation import clients, settings
+from after_hours.foundation import settings
 from moto.server import ThreadedMotoServer
 
 from tools.local import postgres
@@ -51,41 +50,3 @@ def environment(database: postgres.Database) -> Iterator[dict[str, str]]:
         }
     finally:
         server.stop()
-
-
-class EventBridge:
-    """The bus and the scheduler in this process: each call succeeds after a moment.
-
-    It remembers no schedule, which would count as the memory of the sweep that is measured.
-    """
-
-    def __init__(self, take_a_moment: Callable[[], None] = lambda: None) -> None:
-        self._take_a_moment = take_a_moment
-        self._calls = count()  # several threads call, and += may lose one
-        self.published: list[str] = []
-
-    def calls(self) -> int:
-        """Return the number of calls since this was asked last."""
-        number, self._calls = next(self._calls), count()
-        return number
-
-    def put_events(self, *, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803 (boto3's name)
-        self._succeed()
-        self.published += [json.loads(entry["Detail"])["eventId"] for entry in Entries]
-        return {"Entries": [{"EventId": "1"}] * len(Entries)}
-
-    def _succeed(self, **_: object) -> None:
-        next(self._calls)
-        self._take_a_moment()
-
-    create_schedule = update_schedule = delete_schedule = get_schedule = _succeed
-
-    class exceptions:  # noqa: N801 (boto3's name)
-        """Never raised."""
-
-        class ResourceNotFoundException(Exception): ...
-
-    def install(self) -> None:
-        """Take the place of the clients of EventBridge and of its scheduler."""
-        clients.scheduler = lambda: self  # type: ignore[assignment]
-        clients.event_bus = lambda: self  # type: ignore[assignment,return-value]
