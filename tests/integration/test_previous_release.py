@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,15 +48,15 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def call(release: Path, environment: None, client: Callable[[str], Any], aws_url: str) -> Callable[..., dict[str, Any]]:
+def call(
+    release: Path, environment: None, client: Callable[[str], Any], aws_url: str
+) -> Iterator[Callable[..., dict[str, Any]]]:
     """Call functions of the release one after the other, as the entitled member; what each made of it."""
     r2 = {"endpointUrl": aws_url, "bucket": R2_BUCKET, "accessKeyId": "c", "secretAccessKey": "d"}
     secrets = client("secretsmanager")
     # One secret for everything, as it was up to this release.
-    name, text = "app", json.dumps({"jwtSecret": JWT_SECRET, "locationKey": LOCATION_KEY, "r2": r2})
-    if any(secret["Name"] == name for secret in secrets.list_secrets()["SecretList"]):
-        secrets.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
-    app = secrets.create_secret(Name=name, SecretString=text)["ARN"]
+    text = json.dumps({"jwtSecret": JWT_SECRET, "locationKey": LOCATION_KEY, "r2": r2})
+    app = secrets.create_secret(Name="app", SecretString=text)["ARN"]
 
     def run(*functions: str, **variables: str) -> dict[str, Any]:
         path = os.pathsep.join([str(release / "layers" / "after_hours" / "python"), str(release)])
@@ -70,7 +70,8 @@ def call(release: Path, environment: None, client: Callable[[str], Any], aws_url
         lines = [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
         return {function: line[function] for line in lines for function in functions if function in line}
 
-    return run
+    yield run
+    secrets.delete_secret(SecretId=app, ForceDeleteWithoutRecovery=True)
 
 
 def test_it_serves_an_evening_from_joining_to_leaving(call: Callable[..., dict[str, Any]], world: World) -> None:
