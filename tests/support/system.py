@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -71,8 +71,9 @@ def system_elsewhere(scratch: Path) -> Iterator[System]:
                     system.await_line(step)
                 yield system
             finally:
-                subprocess.run([sys.executable, "-m", "tools.local.stop"], cwd=repository, check=False)
-                with suppress(ProcessLookupError):
+                stop = [sys.executable, "-m", "tools.local.stop"]
+                stopped = subprocess.run(stop, cwd=repository, capture_output=True, text=True, check=False).stdout
+                if stopped != "Stopped.\n":  # it did not get as far
                     run.terminate()
         until(lambda: not processes_of(system.workspace))
         assert run.returncode == 0
