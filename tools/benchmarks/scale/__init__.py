@@ -33,6 +33,17 @@ _NIGHTS = {
         "UPDATE after_hours_sessions SET warned_for = expires_at;"
         " SELECT after_hours_put_event('SessionEnded', '{}', interval '0') FROM after_hours_sessions"
     ),
+    "objects to delete": (
+        "UPDATE after_hours_sessions SET warned_for = expires_at;"
+        " SELECT after_hours_put_deletions(array_agg('r2' || ''), array_agg('after-hours-photos/' || id), interval '0')"
+        " FROM after_hours_sessions"
+    ),
+    "all at once": (
+        "UPDATE after_hours_sessions SET expires_at = now() - interval '1 minute', scheduled_for = NULL;"
+        " SELECT after_hours_put_event('SessionEnded', '{}', interval '0') FROM after_hours_sessions;"
+        " SELECT after_hours_put_deletions(array_agg('uploads' || ''), array_agg('uploads/' || id), interval '0')"
+        " FROM after_hours_sessions"
+    ),
     "live, nothing to do": "UPDATE after_hours_sessions SET warned_for = NULL",
 }
 _COLUMNS = "night | due | sweeps | done by the first | longest, s | peak memory, MB | calls outside | published | twice"

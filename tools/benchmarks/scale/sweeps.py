@@ -1,6 +1,6 @@
 """Sweeps of one database until all work is done, in a process with as much memory as the function has.
 
-Arguments: the database's secret; the clock, `real` or `moved`. A call to the bus or the scheduler takes 20 ms. With the
+Arguments: the database's secret; the clock, `real` or `moved`. A call to a service takes 20 ms. With the
 clock `moved`, a call moves the clock on instead of sleeping, so that a night of hours is measured in minutes. Calls run
 eight at a time, so each moves the clock by an eighth of 20 ms.
 """
@@ -19,7 +19,7 @@ from typing import Any, get_args
 from after_hours.foundation import database, secrets, settings
 from after_hours.sweep import backlog
 
-from tools.benchmarks.eventbridge import EventBridge
+from tools.benchmarks.fake_services import FakeServices
 from tools.local.handlers import Context, load
 
 MEMORY_BYTES = 512 * 1024 * 1024
@@ -38,8 +38,8 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     os.environ |= dict.fromkeys(get_args(settings.Setting.__value__), "benchmark")
     secrets.database_secret.read = lambda **_: secrets.DatabaseSecret.model_validate(secret)  # type: ignore[method-assign]
-    events = EventBridge(_moved_clock() if clock == "moved" else lambda: time.sleep(CALL_SECONDS))
-    events.install()
+    services = FakeServices(_moved_clock() if clock == "moved" else lambda: time.sleep(CALL_SECONDS))
+    services.install()
     handler = load("sweep").handler
     sweeps: list[dict[str, Any]] = []
     undone: dict[str, int] = {}
@@ -47,7 +47,7 @@ def main() -> None:
         began = time.monotonic()
         outcome = {what: number for what, number in handler({}, Context("sweep")).items() if number}
         seconds = round(time.monotonic() - began, 2)
-        sweeps.append({"seconds": seconds, "calls": events.calls(), "outcome": outcome})
+        sweeps.append({"seconds": seconds, "calls": services.calls(), "outcome": outcome})
         database.shared().execute(_A_MINUTE_LATER)
         undone = backlog.report(database.shared())
         remains = ", ".join(f"{number:,} {what}" for what, number in undone.items()) or "nothing"
@@ -56,7 +56,7 @@ def main() -> None:
             break
     # Not getrusage's maximum, which begins with that of the process that started this one.
     [peak_kb] = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    published = {"published": len(events.published), "once": len(set(events.published))}
+    published = {"published": len(services.published), "once": len(set(services.published))}
     print(json.dumps({"sweeps": sweeps, "peakMb": round(int(peak_kb) / 1024), "undone": undone, **published}))
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from after_hours.foundation.observability import logger
 
-from tools.benchmarks.eventbridge import EventBridge
+from tools.benchmarks.fake_services import FakeServices
 from tools.local.handlers import Context, load
 
 
 def main() -> None:
-    EventBridge().install()
+    FakeServices().install()
     answers, sys.stdout = sys.stdout, Path(os.devnull).open("w")  # noqa: SIM115 (until the process ends)
     logger.registered_handler.stream = sys.stdout  # type: ignore[attr-defined]
     handlers = {name: load(name).handler for name in ("get_session", "start_session")}

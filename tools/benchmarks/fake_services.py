@@ -1,17 +1,17 @@
-"""EventBridge and its scheduler in this process. It imports no AWS but the package's, since memory is measured."""
+"""EventBridge, its scheduler and the stores in this process. No AWS but the package's: memory is measured."""
 
 import json
 from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from after_hours.foundation import clients
+from after_hours.foundation import clients, storage
 
 
-class EventBridge:
-    """The bus and the scheduler in this process: each call succeeds after a moment.
+class FakeServices:
+    """The bus, the scheduler and the stores in this process: each call succeeds after a moment.
 
-    It remembers no schedule, which would count as the memory of the sweep that is measured.
+    They remember no schedule and no object, which would count as the memory of the sweep that is measured.
     """
 
     def __init__(self, take_a_moment: Callable[[], None] = lambda: None) -> None:
@@ -33,7 +33,7 @@ class EventBridge:
         next(self._calls)
         self._take_a_moment()
 
-    create_schedule = update_schedule = delete_schedule = get_schedule = _succeed
+    create_schedule = update_schedule = delete_schedule = get_schedule = delete_object = _succeed
 
     class exceptions:  # noqa: N801 (boto3's name)
         """Never raised."""
@@ -41,6 +41,8 @@ class EventBridge:
         class ResourceNotFoundException(Exception): ...
 
     def install(self) -> None:
-        """Take the place of the clients of EventBridge and of its scheduler."""
+        """Take the place of the clients."""
+        bucket = storage.Bucket("bucket", self)  # type: ignore[arg-type]
+        storage.bucket = lambda _: bucket
         clients.scheduler = lambda: self  # type: ignore[assignment]
         clients.event_bus = lambda: self  # type: ignore[assignment,return-value]
