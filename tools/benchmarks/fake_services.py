@@ -43,6 +43,6 @@ class FakeServices:
     def install(self) -> None:
         """Take the place of the clients."""
         bucket = storage.Bucket("bucket", self)  # type: ignore[arg-type]
-        storage.bucket = lambda _: bucket
+        storage.bucket = lambda store: bucket  # noqa: ARG005 (the name of the parameter is its own)
         clients.scheduler = lambda: self  # type: ignore[assignment]
         clients.event_bus = lambda: self  # type: ignore[assignment,return-value]
