@@ -63,9 +63,11 @@ def test_a_crash_leaves_what_the_next_start_ends_or_make_stop(elsewhere: Workspa
     left_behind = set(processes_of(elsewhere))
     assert left_behind
     with starting(elsewhere, port) as second:
-        until(lambda: left_behind.isdisjoint(processes_of(elsewhere)))
+        assert second.stdout
+        assert any("ended what an earlier run left behind: ministack, postgresql\n" in line for line in second.stdout)
+        assert left_behind.isdisjoint(processes_of(elsewhere))
+        until(lambda: runs(elsewhere, "ministack"))
         second.kill()
-        assert "ended what an earlier run left behind: ministack, postgresql\n" in second.communicate()[0]
     assert tool(elsewhere.root, "stop")[1].startswith("Ended what an earlier run left behind: ")
     assert tool(elsewhere.root, "stop")[1] == "Nothing is running here.\n"
 
