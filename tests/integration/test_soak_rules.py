@@ -67,14 +67,18 @@ def note(what: str, key: str = "a key") -> str:
     return f"SELECT soak.note('{what}', 'local-entitled', '{key}')"
 
 
+AUDITED = "SET LOCAL session_replication_role = origin"
 PROFILE = "INSERT INTO after_hours_profiles (user_id) VALUES ('local-entitled');"
 LIVE = session("0", "1 hour")
 ENDED = session("-5 hours", "-4 hours", ended="now() - interval '4 hours'")
 PLANTED = {
     "has two open sessions": LIVE + ";" + session("0", "2 hours"),
     "is an ended session with a place": session("-2 hours", "-1 hour", ended="now() - interval '1 hour'", place="52.5"),
-    "is a session that was ended before its end": note("ended too early"),
-    "is a photo that two functions made at once": note("claimed twice"),
+    "is a session that was ended before its end": f"""{LIVE};{AUDITED};
+    SELECT after_hours_put_session_ended('local-entitled', id, now(), 'expired', '0') FROM after_hours_sessions;
+    UPDATE after_hours_sessions SET ended_at = now()""",
+    "is a photo that two functions made at once": f"""{upload("0", leased="now() + interval '30 seconds'")};{AUDITED};
+    UPDATE after_hours_photo_uploads SET leased_until = leased_until + interval '10 seconds'""",
     "is an upload leased for more than a minute": upload(
         "0", status="processing", leased="now() + interval '2 minutes'"
     ),

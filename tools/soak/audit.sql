@@ -33,7 +33,12 @@ BEGIN
         END IF;
         IF OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL THEN
             PERFORM soak.note('ended', NEW.user_id, NEW.id::text);
-            IF NEW.ended_at > clock_timestamp() THEN
+            -- Members may end a session before its end; an expiry may not.
+            IF NEW.ended_at < NEW.expires_at AND EXISTS (
+                SELECT FROM after_hours_outbox
+                WHERE kind = 'event' AND payload -> 'detail' ->> 'sessionId' = NEW.id::text
+                    AND payload -> 'detail' ->> 'reason' = 'expired'
+            ) THEN
                 PERFORM soak.note('ended too early', NEW.user_id, NEW.id::text);
             END IF;
         END IF;
