@@ -69,7 +69,7 @@ def test_what_is_not_known_is_not_shown_as_none_and_the_page_heals_by_itself(
     for text in ("none yet", "not live", "holds nothing", "nothing said yet"):
         assert shown is AWAY or text not in page.locator(".cards").inner_text()
     if shown is AWAY:
-        assert page.evaluate(STROKE) != alive
+        page.wait_for_function(f"alive => {STROKE} !== alive", arg=alive)
     else:
         expect(page.locator(".story [aria-current=step]")).to_have_count(0)
     page.context.set_offline(False)
