@@ -15,9 +15,10 @@ from typing import Any
 
 from infra import build
 from tools.benchmarks import fake_aws
-from tools.benchmarks.measuring import database, table
+from tools.benchmarks.measuring import table
 from tools.local import members, population
 from tools.local.handlers import Context
+from tools.local.migrated import database
 from tools.local.population import Members
 from tools.local.progress import Progress
 from tools.local.samples import samples

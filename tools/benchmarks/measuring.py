@@ -1,16 +1,11 @@
-"""What the parts share: Markdown tables, processes of our scripts, and a database."""
+"""What the parts share: Markdown tables, and processes of our scripts."""
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from migrations.upgrade import upgrade
-from tools.local import members, postgres
-from tools.local.processes import Processes
-from tools.local.workspace import REPOSITORY, Workspace
+from tools.local.workspace import REPOSITORY
 
 
 def table(head: str, rows: Sequence[Sequence[object]]) -> str:
@@ -26,20 +21,3 @@ def script(path: str, *arguments: str) -> list[str]:
     """
     paths = os.pathsep.join((str(REPOSITORY), str(REPOSITORY / "layers/after_hours/python")))
     return ["env", f"PYTHONPATH={paths}", sys.executable, "-P", str(Path(__file__).parent / path), *arguments]
-
-
-@contextmanager
-def database() -> Iterator[postgres.Database]:
-    """Start a server of its own with a migrated database, without members."""
-    with TemporaryDirectory(prefix="after-hours-") as folder:
-        workspace = Workspace(Path(folder).resolve())
-        processes = Processes(workspace)
-        try:
-            served = postgres.start(workspace, processes, durable=False)
-            connection = served.connect()
-            members.create_host_tables(connection)
-            connection.close()
-            upgrade(served.connect)
-            yield served
-        finally:
-            processes.end_all()

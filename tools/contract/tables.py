@@ -8,15 +8,10 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from migrations.upgrade import upgrade
-from tools.local import members, postgres
-from tools.local.processes import Processes
-from tools.local.workspace import REPOSITORY, Workspace
+from tools.local import migrated, postgres
+from tools.local.workspace import REPOSITORY
 
 FILE = REPOSITORY / "docs" / "schema.sql"
 
@@ -86,17 +81,8 @@ def _above(sql: str, comment: str | None) -> str:
 
 
 def main() -> None:
-    with TemporaryDirectory(prefix="after-hours-") as folder:
-        workspace = Workspace(Path(folder).resolve())
-        processes = Processes(workspace)
-        try:
-            database = postgres.start(workspace, processes, durable=False)
-            with closing(database.connect()) as connection:
-                members.create_host_tables(connection)
-            upgrade(database.connect)
-            FILE.write_text(text(database))
-        finally:
-            processes.end_all()
+    with migrated.database() as database:
+        FILE.write_text(text(database))
     sys.stdout.write("Wrote docs/schema.sql\n")
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
-from tools.benchmarks.measuring import database, script, table
+from tools.benchmarks.measuring import script, table
 from tools.local import population, postgres
+from tools.local.migrated import database
 from tools.local.population import Members
 from tools.local.progress import Progress
 

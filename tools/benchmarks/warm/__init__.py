@@ -15,8 +15,9 @@ from after_hours.members import sessions
 from after_hours.outbox import relay
 
 from tools.benchmarks import fake_aws
-from tools.benchmarks.measuring import database, script, table
+from tools.benchmarks.measuring import script, table
 from tools.local import members, population, postgres
+from tools.local.migrated import database
 from tools.local.population import Members
 from tools.local.progress import Progress
 from tools.local.samples import samples
