@@ -196,7 +196,7 @@ def _undone(measured: Measured) -> Iterator[Watch]:
     yield Watch(
         "Stuck",
         Severity.TICKET,
-        "An event, a schedule or a deletion has failed five times, over half an hour.",
+        "An event, a schedule or a deletion has failed five times, over some twenty minutes.",
         measured.custom("Stuck", MAXIMUM),
         limit=1,
     )
