@@ -159,23 +159,13 @@ def s3(client: Callable[[str], Any]) -> Any:
     return client("s3")
 
 
-LIMITS = {name: getattr(clients, name) for name in ("SECRETS", "SCHEDULER", "EVENT_BUS", "STORES")}
-
-
 @pytest.fixture(scope="session", autouse=True)
 def patience() -> Iterator[None]:
     """Wait longer for AWS than in service: a busy machine is no fault of what is tested."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, limits in LIMITS.items():
-            patch.setattr(clients, name, replace(limits, read_seconds=30))
+        for name in ("SECRETS", "SCHEDULER", "EVENT_BUS", "STORES"):
+            patch.setattr(clients, name, replace(getattr(clients, name), read_seconds=30))
         yield
-
-
-@pytest.fixture
-def limits_of_service(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for AWS as long as in service."""
-    for name, limits in LIMITS.items():
-        monkeypatch.setattr(clients, name, limits)
 
 
 @pytest.fixture

@@ -6,16 +6,13 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
 from itertools import permutations
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from after_hours.foundation import clients
-from botocore.exceptions import ClientError
 
 from tests.support.environment import SETTINGS
 from tests.support.phone import Phone, refused
-from tests.support.world import World
+from tests.support.world import World, schedules_of
 from tools.contract import events
 from tools.local import postgres
 from tools.local.bus import subscribe
@@ -54,13 +51,27 @@ def written(moment: datetime) -> str:
 
 
 @pytest.mark.usefixtures("profile")
-def test_the_life_of_a_session_is_told(phone: Phone, world: World, told: Told) -> None:
+def test_each_change_of_a_session_is_told_once_without_places_and_a_refused_one_is_not(
+    phone: Phone, world: World, told: Told
+) -> None:
+    phone.update_profile(description="a text for one night")
+    for change in (phone.extend, phone.end):
+        with refused("404 NO_ACTIVE_SESSION"):
+            change()
     started = phone.start()
+    with refused("409 SESSION_ALREADY_ACTIVE"):
+        phone.start()
     extended = phone.extend(30)
+    world.pass_time(minutes=56)
+    ending = phone.session()
+    assert ending
+    for _ in range(2):
+        world.fire("warning", started.id)
+        world.sweep()
     ended = phone.end()
     events = told()
     who = {"userId": ID, "sessionId": str(started.id)}
-    assert [event["source"] for event in events] == ["after-hours"] * 3
+    assert [event["source"] for event in events] == ["after-hours"] * 4
     details = {event["detail-type"]: event["detail"] for event in events}
     for detail in details.values():
         assert detail.pop("eventId")
@@ -68,6 +79,7 @@ def test_the_life_of_a_session_is_told(phone: Phone, world: World, told: Told) -
     assert details == {
         "SessionStarted": who | {"startedAt": written(started.started_at), "expiresAt": written(started.expires_at)},
         "SessionExtended": who | {"expiresAt": written(extended.expires_at), "extendedByMinutes": 30},
+        "SessionExpiring": who | {"expiresAt": written(ending.expires_at)},
         "SessionEnded": who | {"endedAt": written(ended.ended_at), "reason": "user"},
     }
     assert world.counts("after_hours_outbox") == [0]
@@ -95,18 +107,6 @@ def test_each_way_to_an_end_has_its_reason(phone: Phone, world: World, told: Tol
 
 
 @pytest.mark.usefixtures("profile")
-def test_a_member_is_warned_once(phone: Phone, world: World, told: Told) -> None:
-    session = phone.start()
-    world.pass_time(minutes=26)
-    told()
-    for _ in range(2):
-        world.fire("warning", session.id)
-        world.sweep()
-    [event] = told()
-    assert (event["detail-type"], event["detail"]["sessionId"]) == ("SessionExpiring", str(session.id))
-
-
-@pytest.mark.usefixtures("profile")
 def test_what_becomes_of_a_photo_is_told(phone: Phone, world: World, told: Told) -> None:
     for content, expected in (
         (encoded(corners()), ("PhotoReady", None)),
@@ -122,44 +122,24 @@ def test_what_becomes_of_a_photo_is_told(phone: Phone, world: World, told: Told)
 
 
 @pytest.mark.usefixtures("profile")
-def test_no_event_says_where_anyone_is(phone: Phone, world: World, told: Told) -> None:
-    phone.update_profile(description="a text for one night")
-    phone.start()
-    phone.extend()
-    phone.leave()
-    text = json.dumps(told())
-    assert text.count("SessionEnded") == 1
-    for secret in ("52.5", "13.4", "latitude", "device", "night"):
-        assert secret not in text
-
-
-@pytest.mark.usefixtures("profile")
-def test_without_the_bus_the_call_succeeds_and_the_sweep_tells_later(phone: Phone, world: World, told: Told) -> None:
-    with world.down("EVENTBRIDGE"):
-        phone.start()
-        phone.extend()
-        phone.end()
+def test_members_are_served_without_bus_and_scheduler_and_the_sweep_catches_up(
+    phone: Phone, world: World, told: Told
+) -> None:
+    for call in (phone.start, phone.extend, phone.end):
+        before = world.schedules()
+        with world.down("SCHEDULER"), world.down("EVENTBRIDGE"):
+            call()
+            world.leases_run_out()
+            did = world.sweep()
+            assert (did["eventsPublished"], did["schedulesRepaired"]) == (0, 0)
+        assert (told(), world.schedules()) == ([], before)
         world.leases_run_out()
-        assert world.sweep()["eventsPublished"] == 0
-    assert told() == []
-    world.leases_run_out()
-    assert world.sweep()["eventsPublished"] == 3
-    assert sorted(event["detail-type"] for event in told()) == ["SessionEnded", "SessionExtended", "SessionStarted"]
-    assert world.counts("after_hours_outbox") == [0]
-    assert world.sweep()["eventsPublished"] == 0
-
-
-@pytest.mark.usefixtures("profile")
-def test_a_change_that_is_refused_tells_nothing(phone: Phone, world: World, told: Told) -> None:
-    for change in (phone.extend, phone.end):
-        with refused("404 NO_ACTIVE_SESSION"):
-            change()
-    phone.start()
-    told()
-    with refused("409 SESSION_ALREADY_ACTIVE"):
-        phone.start()
-    assert told() == []
-    assert world.counts("after_hours_outbox") == [0]
+        did = world.sweep()
+        assert (did["eventsPublished"], did["schedulesRepaired"]) == (1, 1)
+        session = phone.session()
+        assert world.schedules() == (schedules_of(session) if session else {})
+        assert len(told()) == 1
+        assert world.counts("after_hours_outbox") == [0]
 
 
 CONSUMER = """
@@ -190,28 +170,3 @@ def test_a_consumer_as_the_page_has_it_needs_no_order(
             cursor.execute(once, heard[0])
             assert cursor.rowcount == handled
     assert rows == {(str(session.id), ID, written(extended.expires_at), written(ended.ended_at))}
-
-
-def test_what_the_bus_refuses_waits_by_itself_and_keeps_no_other_waiting(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """PutEvents may take some entries of a call and refuse others, or fail the call because of one."""
-
-    def put_events(*, Entries: list[dict[str, str]]) -> Any:  # noqa: N803 (boto3's)
-        types = [entry["DetailType"] for entry in Entries]
-        if "Poison" in types:
-            raise ClientError({"Error": {"Code": "ValidationException"}}, "PutEvents")
-        answers = {"Refused": {"ErrorCode": "MalformedDetail"}, "T": {"EventId": "1"}}
-        return {"Entries": [answers[type_] for type_ in types]}
-
-    monkeypatch.setattr(clients, "event_bus", lambda: SimpleNamespace(put_events=put_events))
-    world.rows(
-        "SELECT after_hours_put_event(CASE n WHEN 1 THEN 'Refused' WHEN 2 THEN 'Poison' ELSE 'T' END, '{}',"
-        " interval '1 second' * (n - 60)) FROM generate_series(1, 45) n"
-    )
-    assert world.sweep()["eventsPublished"] == 35
-    world.leases_run_out()
-    assert world.sweep()["eventsPublished"] == 8
-    assert world.rows(
-        "SELECT payload ->> 'type', attempts, due_at > now() + interval '1 minute' FROM after_hours_outbox ORDER BY 1"
-    ) == [("Poison", 2, True), ("Refused", 2, True)]

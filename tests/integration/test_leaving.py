@@ -1,149 +1,207 @@
-"""Leaving is as easy as joining: everything of the member goes. A member who may not stay is shown out."""
+"""A member leaves, and everything of the member goes: in time, and whatever fails outside."""
 
-from contextlib import suppress
+import io
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from typing import Any
 
 import pytest
-from after_hours.entrypoints.errors import ProfileRequired
-from after_hours.foundation import storage
-from after_hours.foundation.database import Database
-from after_hours.foundation.faults import StorageUnavailable
-from after_hours.members import leaving, sessions
+from after_hours.foundation import calls, clients, secrets
+from after_hours.foundation.faults import SecretsUnavailable
+from after_hours.outbox import relay, schedules
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.retries.standard import ExponentialBackoff
+from urllib3 import HTTPResponse
 
-from tests.support.phone import START, Phone
-from tests.support.world import World
+from tests.support.environment import UNREACHABLE
+from tests.support.phone import Phone, Refused, refused
+from tests.support.waiting import until
+from tests.support.world import World, schedules_of
 
-PHOTO = "after-hours-photos/local-entitled/1.jpg"
-THUMBNAIL = "after-hours-photos/local-entitled/1_thumb.jpg"
 OURS = (
     "after_hours_profiles",
     "after_hours_preferences",
     "after_hours_sessions",
     "device_fingerprints",
     "after_hours_photo_uploads",
-    "after_hours_outbox",
 )
+HOST = "outside.test"
+LIMITS = {name: getattr(clients, name) for name in ("SECRETS", "SCHEDULER", "EVENT_BUS", "STORES")}
+FASTER = 3  # than in service go the clocks of these tests
+LIMIT_SECONDS = 20 / FASTER  # the function may run for 25
+
+pytestmark = pytest.mark.usefixtures("empty_stores")
 
 
-def join(phone: Phone) -> None:
-    phone.create_profile(description="x")
-    phone.create_preferences()
-    phone.start()
+def hurry(patch: pytest.MonkeyPatch) -> None:
+    """Wait for AWS as long as in service, by a clock that goes faster."""
+    for name, slow in LIMITS.items():
+        fast = {"read_seconds": slow.read_seconds / FASTER, "connect_seconds": slow.connect_seconds / FASTER}
+        patch.setattr(clients, name, replace(slow, **fast))
+    for module, name in ((calls, "_SILENCE_SECONDS"), (relay, "_SECONDS_TO_BEGIN")):
+        patch.setattr(module, name, getattr(module, name) / FASTER)
+    pause = ExponentialBackoff.delay_amount
+    patch.setattr(ExponentialBackoff, "delay_amount", lambda *arguments: pause(*arguments) / FASTER)
 
 
-def left_of_the_member(world: World) -> list[str]:
-    return [table for table in OURS if world.rows(f"SELECT 1 FROM {table}")]
+def throttled(request: AWSPreparedRequest, **_: object) -> Any:
+    """Answer that this is too often, and that the next call should come in a minute."""
+    headers = HTTPHeaders.from_dict({"x-amzn-errortype": "ThrottlingException", "x-amz-retry-after": "60000"})
+    return AWSResponse(request.url, 429, headers, HTTPResponse(io.BytesIO()))
 
 
-@pytest.fixture
-def with_photo(phone: Phone, world: World, empty_stores: None) -> None:
-    join(phone)
-    world.rows("UPDATE after_hours_profiles SET photo_url = %s", PHOTO)
-    for key in (PHOTO, THUMBNAIL):
-        world.put_photo(key)
+@contextmanager
+def port(*, unreachable: bool) -> Iterator[int]:
+    """A port that takes connections and says nothing, or one whose queue is full: it takes none, and refuses none."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0 if unreachable else 128) as server, ExitStack() as stack:
+        for _ in range(2 * unreachable):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(server.getsockname())
+        yield server.getsockname()[1]
 
 
-@pytest.mark.usefixtures("with_photo")
-def test_after_leaving_no_row_no_schedule_and_no_object_remains(phone: Phone, world: World) -> None:
-    assert len(world.schedules()) == 2
-    assert world.photos() == {PHOTO, THUMBNAIL}
-    answer = phone.call("delete_profile")
-    assert (answer.status, answer.body) == (204, None)
-    assert left_of_the_member(world) == ["after_hours_sessions"]
-    assert world.schedules() == {}
-    assert world.photos() == set()
-    world.pass_time(hours=1)
-    assert world.sweep()["departedForgotten"] == 1
-    assert left_of_the_member(world) == []
+@contextmanager
+def outside(kind: str) -> Iterator[None]:
+    """Let every service but the database fail, each at a name with two addresses."""
+    resolve = socket.getaddrinfo
+
+    def two_addresses(host: Any, *arguments: Any, **options: Any) -> Any:
+        found = resolve("127.0.0.1" if host == HOST else host, *arguments, **options)
+        return found * 2 if host == HOST else found
+
+    with pytest.MonkeyPatch.context() as patch, port(unreachable=kind == "unreachable") as number:
+        hurry(patch)
+        url = UNREACHABLE if kind == "refusing" else f"http://{HOST}:{number}"
+        patch.setattr(socket, "getaddrinfo", two_addresses)
+        patch.setenv("AWS_ENDPOINT_URL", url)
+        patch.setattr(secrets.r2_secret, "_value", secrets.r2_secret.read().model_copy(update={"endpoint_url": url}))
+        for secret in (secrets.jwt_secret, secrets.location_secret, secrets.r2_secret):
+            secret.read()
+            patch.setattr(secret, "_read_again_at", 0.0)  # the deployed functions read them five minutes ago
+        clients.start_anew()
+        if kind == "throttling":
+            clients._session().events.register("before-send", throttled)
+        for make in (clients.secrets_manager, clients.scheduler, clients.event_bus, clients.uploads):
+            make()  # as Lambda does before the first request
+        yield
+    clients.start_anew()
+    schedules.breaker.close()
+    secrets.breaker.close()
 
 
-def test_another_member_stays(phone: Phone, world: World) -> None:
-    join(phone)
-    join(Phone("other"))
-    phone.leave()
-    for table in OURS[:4]:
-        condition = "WHERE ended_at IS NULL" if table == "after_hours_sessions" else ""
-        assert world.rows(f"SELECT user_id FROM {table} {condition}") == [("local-other",)]
+def unreadable() -> None:
+    raise SecretsUnavailable("Timeout")
 
 
-def test_ending_and_leaving_need_no_entitlement(phone: Phone, world: World) -> None:
-    join(phone)
-    world.rows("UPDATE after_hours_profiles SET photo_url = %s", PHOTO)
-    world.rows("UPDATE users SET id_verified = false, after_hours_consent = false; DELETE FROM user_subscriptions")
-    phone.end()
-    phone.delete_photo()
-    phone.leave()
-    assert left_of_the_member(world) == ["after_hours_sessions"]
-
-
-@pytest.mark.usefixtures("with_photo")
-def test_what_storage_does_not_remove_now_the_sweep_removes(
-    phone: Phone, world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def down(*_: object) -> None:
-        raise StorageUnavailable("down")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(storage.Bucket, "delete", down)
-        phone.leave()
-        world.leases_run_out()
-        assert world.sweep()["photosDeleted"] == 0
-    assert world.photos() == {PHOTO, THUMBNAIL}
-    assert left_of_the_member(world) == ["after_hours_sessions", "after_hours_outbox"]
-    world.leases_run_out()
-    assert world.sweep()["photosDeleted"] == 2
-    assert world.photos() == set()
-    assert left_of_the_member(world) == ["after_hours_sessions"]
-
-
-@pytest.mark.usefixtures("with_photo")
-def test_a_crash_after_the_transaction_leaves_nothing_behind(world: World) -> None:
-    with world.connection() as database:
-        database.fetch_one(leaving._LEAVE, {"user_id": "local-entitled"})  # and then the function dies
-    world.leases_run_out()
-    world.sweep()
-    assert world.photos() == set()
-    assert world.schedules() == {}
-    assert left_of_the_member(world) == ["after_hours_sessions"]
-
-
-@pytest.mark.slow
-def test_a_start_and_a_leaving_at_once_leave_no_session_without_a_profile(world: World) -> None:
-    def start(database: Database) -> None:
-        with suppress(ProfileRequired):
-            sessions.start(database, "local-entitled", sessions.StartSession.model_validate(START))
-
-    def leave(database: Database) -> None:
-        leaving.leave(database, "local-entitled")
-
-    for _ in range(10):
-        world.rows("INSERT INTO after_hours_profiles (user_id) VALUES ('local-entitled')")
-        world.at_once(start, leave)
-        assert world.rows("SELECT FROM after_hours_profiles") == []
-        assert (
-            world.rows("SELECT FROM after_hours_sessions WHERE ended_at IS NULL OR fuzzed_latitude IS NOT NULL") == []
-        )
-        world.rows("DELETE FROM after_hours_sessions")  # twelve starts an hour are a limit
-
-
-LAPSES = {
-    "subscription ended": "UPDATE user_subscriptions SET expires_at = now()",
-    "subscription cancelled": "UPDATE user_subscriptions SET is_active = false",
-    "no subscription": "DELETE FROM user_subscriptions",
-    "verification withdrawn": "UPDATE users SET id_verified = false",
-    "consent withdrawn": "UPDATE users SET after_hours_consent = false",
+PATCHES: dict[str, tuple[object, str, object]] = {
+    "the secret of R2 cannot be read": (secrets.r2_secret, "read", unreadable),
+    "the function dies after its commit": (relay, "do_now", lambda *_: None),
+    "the database goes after the commit": (relay, "_SETTLE", "SELECT pg_terminate_backend(pg_backend_pid())"),
 }
 
 
-@pytest.mark.parametrize("lapse", LAPSES.values(), ids=LAPSES)
-def test_the_sweep_ends_the_session_of_who_lost_the_right_to_it(phone: Phone, world: World, lapse: str) -> None:
-    join(phone)
-    assert world.sweep()["lapsed"] == 0
-    world.rows(lapse)
-    assert world.sweep()["lapsed"] == 1
-    assert world.rows(
-        "SELECT ended_at <= now() AND ended_at < expires_at, latitude, longitude, fuzzed_latitude, fuzzed_longitude"
-        " FROM after_hours_sessions"
-    ) == [(True, None, None, None, None)]
-    world.leases_run_out()
-    assert world.sweep()["lapsed"] == 0
-    assert world.schedules() == {}
+@contextmanager
+def failing(fault: str) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        if fault in PATCHES:
+            patch.setattr(*PATCHES[fault])
+        elif fault != "nothing":
+            stack.enter_context(outside(fault))
+        yield
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["nothing", *PATCHES, "refusing", "unreachable", "silent", "throttling"])
+def test_nothing_remains_of_a_member_who_leaves_whatever_fails(phone: Phone, world: World, fault: str) -> None:
+    """Leaving calls the most: two secrets, the scheduler, the bus and both stores."""
+    other = Phone("other")
+    for each in (phone, other):
+        each.create_profile(description="x")
+        each.create_preferences()
+        each.start()
+    kept = schedules_of(other.extend(60))
+    world.arrive(phone.send())
+    phone.send()
+    with failing(fault):
+        began = time.monotonic()
+        answer = phone.call("delete_profile")
+        assert time.monotonic() - began < LIMIT_SECONDS
+    assert (answer.status, answer.body) == (204, None)
+    for table in (*OURS[:2], "device_fingerprints", "after_hours_sessions WHERE ended_at IS NULL"):
+        assert world.rows(f"SELECT user_id FROM {table}") == [("local-other",)]
+    assert (world.counts("after_hours_outbox") == [0]) == (fault == "nothing")
+    if fault != "nothing":
+        world.leases_run_out()
+        world.sweep()
+    assert (world.photos(), world.originals(), world.schedules()) == (set(), set(), kept)
+    assert world.counts("after_hours_outbox") == [0]
+    world.pass_time(hours=1)
+    assert world.sweep()["departedForgotten"] == 1
+    for table in OURS:
+        assert set(world.rows(f"SELECT user_id FROM {table}")) <= {("local-other",)}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("profile")
+def test_starting_is_answered_in_time_and_the_next_member_does_not_wait(
+    phone: Phone, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with outside("silent"):
+        began = time.monotonic()
+        phone.start()
+        assert time.monotonic() - began < LIMIT_SECONDS
+        monkeypatch.setattr(schedules, "carry_out", lambda _: pytest.fail("The scheduler did not answer a moment ago"))
+        phone.end()
+    assert world.rows("SELECT count(*) FROM after_hours_outbox WHERE kind = 'event'") == [(2,)]
+
+
+LIVE = (
+    "INSERT INTO after_hours_sessions (user_id, expires_at, fuzzed_latitude, fuzzed_longitude)"
+    " VALUES ('local-entitled', now() + interval '1 hour', 1, 1)"
+)
+
+
+@pytest.mark.usefixtures("profile")
+@pytest.mark.parametrize(
+    ("under_way", "follows", "outcome"),
+    [
+        ("INSERT INTO after_hours_preferences (user_id) VALUES ('local-entitled')", Phone.leave, "done"),
+        (LIVE, Phone.leave, "done"),
+        ("DELETE FROM after_hours_profiles", Phone.start, "400 PROFILE_REQUIRED"),
+    ],
+)
+def test_leaving_and_creating_wait_for_each_other(
+    phone: Phone, world: World, under_way: str, follows: Callable[[Phone], object], outcome: str
+) -> None:
+    """What one phone creates meanwhile, the leaving of another deletes. After leaving, nothing begins."""
+
+    def follow() -> str:
+        try:
+            follows(phone)
+        except Refused as refusal:
+            return str(refusal)
+        return "done"
+
+    with closing(world.database.connect()) as other, other.cursor() as cursor, ThreadPoolExecutor(1) as pool:
+        cursor.execute("SELECT after_hours_lock_member('local-entitled')")
+        cursor.execute(under_way)
+        following = pool.submit(follow)
+        until(lambda: world.rows("SELECT FROM pg_locks WHERE NOT granted") or following.done())
+        other.commit()
+        assert following.result() == outcome
+    assert world.counts("after_hours_preferences", "after_hours_profiles") == [0, 0]
+    assert world.rows("SELECT FROM after_hours_sessions WHERE ended_at IS NULL") == []
+
+
+def test_preferences_without_a_profile_can_be_left(phone: Phone, world: World) -> None:
+    phone.create_preferences()
+    phone.leave()
+    assert world.counts("after_hours_preferences") == [0]
+    with refused("404 PROFILE_NOT_FOUND"):
+        phone.leave()

@@ -1,14 +1,11 @@
 """What is forgotten, and when; and that nothing goes which the main app's tables hang on."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 
 import pytest
 from after_hours.sweep import retention
 
 from tests.support.phone import Phone, refused
-from tests.support.waiting import until
 from tests.support.world import World
 
 # As the main app has them: all hang on sessions by ON DELETE CASCADE, messages on matches.
@@ -142,27 +139,6 @@ def test_who_left_without_ever_having_been_live_leaves_nothing(phone: Phone, wor
     world.pass_time(hours=1)
     world.sweep()
     assert world.counts("after_hours_photo_uploads", "after_hours_departures") == [0, 0]
-
-
-def test_preferences_without_a_profile_can_be_left(phone: Phone, world: World) -> None:
-    phone.create_preferences()
-    phone.leave()
-    assert world.counts("after_hours_preferences") == [0]
-    with refused("404 PROFILE_NOT_FOUND"):
-        phone.leave()
-
-
-def test_leaving_waits_for_what_another_phone_is_creating(phone: Phone, world: World) -> None:
-    """Preferences that leaving has answered for are gone."""
-    phone.create_profile()
-    with closing(world.database.connect()) as other, other.cursor() as cursor, ThreadPoolExecutor(1) as pool:
-        cursor.execute("SELECT after_hours_lock_member('local-entitled')")
-        cursor.execute("INSERT INTO after_hours_preferences (user_id) VALUES ('local-entitled')")
-        left = pool.submit(phone.leave)
-        until(lambda: world.rows("SELECT FROM pg_locks WHERE NOT granted") or left.done())
-        other.commit()
-        left.result()
-    assert world.counts("after_hours_preferences", "after_hours_profiles") == [0, 0]
 
 
 @pytest.mark.usefixtures("profile")

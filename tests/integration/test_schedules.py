@@ -1,17 +1,30 @@
-"""The one-shot schedules of a session, and what they send: early, late, twice, or for a session that is no more."""
+"""The one-shot schedules of a session: what they send, early, late or twice, and how the sweep repairs them."""
 
 import json
 from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
+from after_hours.foundation import clients
+from after_hours.foundation.faults import SchedulerUnavailable
+from after_hours.outbox import schedules
 
 from tests.support.phone import Phone
-from tests.support.world import MEMBERS, SCHEDULE_GROUP, World, schedules_of
-
-pytestmark = pytest.mark.usefixtures("profile")
+from tests.support.world import MEMBERS, SCHEDULE_GROUP, World, schedules_of, soon
 
 
+@pytest.fixture
+def asked(environment: None) -> list[str]:
+    """The methods of the requests to the scheduler."""
+    clients.start_anew()
+    methods: list[str] = []
+    clients.scheduler().meta.events.register(
+        "before-send.scheduler", lambda request, **_: methods.append(request.method)
+    )
+    return methods
+
+
+@pytest.mark.usefixtures("profile")
 def test_starting_schedules_the_end_and_a_warning_five_minutes_before(phone: Phone, world: World) -> None:
     session = phone.start()
     assert world.schedules() == schedules_of(session)
@@ -23,6 +36,7 @@ def test_starting_schedules_the_end_and_a_warning_five_minutes_before(phone: Pho
     assert schedule["Target"]["DeadLetterConfig"]["Arn"].endswith("dead-letters")
 
 
+@pytest.mark.usefixtures("profile")
 @pytest.mark.parametrize(
     ("minutes", "event", "outcomes"),
     [
@@ -48,17 +62,22 @@ def test_an_event_does_the_right_thing_in_time_early_late_and_twice(
         assert world.schedules() == schedules_of(session)
 
 
-def test_an_expiry_for_an_extended_session_is_scheduled_again(phone: Phone, world: World) -> None:
+@pytest.mark.usefixtures("profile")
+def test_an_event_for_a_session_that_was_extended_is_over_or_is_not_known(phone: Phone, world: World) -> None:
     session = phone.start()
-    world.pass_time(minutes=29)
+    world.pass_time(minutes=26)
+    assert world.fire("warning", session.id) == "warned"
+    for kind in ("warn", "expire"):
+        world.delete_schedule(f"{kind}-{session.id}")
     extended = phone.extend()
-    assert world.fire("expiry", session.id) == "rescheduled"
     assert world.schedules() == schedules_of(extended)
-
-
-def test_an_event_for_a_session_that_is_over_or_not_known_changes_nothing(phone: Phone, world: World) -> None:
-    session = phone.start()
+    world.delete_schedule(f"expire-{session.id}")
+    assert [world.fire(kind, session.id) for kind in ("expiry", "warning")] == ["rescheduled"] * 2
+    assert world.schedules() == schedules_of(extended)
+    world.pass_time(minutes=15)
+    assert world.fire("warning", session.id) == "warned"
     ended = phone.end()
+    assert world.schedules() == {}
     for kind in ("expiry", "warning"):
         assert [world.fire(kind, id_) for id_ in (session.id, uuid4())] == ["ignored"] * 2
     assert world.rows("SELECT ended_at FROM after_hours_sessions") == [(ended.ended_at,)]
@@ -85,3 +104,109 @@ def test_how_late_a_session_was_ended_is_a_metric(world: World, output: Callable
     world.sweep()
     assert len(lags()) == 120
     assert all(100 <= lag < 160 for lag in lags())
+
+
+def test_schedules_that_are_gone_are_made_anew(world: World, asked: list[str]) -> None:
+    """First they are there; then their group is missing, as after a deletion by hand; then the group is empty."""
+    for phone in (Phone(), Phone("other")):
+        phone.create_profile()
+        phone.start()
+    made = world.schedules()
+    asked.clear()
+    assert world.sweep()["schedulesLost"] == 0
+    assert asked == ["GET"]
+    world.scheduler.delete_schedule_group(Name=SCHEDULE_GROUP)
+    asked.clear()
+    swept = world.sweep()
+    world.scheduler.create_schedule_group(Name=SCHEDULE_GROUP)
+    assert (swept["schedulesLost"], swept["schedulesRepaired"]) == (2, 0)
+    assert asked.count("GET") == 1
+    assert world.rows("SELECT DISTINCT attempts FROM after_hours_outbox") == [(1,)]
+    world.leases_run_out()
+    swept = world.sweep()
+    assert (swept["schedulesLost"], swept["schedulesRepaired"]) == (0, 2)
+    assert world.schedules() == made
+
+
+@pytest.mark.usefixtures("profile")
+def test_nothing_is_lost_where_the_scheduler_is_down_or_the_schedule_may_have_fired(
+    phone: Phone, world: World, asked: list[str]
+) -> None:
+    phone.start()
+    with world.down("SCHEDULER"):
+        assert world.sweep()["schedulesLost"] == 0
+    world.pass_time(minutes=29, seconds=1)
+    asked.clear()
+    assert world.sweep()["schedulesLost"] == 0
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "expires_at = expires_at + interval '15 minutes'",
+        "ended_at = now(), fuzzed_latitude = NULL, fuzzed_longitude = NULL",
+        None,
+    ],
+)
+def test_all_who_are_live_have_lost_their_schedules_unless_the_one_looked_at_has_changed(
+    world: World, monkeypatch: pytest.MonkeyPatch, change: str | None
+) -> None:
+    world.rows(MEMBERS, 1100, "1 hour")
+    world.rows("DELETE FROM after_hours_outbox")
+    looks: list[str] = []
+
+    def is_there(schedule: str) -> bool:
+        looks.append(schedule)
+        if change:
+            world.rows(f"UPDATE after_hours_sessions SET {change} WHERE id = %s", schedule.removeprefix("expire-"))
+        return False
+
+    monkeypatch.setattr(schedules, "_is_there", is_there)
+    with world.connection() as database:
+        assert schedules.find_lost(database, soon()) == (0 if change else 1100)
+        if change is None:
+            assert schedules.find_lost(database, soon()) == 0
+    assert len(looks) == 1
+    due = "SELECT count(*) FROM after_hours_outbox WHERE due_at <= now()"
+    assert world.rows(due) == [(0 if change else 1100,)]
+
+
+@pytest.mark.usefixtures("profile")
+def test_schedules_cost_a_call_each_whether_they_were_never_made_or_made_and_not_recorded(
+    phone: Phone, world: World, asked: list[str]
+) -> None:
+    session = phone.start()
+    world.rows("UPDATE after_hours_sessions SET expires_at = expires_at + interval '15 minutes'")
+    world.leases_run_out()
+    asked.clear()
+    assert world.sweep()["schedulesRepaired"] == 1
+    assert asked == ["PUT", "PUT"]
+    moved = phone.session()
+    assert moved
+    assert world.schedules() == schedules_of(moved) != schedules_of(session)
+    world.rows(MEMBERS, 3, "1 hour")
+    world.leases_run_out()
+    asked.clear()
+    assert world.sweep()["schedulesRepaired"] == 3
+    assert [method for method in asked if method != "GET"] == ["POST"] * 6  # it looks whether the one before is there
+    assert len(world.schedules()) == 8
+
+
+def test_a_schedule_with_an_absurd_time_keeps_no_other_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def carry_out(change: schedules.Change) -> tuple[()]:
+        if change.at and change.at.year > 3000:
+            raise SchedulerUnavailable("ValidationException")
+        return ()
+
+    monkeypatch.setattr(schedules, "carry_out", carry_out)
+    world.rows(MEMBERS, 30, "1 hour")
+    world.rows(
+        "UPDATE after_hours_sessions SET expires_at = CASE user_id"
+        " WHEN 'many-1' THEN 'infinity' WHEN 'many-2' THEN timestamptz '294276-12-31 23:59:59' ELSE expires_at END"
+    )
+    world.leases_run_out()
+    assert world.sweep()["schedulesRepaired"] == 28
+    assert world.rows(
+        "SELECT user_id FROM after_hours_outbox JOIN after_hours_sessions ON key = id::text ORDER BY 1"
+    ) == [("many-1",), ("many-2",)]

@@ -244,6 +244,17 @@ def test_what_another_function_is_processing_is_left_alone_for_as_long_as_that_m
     assert phone.shown() == photo_id
 
 
+def test_a_deletion_about_to_be_made_is_not_overtaken(phone: Phone, world: World) -> None:
+    photo_id = phone.send()
+    for key in keys_of(photo_id):
+        world.rows("SELECT after_hours_put_deletions(ARRAY['r2'], ARRAY[%s], interval '0')", key)
+    with pytest.raises(uploads.UploadInProgress):  # a sweep may have read these
+        world.arrive(photo_id)
+    world.sweep()
+    assert world.arrive(photo_id) == "ready"
+    assert world.photos() == keys_of(photo_id)
+
+
 def test_an_original_that_is_gone_has_failed(phone: Phone, world: World) -> None:
     assert world.arrive(phone.request_upload().photo_id) == "missing"
     assert (phone.photo().status, phone.photo().reason) == ("failed", "PROCESSING_FAILED")
