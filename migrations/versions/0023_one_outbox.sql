@@ -39,7 +39,10 @@ COMMENT ON COLUMN after_hours_outbox.version IS
 COMMENT ON INDEX after_hours_outbox_due IS 'The sweep: which tasks of a kind are due.';
 COMMENT ON INDEX after_hours_outbox_failed IS 'The sweep: how many tasks are stuck.';
 
--- What waits is moved. An event keeps its id.
+-- What waits is moved. An event keeps its id. The locks wait for open transactions of the release before: what those write
+-- after the copy would be lost with the tables, or would have no task.
+LOCK TABLE after_hours_sessions IN SHARE ROW EXCLUSIVE MODE;
+LOCK TABLE after_hours_domain_events, after_hours_removals IN ACCESS EXCLUSIVE MODE;
 INSERT INTO after_hours_outbox (kind, key, payload, due_at, attempts)
 SELECT
     'event', id::text,
