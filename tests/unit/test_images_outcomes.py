@@ -1,12 +1,14 @@
 """The table of input files: each becomes a photo of this size and these colours, or is refused for this reason.
 
 Files that cost memory or time are in `tools/pictures/hostile.py`; test_images_hostile.py has their outcomes.
+test_images.py has what no colour at a place can show.
 """
 
 import struct
 import zlib
 from collections.abc import Callable
 from functools import partial
+from itertools import product
 from typing import Any
 
 import pytest
@@ -14,10 +16,21 @@ from after_hours.images.pipeline import process
 from after_hours.images.rejection import Rejected
 from PIL import Image, PngImagePlugin
 
-from tests.support.images import UPRIGHT, Places, assert_clean, assert_places, opened
+from tests.support.images import SAVED, UPRIGHT, Places, assert_clean, assert_places, opened, saved
 from tools.pictures import FOLDER
-from tools.pictures.files import corners, display_p3, encoded, exif, png, png_chunk, turned_away
-from tools.pictures.heic import heic_by_hand, with_bitstream_size
+from tools.pictures.files import (
+    GPS_BYTES,
+    corners,
+    display_p3,
+    encoded,
+    exif,
+    png,
+    png_chunk,
+    png_with,
+    turned_away,
+    xmp,
+)
+from tools.pictures.heic import beside_a_film, branded, heic_by_hand, in_tiles, mdat_to_the_end
 from tools.pictures.photograph import photograph
 
 type Size = tuple[int, int]
@@ -25,7 +38,7 @@ type Make = Callable[[], bytes]
 type Photo = tuple[Size, Places]
 type Outcome = str | Photo
 
-WHITE, BLACK, TEAL = (255, 255, 255), (0, 0, 0), (0, 128, 128)
+WHITE, BLACK, TEAL, ORANGE = (255, 255, 255), (0, 0, 0), (0, 128, 128), (200, 120, 60)
 
 
 def plain(colour: tuple[int, int, int], size: Size = (40, 30)) -> Photo:
@@ -80,7 +93,97 @@ STORED: dict[str, Outcome] = {
 }
 
 
-# --- files made here -------------------------------------------------------------------------------------------------
+# --- every kind ------------------------------------------------------------------------------------------------------
+
+FITTED: dict[Size, Size] = {
+    (1, 1): (1, 1), (2, 3): (2, 3), (65_500, 1): (1200, 1), (1201, 900): (1200, 899), (1400, 1399): (1200, 1199),
+    (2017, 1513): (1200, 900),
+}  # fmt: skip
+
+
+def of_one_colour(kind: str, size: Size) -> bytes:
+    return saved(Image.new("RGB", size, ORANGE), kind)
+
+
+def with_metadata(kind: str, profile: bytes | None) -> bytes:
+    by_kind: dict[str, dict[str, Any]] = {"jpeg": {"comment": GPS_BYTES, "dpi": (300, 300)}, "png": {"dpi": (300, 300)}}
+    options = SAVED[kind] | by_kind.get(kind, {"xmp": xmp()})
+    data = encoded(corners(), **options, exif=exif(), icc_profile=profile)
+    assert GPS_BYTES in data
+    return data
+
+
+def half_transparent(kind: str, side: int) -> bytes:
+    image = Image.new("RGBA", (side, side), (255, 0, 0, 0))
+    image.paste((0, 0, 255, 255), (0, 0, side // 2, side))
+    return encoded(image, kind, quality=95)
+
+
+BLUE_ON_WHITE: Places = {(0.25, 0.5): "blue", (0.75, 0.5): WHITE}
+OF_ANY_KIND: dict[str, tuple[Make, Outcome]] = {
+    **{f"jpeg of {size}": (partial(of_one_colour, "jpeg", size), plain(ORANGE, fit)) for size, fit in FITTED.items()},
+    "png of 2017 x 1513": (partial(of_one_colour, "png", (2017, 1513)), plain(ORANGE, (1200, 900))),
+    **{f"{kind} with metadata": (partial(with_metadata, kind, None), upright()) for kind in SAVED},
+    **{f"{kind} with a profile": (partial(with_metadata, kind, display_p3()), upright()) for kind in SAVED},
+    **{
+        f"{kind}, half transparent": (partial(half_transparent, kind, 60), ((60, 60), BLUE_ON_WHITE))
+        for kind in ("PNG", "WEBP", "HEIF")
+    },
+    "large PNG, half transparent": (partial(half_transparent, "PNG", 1300), ((1200, 1200), BLUE_ON_WHITE)),
+}
+
+
+# --- colours ---------------------------------------------------------------------------------------------------------
+
+COLOURS = "cd5c46 3c965a 4650be e6c828 808080 fafafa 1e1628"
+PATCHES: Photo = (1120, 160), {((i + 0.5) / 7, 0.5): f"#{colour}" for i, colour in enumerate(COLOURS.split())}
+# The same by the codes of ITU-T H.273 for primaries (12: Display P3, 9: BT.2020) and transfer (13: sRGB, 14: video,
+# 4: gamma 2.2, 8: linear), computed from its formulas.
+AS_STORED = {
+    (12, 13): "bf634d 559460 4850b7 e1c94d 808080 fafafa 1d1627",
+    (12, 4): "be634e 569360 4951b6 e0c84e 7f7f7f fafafa 221d2b",
+    (9, 14): "a55b3e 588652 4443ae d4c342 737373 f9f9f9 0d0a17",
+    (9, 4): "ac694e 669061 5453b5 d7c852 7f7f7f fafafa 221d2b",
+    (9, 8): "6b2413 22491e 161578 af9515 373737 f4f4f4 030205",
+}
+LINEAR = "9c1b10 0c4e1a 101483 ca9305 373737 f4f4f4 030205"
+
+
+def patches(colours: str) -> Image.Image:
+    return Image.frombytes("RGB", (7, 1), bytes.fromhex(colours)).resize(PATCHES[0], Image.Resampling.NEAREST)
+
+
+def p3_by_icc(kind: str) -> bytes:
+    return encoded(patches(AS_STORED[12, 4]), **SAVED[kind], icc_profile=display_p3())
+
+
+def by_nclx(primaries: int, transfer: int) -> bytes:
+    nclx = {"color_primaries": primaries, "transfer_characteristics": transfer, "matrix_coefficients": 6}
+    nclx |= {"full_range_flag": 1}
+    image = patches(AS_STORED[primaries, transfer])
+    return encoded(image, "HEIF", quality=100, chroma=444, nclx_profile=nclx, **nclx)
+
+
+def by_cicp(primaries: int, transfer: int) -> bytes:
+    others, codes = {"gAMA": struct.pack(">I", 30_000), "sRGB": b"\0"}, bytes((primaries, transfer, 0, 1))
+    return png_with(patches(AS_STORED[primaries, transfer]), **others, cICP=codes)
+
+
+def by_gamma(image: Image.Image, gamma: float) -> bytes:
+    return png_with(image, gAMA=struct.pack(">I", round(100_000 / gamma)))
+
+
+IN_COLOUR: dict[str, tuple[Make, Outcome]] = {
+    # A WebP is further off than these by itself.
+    **{f"P3 by ICC, {kind}": (partial(p3_by_icc, kind), PATCHES) for kind in SAVED if kind != "webp"},
+    **{f"nclx {codes}": (partial(by_nclx, *codes), PATCHES) for codes in ((12, 13), (9, 14), (9, 4))},
+    **{f"cICP {codes}": (partial(by_cicp, *codes), PATCHES) for codes in ((12, 13), (9, 14), (12, 4), (9, 8))},
+    "gamma 1": (partial(by_gamma, patches(LINEAR), 1), PATCHES),
+    "grey of gamma 2.6": (partial(by_gamma, Image.new("L", (40, 30), 141), 2.6), plain((128, 128, 128))),
+}
+
+
+# --- PNG, JPEG, WebP and HEIC ----------------------------------------------------------------------------------------
 
 
 def png_of(samples: str, *values: int, depth: int = 8, colour: int = 2) -> bytes:
@@ -114,12 +217,13 @@ PNGS: dict[str, tuple[Make, Outcome]] = {
     "16 bits": (partial(png_of, "3H", 0xC800, 0x6400, 0x3200, depth=16), plain((0xC8, 0x64, 0x32))),
     "16 bits, grey, opaque": (partial(png_of, "2H", 0xB4FF, 0xFFFF, depth=16, colour=4), plain((0xB4, 0xB4, 0xB4))),
     "16 bits, clear": (partial(png_of, "4H", 0xC800, 0x6400, 0x3200, 0, depth=16, colour=6), plain(WHITE)),
-    "1 bit, grey": (partial(few_bits, 1, colour=0), plain(WHITE)),
+    "grey, clear": (partial(png_of, "2B", 40, 0, colour=4), plain(WHITE)),
     "2 bits, grey": (partial(few_bits, 2, colour=0), plain((85, 85, 85))),
     "1 bit, palette": (partial(few_bits, 1, PALETTE, colour=3), plain((200, 120, 60))),
     "4 bits, clear palette": (partial(few_bits, 4, PALETTE, png_chunk(b"tRNS", b"\xff\0"), colour=3), plain(WHITE)),
     "transparent grey": (partial(half_clear, 0, b"\x40"), HALF_WHITE),
     "transparent colour": (partial(half_clear, 2, b"\x40\x50\x60"), HALF_WHITE),
+    "palette and checksum differ": (partial(few_bits, 1, PALETTE[:-1] + b"\0", colour=3), "CORRUPT"),
     "suggested palette": (
         lambda: png(40, 30, (b"\0" + b"\xc8\x78\x3c" * 40) * 30, png_chunk(b"PLTE", bytes(range(30)))),
         plain((200, 120, 60)),
@@ -151,8 +255,6 @@ JPEGS: dict[str, tuple[Make, Outcome]] = {
     "RGB by Adobe's segment": (partial(jpeg, keep_rgb=True), LARGE),
     "RGB by its components": (rgb_by_names, LARGE),
     "progressive": (partial(jpeg, progressive=True), LARGE),
-    "colour in full": (partial(jpeg, subsampling=0), LARGE),
-    "restarts": (partial(jpeg, restart_marker_rows=1), LARGE),
 }
 
 
@@ -175,23 +277,6 @@ ABOUT = (b"Exif", bytes(4) + exif()[6:])
 PATCH = plain(TEAL, (64, 64))
 
 
-def branded(brand: bytes, picture: bytes) -> bytes:
-    length = int.from_bytes(picture[:4])
-    return picture[:8] + (brand * length)[: length - 8] + picture[length:]
-
-
-def in_tiles(*sizes: int) -> bytes:
-    """512 tiles of 64 x 64 pixels. Their bitstreams may say other `sizes`."""
-    data = encoded(Image.new("RGB", (16_384, 128), "teal"), "HEIF", tile_size=64, quality=10)
-    return with_bitstream_size(data, *sizes) if sizes else data
-
-
-def mdat_to_the_end() -> bytes:
-    whole = heic_by_hand()
-    at = whole.index(b"mdat") - 4
-    return whole[:at] + bytes(4) + whole[at + 4 :]
-
-
 def heif(mode: str, **options: Any) -> bytes:
     return encoded(corners((640, 480)).convert(mode), "HEIF", quality=95, **options)
 
@@ -200,8 +285,6 @@ HEICS: dict[str, tuple[Make, Outcome]] = {
     "iloc of version 0": (partial(heic_by_hand, (ABOUT,), version=0, wide=4), PATCH),
     "iloc of version 1": (partial(heic_by_hand, (ABOUT,), version=1, wide=8, index=8), PATCH),
     "iloc of version 2": (partial(heic_by_hand, (ABOUT,), version=2, wide=4, index=4), PATCH),
-    "several images with one Exif": (partial(heic_by_hand, (ABOUT,), images=3, described=3), PATCH),
-    "one Exif that many items name": (partial(heic_by_hand, (ABOUT,) * 30), "CORRUPT"),
     "tiles, thumbnails and alpha": (
         partial(heif, "RGBA", tile_size=64, thumbnails=[128, 64], icc_profile=display_p3()),
         ((640, 480), {(0.75, 0.75): WHITE}),
@@ -210,7 +293,6 @@ HEICS: dict[str, tuple[Make, Outcome]] = {
     "a sequence": (partial(heif, "RGB", save_all=True, append_images=[corners((64, 64))] * 3), upright((640, 480))),
     "mdat up to the end": (mdat_to_the_end, PATCH),
     "a large box behind": (lambda: heic_by_hand() + struct.pack(">I4sQ", 1, b"free", 24) + bytes(8), PATCH),
-    "another brand": (lambda: branded(b"mif1", encoded(corners(), "HEIF", quality=95)), upright()),
     "an unknown brand": (lambda: branded(b"xxxx", encoded(corners(), "HEIF", quality=95)), upright()),
     "AVIF that says it is HEIC": (lambda: branded(b"heic", encoded(photograph(64, 48), "AVIF")), "UNSUPPORTED_TYPE"),
     "a primary item of another codec": (lambda: heic_by_hand().replace(b"hvc1", b"av01"), "UNSUPPORTED_TYPE"),
@@ -219,18 +301,16 @@ HEICS: dict[str, tuple[Make, Outcome]] = {
     "a content type that is no text": (
         lambda: heic_by_hand(((b"mime", exif()),)).replace(b"mime\0\0", b"mime\0\xff"), "CORRUPT"
     ),
-    "512 tiles": (in_tiles, ((1200, 9), {(0.5, 0.5): TEAL})),
-    "512 tiles of 16 megapixels": (partial(in_tiles, 4096, 4096), "TOO_MANY_PIXELS"),
+    **{
+        f"a film, {before=}, {bare=}": (partial(beside_a_film, is_before=before, is_bare=bare), PATCH)
+        for before, bare in product((False, True), repeat=2)
+    },
+    "tiles": (in_tiles, ((1200, 120), {(0.5, 0.5): TEAL})),
+    "tiles of 16 megapixels": (partial(in_tiles, 4096, 4096), "TOO_MANY_PIXELS"),
 }  # fmt: skip
 
 
 # --- which way is up -------------------------------------------------------------------------------------------------
-
-
-def xmp(orientation: int) -> bytes:
-    return (
-        f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="{orientation}"/></x:xmpmeta>'.encode()
-    )
 
 
 def turned(kind: str, orientation: int, mode: str = "RGB", **options: Any) -> bytes:
@@ -267,8 +347,7 @@ def with_exif(content: bytes) -> bytes:
 
 UP = {"JPEG": upright((1200, 900))} | dict.fromkeys(("PNG", "WEBP", "HEIF"), upright())
 BY_EXIF = (
-    ("JPEG", 1), ("PNG", 2), ("WEBP", 3), ("HEIF", 4), ("JPEG", 5), ("PNG", 6), ("WEBP", 7), ("HEIF", 8), ("JPEG", 2),
-    ("JPEG", 6), ("HEIF", 6),
+    ("JPEG", 1), ("PNG", 2), ("WEBP", 3), ("HEIF", 4), ("JPEG", 5), ("PNG", 6), ("WEBP", 7), ("HEIF", 8)
 )  # fmt: skip
 BY_XMP = (("JPEG", 5), ("JPEG", 3), ("PNG", 6), ("WEBP", 8), ("HEIF", 7))
 MODES = (
@@ -285,17 +364,16 @@ ORIENTATIONS: dict[str, tuple[Make, Outcome]] = {
     "compressed XMP behind the rows": (compressed_behind_the_rows, UP["PNG"]),
     "XMP in several segments": (partial(turned_by_xmp, "JPEG", 6, extra=EXTENSION * 20), UP["JPEG"]),
     "EXIF 9": (lambda: encoded(corners(), quality=95, exif=exif(9)), upright()),
-    "EXIF that ends": (partial(with_exif, b"Exif\0\0"), upright()),
     "EXIF that points nowhere": (partial(with_exif, b"Exif\0\0MM\0*" + struct.pack(">I", 2**31)), upright()),
 }
 
+SECTIONS = {
+    "any": OF_ANY_KIND, "colour": IN_COLOUR, "PNG": PNGS, "JPEG": JPEGS, "WebP": WEBPS, "HEIC": HEICS,
+    "turned": ORIENTATIONS,
+}  # fmt: skip
 FILES: dict[str, tuple[Make, Outcome]] = {
     **{name: ((FOLDER / name).read_bytes, outcome) for name, outcome in STORED.items()},
-    **{
-        f"{kind}: {name}": row
-        for kind, rows in {"PNG": PNGS, "JPEG": JPEGS, "WebP": WEBPS, "HEIC": HEICS, "turned": ORIENTATIONS}.items()
-        for name, row in rows.items()
-    },
+    **{f"{kind}: {name}": row for kind, rows in SECTIONS.items() for name, row in rows.items()},
 }
 
 
@@ -307,10 +385,13 @@ def test_outcome(name: str) -> None:
             process(make())
         assert rejected.value.reason == outcome
         return
-    made = process(make())
-    photo, (size, places) = opened(made.photo), outcome
-    assert photo.size == size
+    made, (size, places) = process(make()), outcome
+    photo, thumbnail = opened(made.photo), opened(made.thumbnail)
+    assert (photo.size, thumbnail.size) == (size, (200, 200))
+    assert ("progressive" in photo.info, "progressive" in thumbnail.info) == (True, False)
     assert_places(photo, places)
+    if places is UPRIGHT:
+        assert_places(thumbnail, places)
     assert_clean(made.photo)
     assert_clean(made.thumbnail)
 

@@ -3,12 +3,13 @@
 import io
 import struct
 import zlib
-from functools import cache
 from typing import Any
 
 import pillow_heif
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
+
+from tools.pictures import FOLDER
 
 pillow_heif.register_heif_opener()  # for saving; the package opens files in its own way
 
@@ -31,8 +32,12 @@ def exif(orientation: int = 1) -> bytes:
     return tags.tobytes()
 
 
-def xmp() -> bytes:
-    return b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><place>' + GPS_BYTES + b"</place></x:xmpmeta>"
+def xmp(orientation: int = 1) -> bytes:
+    """XMP with the same."""
+    return (
+        f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="{orientation}"/>'
+        f"<place>{GPS_BYTES.decode()}</place></x:xmpmeta>"
+    ).encode()
 
 
 def corners(size: tuple[int, int] = (400, 300)) -> Image.Image:
@@ -59,33 +64,9 @@ def turned_away(image: Image.Image, orientation: int) -> Image.Image:
     return image if undo is None else image.transpose(undo)
 
 
-@cache
 def display_p3() -> bytes:
     """An ICC version 2 profile with the primaries of Display P3, adapted to D50, with gamma 2.2 for its curve."""
-    primaries = {
-        b"rXYZ": (0.51512, 0.24120, -0.00105),
-        b"gXYZ": (0.29198, 0.69225, 0.04189),
-        b"bXYZ": (0.15710, 0.06657, 0.78407),
-        b"wtpt": (0.96420, 1.0, 0.82491),
-    }
-    tags = {
-        tag: b"XYZ " + bytes(4) + b"".join(struct.pack(">i", round(value * 65536)) for value in values)
-        for tag, values in primaries.items()
-    }
-    gamma = b"curv" + bytes(4) + struct.pack(">IH", 1, round(2.2 * 256)) + bytes(2)
-    tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), gamma)
-    name = b"Display P3\0"
-    tags[b"desc"] = b"desc" + bytes(4) + struct.pack(">I", len(name)) + name + bytes(78 + 1)
-    tags[b"cprt"] = b"text" + bytes(4) + b"none\0" + bytes(3)
-    position, table, body = 128 + 4 + 12 * len(tags), b"", b""
-    for tag, content in tags.items():
-        padded = content + bytes(-len(content) % 4)
-        table += tag + struct.pack(">II", position + len(body), len(content))
-        body += padded
-    header = struct.pack(">I4sI4s4s4s", position + len(body), bytes(4), 0x02100000, b"mntr", b"RGB ", b"XYZ ")
-    header += bytes(12) + b"acsp" + bytes(28) + struct.pack(">iii", 63190, 65536, 54061) + bytes(48)
-    assert len(header) == 128
-    return header + struct.pack(">I", len(tags)) + table + body
+    return (FOLDER / "display-p3.icc").read_bytes()
 
 
 def png_chunk(kind: bytes, content: bytes) -> bytes:
@@ -97,3 +78,9 @@ def png(width: int, height: int, rows: bytes, *extra: bytes, depth: int = 8, col
     header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
     body = png_chunk(b"IDAT", zlib.compress(rows, 9))
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(extra) + body + png_chunk(b"IEND", b"")
+
+
+def png_with(image: Image.Image, **chunks: bytes) -> bytes:
+    """A picture as PNG, with these chunks behind its header."""
+    data = encoded(image, "PNG")
+    return data[:33] + b"".join(png_chunk(kind.encode(), content) for kind, content in chunks.items()) + data[33:]

@@ -15,9 +15,14 @@ def heic_with_size(width: int, height: int, real: tuple[int, int] = (64, 64)) ->
     return data[:at] + struct.pack(">II", width, height) + data[at + 8 :]
 
 
+def golomb(number: int) -> str:
+    """A number in Exp-Golomb code, ue(v), as bits (H.265, 9.2)."""
+    return f"{number + 1:0{2 * (number + 1).bit_length() - 1}b}"
+
+
 def with_bitstream_size(heic: bytes, width: int, height: int) -> bytes:
     """A HEIC with other dimensions in its bitstreams: in their sequence parameter sets (H.265, 7.3.2.2)."""
-    numbers = "".join(f"{number + 1:0{2 * (number + 1).bit_length() - 1}b}" for number in (0, 1, width, height))
+    numbers = "".join(map(golomb, (0, 1, width, height)))
     bits = f"{0x4201:016b}" + "0" * 7 + "1" + "0" * 88 + "01011010" + numbers + "01"
     parameters = int(bits.ljust(-(-len(bits) // 8) * 8, "1"), 2).to_bytes(-(-len(bits) // 8))
     at = -1
@@ -94,6 +99,31 @@ def heic_by_hand(
     return head + box(b"mdat", *places)
 
 
-def heic_of_one_exif(size: int, times: int = 900) -> bytes:
-    """One piece of Exif that so many items name."""
-    return heic_by_hand(((b"Exif", bytes(4) + b"MM\0*" + bytes(size)),) * times)
+def branded(brand: bytes, picture: bytes) -> bytes:
+    length = int.from_bytes(picture[:4])
+    return picture[:8] + (brand * length)[: length - 8] + picture[length:]
+
+
+def in_tiles(*sizes: int) -> bytes:
+    """40 tiles of 64 x 64 pixels. Their bitstreams may say other `sizes`."""
+    data = encoded(Image.new("RGB", (1280, 128), "teal"), "HEIF", tile_size=64, quality=10)
+    return with_bitstream_size(data, *sizes) if sizes else data
+
+
+def mdat_to_the_end() -> bytes:
+    whole = heic_by_hand()
+    at = whole.index(b"mdat") - 4
+    return whole[:at] + bytes(4) + whole[at + 4 :]
+
+
+def beside_a_film(*, is_before: bool = False, is_bare: bool = False) -> bytes:
+    """Its `iloc` would make libheif copy, and `meta` boxes behind the first are not the picture's."""
+    whole = heic_by_hand()
+    evil = heic_by_hand(((b"Exif", bytes(4) + b"MM\0*" + bytes(5000)),) * 900)
+    meta = evil[evil.index(b"meta") - 4 : evil.index(b"mdat") - 4]
+    film = meta if is_bare else box(b"moov", box(b"trak", meta))
+    if not is_before:
+        return whole + film
+    pixels, place = whole.index(b"mdat") - 4, whole.index(b"iloc") + 16
+    further = (int.from_bytes(whole[place : place + 4]) + len(film)).to_bytes(4)  # where the pixels are then
+    return whole[:place] + further + whole[place + 4 : pixels] + film + whole[pixels:]
