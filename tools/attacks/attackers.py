@@ -7,14 +7,13 @@ import numpy as np
 
 from tools.attacks.households import Household, Metres, household_of
 from tools.attacks.likelihood import most_likely
-from tools.attacks.walks import along, follow
 
 GPS_NOISE = 20.0  # metres, standard deviation on each axis
 SESSIONS = 1000
 STREET_SESSIONS = 50
 NEAREST_STREET, FARTHEST_STREET = 50.0, 300.0
 TOGETHER = (2, 3, 5, 10)
-WALK = 1000.0
+KNOWN_POINT = 1000.0  # metres from home
 SUPPOSED = 200  # starts around a home, by which an attacker weighs it
 
 type Errors = dict[str, float]  # by the attacker's description
@@ -51,7 +50,7 @@ def thousand_sessions(rng: np.random.Generator, household: Household) -> Errors:
 
 def known_point(rng: np.random.Generator, household: Household) -> Errors:
     bearing = rng.uniform(0, math.tau)
-    known = np.array(((WALK * math.sin(bearing), WALK * math.cos(bearing)),))
+    known = np.array(((KNOWN_POINT * math.sin(bearing), KNOWN_POINT * math.cos(bearing)),))
     [there], [here] = (household(0)(place) for place in (known, np.zeros((1, 2))))
     return {
         "knows a true point 1 km away, supposes the same offset": metres(here - (there - known[0])),
@@ -67,19 +66,6 @@ def streets(rng: np.random.Generator, household: Household) -> Errors:
             most_likely([seen], _supposed(in_the_streets), step=20)
         ),
     }
-
-
-def walk(rng: np.random.Generator, household: Household) -> Errors:
-    errors = {}
-    for name, starts in (("a start every 25 m, had starts no limit", 41), ("12 starts, an hour's limit", 12)):
-        way = along(WALK, starts)
-        shown = household(0)(way)
-        middle, end = follow(shown, WALK, rng)
-        errors[f"follows a straight walk of 1 km by {name}: its middle"] = metres(middle)
-        errors[f"… its end ({starts} starts)"] = metres(end - way[-1])
-        middle, _ = follow(shown, WALK, rng, direction=0)
-        errors[f"… knows the street's direction ({starts} starts)"] = metres(middle)
-    return errors
 
 
 def together(rng: np.random.Generator, household: Household) -> Errors:
@@ -99,7 +85,6 @@ ATTACKS: dict[str, Attack] = {
     "sessions": thousand_sessions,
     "known-point": known_point,
     "streets": streets,
-    "walk": walk,
     "together": together,
 }
 
