@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import Mock
 from urllib.parse import urlsplit
 
 import boto3
@@ -39,17 +40,6 @@ EVENT: Task = {
     "kind": "event", "key": ID, "attempts": 0, "version": 1,
     "payload": {"type": "T", "occurredAt": "2026-11-25T01:02:03Z", "detail": {"userId": "a"}},
 }  # fmt: skip
-SERVICES: dict[str, Callable[[], object]] = {
-    "secretsmanager": lambda: clients.secrets_manager().get_secret_value(SecretId="a"),
-    "scheduler": lambda: clients.scheduler().get_schedule(Name="a"),
-    "events": lambda: clients.event_bus().put_events(Entries=[{"Source": "a"}]),
-    "s3": lambda: clients.uploads().get_object(Bucket="bucket", Key="k"),
-}
-CLIENTS: dict[str, Callable[[], Any]] = {
-    "secretsmanager": clients.secrets_manager, "scheduler": clients.scheduler, "events": clients.event_bus,
-    "s3": clients.uploads,
-}  # fmt: skip
-LIMITS = {"secretsmanager": "SECRETS", "scheduler": "SCHEDULER", "events": "EVENT_BUS", "s3": "STORES"}
 USED_FOR = {
     Right.MOVE_SCHEDULES: clients.scheduler, Right.DELETE_SCHEDULES: clients.scheduler,
     Right.PUBLISH: clients.event_bus, Right.SIGN_UPLOADS: clients.uploads, Right.DELETE_UPLOADS: clients.uploads,
@@ -67,45 +57,38 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Any:
     schedules.breaker.close()
 
 
-class Stopped(BaseException):
-    """A request was about to be sent."""
+# A service's client and limits, a call, and the host that it goes to: with IPv4 only, and with IPv6, too.
+SERVICES = (
+    (clients.secrets_manager, clients.SECRETS, "get_secret_value", {"SecretId": "a"},
+     "secretsmanager.eu-west-1.amazonaws.com", "secretsmanager.eu-west-1.amazonaws.com"),  # IPv6 under its old name
+    (clients.scheduler, clients.SCHEDULER, "get_schedule", {"Name": "a"},
+     "scheduler.eu-west-1.amazonaws.com", "scheduler.eu-west-1.api.aws"),
+    (clients.event_bus, clients.EVENT_BUS, "put_events", {"Entries": [{"Source": "a"}]},
+     "events.eu-west-1.amazonaws.com", "events.eu-west-1.api.aws"),
+    (clients.uploads, clients.STORES, "get_object", {"Bucket": "bucket", "Key": "k"},
+     "bucket.s3.eu-west-1.amazonaws.com", "bucket.s3.dualstack.eu-west-1.amazonaws.com"),
+)  # fmt: skip
 
 
-# A host's name with IPv4 only, and with IPv6, too. Secrets Manager has IPv6 under its old name.
-HOSTS = {
-    "secretsmanager": ("secretsmanager.eu-west-1.amazonaws.com", "secretsmanager.eu-west-1.amazonaws.com"),
-    "scheduler": ("scheduler.eu-west-1.amazonaws.com", "scheduler.eu-west-1.api.aws"),
-    "events": ("events.eu-west-1.amazonaws.com", "events.eu-west-1.api.aws"),
-    "s3": ("bucket.s3.eu-west-1.amazonaws.com", "bucket.s3.dualstack.eu-west-1.amazonaws.com"),
-}
-
-
-@pytest.mark.parametrize("dual_stack", [False, True])
-def test_requests_go_to_the_host_of_the_service(monkeypatch: pytest.MonkeyPatch, dual_stack: bool) -> None:
+@pytest.mark.parametrize(("client", "limits", "call", "parameters", "host", "ipv6_host"), SERVICES)
+def test_a_client_is_kept_has_its_limits_and_calls_its_service(
+    monkeypatch: pytest.MonkeyPatch,
+    client: Callable[[], Any],
+    limits: clients.Limits,
+    call: str,
+    parameters: dict[str, object],
+    host: str,
+    ipv6_host: str,
+) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    monkeypatch.setenv("AWS_USE_DUALSTACK_ENDPOINT", str(dual_stack).lower())
-    asked: dict[str, str] = {}
-
-    def stop(request: Any, **_: object) -> None:
-        asked[service] = request.url
-        raise Stopped
-
-    for service in HOSTS:
-        CLIENTS[service]().meta.events.register("before-send", stop)
-        with pytest.raises(Stopped):
-            SERVICES[service]()
-    assert {service: urlsplit(url)[:2] for service, url in asked.items()} == {
-        service: ("https", hosts[dual_stack]) for service, hosts in HOSTS.items()
-    }
-
-
-@pytest.mark.parametrize("service", CLIENTS)
-def test_a_client_is_made_once_also_by_threads(service: str) -> None:
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: CLIENTS[service](), range(8)))
-    assert CLIENTS[service]() is CLIENTS[service]()
-    options: Any = CLIENTS[service]().meta.config
-    limits: clients.Limits = getattr(clients, LIMITS[service])
+    for dual_stack, wanted in (("false", host), ("true", ipv6_host)):
+        monkeypatch.setenv("AWS_USE_DUALSTACK_ENDPOINT", dual_stack)
+        clients.start_anew()
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: client(), range(8)))
+        assert client() is client()
+        assert urlsplit(client().generate_presigned_url(call, parameters))[:2] == ("https", wanted)
+    options = client().meta.config
     assert (options.connect_timeout, options.read_timeout) == (limits.connect_seconds, limits.read_seconds)
     assert options.retries == {"mode": "standard", "total_max_attempts": limits.attempts}
     assert "after-hours" in options.user_agent
@@ -132,15 +115,11 @@ def test_clients_are_made_while_lambda_initializes_and_threads_are_not(initializ
 
 
 def failure(code: str, status: int, message: str = "") -> ClientError:
-    return ClientError(
-        {
-            "Error": {"Code": code, "Message": message},
-            "ResponseMetadata": {
-                "HTTPStatusCode": status, "RequestId": "r-1", "HTTPHeaders": {}, "HostId": "", "RetryAttempts": 0
-            },
-        },
-        "GetSecretValue",
-    )  # fmt: skip
+    response: Any = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": status, "RequestId": "r-1"},
+    }
+    return ClientError(response, "GetSecretValue")
 
 
 @pytest.mark.parametrize(
@@ -169,18 +148,12 @@ def test_faults_are_translated_with_what_aws_says_of_them(
     assert caught.value.__suppress_context__
 
 
-@pytest.mark.parametrize("token", [None, "a session's+token/="])
-def test_a_token_for_the_database_is_that_which_botocore_makes(
-    monkeypatch: pytest.MonkeyPatch, token: str | None
-) -> None:
+def test_a_token_for_the_database_is_that_which_botocore_makes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("botocore.auth.get_current_datetime", lambda **_: NOW)
-    if token:
-        monkeypatch.setenv("AWS_SESSION_TOKEN", token)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "a session's+token/=")
     theirs = boto3.Session().client("rds").generate_db_auth_token("db.example", 5432, "a user")
     assert clients.database_token("db.example", 5432, "a user") == theirs
-
-
-def test_without_credentials_no_token_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    clients.start_anew()
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -197,7 +170,9 @@ def scheduler() -> Any:
 
 
 @pytest.mark.parametrize(("there", "new"), [(True, True), (True, False), (False, True), (False, False)])
-def test_a_schedule_is_made_or_moved_whether_or_not_it_is_there(scheduler: Any, there: bool, new: bool) -> None:
+def test_a_schedule_is_made_or_moved_and_deleted_whether_or_not_it_is_there(
+    scheduler: Any, there: bool, new: bool
+) -> None:
     if there:
         schedules.carry_out(Change(ID, ScheduleKind.EXPIRY, AT - timedelta(days=1), new=True))
     schedules.carry_out(Change(ID, ScheduleKind.EXPIRY, AT, new=new))
@@ -205,65 +180,49 @@ def test_a_schedule_is_made_or_moved_whether_or_not_it_is_there(scheduler: Any, 
     assert made["ScheduleExpression"] == "at(2126-11-25T01:02:03)"
     assert made["ActionAfterCompletion"] == "DELETE"
     assert made["Target"]["DeadLetterConfig"] == {"Arn": SETTINGS["SCHEDULE_DEAD_LETTER_ARN"]}
-
-
-@pytest.mark.parametrize("there", [True, False])
-def test_a_schedule_is_deleted_whether_or_not_it_is_there(scheduler: Any, there: bool) -> None:
-    if there:
-        schedules.carry_out(Change(ID, ScheduleKind.WARNING, AT, new=True))
-    schedules.carry_out(Change(ID, ScheduleKind.WARNING, None))
-    assert scheduler.list_schedules()["Schedules"] == []
+    for _ in range(2):
+        schedules.carry_out(Change(ID, ScheduleKind.EXPIRY, None))
+        assert scheduler.list_schedules()["Schedules"] == []
 
 
 def test_after_a_scheduler_that_did_not_answer_it_is_left_alone_for_half_a_minute(
-    monkeypatch: pytest.MonkeyPatch, scheduler: Any
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    now = [1_800_000_000.0]
+    clock = Mock(return_value=1_800_000_000.0)
 
     def silent(**_: object) -> None:
-        now[0] += 4
+        clock.return_value += 4
         raise ReadTimeoutError(endpoint_url="")
 
-    for clock in ("monotonic", "time"):
-        monkeypatch.setattr(f"after_hours.foundation.calls.time.{clock}", lambda: now[0])
-    monkeypatch.setattr(scheduler, "delete_schedule", silent)
+    monkeypatch.setattr("after_hours.foundation.calls.time", Mock(monotonic=clock, time=clock))
+    monkeypatch.setattr(clients.scheduler(), "delete_schedule", silent)
     with pytest.raises(SchedulerUnavailable, match="ReadTimeoutError"):
         schedules.carry_out(Change(ID, ScheduleKind.EXPIRY, None))
-    states = []
-    for seconds in (0, 29, 2, -100):
-        now[0] += seconds
-        states.append(schedules.breaker.is_open)
-    assert states == [True, True, False, False]  # also when the clock goes back
+    for seconds, is_open in ((0, True), (29, True), (2, False), (-100, False)):  # also when the clock goes back
+        clock.return_value += seconds
+        assert schedules.breaker.is_open is is_open
 
 
 def test_a_cold_process_does_not_wait_for_a_silent_secrets_manager_again_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(secrets.breaker, "_open_until", time.time() + 5)
-    secret = secrets.Secret(secrets.JwtSecret, "JWT_SECRET_ARN")
     with pytest.raises(SecretsUnavailable, match="a moment ago"):
-        secret.read()
+        secrets.Secret(secrets.JwtSecret, "JWT_SECRET_ARN").read()
 
 
 def test_the_bus_is_called_on_a_new_connection_after_a_minute_without_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    closed, now = [], [1_800_000_000.0]
-    monkeypatch.setattr("after_hours.foundation.clients.time.time", lambda: now[0])
-    clients.event_bus()
-    monkeypatch.setattr(clients.event_bus(), "close", lambda: closed.append(now[0]))
-    for seconds in (59, 61):
-        now[0] += seconds
+    clock, close = Mock(return_value=1_800_000_000.0), Mock()
+    monkeypatch.setattr("after_hours.foundation.clients.time.time", clock)
+    monkeypatch.setattr(clients.event_bus(), "close", close)
+    for seconds, closed in ((59, 0), (61, 1)):
+        clock.return_value += seconds
         clients.event_bus()
-    assert closed == [now[0]]
+        assert close.call_count == closed
 
 
-@mock_aws
-def test_the_bus_takes_events_and_one_that_is_not_there_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    clients.event_bus().create_event_bus(Name=SETTINGS["EVENT_BUS"])
-    assert domain_events._put([EVENT, EVENT | {"key": "other"}]) == []
-
-    def refuse(**_: object) -> None:
-        raise failure("ResourceNotFoundException", 400)
-
+def test_a_bus_that_refuses_events_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse = Mock(side_effect=failure("ResourceNotFoundException", 400))
     monkeypatch.setattr(clients.event_bus(), "put_events", refuse)
     with pytest.raises(EventBusUnavailable, match="ResourceNotFoundException"):
         domain_events._put([EVENT])

@@ -1,6 +1,8 @@
 """A secret that cannot be read again is used as it was last read; one that was revoked dies."""
 
 import json
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from after_hours.foundation import secrets
@@ -9,50 +11,41 @@ from pydantic import BaseModel
 
 KEY, NEW = "a key that signs tokens, 32 characters", "the key after it, 32 characters at least"
 GOOD = {"jwtSecret": KEY}
+SILENT, REFUSED = SecretsUnavailable("silent"), SecretRefused("AccessDenied")
 
 
 class World:
-    """A Secrets Manager that answers, or fails, as it is told; and a clock that a test moves."""
+    """A Secrets Manager that answers, or fails, as it is told; a clock that a test moves; and a secret."""
 
-    def __init__(self) -> None:
-        self.now = 1_000.0
-        self.reads = 0
-        self.answer: str | Exception = json.dumps(GOOD)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("JWT_SECRET_ARN", "arn")
+        self.manager, self.clock = Mock(), Mock(return_value=1_000.0)
+        self.faults, self.counts = Mock(), Mock()
+        for name, fake in {"_text": self.manager, "count_fault": self.faults, "count": self.counts}.items():
+            monkeypatch.setattr(secrets, name, fake)
+        monkeypatch.setattr("after_hours.foundation.secrets.time.monotonic", self.clock)
+        self.secret = secrets.Secret(secrets.JwtSecret, "JWT_SECRET_ARN")
+        self.answer(GOOD)
 
-    def secret(self, *_: object, **__: object) -> str:
-        self.reads += 1
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
+    def answer(self, said: Exception | dict[str, Any]) -> None:
+        is_fault = isinstance(said, Exception)
+        self.manager.side_effect = said if is_fault else None
+        self.manager.return_value = None if is_fault else json.dumps(said)
+
+    def read(self, *, after: float = 0, fresh: bool = False) -> str:
+        self.clock.return_value += after
+        return self.secret.read(fresh=fresh).jwt_secret
 
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    world = World()
-    monkeypatch.setattr(secrets, "_text", world.secret)
-    monkeypatch.setattr("after_hours.foundation.secrets.time.monotonic", lambda: world.now)
-    return world
-
-
-@pytest.fixture
-def secret(monkeypatch: pytest.MonkeyPatch) -> secrets.Secret[secrets.JwtSecret]:
-    monkeypatch.setenv("JWT_SECRET_ARN", "arn")
-    return secrets.Secret(secrets.JwtSecret, "JWT_SECRET_ARN")
-
-
-@pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    metrics: list[str] = []
-    monkeypatch.setattr(secrets, "count_fault", lambda metric, _: metrics.append(metric))
-    return metrics
+    return World(monkeypatch)
 
 
 @pytest.mark.parametrize("previous", [None, "", NEW, "0123456789abcdef" * 4, "31415926535897932384626433832795"])
-def test_a_previous_key_may_be_there(
-    world: World, secret: secrets.Secret[secrets.JwtSecret], previous: str | None
-) -> None:
-    world.answer = json.dumps(GOOD | {"previousJwtSecret": previous})
-    assert secret.read().keys == ((KEY, previous) if previous else (KEY,))
+def test_a_previous_key_may_be_there(world: World, previous: str | None) -> None:
+    world.answer(GOOD | {"previousJwtSecret": previous})
+    assert world.secret.read().keys == ((KEY, previous) if previous else (KEY,))
 
 
 @pytest.mark.parametrize(
@@ -63,98 +56,68 @@ def test_a_previous_key_may_be_there(
         (secrets.LocationSecret, "locationKey"),
     ],
 )
-def test_a_key_that_can_be_guessed_is_refused_and_not_told(
-    world: World, secret: secrets.Secret[secrets.JwtSecret], model: type[BaseModel], name: str
-) -> None:
+def test_a_key_that_can_be_guessed_is_refused_and_not_told(world: World, model: type[BaseModel], name: str) -> None:
     for key in ("short", "x" * 64, "1234" * 16, "abcdefgh" + " " * 64, "0" * 63 + "1", 7):
-        world.answer = json.dumps(GOOD | {name: key})
+        world.answer(GOOD | {name: key})
         with pytest.raises(Misconfigured, match=name) as refusal:
             secrets.Secret(model, "JWT_SECRET_ARN").read()
         assert repr(key) not in str(refusal.value)
 
 
-def test_a_secret_is_read_once_in_five_minutes(world: World, secret: secrets.Secret[secrets.JwtSecret]) -> None:
-    for _ in range(3):
-        secret.read()
-    world.now += 299
-    secret.read()
-    assert world.reads == 1
-    world.answer = json.dumps(GOOD | {"jwtSecret": NEW})
-    world.now += 2
-    assert secret.read().jwt_secret == NEW
-    assert world.reads == 2
+def test_a_secret_is_read_once_in_five_minutes_or_afresh_after_a_refused_connection(world: World) -> None:
+    assert {world.read(), world.read(), world.read(after=299)} == {KEY}
+    assert world.manager.call_count == 1
+    world.answer({"jwtSecret": NEW})
+    assert world.read(after=2) == NEW
+    world.answer(GOOD)
+    assert world.read(fresh=True) == KEY
+    world.answer(SILENT)
+    assert world.read(fresh=True) == KEY
 
 
-def test_while_secrets_manager_is_silent_the_value_is_used_on_and_counted(
-    world: World, secret: secrets.Secret[secrets.JwtSecret], counted: list[str]
-) -> None:
-    good = secret.read()
-    world.answer = SecretsUnavailable("silent")
-    for _ in range(100):
-        world.now += 301
-        assert secret.read() == good
-    assert counted == ["SecretFaults"] * 100
-    world.now += 1
-    secret.read()
-    assert world.reads == 101  # nobody waits for it again at once
-
-
-def test_a_value_that_was_never_read_cannot_be_used_on(world: World, secret: secrets.Secret[secrets.JwtSecret]) -> None:
-    world.answer = SecretsUnavailable("silent")
+def test_while_secrets_manager_is_silent_the_value_is_used_on_and_counted(world: World) -> None:
+    world.answer(SILENT)
     with pytest.raises(SecretsUnavailable):
-        secret.read()
+        world.read()  # there is no value yet
+    world.answer(GOOD)
+    world.read()
+    world.answer(SILENT)
+    assert {world.read(after=301) for _ in range(100)} == {KEY}
+    assert [call.args[0] for call in world.faults.call_args_list] == ["SecretFaults"] * 100
+    world.read(after=1)
+    assert world.manager.call_count == 102  # the second after a silence is not another wait
 
 
-@pytest.mark.parametrize(
-    ("answer", "fault"), [(SecretRefused("AccessDenied"), SecretRefused), ('{"jwtSecret": "short"}', Misconfigured)]
-)
+@pytest.mark.parametrize(("answer", "fault"), [(REFUSED, SecretRefused), ({"jwtSecret": "a"}, Misconfigured)])
 def test_a_refused_secret_is_used_for_an_hour_at_most(
-    world: World, secret: secrets.Secret[secrets.JwtSecret], answer: str | Exception, fault: type[Exception]
+    world: World, answer: Exception | dict[str, Any], fault: type[Exception]
 ) -> None:
-    secret.read()
-    world.answer = answer
-    world.now += 301
-    for _ in range(59):
-        secret.read()
-        world.now += 61
-    world.answer = SecretsUnavailable("silent")  # an outage does not bring back what was refused before it
-    world.now += 61
+    world.read()
+    world.answer(answer)
+    world.read(after=301)
+    for _ in range(58):
+        world.read(after=61)
+    world.answer(SILENT)  # an outage does not bring back what was refused before it
     with pytest.raises(SecretsUnavailable):
-        secret.read()
-    world.answer = answer
+        world.read(after=122)
+    world.answer(answer)
     with pytest.raises(fault):
-        secret.read()
+        world.read()
 
 
-def test_a_refusal_that_passes_is_forgotten(world: World, secret: secrets.Secret[secrets.JwtSecret]) -> None:
-    good = world.answer
-    secret.read()
-    for answer in (SecretRefused("AccessDenied"), good) * 3:
-        world.answer = answer
-        world.now += 3000
-        secret.read()
+def test_a_refusal_that_passes_is_forgotten(world: World) -> None:
+    world.read()
+    for answer in (REFUSED, GOOD) * 3:
+        world.answer(answer)
+        assert world.read(after=3000) == KEY
 
 
-def test_after_a_refused_connection_the_secret_is_read_afresh(
-    world: World, secret: secrets.Secret[secrets.JwtSecret]
-) -> None:
-    secret.read()
-    world.answer = json.dumps(GOOD | {"jwtSecret": NEW})
-    assert secret.read(fresh=True).jwt_secret == NEW
-    world.answer = SecretsUnavailable("silent")
-    assert secret.read(fresh=True).jwt_secret == NEW
-
-
-def test_a_secret_that_lacks_something_is_counted_whether_or_not_an_older_one_is_held(
-    world: World, secret: secrets.Secret[secrets.JwtSecret], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    counts: list[str] = []
-    monkeypatch.setattr(secrets, "count", counts.append)
-    world.answer = "{}"
+def test_a_secret_that_lacks_something_is_counted_whether_or_not_an_older_one_is_held(world: World) -> None:
+    world.answer({})
     with pytest.raises(Misconfigured):
-        secret.read()
-    world.answer = json.dumps(GOOD)
-    secret.read()
-    world.answer = "{}"
-    assert secret.read(fresh=True).jwt_secret == GOOD["jwtSecret"]
-    assert counts == ["SecretsIncomplete"] * 2
+        world.read()
+    world.answer(GOOD)
+    world.read()
+    world.answer({})
+    assert world.read(fresh=True) == KEY
+    assert [call.args for call in world.counts.call_args_list] == [("SecretsIncomplete",)] * 2
