@@ -61,7 +61,7 @@ run: $(EVERYTHING) ## newcomer: Run the whole system on this machine until Ctrl-
 	@exec $(RUN) tools.local.run $(if $(PORT),--port "$(PORT)")
 
 debug: $(PYTHON_READY) ## developer: Run one handler in this process: make debug FUNCTION=start_session [EVENT=valid]
-	@$(RUN) tools.local.debug "$(FUNCTION)" $(if $(EVENT),"$(EVENT)")
+	@$(RUN) tools.local.invoke --here "$(FUNCTION)" $(if $(EVENT),"$(EVENT)")
 
 logs: $(PYTHON_READY) ## tester: Follow what the functions write: make logs [FUNCTION=start_session]
 	@$(RUN) tools.local.logs $(if $(FUNCTION),"$(FUNCTION)")

@@ -4,19 +4,15 @@ import json
 import re
 import subprocess
 import sys
-from threading import Event
 
 import boto3
 import jwt
-import pytest
 
 from tests.support.deployed import NewMember
-from tests.support.system import Command
-from tests.support.waiting import until
-from tools.local import aws, logs
-from tools.local.background import beside
+from tests.support.system import Command, System
+from tools.local import aws
 from tools.local.stack import Stack
-from tools.local.workspace import REPOSITORY, Workspace
+from tools.local.workspace import REPOSITORY
 
 TEMPLATE = {
     "Resources": {
@@ -38,39 +34,20 @@ def test_psql_is_on_the_database_of_the_system_and_knows_the_statements(command:
     assert "There is no statement sessions._NONE" in command("psql", "--statement", "sessions._NONE").stderr
 
 
-def test_logs_follow_a_function(stack: Stack, workspace: Workspace, new_member: NewMember, command: Command) -> None:
-    member = new_member()
-
-    def look_again_and_again(ending: Event) -> None:
-        while not ending.wait(0.5):
-            member.call("GET", "/session")
-
-    line = [sys.executable, "-m", "tools.local.logs", "--workspace", str(workspace.root), "get_session"]
-    with subprocess.Popen(line, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        with beside(look_again_and_again):
-            line_of_member = next(line for line in process.stdout if member.id in line)
-        process.terminate()
-    assert re.fullmatch(
-        r"\d\d:\d\d:\d\d get_session: INFO request .*route=GET /api/after-hours/session status=200 .*\n", line_of_member
-    )
-    assert "There is no function 'no_such'" in command("logs", "no_such").stderr
-
-
-def test_a_line_for_each_request_and_for_what_goes_wrong(
-    stack: Stack, new_member: NewMember, capsys: pytest.CaptureFixture[str]
+def test_logs_follow_functions_and_make_run_shows_each_request(
+    system: System, new_member: NewMember, command: Command
 ) -> None:
-    member, said = new_member(), ""
-
-    def shown() -> str:
-        nonlocal said
-        said += capsys.readouterr().out
-        return said
-
-    with logs.requests_shown(stack):
-        member.call("POST", "/session/start", {})
-        until(lambda: shown().count(member.id) == 1)
-    assert re.search(r"^\S+ 400 POST /api/after-hours/session/start \d+ ms, test-\S+$", said, re.MULTILINE)
+    member = new_member()
+    follow = [sys.executable, "-m", "tools.local.logs", "--workspace", str(system.workspace.root), "start_session"]
+    member.call("POST", "/session/start", {})
+    with subprocess.Popen(follow, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        line = next(line for line in process.stdout if f"user_id={member.id} route" in line)
+        process.terminate()
+    said = "start_session: INFO request .*route=POST /api/after-hours/session/start status=400 "
+    assert re.match(rf"\d\d:\d\d:\d\d {said}", line)
+    system.await_line(rf"\n\S+ 400 POST /api/after-hours/session/start \d+ ms, {member.id}\n")
+    assert "There is no function 'no_such'" in command("logs", "no_such").stderr
 
 
 def test_tokens_work_and_there_are_none_for_prod(stack: Stack, command: Command, new_member: NewMember) -> None:
@@ -107,10 +84,10 @@ def test_invoke_says_what_was_expected_and_touches_nobody_else(stack: Stack, com
 
 
 def test_debug_runs_the_handler_of_the_working_tree_against_the_system(stack: Stack, command: Command) -> None:
-    started = command("debug", "start_session")
+    started = command("invoke", "--here", "start_session")
     assert "Expected: 201\nOutcome:  201\n" in started.stdout, started.stderr
     assert stack.call("GET", "/session", token=stack.token("local-sample")).body["active"]
-    failing = command("debug", "expire_session", "no_session")
+    failing = command("invoke", "--here", "expire_session", "no_session")
     assert failing.returncode == 0, failing.stderr
     assert "functions/expire_session/handler.py" in failing.stderr
 

@@ -53,7 +53,6 @@ def is_made(machine: Path) -> bool:
 @pytest.mark.parametrize(
     "programs",
     [
-        {"bin/python3": FIT},  # Debian's sh: `command -v python3.13 python3` asks for the first alone
         {"bin/python3.13": WITHOUT_VENV, "bin/python3": OTHER_VERSION, "bin/python": FIT},
         {"bin/python3": UNSELECTED, "home/.local/share/uv/python/cpython-3.13.9-linux/bin/python3.13": FIT},
         {"home/.pyenv/versions/3.13.0/bin/python3.13": FIT},
@@ -72,6 +71,7 @@ def test_a_fit_python_is_found_under_any_name(machine: Path, programs: dict[str,
         ({"bin/python3": WITHOUT_VENV}, [], "bin/python3 is Python 3.13, but cannot make virtual environments: "),
         ({"bin/python3": FIT, "old": OTHER_VERSION}, ["PYTHON=./old"], "PYTHON=./old is not Python 3.13, which is"),
         ({"bin/python3": FIT}, ["PYTHON=python4"], "There is no program PYTHON=python4. Python 3.13 is needed: "),
+        ({"bin/python3": FIT, ".venv/notes": "mine"}, [], ".venv is not a virtual environment: move it away"),
     ],
 )
 def test_no_other_makes_one_and_it_is_said_how_to_get_it(
@@ -82,7 +82,7 @@ def test_no_other_makes_one_and_it_is_said_how_to_get_it(
     said, by_make = refused.stderr.splitlines()
     assert sentence in said
     assert by_make.startswith("make: ***")
-    assert not (machine / ".venv").exists()
+    assert not (machine / ".venv/bin").exists()
 
 
 def test_an_environment_of_another_version_is_made_anew_once_there_is_another_python(machine: Path) -> None:
@@ -95,11 +95,8 @@ def test_an_environment_of_another_version_is_made_anew_once_there_is_another_py
     assert is_made(machine)
 
 
-def test_a_folder_that_is_no_environment_of_ours_is_not_made_anew(machine: Path) -> None:
-    install(machine, {"bin/python3": FIT, ".venv/notes": "mine"})
-    assert ".venv is not a virtual environment: move it away" in make(machine).stderr
-    install(machine, {"elsewhere/pyvenv.cfg": ""})
-    shutil.rmtree(machine / ".venv")
+def test_an_environment_that_is_a_link_is_not_made_anew(machine: Path) -> None:
+    install(machine, {"bin/python3": FIT, "elsewhere/pyvenv.cfg": ""})
     (machine / ".venv").symlink_to("elsewhere")
     assert ".venv is a link" in make(machine).stderr
     assert [path.name for path in (machine / "elsewhere").iterdir()] == ["pyvenv.cfg"]

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,13 +27,6 @@ def tool(workspace: Path, name: str, *arguments: str, user: list[str] | None = N
     return done.returncode, done.stdout, done.stderr
 
 
-def runs(workspace: Workspace, name: str) -> bool:
-    try:
-        return bool(Processes(workspace).running(name))
-    except CommandError:
-        return False
-
-
 @pytest.fixture
 def elsewhere() -> Iterator[Workspace]:
     with temporary_workspace() as workspace:
@@ -47,48 +40,53 @@ def elsewhere() -> Iterator[Workspace]:
 @contextmanager
 def starting(workspace: Workspace, port: int) -> Iterator["subprocess.Popen[str]"]:
     """A `make run` that has started the local AWS; surely gone at the end."""
-    command = [sys.executable, "-m", "tools.local.run", "--workspace", str(workspace.root), "--port", str(port)]
+
+    def has_started() -> bool:
+        try:
+            return bool(Processes(workspace).running("ministack"))
+        except CommandError:
+            return run.poll() is not None
+
+    installed = [word for name in LINKED for word in ("-o", f"{name}/.ready")]
+    named = f'PORT={port}" --workspace "{workspace.root}'
+    command = ["make", *installed, "run", f"RUN={sys.executable} -m", named]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as run:
         try:
-            until(lambda: runs(workspace, "ministack") or run.poll() is not None)
+            until(has_started)
             yield run
         finally:
-            run.kill()
+            if holder := workspace.holder():
+                os.kill(holder.pid, signal.SIGKILL)
 
 
 def test_a_crash_leaves_what_the_next_start_ends_or_make_stop(elsewhere: Workspace) -> None:
     port = Ports.free().api
-    with starting(elsewhere, port) as crashed:
-        crashed.kill()
+    with starting(elsewhere, port):
+        pass
     left_behind = set(processes_of(elsewhere))
     assert left_behind
     with starting(elsewhere, port) as second:
         assert second.stdout
         assert any("ended what an earlier run left behind: ministack, postgresql\n" in line for line in second.stdout)
         assert left_behind.isdisjoint(processes_of(elsewhere))
-        until(lambda: runs(elsewhere, "ministack"))
-        second.kill()
     assert tool(elsewhere.root, "stop")[1].startswith("Ended what an earlier run left behind: ")
     assert tool(elsewhere.root, "stop")[1] == "Nothing is running here.\n"
 
 
-def test_a_start_that_is_interrupted_leaves_nothing(elsewhere: Workspace) -> None:
-    with starting(elsewhere, Ports.free().api) as run:
-        run.send_signal(signal.SIGHUP)
-        run.send_signal(signal.SIGHUP)  # an impatient second one must not cut the cleaning short
-        assert run.wait() == 0
-    until(lambda: not processes_of(elsewhere))
+def test_a_kill_of_make_ends_the_system_and_an_impatient_second_one_does_not_cut_that_short(
+    elsewhere: Workspace,
+) -> None:
+    """Scripts that start `make run` in the background know the id of make alone."""
+    with starting(elsewhere, Ports.free().api) as make:
+        running = elsewhere.holder()
+        assert running
+        make.terminate()
+        until(lambda: elsewhere.holder() != running)
+        if elsewhere.holder():
+            os.kill(running.pid, signal.SIGHUP)
+        until(lambda: not processes_of(elsewhere))
     assert not elsewhere.stack_file.exists()
     assert list(elsewhere.temporary.iterdir()) == []
-
-
-def test_a_kill_of_make_itself_ends_the_system(elsewhere: Workspace) -> None:
-    """As scripts do that started `make run` in the background, and know the id of make alone."""
-    installed = [word for name in LINKED for word in ("-o", f"{name}/.ready")]
-    named = f'PORT={Ports.free().api}" --workspace "{elsewhere.root}'
-    with subprocess.Popen(["make", *installed, "run", f"RUN={sys.executable} -m", named], cwd=REPOSITORY) as make:
-        until(lambda: runs(elsewhere, "ministack"))
-        make.terminate()
 
 
 @pytest.mark.parametrize(
@@ -96,15 +94,15 @@ def test_a_kill_of_make_itself_ends_the_system(elsewhere: Workspace) -> None:
     [
         (Phase.STARTING, "The system is not up yet. Try again when `make run` says it is ready."),
         (Phase.STOPPING, "The system is stopping. Start it again with: make run"),
-        (None, "No system is running here. Start one with: make run"),
     ],
 )
-def test_what_tools_say_while_nothing_is_ready(tmp_path: Path, phase: Phase | None, sentence: str) -> None:
+def test_what_tools_say_while_nothing_is_ready(tmp_path: Path, phase: Phase, sentence: str) -> None:
     workspace = Workspace(tmp_path)
-    with workspace.occupied() if phase else nullcontext():
-        if phase:
-            workspace.note(phase)
-        assert tool(tmp_path, "demo") == (1, "", f"{sentence}\n")
+    assert tool(tmp_path, "reset") == (0, "The database is gone; the next `make run` makes a new one.\n", "")
+    assert tool(tmp_path, "demo") == (1, "", "No system is running here. Start one with: make run\n")
+    with workspace.occupied():
+        workspace.note(phase)
+        assert tool(tmp_path, "reset") == (1, "", f"{sentence}\n")
 
 
 @pytest.mark.skipif(is_root() and not as_user(), reason="this machine lets root make no user namespace")

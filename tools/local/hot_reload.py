@@ -14,7 +14,7 @@ from threading import Event
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
-from watchfiles import Change, DefaultFilter, watch
+from watchfiles import Change, watch
 
 from infra import build
 from tools.local.background import beside
@@ -28,7 +28,6 @@ _WATCHED = ("functions", "infra", "layers", "migrations")
 _DEPLOYED_ONLY = "migrate_database"
 # An editor writes several files at once; 50 ms after the last one, they are taken together.
 _SETTLED_MS = 50
-_NOTICED = DefaultFilter()  # no byte-code, and nothing of git's
 _AT_ONCE = 4
 _FAST = 1  # zlib's lowest level: the archive does not leave this machine
 
@@ -53,21 +52,19 @@ def watching(stack: Stack, progress: Progress) -> Iterator[None]:
     def run(ending: Event) -> None:
         folders = [REPOSITORY / name for name in _WATCHED]
         for changes in watch(*folders, debounce=10 * _SETTLED_MS, step=_SETTLED_MS, stop_event=ending):
-            if changed := _files(changes):
-                _renew(reload, changed, progress)
+            if edited := _edited(changes):
+                _renew(reload, edited, progress)
 
     with beside(run):
         yield
 
 
-def _files(changes: set[tuple[Change, str]]) -> set[Path]:
-    """Return the files that changed, or what was removed when there are none."""
-    paths = {Path(path) for _, path in changes}
-    # The watcher reports a new folder alone when its files were written before the watcher knew the folder.
-    within = {file for change, path in changes if change is Change.added for file in Path(path).rglob("*")}
-    files = {path for path in paths | within if path.is_file() and _NOTICED(Change.added, str(path))}
+def _edited(changes: set[tuple[Change, str]]) -> set[Path]:
+    """Return the files and new folders that were written, or what was removed when there are none."""
+    paths = {(change, Path(path)) for change, path in changes}
+    written = {path for change, path in paths if path.is_file() or (path.is_dir() and change is Change.added)}
     # Editors first write to a file of another name, which is gone by now.
-    return files or {path for path in paths if not path.exists()}
+    return written or {path for _, path in paths if not path.exists()}
 
 
 def _renew(reload: "HotReload", changed: set[Path], progress: Progress) -> None:
@@ -123,12 +120,12 @@ class HotReload:
         parts = {_part(path) for path in changed}
         edited = {name for kind, name in parts if kind == "functions"}
         layers = {self._layers[name]: name for kind, name in parts if kind == "layers"}
-        users = {function for function in self._functions if not layers.keys().isdisjoint(self._versions(function))}
-        _check_imports(edited | users, self._layers)
+        users = {name: used for name, used in self._versions().items() if not layers.keys().isdisjoint(used)}
+        _check_imports(edited | users.keys(), self._layers)
         newest = {arn: self._publish(arn, name) for arn, name in layers.items()}
 
         def use(function: str) -> None:
-            versions = [newest.get(arn, version) for arn, version in self._versions(function).items()]
+            versions = [newest.get(arn, version) for arn, version in users[function].items()]
             self._lambda.update_function_configuration(FunctionName=self._functions[function], Layers=versions)
 
         with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -136,12 +133,16 @@ class HotReload:
         for function in edited:
             content = _archive(build.function(function, build.HOST).folder)
             self._lambda.update_function_code(FunctionName=self._functions[function], ZipFile=content)
-        return sorted(edited | users)
+        return sorted(edited | users.keys())
 
-    def _versions(self, function: str) -> dict[str, str]:
-        """Return the layers that a function uses: ARN → ARN of the version."""
-        configuration = self._lambda.get_function_configuration(FunctionName=self._functions[function])
-        return {layer["Arn"].rpartition(":")[0]: layer["Arn"] for layer in configuration.get("Layers", [])}
+    def _versions(self) -> dict[str, dict[str, str]]:
+        """Return the layers that each function uses: ARN → ARN of the version."""
+        pages = self._lambda.get_paginator("list_functions").paginate()
+        layers = {each["FunctionName"]: each.get("Layers", []) for page in pages for each in page["Functions"]}
+        return {
+            name: {layer["Arn"].rpartition(":")[0]: layer["Arn"] for layer in layers[deployed]}
+            for name, deployed in self._functions.items()
+        }
 
     def _publish(self, arn: str, name: str) -> str:
         """Publish a new version of a layer, and return its ARN. Older ones go: MiniStack keeps them in memory."""
@@ -164,7 +165,6 @@ def _check_imports(functions: Iterable[str], layers: Iterable[str]) -> None:
 def _archive(folder: Path) -> bytes:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=_FAST) as target:
-        for path in folder.rglob("*"):
-            if path.is_file():
-                target.write(path, path.relative_to(folder))
+        for path in filter(Path.is_file, folder.rglob("*")):
+            target.write(path, path.relative_to(folder))
     return archive.getvalue()

@@ -1,22 +1,27 @@
 """`make invoke FUNCTION=start_session [EVENT=valid] [JSON=1]`: send one sample event to a deployed function.
 
 The samples have a member of their own. Before an event is sent, that member is put into the state that it needs.
+
+`make debug` runs the handler of the working tree in this process, so that a `breakpoint()` in it stops here. An
+editor's debugger can run `python -m tools.local.invoke --here start_session` itself.
 """
 
 import base64
 import json
+import os
 import sys
-from argparse import Namespace
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
+from uuid import uuid4
 
 import boto3
 
 from tools.local import aws, members, states
+from tools.local.handlers import Context, load
 from tools.local.samples import Expected, Sample, samples
 from tools.local.stack import Stack
-from tools.local.workspace import CommandError, command_line, shows_errors
+from tools.local.workspace import REPOSITORY, CommandError, command_line, shows_errors
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class Outcome:
 
     failed: bool
     result: Any
-    log: str
+    log: str = ""
 
     @property
     def body(self) -> Any:  # noqa: ANN401 (JSON)
@@ -82,15 +87,6 @@ def prepare(stack: Stack, expected: Expected) -> None:
             )
 
 
-def ready(arguments: Namespace) -> tuple[Stack, Sample]:
-    """Return the running system and the sample event that the arguments name, with the event's state prepared."""
-    aws.keep_to_this_machine()
-    sent = sample(arguments.function, arguments.event)
-    stack = Stack.load(arguments.workspace)
-    prepare(stack, sent.expected)
-    return stack, sent
-
-
 def send(stack: Stack, sent: Sample) -> Outcome:
     """Invoke the deployed function with the event, whatever the state is."""
     answer = boto3.client("lambda", **stack.aws).invoke(
@@ -102,12 +98,30 @@ def send(stack: Stack, sent: Sample) -> Outcome:
     return Outcome("FunctionError" in answer, json.load(answer["Payload"]), log)
 
 
+def run_here(stack: Stack, sent: Sample) -> Outcome:
+    """Run the handler in this process, in the environment of the deployed function."""
+    deployed = boto3.client("lambda", **stack.aws).get_function_configuration(
+        FunctionName=stack.deployed(sent.function)
+    )
+    os.environ.update(deployed["Environment"]["Variables"] | aws.settings(stack.aws_endpoint_url))
+    context = Context(deployed["FunctionName"], deployed["MemorySize"], deployed["FunctionArn"], str(uuid4()))
+    sys.path.insert(0, str(REPOSITORY / "layers" / "after_hours" / "python"))  # the package, where the layer has it
+    handler = load(sent.function).handler
+    try:
+        result = handler(sent.event(stack.token(members.SAMPLE.id)), context)
+    except Exception as error:  # noqa: BLE001 (every exception is an outcome)
+        sys.excepthook(type(error), error, error.__traceback__)
+        return Outcome(failed=True, result={"errorType": type(error).__name__, "errorMessage": str(error)})
+    return Outcome(failed=False, result=json.loads(json.dumps(result)))
+
+
 def _print(sent: Sample, outcome: Outcome) -> None:
-    print(f"Sent:     {sent} as {members.SAMPLE.id}, given: {sent.expected.needs}")
+    print(f"\nSent:     {sent} as {members.SAMPLE.id}, given: {sent.expected.needs}")
     print(f"Expected: {sent.expected}")
     print(f"Outcome:  {outcome}" + ("" if outcome.is_as(sent.expected) else ", which is not as expected"))
     print(json.dumps(outcome.body, indent=2, ensure_ascii=False))
-    print(f"\nLog:\n{outcome.log}")
+    if outcome.log:
+        print(f"\nLog:\n{outcome.log}")
 
 
 def _print_json(sent: Sample, outcome: Outcome) -> None:
@@ -128,9 +142,13 @@ def main() -> int:
     parser.add_argument("function")
     parser.add_argument("event", nargs="?", default="valid")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    parser.add_argument("--here", action="store_true", help="run the handler of the working tree in this process")
     arguments = parser.parse_args()
-    stack, sent = ready(arguments)
-    outcome = send(stack, sent)
+    aws.keep_to_this_machine()
+    sent = sample(arguments.function, arguments.event)
+    stack = Stack.load(arguments.workspace)
+    prepare(stack, sent.expected)
+    outcome = (run_here if arguments.here else send)(stack, sent)
     (_print_json if arguments.json else _print)(sent, outcome)
     return 0 if outcome.is_as(sent.expected) else 1
 

@@ -20,6 +20,7 @@ from tools.local.stack import Stack
 from tools.local.workspace import CommandError, command_line, shows_errors
 
 _EVERY_SECONDS = 0.5
+_BEFORE_MS = 60_000  # `make logs` begins with the last minute
 _LATE_MS = 5000  # how long after its own timestamp a line may appear in CloudWatch Logs
 # Keys that every line has and that are not printed.
 _LEFT_OUT = {
@@ -30,7 +31,7 @@ _FAILED = "[ERROR] "  # what Lambda begins its line with when a function fails, 
 _PLATFORM = ("START ", "END ", "REPORT ", '{"_aws":')
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Line:
     """One line that a function wrote: a structured entry of ours, or plain text (a traceback, say)."""
 
@@ -42,51 +43,44 @@ class Line:
     def entry(self) -> dict[str, Any]:
         return json.loads(self.text) if self.text.startswith("{") else {}
 
-    @property
-    def time(self) -> str:
-        return f"{self.at.astimezone():%H:%M:%S}"
-
     def __str__(self) -> str:
-        if not self.entry:
-            return f"{self.time} {self.function}: {self.text}"
-        details = " ".join(
-            f"{name}={value if isinstance(value, str) else json.dumps(value)}"
-            for name, value in self.entry.items()
-            if name not in _LEFT_OUT
-        )
-        return f"{self.time} {self.function}: {self.entry['level']} {self.entry['message']} {details}".rstrip()
+        said = self.text
+        if entry := self.entry:
+            details = {name: value for name, value in entry.items() if name not in _LEFT_OUT}
+            words = [
+                f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in details.items()
+            ]
+            said = " ".join([entry["level"], entry["message"], *words])
+        return f"{self.at.astimezone():%H:%M:%S} {self.function}: {said}"
 
     @property
-    def request(self) -> str | None:
-        """A request's line in short: time, status, route, duration and caller. None for any other line."""
+    def short(self) -> str | None:
+        """What `make run` shows of it: a request's status, route, duration and caller, or what went wrong."""
         entry = self.entry
-        if entry.get("message") != "request":
-            return None
-        caller = entry.get("user_id", "nobody")
-        return f"{self.time} {entry['status']} {entry['route']} {entry['milliseconds']} ms, {caller}"
-
-    @property
-    def is_trouble(self) -> bool:
-        return self.entry.get("level") in {"WARNING", "ERROR"} or self.text.startswith(_FAILED)
+        if entry.get("message") == "request":
+            caller = entry.get("user_id", "nobody")
+            request = f"{entry['status']} {entry['route']} {entry['milliseconds']} ms, {caller}"
+            return f"{self.at.astimezone():%H:%M:%S} {request}"
+        is_trouble = entry.get("level") in {"WARNING", "ERROR"} or self.text.startswith(_FAILED)
+        return str(self) if is_trouble else None
 
 
 class Reader:
     """Reads the logs of some functions from CloudWatch Logs, each line once."""
 
-    def __init__(self, stack: Stack, functions: list[str]) -> None:
+    def __init__(self, stack: Stack, functions: list[str], *, since_ms: int) -> None:
         self._logs = boto3.client("logs", **stack.aws)
         self._groups = {name: f"/aws/lambda/{stack.functions[name]}" for name in functions}
-        self._since_ms = int(time.time() * 1000)
-        self._seen: set[Line] = set()  # in the last `_LATE_MS`, which are read again
+        self._since_ms = since_ms
+        self._read: set[Line] = set()  # in the last `_LATE_MS`, which are read again
 
     def read(self) -> list[Line]:
         """Return what was written since the last time, the oldest first. What AWS itself writes is left out."""
-        now_ms = int(time.time() * 1000)
-        lines = [line for function in self._groups for line in self._recent(function)]
-        new = [line for line in lines if line not in self._seen]
-        self._seen = set(lines)
-        self._since_ms = now_ms - _LATE_MS
-        return sorted(new, key=lambda line: line.at)
+        now_ms = _now_ms()
+        lines = {line for function in self._groups for line in self._recent(function)}
+        new = sorted(lines - self._read)
+        self._read, self._since_ms = lines, now_ms - _LATE_MS
+        return new
 
     def _recent(self, function: str) -> Iterator[Line]:
         pages = self._logs.get_paginator("filter_log_events").paginate(
@@ -97,19 +91,19 @@ class Reader:
                 yield Line(datetime.fromtimestamp(event["timestamp"] / 1000, UTC), function, event["message"].rstrip())
 
 
+def _now_ms() -> int:
+    return int(time.time() * 1000)
+
+
 @contextmanager
 def requests_shown(stack: Stack) -> Iterator[None]:
     """Print a line for each request, and for what goes wrong, until the block ends."""
-    reader = Reader(stack, list(stack.functions))
+    reader = Reader(stack, list(stack.functions), since_ms=_now_ms())
 
     def run(ending: Event) -> None:
         while not ending.wait(_EVERY_SECONDS):
-            try:
-                lines = reader.read()
-            except (BotoCoreError, ClientError):
-                continue  # `Processes.watch` says what is wrong
-            for line in lines:
-                if text := line.request or (str(line) if line.is_trouble else None):
+            with suppress(BotoCoreError, ClientError):  # `Processes.watch` says what is wrong
+                for text in filter(None, [line.short for line in reader.read()]):
                     print(text, flush=True)
 
     with beside(run):
@@ -127,7 +121,8 @@ def main() -> int:
         stack, function = Stack.load(arguments.workspace), arguments.function
         if function not in {None, *stack.functions}:
             raise CommandError(f"There is no function {function!r}. Say FUNCTION= one of: {', '.join(stack.functions)}")
-        reader = Reader(stack, [function] if function else list(stack.functions))
+        functions = [function] if function else list(stack.functions)
+        reader = Reader(stack, functions, since_ms=_now_ms() - _BEFORE_MS)
         while True:
             for line in reader.read():
                 print(line, flush=True)

@@ -1,7 +1,7 @@
 """A camera for the local system: it takes a photo as a phone does, and describes what became of it.
 
 python -m tools.local.photo take FILE        make a photo that lies on its side and tells where it was taken
-… | python -m tools.local.photo form FILE    turn the answer of POST /profile/photo into what `curl -K -` sends it by
+… | python -m tools.local.photo send FILE    post it to S3, with the form in the answer of POST /profile/photo
 … | python -m tools.local.photo look         fetch what the answer of GET /profile/photo shows, and say what is in it
 """
 
@@ -15,23 +15,21 @@ from typing import Any
 from PIL import Image, ImageDraw
 from PIL.TiffImagePlugin import IFDRational
 
-from tools.local import aws, calls
+from tools.local import aws, calls, forms
 
 _UPRIGHT_SIZE = (1512, 2016)
-_SKY, _GROUND = (96, 150, 220), (60, 110, 50)
 _LYING_ON_ITS_SIDE = 6  # EXIF's value for: turn the picture by 90° clockwise to see it upright
 _ORIENTATION, _MAKE, _GPS = 0x0112, 0x010F, 0x8825
 _LATITUDE, _LONGITUDE = (52, 22, 12), (4, 53, 43)
-_TOLERANCE = 12
 WAITING = ("pending", "processing")
 
 
 def take() -> bytes:
     """Return a photo of the moon over a field as a phone stores it: lying on its side, and with GPS in its EXIF."""
     width, height = _UPRIGHT_SIZE
-    picture = Image.new("RGB", _UPRIGHT_SIZE, _SKY)
+    picture = Image.new("RGB", _UPRIGHT_SIZE, (96, 150, 220))
     draw = ImageDraw.Draw(picture)
-    draw.rectangle((0, height * 2 // 3, width, height), fill=_GROUND)
+    draw.rectangle((0, height * 2 // 3, width, height), fill=(60, 110, 50))
     draw.ellipse((width * 3 // 5, height // 10, width * 4 // 5, height // 10 + width // 5), fill=(250, 245, 220))
     exif = Image.Exif()
     exif[_ORIENTATION] = _LYING_ON_ITS_SIDE
@@ -44,32 +42,19 @@ def take() -> bytes:
     return file.getvalue()
 
 
-def form(upload: dict[str, Any], file: Path) -> str:
-    """Return the configuration with which `curl -K -` posts the file as the signed form asks."""
-    fields = "\n".join(f"form-string = {json.dumps(f'{name}={value}')}" for name, value in upload["fields"].items())
-    return f"url = {json.dumps(upload['url'])}\n{fields}\nform = {json.dumps(f'file=@{file}')}\nfail-with-body\n"
-
-
 def described(jpeg: bytes) -> dict[str, Any]:
-    """Describe what a photo, or a thumbnail, looks like and what metadata it still has."""
+    """Return the size of a photo or a thumbnail, and the metadata that it still has."""
     with Image.open(io.BytesIO(jpeg)) as photo:
         photo.load()
         exif = photo.getexif()
         return {
             "format": photo.format,
             "size": photo.size,
-            "upright": _is(photo, _SKY, 0.1) and _is(photo, _GROUND, 0.9),
             "progressive": "progressive" in photo.info,
             "EXIF": len(exif),
             "GPS": len(exif.get_ifd(_GPS)),
             "other metadata": sorted(photo.info.keys() & {"icc_profile", "comment", "xmp", "photoshop", "mp"}),
         }
-
-
-def _is(photo: Image.Image, colour: tuple[int, int, int], height: float) -> bool:
-    """Whether the photo has about this colour at its left, so far down."""
-    there = photo.convert("RGB").crop((0, int(photo.height * height), 1, int(photo.height * height) + 1)).tobytes()
-    return max(abs(a - b) for a, b in zip(there, colour, strict=True)) < _TOLERANCE
 
 
 def fetch(url: str) -> bytes:
@@ -96,8 +81,9 @@ def main(arguments: list[str]) -> int:
         case ["take", file]:
             Path(file).write_bytes(take())
             print(f"{file}: {described(take())}")
-        case ["form", file]:
-            print(form(json.load(sys.stdin)["upload"], Path(file)))
+        case ["send", file]:
+            upload = json.load(sys.stdin)["upload"]
+            print(f"S3: {forms.post(upload['url'], upload['fields'], Path(file).read_bytes())}")
         case ["look"]:
             return _look(json.load(sys.stdin)["photo"])
         case _:

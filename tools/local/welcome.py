@@ -57,7 +57,7 @@ def calls(photo: Path) -> dict[str, str]:
     return {
         "Make an After Hours profile": _curl("POST", "/profile", {"description": "Here until the last train"}),
         "Take a photo as a phone does: lying on its side, and with the place in it": f"{camera} take {file}",
-        "Send it straight to S3": f"{_curl('POST', '/profile/photo')} | {camera} form {file} | {_CURL} -K -",
+        "Send it straight to S3": f"{_curl('POST', '/profile/photo')} | {camera} send {file}",
         "See what became of it": f"until {see_photo}; do sleep 1; done",
         "Say whom to show": _curl("POST", "/preferences", {"maxDistanceKm": 5}),
         "Go live for 15 minutes": _curl("POST", "/session/start", {"duration": 15, **position}),
