@@ -58,41 +58,41 @@ help: ## newcomer: Show this list
 setup: $(EVERYTHING) ## newcomer: Install everything, below this folder
 
 run: $(EVERYTHING) ## newcomer: Run the whole system on this machine until Ctrl-C: make run [PORT=4566]
-	@exec $(RUN) tools.local.run $(if $(PORT),--port "$(PORT)")
+	@exec $(RUN) tools.local run $(if $(PORT),--port "$(PORT)")
 
 debug: $(PYTHON_READY) ## developer: Run one handler in this process: make debug FUNCTION=start_session [EVENT=valid]
-	@$(RUN) tools.local.invoke --here "$(FUNCTION)" $(if $(EVENT),"$(EVENT)")
+	@$(RUN) tools.local invoke --here "$(FUNCTION)" $(if $(EVENT),"$(EVENT)")
 
 logs: $(PYTHON_READY) ## tester: Follow what the functions write: make logs [FUNCTION=start_session]
-	@$(RUN) tools.local.logs $(if $(FUNCTION),"$(FUNCTION)")
+	@$(RUN) tools.local logs $(if $(FUNCTION),"$(FUNCTION)")
 
 psql: $(PYTHON_READY) ## tester: Open the database of the running system: make psql [SQL="SELECT 1"] [STATEMENT=sessions._START]
-	@$(RUN) tools.local.psql $(if $(SQL),"$(SQL)") $(if $(STATEMENT),--statement "$(STATEMENT)")
+	@$(RUN) tools.local psql $(if $(SQL),"$(SQL)") $(if $(STATEMENT),--statement "$(STATEMENT)")
 
 # USER is also a variable of every shell: only one that is given here counts.
 token: $(PYTHON_READY) ## tester: Print a token, of every stage but prod: make token USER=local-entitled [STAGE=local]
-	@$(RUN) tools.local.token "$(or $(STAGE),local)" $(if $(findstring command,$(origin USER)),"$(USER)")
+	@$(RUN) tools.local token "$(or $(STAGE),local)" $(if $(findstring command,$(origin USER)),"$(USER)")
 
 reset: $(PYTHON_READY) ## tester: Forget all that members did on the local system
-	@$(RUN) tools.local.reset
+	@$(RUN) tools.local reset
 
 stop: $(PYTHON_READY) ## newcomer: End the running system, as Ctrl-C does where it was started
-	@$(RUN) tools.local.stop
+	@$(RUN) tools.local stop
 
 page: $(PYTHON_READY) $(NODE_READY) ## developer: Serve the page once more, to work on its server: make page [PORT=8765]
 	@exec $(RUN) tools.local.page $(if $(PORT),--port "$(PORT)")
 
 demo: $(PYTHON_READY) ## newcomer: Play the whole story against the running system
-	@$(RUN) tools.local.demo
+	@$(RUN) tools.local demo
 
 invoke: $(PYTHON_READY) ## tester: Send a sample event: make invoke FUNCTION=start_session [EVENT=valid] [JSON=1]
-	@$(RUN) tools.local.invoke "$(FUNCTION)" $(if $(EVENT),"$(EVENT)") $(if $(JSON),--json)
+	@$(RUN) tools.local invoke "$(FUNCTION)" $(if $(EVENT),"$(EVENT)") $(if $(JSON),--json)
 
 events: $(PYTHON_READY) ## tester: List the sample events: what each needs, and what comes of it
-	@$(RUN) tools.local.events
+	@$(RUN) tools.local events
 
 events-run: $(PYTHON_READY) ## tester: Play all sample events on the running system, each in the state that it needs
-	@$(RUN) tools.local.events --run
+	@$(RUN) tools.local events --run
 
 test: $(EVERYTHING) ## Run every test
 	$(RUN) pytest -n $(TEST_PROCESSES)

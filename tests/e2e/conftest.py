@@ -39,7 +39,7 @@ def command(workspace: Workspace) -> Command:
     """Run one of the tools on the system: `command("invoke", "start_session")`."""
 
     def run(tool: str, *arguments: str, text: str = "", **settings: str) -> "subprocess.CompletedProcess[str]":
-        line = [sys.executable, "-m", f"tools.local.{tool}", "--workspace", str(workspace.root), *arguments]
+        line = [sys.executable, "-m", "tools.local", tool, "--workspace", str(workspace.root), *arguments]
         environment = {**settings, "PATH": os.defpath} if settings else None
         return subprocess.run(
             line, cwd=REPOSITORY, capture_output=True, text=True, check=False, env=environment, input=text

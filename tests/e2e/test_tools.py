@@ -38,7 +38,7 @@ def test_logs_follow_functions_and_make_run_shows_each_request(
     system: System, new_member: NewMember, command: Command
 ) -> None:
     member = new_member()
-    follow = [sys.executable, "-m", "tools.local.logs", "--workspace", str(system.workspace.root), "start_session"]
+    follow = [sys.executable, "-m", "tools.local", "logs", "--workspace", str(system.workspace.root), "start_session"]
     member.call("POST", "/session/start", {})
     with subprocess.Popen(follow, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout

@@ -58,7 +58,7 @@ def test_a_breakpoint_stops_the_debugger_and_no_call(system: System, stack: Stac
 
 
 def tool(folder: Path, name: str, *arguments: str, text: str = "") -> "subprocess.CompletedProcess[str]":
-    line = [sys.executable, "-m", f"tools.local.{name}", *arguments]
+    line = [sys.executable, "-m", "tools.local", name, *arguments]
     return subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False, input=text)
 
 

@@ -22,7 +22,7 @@ from tools.local.workspace import REPOSITORY, CommandError, Phase, Workspace
 
 
 def tool(workspace: Path, name: str, *arguments: str, user: list[str] | None = None) -> tuple[int, str, str]:
-    line = [*(user or []), sys.executable, "-m", f"tools.local.{name}", "--workspace", str(workspace), *arguments]
+    line = [*(user or []), sys.executable, "-m", "tools.local", name, "--workspace", str(workspace), *arguments]
     done = subprocess.run(line, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout, done.stderr
 

@@ -71,7 +71,7 @@ def system_elsewhere(scratch: Path) -> Iterator[System]:
                     system.await_line(step)
                 yield system
             finally:
-                stop = [sys.executable, "-m", "tools.local.stop"]
+                stop = [sys.executable, "-m", "tools.local", "stop"]
                 stopped = subprocess.run(stop, cwd=repository, capture_output=True, text=True, check=False).stdout
                 if stopped != "Stopped.\n":  # it did not get as far
                     run.terminate()

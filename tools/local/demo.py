@@ -1,7 +1,6 @@
 """`make demo`: the whole story of an After Hours session, played against the running system, each step checked."""
 
 import json
-import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -9,13 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from tools.local import aws, forms, members, photo
+from tools.local import forms, members, photo
 from tools.local.members import Member
 from tools.local.page.backstage import Backstage, Moment
-from tools.local.processes import end_on_any_interruption
 from tools.local.progress import Progress, clock
 from tools.local.stack import Stack
-from tools.local.workspace import CommandError, command_line, shows_errors
+from tools.local.workspace import CommandError, Workspace
 
 _START = {"duration": 15, "latitude": 40.7411, "longitude": -73.9897}
 _REFUSALS = {
@@ -184,19 +182,8 @@ def _wait_for[T](promise: str, look: Callable[[], T | None], *, seconds: float =
     return found
 
 
-@shows_errors
-def main() -> int:
-    workspace = command_line(__doc__).parse_args().workspace
-    end_on_any_interruption()
-    aws.keep_to_this_machine()
-    progress = clock()
-    try:
-        Demo(Stack.load(workspace), progress).play()
-    except KeyboardInterrupt:
-        return 1
-    progress("All as promised.")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def demo(workspace: Workspace) -> None:
+    """`make demo`: play the whole story against the running system."""
+    say = clock()
+    Demo(Stack.load(workspace), say).play()
+    say("All as promised.")

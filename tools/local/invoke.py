@@ -1,9 +1,7 @@
-"""`make invoke FUNCTION=start_session [EVENT=valid] [JSON=1]`: send one sample event to a deployed function.
+"""Send a sample event to a deployed function, or to its handler in this process.
 
 The samples have a member of their own. Before an event is sent, that member is put into the state that it needs.
-
-`make debug` runs the handler of the working tree in this process, so that a `breakpoint()` in it stops here. An
-editor's debugger can run `python -m tools.local.invoke --here start_session` itself.
+An editor's debugger can run `python -m tools.local invoke --here start_session` itself.
 """
 
 import base64
@@ -21,7 +19,7 @@ from tools.local import aws, members, states
 from tools.local.handlers import Context, load
 from tools.local.samples import Expected, Sample, samples
 from tools.local.stack import Stack
-from tools.local.workspace import REPOSITORY, CommandError, command_line, shows_errors
+from tools.local.workspace import REPOSITORY, CommandError, Workspace
 
 
 @dataclass(frozen=True)
@@ -136,22 +134,14 @@ def _print_json(sent: Sample, outcome: Outcome) -> None:
     print(json.dumps(said, indent=2, ensure_ascii=False))
 
 
-@shows_errors
-def main() -> int:
-    parser = command_line(__doc__)
-    parser.add_argument("function")
-    parser.add_argument("event", nargs="?", default="valid")
-    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-    parser.add_argument("--here", action="store_true", help="run the handler of the working tree in this process")
-    arguments = parser.parse_args()
-    aws.keep_to_this_machine()
-    sent = sample(arguments.function, arguments.event)
-    stack = Stack.load(arguments.workspace)
+def invoke(workspace: Workspace, function: str, event: str, *, json: bool, here: bool) -> int:
+    """`make invoke FUNCTION=start_session [EVENT=valid] [JSON=1]`: send one sample event to a deployed function.
+
+    `make debug` (`--here`) runs the handler of the working tree in this process, so that a `breakpoint()` in it stops.
+    """
+    sent = sample(function, event)
+    stack = Stack.load(workspace)
     prepare(stack, sent.expected)
-    outcome = (run_here if arguments.here else send)(stack, sent)
-    (_print_json if arguments.json else _print)(sent, outcome)
+    outcome = (run_here if here else send)(stack, sent)
+    (_print_json if json else _print)(sent, outcome)
     return 0 if outcome.is_as(sent.expected) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

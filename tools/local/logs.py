@@ -1,7 +1,6 @@
-"""`make logs [FUNCTION=start_session]`: follow what the functions write, a line each, until Ctrl-C."""
+"""What the functions write, read from CloudWatch Logs."""
 
 import json
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,11 +12,9 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tools.local import aws
 from tools.local.background import beside
-from tools.local.processes import end_on_any_interruption
 from tools.local.stack import Stack
-from tools.local.workspace import CommandError, command_line, shows_errors
+from tools.local.workspace import CommandError, Workspace
 
 _EVERY_SECONDS = 0.5
 _BEFORE_MS = 60_000  # `make logs` begins with the last minute
@@ -110,25 +107,15 @@ def requests_shown(stack: Stack) -> Iterator[None]:
         yield
 
 
-@shows_errors
-def main() -> int:
-    parser = command_line(__doc__)
-    parser.add_argument("function", nargs="?")
-    arguments = parser.parse_args()
-    end_on_any_interruption()
-    aws.keep_to_this_machine()
+def logs(workspace: Workspace, function: str | None) -> None:
+    """`make logs [FUNCTION=start_session]`: follow what the functions write, a line each, until Ctrl-C."""
+    stack = Stack.load(workspace)
+    if function not in {None, *stack.functions}:
+        raise CommandError(f"There is no function {function!r}. Say FUNCTION= one of: {', '.join(stack.functions)}")
+    functions = [function] if function else list(stack.functions)
+    reader = Reader(stack, functions, since_ms=_now_ms() - _BEFORE_MS)
     with suppress(KeyboardInterrupt):
-        stack, function = Stack.load(arguments.workspace), arguments.function
-        if function not in {None, *stack.functions}:
-            raise CommandError(f"There is no function {function!r}. Say FUNCTION= one of: {', '.join(stack.functions)}")
-        functions = [function] if function else list(stack.functions)
-        reader = Reader(stack, functions, since_ms=_now_ms() - _BEFORE_MS)
         while True:
             for line in reader.read():
                 print(line, flush=True)
             time.sleep(_EVERY_SECONDS)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

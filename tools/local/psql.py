@@ -1,4 +1,4 @@
-"""`make psql [SQL="SELECT 1"] [STATEMENT=sessions._START]`: a psql on the database of the running system.
+"""A psql on the database of the running system.
 
 A statement of the package is shown, with plausible parameters; in psql, `:statement` stands for it. What it changes is
 kept when it is committed.
@@ -14,7 +14,7 @@ import psycopg2.extras
 
 from tools.local.postgres import BINARIES
 from tools.local.stack import Stack
-from tools.local.workspace import REPOSITORY, CommandError, command_line, shows_errors
+from tools.local.workspace import REPOSITORY, CommandError, Workspace
 
 _HELP = """
 This is {name}. Run it, and undo what it did:
@@ -25,17 +25,14 @@ How PostgreSQL would read the tables (of a statement of one part):
 """
 
 
-@shows_errors
-def main() -> int:
-    parser = command_line(__doc__)
-    parser.add_argument("sql", nargs="?", help="run this, and end")
-    parser.add_argument("--statement", help="a statement of the package, by its module and name: sessions._START")
-    arguments = parser.parse_args()
-    database_url = Stack.load(arguments.workspace).database_url
-    options = ["--command", arguments.sql] if arguments.sql else []
-    if arguments.statement:
-        options += ["--set", f"statement={_written_out(arguments.statement, database_url)}"]
-    return _psql(database_url, options)
+def psql(workspace: Workspace, sql: str | None, statement: str | None) -> NoReturn:
+    """`make psql [SQL="SELECT 1"] [STATEMENT=sessions._START]`: become psql, which then has the terminal for itself."""
+    database_url = Stack.load(workspace).database_url
+    options = ["--command", sql] if sql else []
+    if statement:
+        options += ["--set", f"statement={_written_out(statement, database_url)}"]
+    program = str(BINARIES / "psql")
+    os.execv(program, [program, "--set", "ON_ERROR_STOP=1", *options, database_url])  # noqa: S606 (it needs no shell)
 
 
 def _written_out(name: str, database_url: str) -> str:
@@ -51,13 +48,3 @@ def _written_out(name: str, database_url: str) -> str:
     sys.stdout.write(statement + _HELP.format(name=name))
     sys.stdout.flush()
     return statement
-
-
-def _psql(database_url: str, options: list[str]) -> NoReturn:
-    """Become psql, so that it has the terminal and its Ctrl-C for itself."""
-    psql = str(BINARIES / "psql")
-    os.execv(psql, [psql, "--set", "ON_ERROR_STOP=1", *options, database_url])  # noqa: S606 (it needs no shell)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

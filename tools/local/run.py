@@ -1,18 +1,16 @@
-"""`make run [PORT=4566]`: the whole system on this machine, until Ctrl-C."""
+"""Start and end the whole system on this machine."""
 
-import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 from tools.local import aws, deployment, hot_reload, logs, members, postgres, samples, welcome
-from tools.local.arguments import number
 from tools.local.page import process as page
-from tools.local.ports import DEFAULT, HIGHEST_FIRST, LOWEST_FIRST, Ports
+from tools.local.ports import Ports
 from tools.local.postgres import Database
-from tools.local.processes import Processes, end_on_any_interruption, interruptions_ignored
+from tools.local.processes import Processes, interruptions_ignored
 from tools.local.progress import Progress, clock
 from tools.local.stack import Stack, User
-from tools.local.workspace import Phase, Workspace, command_line, shows_errors
+from tools.local.workspace import Phase, Workspace
 
 
 @contextmanager
@@ -100,38 +98,11 @@ def _complete(
     )
 
 
-@contextmanager
-def services(stack: Stack, progress: Progress) -> Iterator[None]:
-    """Run what developers want beside the system, until the block ends: edits take effect, and requests are shown."""
-    with ExitStack() as running:
-        running.enter_context(hot_reload.watching(stack, progress))
-        running.enter_context(logs.requests_shown(stack))
-        yield
-
-
-@shows_errors
-def main() -> int:
-    parser = command_line(__doc__)
-    parser.add_argument(
-        "--port",
-        type=number(int, LOWEST_FIRST, HIGHEST_FIRST),
-        default=DEFAULT,
-        help="the port of the API; the next two are taken, too",
-    )
-    arguments = parser.parse_args()
-    workspace = arguments.workspace
-    end_on_any_interruption()
-    aws.keep_to_this_machine()
+def run(workspace: Workspace, port: int) -> None:
+    """`make run [PORT=4566]`: the whole system, until Ctrl-C. The API has this port; the next two are taken, too."""
     progress = clock()
-    try:
-        with running_system(workspace, Ports.from_first(arguments.port), progress) as stack:
-            progress("ready")
-            print(f"\n{welcome.text(stack, workspace)}\n", flush=True)
-            with services(stack, progress):
-                Processes(workspace).watch("postgresql", "ministack", "page")
-    except KeyboardInterrupt:
-        return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    with suppress(KeyboardInterrupt), running_system(workspace, Ports.from_first(port), progress) as stack:
+        progress("ready")
+        print(f"\n{welcome.text(stack, workspace)}\n", flush=True)
+        with hot_reload.watching(stack, progress), logs.requests_shown(stack):
+            Processes(workspace).watch("postgresql", "ministack", "page")

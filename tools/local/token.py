@@ -1,4 +1,4 @@
-"""`make token USER=local-entitled [STAGE=local]`: a token as the main app issues it, for testers of a stage.
+"""Tokens as the main app issues them, for testers of a stage.
 
 For the local system, USER may also be one of the names in .local/stack.json. A token of a
 deployed stage needs the right to read the stage's JWT secret. There are no tokens for prod.
@@ -6,22 +6,27 @@ deployed stage needs the right to read the stage's JWT secret. There are no toke
 
 import json
 import re
-import sys
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tools.local import members
 from tools.local.stack import Stack
-from tools.local.workspace import CommandError, Workspace, command_line, shows_errors
+from tools.local.workspace import CommandError, Workspace
 
 _DEPLOYED_SECONDS = 60 * 60
 _REFUSED = "prod"
 _STAGE = re.compile(r"[a-z][a-z0-9-]*")
 
 
-def token(workspace: Workspace, stage: str, user: str) -> str:
-    """Return a token; for a deployed stage it lasts an hour. Raises CommandError."""
+def token(workspace: Workspace, stage: str, user: str | None) -> None:
+    """`make token USER=local-entitled [STAGE=local]`: print a token; for a deployed stage it lasts an hour."""
+    if not user:
+        raise CommandError("Say whose token: make token USER=local-entitled")
+    print(_token(workspace, stage, user))
+
+
+def _token(workspace: Workspace, stage: str, user: str) -> str:
     if not _STAGE.fullmatch(stage):
         raise CommandError(f"STAGE must be the name of a stage; it is {stage!r}.")
     if stage == _REFUSED:
@@ -44,19 +49,3 @@ def _jwt_secret(stack_name: str) -> str | None:
     secret = boto3.client("secretsmanager").get_secret_value(SecretId=outputs["JwtSecretArn"])["SecretString"]
     value: str | None = json.loads(secret).get("jwtSecret")
     return value
-
-
-@shows_errors
-def main() -> int:
-    parser = command_line(__doc__)
-    parser.add_argument("stage")
-    parser.add_argument("user", nargs="?")
-    arguments = parser.parse_args()
-    if not arguments.user:
-        parser.error("say whose token: make token USER=local-entitled")
-    print(token(arguments.workspace, arguments.stage, arguments.user))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
