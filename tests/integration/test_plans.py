@@ -8,13 +8,12 @@ import pytest
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
 from tools.local import plans, population, postgres
-from tools.local.population import Members
 from tools.local.statements import PARAMETERS, STATEMENTS
 
 pytestmark = pytest.mark.slow  # the population takes seconds to make
 
-EVERYONE = Members(1, 30_000)
-LIVE = Members(1, 3_000)
+EVERYONE = 30_000
+LIVE = 3_000
 MEMBER = "member-77"
 PARAMETERS = PARAMETERS | {"user_id": MEMBER}
 BATCH = 3_000  # the rows of a table that one statement may read, however many there are
@@ -64,7 +63,7 @@ def large(
     """A database that has served members for a while, with something due for every duty."""
     connection = new_database("large", upgraded_template.dbname).connect()
     population.join(connection, EVERYONE)
-    population.end_sessions(connection, EVERYONE, each=1)
+    population.end_sessions(connection, EVERYONE)
     population.match(connection)
     population.go_live(connection, LIVE)
     with connection, connection.cursor() as cursor:
@@ -79,7 +78,7 @@ def large(
 
 def read_by_index_and_little(execution: plans.Execution) -> bool:
     most = max([0, *execution.by_index.values()])
-    return execution.sequential_scans() == set() and most <= BATCH
+    return execution.sequential == set() and most <= BATCH
 
 
 def reads_what_it_counts(name: str) -> bool:
@@ -90,7 +89,7 @@ def reads_what_it_counts(name: str) -> bool:
 @pytest.mark.parametrize("name", [name for name in STATEMENTS if not reads_what_it_counts(name)])
 def test_no_statement_reads_a_table_from_one_end_to_the_other(name: str, large: Connection) -> None:
     execution = plans.execution(large, STATEMENTS[name], PARAMETERS)
-    assert read_by_index_and_little(execution), (execution.sequential_scans(), execution.by_index)
+    assert read_by_index_and_little(execution), (execution.sequential, execution.by_index)
 
 
 def test_one_function_ends_sessions_and_no_statement_changes_its_connection() -> None:
@@ -103,7 +102,7 @@ def test_one_function_ends_sessions_and_no_statement_changes_its_connection() ->
 @pytest.mark.parametrize("name", [name for name in STATEMENTS if "after_hours_entitlements" in STATEMENTS[name]])
 def test_entitlements_cost_no_call_of_their_function(name: str, large: Connection) -> None:
     """PostgreSQL inlines a function only while it keeps to rules that a changed one may break unnoticed."""
-    called = {node.get("Function Name") for node in plans.execution(large, STATEMENTS[name], PARAMETERS).nodes()}
+    called = {node.get("Function Name") for node in plans.execution(large, STATEMENTS[name], PARAMETERS).nodes}
     assert "after_hours_entitlements" not in called
 
 
@@ -117,17 +116,17 @@ def test_what_is_undone_is_counted_by_indexes_and_without_workers(large: Connect
         cursor.execute("UPDATE pg_class SET relallvisible = 0 WHERE relname = 'after_hours_sessions'")
         execution = plans.execution(large, STATEMENTS["backlog._UNDONE"], PARAMETERS)
         cursor.execute("RESET ALL")
-    assert execution.sequential_scans() == set()
-    assert [node["Node Type"] for node in execution.nodes() if node["Node Type"].startswith("Gather")] == []
+    assert execution.sequential == set()
+    assert [node["Node Type"] for node in execution.nodes if node["Node Type"].startswith("Gather")] == []
 
 
 def test_deleting_an_account_reads_no_table_from_one_end_to_the_other(large: Connection) -> None:
     execution = plans.execution(large, "DELETE FROM users WHERE id = %(user_id)s", {"user_id": MEMBER})
-    assert read_by_index_and_little(execution), (execution.sequential_scans(), execution.by_index)
+    assert read_by_index_and_little(execution), (execution.sequential, execution.by_index)
     assert execution.by_index["after_hours_sessions"] > 0
     # The look sees what cascades, though it is not in the plan of the statement.
     statement = "DROP INDEX after_hours_devices_of_session; DELETE FROM users WHERE id = %(user_id)s"
-    assert plans.execution(large, statement, {"user_id": MEMBER}).sequential_scans() == {"device_fingerprints"}
+    assert plans.execution(large, statement, {"user_id": MEMBER}).sequential == {"device_fingerprints"}
 
 
 def test_each_index_serves_a_statement(large: Connection) -> None:

@@ -19,7 +19,6 @@ from tools.benchmarks.measuring import table
 from tools.local import members, population
 from tools.local.handlers import Context
 from tools.local.migrated import database
-from tools.local.population import Members
 from tools.local.progress import Progress
 from tools.local.samples import samples
 
@@ -54,8 +53,8 @@ def measure(progress: Progress, *, quick: bool) -> str:
     counted: dict[str, float] = {}
     with database() as server, fake_aws.environment(server) as environment:
         connection = server.connect()
-        population.join(connection, Members(1, len(_FUNCTIONS)))
-        population.go_live(connection, Members(1, len(_FUNCTIONS)))
+        population.join(connection, len(_FUNCTIONS))
+        population.go_live(connection, len(_FUNCTIONS))
         with connection, connection.cursor() as cursor:
             cursor.execute("DELETE FROM after_hours_sessions WHERE user_id = 'member-3'")  # this member starts one
         connection.close()

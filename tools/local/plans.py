@@ -13,27 +13,18 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812 (a class)
 
 _HAS_PLAN = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
 _READ = """
-    SELECT relname, seq_scan, seq_tup_read, coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables
+    SELECT relname, seq_scan, coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables
     WHERE seq_scan > 0 OR idx_tup_fetch > 0
 """
 
 
 @dataclass(frozen=True)
 class Execution:
-    """One statement's execution; `plans` has the JSON of EXPLAIN for each of its parts (a lock, and the change)."""
+    """One statement's execution."""
 
-    plans: list[Any]
-    sequential: dict[str, int]  # table → rows, of tables that were read from one end to the other
+    nodes: list[dict[str, Any]]  # of the plans of all its parts (a lock, and the change), as EXPLAIN has them
+    sequential: set[str]  # the tables that the plan or the execution reads from one end to the other
     by_index: dict[str, int]  # table → rows
-
-    def nodes(self) -> Iterator[dict[str, Any]]:
-        for plan in self.plans:
-            yield from _nodes(plan)
-
-    def sequential_scans(self) -> set[str]:
-        """The tables that the plan or the execution reads from one end to the other."""
-        planned = {node["Relation Name"] for node in self.nodes() if node.get("Node Type", "").endswith("Seq Scan")}
-        return planned | self.sequential.keys()
 
 
 def execution(connection: Connection, statement: str, parameters: Mapping[str, object] | None = None) -> Execution:
@@ -42,26 +33,28 @@ def execution(connection: Connection, statement: str, parameters: Mapping[str, o
         cursor.execute("SELECT pg_stat_force_next_flush()")  # so that what was read before this is not counted
         cursor.execute("BEGIN")
         try:
-            plans = [_explained(cursor, part, parameters) for part in filter(str.strip, statement.split(";"))]
+            nodes = [
+                node for part in filter(str.strip, statement.split(";")) for node in _executed(cursor, part, parameters)
+            ]
             cursor.execute(_READ)
             read = cursor.fetchall()
         finally:
             cursor.execute("ROLLBACK")
+    planned = {node["Relation Name"] for node in nodes if node.get("Node Type", "").endswith("Seq Scan")}
     return Execution(
-        plans,
-        {table: rows for table, scans, rows, _ in read if scans},
-        {table: rows for table, _, _, rows in read if rows},
+        nodes,
+        planned | {table for table, scans, _ in read if scans},
+        {table: rows for table, _, rows in read if rows},
     )
 
 
-def _explained(cursor: Cursor, part: str, parameters: Mapping[str, object] | None) -> dict[str, Any]:
-    plan: dict[str, Any] = {}
+def _executed(cursor: Cursor, part: str, parameters: Mapping[str, object] | None) -> Iterator[dict[str, Any]]:
+    """Execute a part of a statement, and yield the nodes of its plan."""
     if _HAS_PLAN.match(part):
         cursor.execute(f"EXPLAIN (FORMAT JSON) {part}", parameters)
         [(answer,)] = cursor.fetchall()
-        plan = answer[0]["Plan"]
+        yield from _nodes(answer[0]["Plan"])
     cursor.execute(part, parameters)
-    return plan
 
 
 def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

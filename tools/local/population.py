@@ -1,11 +1,9 @@
 """Many members and sessions, made by the database itself, for tests and benchmarks of scale."""
 
-from typing import NamedTuple
-
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
 # The table is as the main app has it. Deleting a session deletes its matches, so both columns have their index.
-MATCHES = """
+_MATCHES = """
     CREATE TABLE after_hours_matches (
         id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         user_id VARCHAR(255) NOT NULL REFERENCES users (id) ON DELETE CASCADE,
@@ -13,23 +11,25 @@ MATCHES = """
     );
     CREATE INDEX ON after_hours_matches (user_id);
     CREATE INDEX ON after_hours_matches (session_id);
+    INSERT INTO after_hours_matches (user_id, session_id)
+    SELECT user_id, id FROM after_hours_sessions WHERE ended_at IS NOT NULL AND hashtext(id::text) % 10 = 0
 """
 
 # Everyone is entitled, and has had a photo for some days.
 _MEMBERS = """
     INSERT INTO users (id, provider, id_verified, after_hours_consent)
-    SELECT 'member-' || n, 'google', true, true FROM generate_series(%(first)s, %(last)s) n;
+    SELECT 'member-' || n, 'google', true, true FROM generate_series(1, %(number)s) n;
     INSERT INTO profiles (user_id, name, age, gender, sexual_preference)
-    SELECT 'member-' || n, 'A', 30, 'Female', 'Straight' FROM generate_series(%(first)s, %(last)s) n;
+    SELECT 'member-' || n, 'A', 30, 'Female', 'Straight' FROM generate_series(1, %(number)s) n;
     INSERT INTO user_subscriptions (user_id, is_active)
-    SELECT 'member-' || n, true FROM generate_series(%(first)s, %(last)s) n;
+    SELECT 'member-' || n, true FROM generate_series(1, %(number)s) n;
     INSERT INTO after_hours_profiles (user_id)
-    SELECT 'member-' || n FROM generate_series(%(first)s, %(last)s) n;
+    SELECT 'member-' || n FROM generate_series(1, %(number)s) n;
     INSERT INTO after_hours_preferences (user_id)
-    SELECT 'member-' || n FROM generate_series(%(first)s, %(last)s) n;
+    SELECT 'member-' || n FROM generate_series(1, %(number)s) n;
     INSERT INTO after_hours_photo_uploads (user_id, status, requested_at, changed_at)
     SELECT 'member-' || n, 'ready', now() - interval '2 days', now() - interval '2 days'
-    FROM generate_series(%(first)s, %(last)s) n;
+    FROM generate_series(1, %(number)s) n;
 """
 
 # The sessions are spread over the last 80 days: none is old enough to be deleted, so that their number stays the same.
@@ -37,22 +37,12 @@ _ENDED = """
     WITH ended AS (
         INSERT INTO after_hours_sessions (user_id, started_at, expires_at, ended_at)
         SELECT 'member-' || n, day.began, day.began + interval '30 minutes', day.began + interval '20 minutes'
-        FROM generate_series(%(first)s, %(last)s) n
-            CROSS JOIN LATERAL generate_series(1, %(each)s) AS nth
-            CROSS JOIN LATERAL (SELECT now() - interval '1 day' * (1 + (n * 7 + nth * 8) %% 80) AS began) AS day
+        FROM generate_series(1, %(number)s) n
+            CROSS JOIN LATERAL (SELECT now() - interval '1 day' * (1 + n * 7 %% 80) AS began) AS day
         RETURNING id, user_id, started_at
-    ), devices AS (
-        INSERT INTO device_fingerprints (user_id, session_id, device_id, created_at)
-        SELECT user_id, id, 'device', started_at FROM ended
     )
-    SELECT count(*) FROM ended
-"""
-
-_MATCHED = """
-    INSERT INTO after_hours_matches (user_id, session_id)
-    SELECT user_id, id FROM after_hours_sessions s
-    WHERE ended_at IS NOT NULL AND hashtext(id::text) %% 10 = 0
-        AND NOT EXISTS (SELECT FROM after_hours_matches m WHERE m.session_id = s.id)
+    INSERT INTO device_fingerprints (user_id, session_id, device_id, created_at)
+    SELECT user_id, id, 'device', started_at FROM ended
 """
 
 # These sessions have their schedules, and nothing is due for hours.
@@ -60,7 +50,7 @@ _LIVE = """
     INSERT INTO after_hours_sessions
         (user_id, started_at, expires_at, fuzzed_latitude, fuzzed_longitude, scheduled_for)
     SELECT 'member-' || n, now(), times.expires_at, 52.5, 13.4, times.expires_at
-    FROM generate_series(%(first)s, %(last)s) n
+    FROM generate_series(1, %(number)s) n
         CROSS JOIN LATERAL (SELECT now() + interval '5 hours' + interval '10 ms' * (n %% 100000) AS expires_at) AS times
 """
 
@@ -78,35 +68,25 @@ WAITING = """
 """
 
 
-class Members(NamedTuple):
-    """Members with these numbers, both included: `member-<number>`."""
-
-    first: int
-    last: int
+def join(connection: Connection, number: int) -> None:
+    """Let so many members join, `member-1` and on: entitled, with a profile, preferences and a photo."""
+    _run(connection, _MEMBERS, number)
 
 
-def join(connection: Connection, members: Members) -> None:
-    """Let these members join: entitled, with a profile, preferences and a photo."""
-    _run(connection, _MEMBERS, members)
-
-
-def end_sessions(connection: Connection, members: Members, *, each: int) -> None:
-    """Give each member so many ended sessions with a device, none of which may be forgotten yet."""
-    _run(connection, _ENDED, members, each=each)
+def end_sessions(connection: Connection, number: int) -> None:
+    """Give each of so many members an ended session with a device, which may not be forgotten yet."""
+    _run(connection, _ENDED, number)
 
 
 def match(connection: Connection) -> None:
-    """Let a table of the main app reference a tenth of the ended sessions. The table is made if it is missing."""
+    """Let a table of the main app reference a tenth of the ended sessions."""
     with connection, connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass('after_hours_matches') IS NULL")
-        if cursor.fetchone() == (True,):
-            cursor.execute(MATCHES)
-        cursor.execute(_MATCHED, {})
+        cursor.execute(_MATCHES)
 
 
-def go_live(connection: Connection, members: Members) -> None:
-    """Give each member a live session of some hours, with its schedules."""
-    _run(connection, _LIVE, members)
+def go_live(connection: Connection, number: int) -> None:
+    """Give each of so many members a live session of some hours, with its schedules."""
+    _run(connection, _LIVE, number)
 
 
 def analyze(connection: Connection) -> None:
@@ -118,6 +98,6 @@ def analyze(connection: Connection) -> None:
     connection.autocommit = False
 
 
-def _run(connection: Connection, statement: str, members: Members, **further: int) -> None:
+def _run(connection: Connection, statement: str, number: int) -> None:
     with connection, connection.cursor() as cursor:
-        cursor.execute(statement, members._asdict() | further)
+        cursor.execute(statement, {"number": number})

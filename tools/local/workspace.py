@@ -128,7 +128,10 @@ def replace_file(path: Path, text: str) -> None:
 
 
 def shows_errors(main: Callable[[], int]) -> Callable[[], int]:
-    """Decorate the main function of a command: a CommandError is printed as it is, and the exit code is then 1."""
+    """Decorate the main function of a command: a CommandError is printed as it is, and the exit code is then 1.
+
+    An interruption is none of its errors, and needs no traceback.
+    """
 
     @wraps(main)
     def run() -> int:
@@ -137,6 +140,8 @@ def shows_errors(main: Callable[[], int]) -> Callable[[], int]:
         except CommandError as error:
             print(error, file=sys.stderr)
             return 1
+        except KeyboardInterrupt:
+            return 130
 
     return run
 

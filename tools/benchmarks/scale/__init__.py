@@ -11,7 +11,6 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 from tools.benchmarks.measuring import script, table
 from tools.local import population, postgres
 from tools.local.migrated import database
-from tools.local.population import Members
 from tools.local.progress import Progress
 
 _DUE = (100, 1_000, 10_000, 100_000)
@@ -67,8 +66,8 @@ def _nights(
             progress(f"{night}: {number:,}")
             with connection, connection.cursor() as cursor:
                 cursor.execute(_EMPTY)
-            population.join(connection, Members(1, number))
-            population.go_live(connection, Members(1, number))
+            population.join(connection, number)
+            population.go_live(connection, number)
             with connection, connection.cursor() as cursor:
                 cursor.execute(prepare)
             population.analyze(connection)

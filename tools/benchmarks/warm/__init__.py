@@ -18,7 +18,6 @@ from tools.benchmarks import fake_aws
 from tools.benchmarks.measuring import script, table
 from tools.local import members, population, postgres
 from tools.local.migrated import database
-from tools.local.population import Members
 from tools.local.progress import Progress
 from tools.local.samples import samples
 from tools.local.workspace import NODE_FOLDER, REPOSITORY
@@ -48,7 +47,7 @@ def measure(progress: Progress, *, quick: bool) -> str:
     rows = []
     with database() as server, _ours(server) as ours, _express(server) as (express, nothing):
         connection = server.connect()
-        population.join(connection, Members(1, _REQUESTS))
+        population.join(connection, _REQUESTS)
         population.analyze(connection)
         for endpoint in _ENDPOINTS:
             taken: dict[Round, list[float]] = {ours: [], express: [], nothing: []}
@@ -74,7 +73,7 @@ def _prepare(connection: Any, endpoint: Endpoint) -> None:  # noqa: ANN401 (psyc
         cursor.execute("TRUNCATE after_hours_sessions, device_fingerprints, after_hours_outbox CASCADE")
     connection.commit()
     if endpoint.method == "GET":
-        population.go_live(connection, Members(1, _REQUESTS))
+        population.go_live(connection, _REQUESTS)
         connection.commit()
 
 
