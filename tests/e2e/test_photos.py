@@ -1,5 +1,6 @@
 """Photos on the deployed system: what S3 itself refuses, and an outage of R2 that ends well."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -89,7 +90,7 @@ def test_r2_down_then_a_dead_letter_then_redriven_and_ready(
         assert keys(stack, stack.upload_bucket, member)
     redriven = subprocess.run(
         [sys.executable, "-m", "tools.ops.redrive", stack.photo_dead_letters_url],
-        cwd=REPOSITORY, env=aws.command_line_environment(stack.aws_endpoint_url), capture_output=True, text=True,
+        cwd=REPOSITORY, env=os.environ | aws.settings(stack.aws_endpoint_url), capture_output=True, text=True,
         check=True,
     )  # fmt: skip
     assert redriven.stdout.endswith("1 events sent back, 0 messages left\n")

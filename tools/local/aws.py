@@ -33,33 +33,21 @@ def access(endpoint_url: str) -> Access:
 
 
 def keep_to_this_machine() -> None:
-    """Drop this machine's AWS settings from the environment, and keep calls to 127.0.0.1 from any HTTP proxy.
+    """Hide this machine's AWS settings from this process and its children, and keep calls to it from any HTTP proxy.
 
     So no mistake can reach a real account.
     """
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
+    for name in [name for name in os.environ if name.startswith(("AWS_", "CDK_"))]:
         del os.environ[name]
-    os.environ.update(_NO_OWN_SETTINGS | _without_proxy())
-
-
-_NO_OWN_SETTINGS = {
-    "AWS_CONFIG_FILE": os.devnull,
-    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    "AWS_EC2_METADATA_DISABLED": "true",
-}
-
-
-def _without_proxy() -> dict[str, str]:
-    """Return the setting that keeps calls to this machine from any proxy, in both spellings: programs read either."""
     already = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
     hosts = ",".join(filter(None, ["127.0.0.1,localhost", already]))
-    return {"NO_PROXY": hosts, "no_proxy": hosts}
-
-
-def command_line_environment(endpoint_url: str) -> dict[str, str]:
-    """Return the environment in which a command line tool such as `cdk` sees the local AWS alone."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK_"))}
-    return inherited | _NO_OWN_SETTINGS | _without_proxy() | settings(endpoint_url)
+    os.environ.update(
+        AWS_CONFIG_FILE=os.devnull,
+        AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+        AWS_EC2_METADATA_DISABLED="true",
+        NO_PROXY=hosts,
+        no_proxy=hosts,  # programs read either spelling
+    )
 
 
 def settings(endpoint_url: str) -> dict[str, str]:

@@ -102,11 +102,11 @@ def functions(access: aws.Access, prefix: str) -> dict[str, str]:
 
 
 def _environment(workspace: Workspace, endpoint_url: str) -> dict[str, str]:
-    environment = aws.command_line_environment(endpoint_url)
-    return environment | {
-        "PATH": os.pathsep.join(
-            [str(NODE_FOLDER), str(Path(sys.executable).parent), environment.get("PATH", os.defpath)]
-        ),
+    programs = (str(NODE_FOLDER), str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))
+    return {
+        **os.environ,
+        **aws.settings(endpoint_url),
+        "PATH": os.pathsep.join(programs),
         "CDK_HOME": str(workspace.root / "cdk-home"),
         "CDK_DISABLE_CLI_TELEMETRY": "true",
         "CDK_DISABLE_VERSION_CHECK": "true",

@@ -8,8 +8,8 @@ import signal
 import stat
 import subprocess
 import warnings
-from contextlib import closing
-from dataclasses import dataclass, replace
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -61,24 +61,10 @@ class Database:
     @property
     def secret(self) -> dict[str, str | int]:
         """What the functions read from the database secret. No TLS: this PostgreSQL listens on loopback only."""
-        return {
-            "host": self.host,
-            "port": self.port,
-            "username": self.username,
-            "password": self.password,
-            "dbname": self.dbname,
-            "sslmode": "disable",
-        }
+        return {**asdict(self), "sslmode": "disable"}
 
     def connect(self, dbname: str | None = None) -> Connection:
-        return psycopg2.connect(
-            host=self.host,
-            port=self.port,
-            user=self.username,
-            password=self.password,
-            dbname=dbname or self.dbname,
-            connect_timeout=30,
-        )
+        return psycopg2.connect(replace(self, dbname=dbname or self.dbname).url, connect_timeout=30)
 
 
 def start(workspace: Workspace, processes: Processes, *, port: int | None = None, durable: bool = True) -> Database:
@@ -170,14 +156,10 @@ def _let_in(user: str | None, *paths: Path) -> None:
 
 def _remove_misleading_lock(lock: Path) -> None:
     """Remove a crashed server's lock file if its pid now belongs to another program, which PostgreSQL cannot tell."""
-    try:
-        if psutil.Process(int(lock.read_text().splitlines()[0])).name().startswith("postgres"):
-            return
-    except (FileNotFoundError, psutil.NoSuchProcess):
-        return
-    except (ValueError, IndexError):
-        pass
-    lock.unlink()
+    with suppress(FileNotFoundError, psutil.NoSuchProcess):
+        pid = lock.read_text().partition("\n")[0]
+        if not (pid.isdigit() and psutil.Process(int(pid)).name().startswith("postgres")):
+            lock.unlink()
 
 
 def _answers(database: Database) -> bool:

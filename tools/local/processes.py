@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
-from threading import current_thread, main_thread
 from typing import NoReturn
 
 import psutil
@@ -43,9 +42,6 @@ def answers(url: str) -> bool:
 @contextmanager
 def interruptions_ignored() -> Iterator[None]:
     """Run the block to its end: it ends the system, and an impatient second Ctrl-C must not cut that short."""
-    if current_thread() is not main_thread():  # interruptions reach the main thread alone
-        yield
-        return
     previous = {number: signal.signal(number, lambda *_: None) for number in _INTERRUPTIONS}
     try:
         yield
@@ -146,8 +142,7 @@ class Processes:
 
     def end_all(self) -> list[str]:
         """End every process of the workspace, the youngest first. Return the names of those ended."""
-        with interruptions_ignored():
-            ended = [name for process, number, name in reversed(self._marked()) if _end(process, number)]
+        ended = [name for process, number, name in reversed(self._marked()) if _end(process, number)]
         return list(dict.fromkeys(ended))
 
     def log(self, name: str) -> Path:
