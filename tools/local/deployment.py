@@ -7,29 +7,19 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import boto3
-
 from infra import build
 from infra.stages import STAGES
 from tools.local import aws
-from tools.local.postgres import Database
 from tools.local.processes import Process, Processes
 from tools.local.progress import Progress
 from tools.local.workspace import NODE_FOLDER, REPOSITORY, Workspace
 
 _STAGE = STAGES["local"]
-_R2_BUCKET = "vlvt-photos"
 _CDK = REPOSITORY / "node_modules" / ".bin" / "cdk"
 _STEP_SECONDS = 600
 # MiniStack takes the id of the API, which is a part of its address, from this tag.
 _SAME_ADDRESS = ("--tags", "ms-custom-id=after-hours")
 _QUIET = ("--no-notices", "--no-color", "--ci")
-
-
-def put_database_secret(access: aws.Access, name: str, database: Database) -> str:
-    """Put a database's secret into Secrets Manager, for a deployment to name. Return its ARN."""
-    secret = boto3.client("secretsmanager", **access).create_secret(Name=name, SecretString=json.dumps(database.secret))
-    return str(secret["ARN"])
 
 
 def deploy(
@@ -72,33 +62,6 @@ def deploy(
 def _steps(progress: Progress, beginning: str) -> Callable[[str], None]:
     """Report a command's lines with this beginning: a command that says nothing for a minute seems to hang."""
     return lambda line: progress(f"  {line.rstrip('.')}…") if line.startswith(beginning) else None
-
-
-def create_r2_bucket(access: aws.Access) -> dict[str, str]:
-    """Create the bucket that stands for Cloudflare R2, which speaks S3, too. Return what the secret says of it."""
-    boto3.client("s3", **access).create_bucket(Bucket=_R2_BUCKET)
-    return {
-        "endpointUrl": access["endpoint_url"],
-        "region": access["region_name"],
-        "bucket": _R2_BUCKET,
-        "accessKeyId": access["aws_access_key_id"],
-        "secretAccessKey": access["aws_secret_access_key"],
-    }
-
-
-def complete_secrets(access: aws.Access, outputs: Mapping[str, str], jwt_secret: str, r2: dict[str, str]) -> None:
-    """Put what only ops know into the secrets of the deployment, as ops do after their first one."""
-    client = boto3.client("secretsmanager", **access)
-    client.put_secret_value(SecretId=outputs["JwtSecretArn"], SecretString=json.dumps({"jwtSecret": jwt_secret}))
-    client.put_secret_value(SecretId=outputs["R2SecretArn"], SecretString=json.dumps(r2))
-
-
-def functions(access: aws.Access, prefix: str) -> dict[str, str]:
-    """Return short name → deployed name of our functions; the CDK's own helpers are left out."""
-    pages = boto3.client("lambda", **access).get_paginator("list_functions").paginate()
-    deployed = {function["FunctionName"].removeprefix(prefix) for page in pages for function in page["Functions"]}
-    ours = {handler.parent.name for handler in (REPOSITORY / "functions").glob("*/handler.py")}
-    return {name: f"{prefix}{name}" for name in sorted(deployed & ours)}
 
 
 def _environment(workspace: Workspace, endpoint_url: str) -> dict[str, str]:

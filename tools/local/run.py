@@ -1,8 +1,12 @@
 """Start and end the whole system on this machine."""
 
+import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 
+import boto3
+
+from infra.options import FUNCTIONS
 from tools.local import aws, deployment, hot_reload, logs, members, postgres, samples, welcome
 from tools.local.page import process as page
 from tools.local.ports import Ports
@@ -53,49 +57,63 @@ def _bring_up(workspace: Workspace, ports: Ports, processes: Processes, progress
 
     progress("starting the local AWS…")
     endpoint_url = aws.start(workspace, processes, ports.api)
-    access = aws.access(endpoint_url)
+    secrets = boto3.client("secretsmanager", **aws.access(endpoint_url))
+
+    def secret(name: str, of: Database) -> str:
+        return str(secrets.create_secret(Name=name, SecretString=json.dumps(of.secret))["ARN"])
+
     options = {
         "stage": "local",
-        "databaseSecretArn": deployment.put_database_secret(access, "after-hours-database-owner", database),
-        "appDatabaseSecretArn": deployment.put_database_secret(
-            access, "after-hours-database", postgres.serving(database)
-        ),
+        "databaseSecretArn": secret("after-hours-database-owner", database),
+        "appDatabaseSecretArn": secret("after-hours-database", postgres.serving(database)),
     }
     outputs = deployment.deploy(workspace, processes, endpoint_url, options, progress)
-    stack = _complete(workspace, ports, endpoint_url, database, outputs)
+    stack = _described(workspace, ports, endpoint_url, database, outputs)
+    _complete(stack, outputs)
     stack.save(workspace)
     welcome.write_exports(stack, workspace)
     samples.write(workspace.events, stack.token(members.SAMPLE.id))
     return stack
 
 
-def _complete(
+def _described(
     workspace: Workspace, ports: Ports, endpoint_url: str, database: Database, outputs: dict[str, str]
 ) -> Stack:
-    """Do what ops do after a first deployment, and describe the result."""
-    access = aws.access(endpoint_url)
-    r2 = deployment.create_r2_bucket(access)
-    # Kept from one run to the next, so that a token that somebody has saved keeps working.
+    # Kept from one run to the next, so that a saved token keeps working.
     jwt_secret = workspace.kept_secret("jwt-secret")
-    deployment.complete_secrets(access, outputs, jwt_secret, r2)
     return Stack(
         api_url=f"{endpoint_url}/_aws/execute-api/{outputs['ApiId']}/api/after-hours",
         aws_endpoint_url=endpoint_url,
         database_url=database.url,
         jwt_secret=jwt_secret,
         upload_bucket=outputs["UploadBucket"],
-        r2_bucket=r2["bucket"],
-        r2_endpoint_url=r2["endpointUrl"],
+        r2_bucket="vlvt-photos",
+        r2_endpoint_url=endpoint_url,  # MiniStack stands for Cloudflare R2, which speaks S3, too
         schedule_group=outputs["ScheduleGroup"],
         event_bus=outputs["EventBus"],
         photo_dead_letters_url=outputs["PhotoDeadLettersUrl"],
-        functions=deployment.functions(access, outputs["FunctionNamePrefix"]),
+        functions={name: outputs["FunctionNamePrefix"] + name for name in sorted(FUNCTIONS)},
         page_url=f"http://127.0.0.1:{ports.page}",
         users={
             name: User(id=member.id, token=members.token(member.id, jwt_secret))
             for name, member in members.SEEDED.items()
         },
     )
+
+
+def _complete(stack: Stack, outputs: dict[str, str]) -> None:
+    """Put what only ops know into the secrets of the deployment, as ops do after their first one."""
+    boto3.client("s3", **stack.aws).create_bucket(Bucket=stack.r2_bucket)
+    r2 = {
+        "endpointUrl": stack.r2_endpoint_url,
+        "region": stack.aws["region_name"],
+        "bucket": stack.r2_bucket,
+        "accessKeyId": stack.aws["aws_access_key_id"],
+        "secretAccessKey": stack.aws["aws_secret_access_key"],
+    }
+    secrets = boto3.client("secretsmanager", **stack.aws)
+    for output, content in (("JwtSecretArn", {"jwtSecret": stack.jwt_secret}), ("R2SecretArn", r2)):
+        secrets.put_secret_value(SecretId=outputs[output], SecretString=json.dumps(content))
 
 
 def run(workspace: Workspace, port: int) -> None:

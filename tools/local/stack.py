@@ -25,7 +25,6 @@ class Answer:
 
     status: int
     body: Any
-    headers: dict[str, str]
 
 
 class Stack(BaseModel):
@@ -85,5 +84,4 @@ class Stack(BaseModel):
         headers = {"authorization": f"Bearer {token}"} if token else {}
         content = {} if body is None else {"json": body}
         answer = calls.request(method, self.api_url + path, headers=headers, **content)
-        received = {name.lower(): value for name, value in answer.headers.items()}
-        return Answer(answer.status, answer.json() if answer.data else None, received)
+        return Answer(answer.status, answer.json() if answer.data else None)

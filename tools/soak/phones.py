@@ -80,7 +80,7 @@ class World:
         try:
             answer = self.system.stack.call(method, path, token=phone.token, body=body)
         except (OSError, json.JSONDecodeError):
-            answer = Answer(599, None, {})
+            answer = Answer(599, None)
         code = (answer.body or {}).get("code") if isinstance(answer.body, dict) else None
         self.journal.answers.append(f"{answer.status} {code}" if code else str(answer.status))
         if code == "INTERNAL_ERROR" or (self.quiet and answer.status >= _SERVER_ERROR):
