@@ -80,7 +80,7 @@ stop: $(PYTHON_READY) ## newcomer: End the running system, as Ctrl-C does where 
 	@$(RUN) tools.local stop
 
 page: $(PYTHON_READY) $(NODE_READY) ## developer: Serve the page once more, to work on its server: make page [PORT=8765]
-	@exec $(RUN) tools.local.page $(if $(PORT),--port "$(PORT)")
+	@exec $(RUN) tools.local page $(if $(PORT),--port "$(PORT)")
 
 demo: $(PYTHON_READY) ## newcomer: Play the whole story against the running system
 	@$(RUN) tools.local demo

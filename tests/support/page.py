@@ -5,18 +5,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright, ViewportSize, expect
 
 from tests.support import browsers
 from tests.support.waiting import LIMIT_SECONDS
 from tools.local.stack import Stack
 from tools.local.workspace import REPOSITORY, Workspace
 
-DESK, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 780}
+DESK, PHONE = ViewportSize(width=1280, height=800), ViewportSize(width=360, height=780)
 _AXE = REPOSITORY / "node_modules" / "axe-core" / "axe.min.js"
 
 
@@ -28,37 +26,38 @@ def launched(playwright: Playwright, *flags: str) -> Browser:
     return playwright.chromium.launch(executable_path=executable, args=[*browsers.FLAGS, *flags])
 
 
-@dataclass
 class Opener:
     """Opens the page, or another file of it, and keeps the faults of its scripts and its calls to other hosts."""
 
-    browser: Browser
-    stack: Stack
-    faults: list[str] = field(default_factory=list)
-    contexts: list[BrowserContext] = field(default_factory=list)
+    def __init__(self, browser: Browser, stack: Stack) -> None:
+        self.browser = browser
+        self.stack = stack
+        self.faults: list[str] = []
 
     def __call__(self, path: str = "/", url: str | None = None, member: str | None = None, **context: Any) -> Page:
         own = self.browser.new_context(**{"viewport": DESK} | context)
-        self.contexts.append(own)
         own.set_default_timeout(LIMIT_SECONDS * 1000)
         if member:
             own.add_init_script(f"sessionStorage.getItem('member') ?? sessionStorage.setItem('member', '{member}')")
         return self.tab(own, (url or self.stack.page_url) + path)
 
     def tab(self, context: BrowserContext, url: str) -> Page:
-        own = (f"http://{urlsplit(url).netloc}", "data:", "blob:")
         page = context.new_page()
         page.on("pageerror", lambda error: self.faults.append(str(error)))
-        page.on("request", lambda request: None if request.url.startswith(own) else self.faults.append(request.url))
+        page.on("request", lambda request: self.faults.append(request.url) if _is_elsewhere(request.url) else None)
         page.goto(url)
         return page
+
+
+def _is_elsewhere(url: str) -> bool:
+    return not url.startswith(("http://127.0.0.1:", "data:", "blob:"))
 
 
 @contextmanager
 def opener(browser: Browser, stack: Stack) -> Iterator[Opener]:
     opening = Opener(browser, stack)
     yield opening
-    for context in opening.contexts:
+    for context in browser.contexts:
         context.close()
     assert opening.faults == []
 
@@ -71,14 +70,19 @@ def step(page: Page, name: str) -> Locator:
     return page.get_by_role("navigation", name="The story").get_by_role("button", name=re.compile(f"^{name}"))
 
 
+def press(page: Page, *names: str) -> None:
+    for name in names:
+        page.get_by_role("button", name=name, exact=True).click()
+
+
 def expect_done(page: Page, *names: str) -> None:
     """Exactly these steps of the story are done."""
-    expect(page.locator(".story .done .name")).to_have_text([*names])
+    expect(page.locator(".story .done b")).to_have_text([*names])
 
 
 def expect_events(page: Page, *names: str) -> None:
     """Exactly these came, the newest first."""
-    expect(page.locator(".timeline summary")).to_contain_text(names)
+    expect(page.locator(".events summary")).to_contain_text(names)
 
 
 def expect_answer(page: Page, answer: str) -> None:
@@ -86,8 +90,9 @@ def expect_answer(page: Page, answer: str) -> None:
     expect(page.locator(".answer p")).to_contain_text(answer)
 
 
-def expect_to_be_read_by_everyone(page: Page) -> None:
-    """axe-core, which reads a page as a screen reader does, finds nothing wrong."""
+def expect_to_be_read_by_everyone(page: Page, size: ViewportSize) -> None:
+    """Nothing stands beyond the window, and axe-core, which reads a page as a screen reader does, finds no fault."""
+    assert page.evaluate("document.documentElement.scrollWidth") == size["width"]
     page.evaluate(_AXE.read_text())
     found = page.evaluate("axe.run()")
     assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]] == []
@@ -97,9 +102,8 @@ def expect_to_be_read_by_everyone(page: Page) -> None:
 @contextmanager
 def page_alone(workspace: Workspace, port: int = 0) -> Iterator[str]:
     """Serve the page once more, beside the running system. Yields its address."""
-    command = [sys.executable, "-m", "tools.local.page", "--workspace", str(workspace.root), "--port", str(port)]
+    command = [sys.executable, "-m", "tools.local", "page", "--workspace", str(workspace.root), "--port", str(port)]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         yield process.stdout.readline().split()[-1]
         process.terminate()
-        process.wait()

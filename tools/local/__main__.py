@@ -15,6 +15,7 @@ from tools.local.demo import demo
 from tools.local.events import events
 from tools.local.invoke import invoke
 from tools.local.logs import logs
+from tools.local.page.server import serve
 from tools.local.ports import DEFAULT, HIGHEST_FIRST, LOWEST_FIRST
 from tools.local.processes import Processes, end_on_any_interruption
 from tools.local.psql import psql
@@ -60,6 +61,7 @@ _COMMANDS: dict[str, tuple[Callable[..., int | None], dict[str, dict[str, Any]]]
     "run": (run, {"--port": {"type": number(int, LOWEST_FIRST, HIGHEST_FIRST), "default": DEFAULT}}),
     "stop": (stop, {}),
     "reset": (reset, {}),
+    "page": (serve, {"--port": {"type": number(int, 0, 65535), "default": 8765}}),
     "demo": (demo, {}),
     "logs": (logs, {"function": {"nargs": "?"}}),
     "psql": (psql, {"sql": {"nargs": "?"}, "--statement": {}}),

@@ -127,8 +127,8 @@ class Demo:
         return True
 
     def _outcomes_of_expiry(self, since: datetime) -> list[Any]:
-        log = self._backstage.log_of_last_call("expire_session", since)
-        return [line["details"].get("outcome") for line in log["lines"]]
+        lines, _duration = self._backstage.log_of_last_call("expire_session", since)
+        return [line.entry.get("outcome") for line in lines]
 
     def _leave(self) -> None:
         self._start()

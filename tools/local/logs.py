@@ -25,7 +25,8 @@ _LEFT_OUT = {
     "level", "location", "message", "service", "timestamp",
 }  # fmt: skip
 _FAILED = "[ERROR] "  # what Lambda begins its line with when a function fails, times out or cannot be imported
-_PLATFORM = ("START ", "END ", "REPORT ", '{"_aws":')
+# What AWS itself writes, and metrics.
+PLATFORM = ("START ", "END ", "REPORT ", '{"_aws":')
 
 
 @dataclass(frozen=True, order=True)
@@ -84,7 +85,7 @@ class Reader:
             logGroupName=self._groups[function], startTime=self._since_ms
         )
         for event in (event for page in pages for event in page["events"]):
-            if not event["message"].startswith(_PLATFORM):
+            if not event["message"].startswith(PLATFORM):
                 yield Line(datetime.fromtimestamp(event["timestamp"] / 1000, UTC), function, event["message"].rstrip())
 
 

@@ -7,8 +7,7 @@ from contextlib import closing, contextmanager, suppress
 import boto3
 
 from infra.options import FUNCTIONS
-from tools.local import aws, deployment, hot_reload, logs, members, postgres, samples, welcome
-from tools.local.page import process as page
+from tools.local import aws, deployment, hot_reload, logs, members, page, postgres, samples, welcome
 from tools.local.ports import Ports
 from tools.local.postgres import Database
 from tools.local.processes import Processes, interruptions_ignored

@@ -1,6 +1,5 @@
 """What happens behind the API, read from the running system, and what the page may change there."""
 
-import json
 from contextlib import closing
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
@@ -13,27 +12,19 @@ from psycopg2.extras import RealDictCursor
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from tools.local import members, schedules
+from tools.local import logs, members, schedules
 from tools.local.members import Member
 from tools.local.stack import Stack
 
 _SOON = timedelta(seconds=10)
 _WARNED_BEFORE = timedelta(minutes=5)
 _TEN_MINUTES = timedelta(minutes=10)
-_LOGGED_ALIKE_BY_ALL = {
-    "service", "location", "timestamp", "function_name", "function_memory_size", "function_arn", "function_request_id",
-    "correlation_id", "xray_trace_id",
-}  # fmt: skip
-
-
-class NoSuchMemberError(Exception):
-    """Nobody has this id."""
 
 
 class MemberDetails(BaseModel):
-    """What the page may say of a member; what it does not say stays."""
+    """What the page may change of a member; the other details stay."""
 
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
     name: str | None = None
     age: int | None = None
@@ -42,9 +33,6 @@ class MemberDetails(BaseModel):
     subscribed: bool | None = None
     verified: bool | None = None
     consenting: bool | None = None
-
-    def applied_to(self, member: Member) -> Member:
-        return replace(member, **self.model_dump(exclude_none=True))
 
 
 class Moment(StrEnum):
@@ -70,18 +58,18 @@ class Backstage:
             for member in self._everyone()
         ]
 
-    def make_member(self, details: MemberDetails) -> str:
-        """Make a member, fully entitled unless the details say otherwise. Return the id."""
-        member = details.applied_to(replace(members.SEEDED["entitled"], id=f"page-{uuid4()}"))
-        self._save(member)
-        return member.id
+    def save_member(self, user_id: str | None, details: MemberDetails) -> str:
+        """Change the member, or make one who is fully entitled unless the details say otherwise. Return the id.
 
-    def change_member(self, user_id: str, details: MemberDetails) -> None:
-        """Change what the details give. Raises NoSuchMemberError."""
-        found = next((member for member in self._everyone() if member.id == user_id), None)
-        if found is None:
-            raise NoSuchMemberError
-        self._save(details.applied_to(found))
+        Raises StopIteration when there is no such member.
+        """
+        if user_id is None:
+            member = replace(members.SEEDED["entitled"], id=f"page-{uuid4()}")
+        else:
+            member = next(each for each in self._everyone() if each.id == user_id)
+        with closing(self._stack.connect()) as connection:
+            members.save(connection, replace(member, **details.model_dump(exclude_none=True)))
+        return member.id
 
     def reset(self) -> None:
         """Let everyone leave, as members do, so that photos and schedules go; then make the first members anew."""
@@ -91,9 +79,19 @@ class Backstage:
             members.begin_anew(connection)
 
     def state(self, user_id: str) -> dict[str, Any]:
-        """Return what the database has: the newest session, and whether the member has left within the hour."""
-        left = self._rows("SELECT FROM after_hours_departures WHERE user_id = %(user_id)s", {"user_id": user_id})
-        return {"hasLeft": bool(left), "session": self._newest_session(user_id)}
+        """Return the newest session, whether the member has left within the hour, and a digest of what GETs answer."""
+        (about,) = self._rows(
+            """
+            SELECT EXISTS (SELECT FROM after_hours_departures WHERE user_id = %(user_id)s) AS has_left, md5(concat(
+                (SELECT p::text FROM after_hours_profiles p WHERE user_id = %(user_id)s),
+                (SELECT p::text FROM after_hours_preferences p WHERE user_id = %(user_id)s),
+                (SELECT string_agg(u::text, ' ' ORDER BY number) FROM after_hours_photo_uploads u
+                    WHERE user_id = %(user_id)s)
+            )) AS digest
+            """,
+            {"user_id": user_id},
+        )
+        return {"hasLeft": about["has_left"], "digest": about["digest"], "session": self._newest_session(user_id)}
 
     def _newest_session(self, user_id: str) -> dict[str, Any] | None:
         """Return it as the database has it, with the place that others are shown, and with its schedules."""
@@ -104,7 +102,9 @@ class Backstage:
                 extract(epoch FROM expires_at - now())::float AS remaining_seconds,
                 extract(epoch FROM expires_at - started_at)::float AS seconds,
                 coalesce(warned_for = expires_at, false) AS is_warned,
-                fuzzed_latitude::float AS latitude, fuzzed_longitude::float AS longitude
+                CASE WHEN fuzzed_latitude IS NOT NULL THEN
+                    json_build_object('latitude', fuzzed_latitude, 'longitude', fuzzed_longitude)
+                END AS shown_place
             FROM after_hours_sessions WHERE user_id = %(user_id)s
             ORDER BY ended_at DESC NULLS FIRST LIMIT 1 -- time that passes moves starts, and so their order
             """,
@@ -112,15 +112,10 @@ class Backstage:
         )
         if not rows:
             return None
-        session = rows[0]
-        place = {name: session.pop(name) for name in ("latitude", "longitude")}
-        return {
-            **{to_camel(name): _text(value) for name, value in session.items()},
-            "shownPlace": place if place["latitude"] is not None else None,
-            "schedules": [
-                schedule for kind in ("warn", "expire") if (schedule := self._schedule(f"{kind}-{session['id']}"))
-            ],
-        }
+        session = {to_camel(name): _text(value) for name, value in rows[0].items()}
+        held = [self._schedule(f"{kind}-{session['id']}") for kind in ("warn", "expire")]
+        named = [{"name": each["Name"], "expression": each["ScheduleExpression"]} for each in held if each]
+        return {**session, "schedules": named}
 
     def let_time_pass(self, session_id: UUID, until: Moment) -> None:
         """Move a live session into the past, as if time had passed; never into the future, and never beyond its end.
@@ -153,21 +148,25 @@ class Backstage:
         # A warning that lies behind is due at once.
         self._move_schedule(f"warn-{session_id}", max(expires_at - passed - _WARNED_BEFORE, now + _SOON))
 
-    def log_of_last_call(self, function: str, since: datetime) -> dict[str, Any]:
-        """Return what the function logged in its last complete run since then. Raises KeyError for other names."""
-        group = f"/aws/lambda/{self._stack.functions[function]}"
+    def log_of_last_call(self, function: str, since: datetime) -> tuple[list[logs.Line], str | None]:
+        """Return what the function wrote in its last complete run since then, and how long the run took.
+
+        Raises KeyError when there is no such function.
+        """
         pages = self._logs.get_paginator("filter_log_events").paginate(
-            logGroupName=group, startTime=int(since.timestamp() * 1000)
+            logGroupName=f"/aws/lambda/{self._stack.functions[function]}", startTime=int(since.timestamp() * 1000)
         )
-        lines = [event["message"].rstrip() for page in pages for event in page["events"]]
-        starts = [number for number, line in enumerate(lines) if line.startswith("START ")]
-        last = lines[starts[-1] :] if starts else []
-        report = next((line for line in last if line.startswith("REPORT ")), None)
-        if report is None:
-            return {"lines": [], "duration": None}
-        written = [_line(line) for line in last if not line.startswith(("START ", "END ", "REPORT "))]
-        duration = next((part for part in report.split("\t") if part.startswith("Duration: ")), "")
-        return {"lines": written, "duration": duration.removeprefix("Duration: ")}
+        written: list[logs.Line] = []
+        duration: str | None = None
+        for event in (event for page in pages for event in page["events"]):
+            text = event["message"].rstrip()
+            if text.startswith("START "):
+                written, duration = [], None
+            elif text.startswith("REPORT "):
+                duration = next(part for part in text.split("\t") if "Duration: " in part).partition("Duration: ")[2]
+            elif not text.startswith(logs.PLATFORM):
+                written.append(logs.Line(datetime.fromtimestamp(event["timestamp"] / 1000, UTC), function, text))
+        return (written, duration) if duration else ([], None)
 
     def _everyone(self) -> list[Member]:
         rows = self._rows(
@@ -184,10 +183,6 @@ class Backstage:
         )
         return [Member(**row) for row in rows]
 
-    def _save(self, member: Member) -> None:
-        with closing(self._stack.connect()) as connection:
-            members.save(connection, member)
-
     def _rows(self, statement: str, parameters: dict[str, object] | None = None) -> list[dict[str, Any]]:
         with (
             closing(self._stack.connect()) as connection,
@@ -198,12 +193,11 @@ class Backstage:
             return [dict(row) for row in cursor.fetchall()]
 
     def _schedule(self, name: str) -> dict[str, Any] | None:
-        schedule = schedules.find(self._scheduler, self._stack.schedule_group, name)
-        return {"name": name, "expression": schedule["ScheduleExpression"]} if schedule else None
+        return schedules.find(self._scheduler, self._stack.schedule_group, name)
 
     def _move_schedule(self, name: str, moment: datetime) -> None:
         """Move a schedule, if it is still there."""
-        if schedule := schedules.find(self._scheduler, self._stack.schedule_group, name):
+        if schedule := self._schedule(name):
             schedules.move(self._scheduler, schedule, moment)
 
 
@@ -212,16 +206,3 @@ def _text(value: object) -> object:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return value
-
-
-def _line(text: str) -> dict[str, Any]:
-    """Return a line of a log, without the keys that every line has."""
-    try:
-        entry = json.loads(text)
-    except ValueError:
-        return {"level": "", "message": text, "details": {}}
-    if "_aws" in entry:
-        metrics = {name: value for name, value in entry.items() if name not in {"_aws", "service"}}
-        return {"level": "METRICS", "message": "", "details": metrics}
-    details = {name: value for name, value in entry.items() if name not in _LOGGED_ALIKE_BY_ALL | {"level", "message"}}
-    return {"level": entry.get("level", ""), "message": entry.get("message", ""), "details": details}

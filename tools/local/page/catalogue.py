@@ -7,45 +7,28 @@ from infra.endpoints import ENDPOINTS, PREFIX, Endpoint
 from tools.local.samples import TOKEN, Sample, samples
 from tools.local.workspace import REPOSITORY
 
-_CONTRACT = REPOSITORY / "docs" / "openapi.json"
+CONTRACT = REPOSITORY / "docs" / "openapi.json"
 
 
-def contract() -> dict[str, Any]:
-    """Return the description of the API for app developers, as it is in `docs/`."""
-    description: dict[str, Any] = json.loads(_CONTRACT.read_bytes())
-    return description
-
-
-def endpoints() -> list[dict[str, Any]]:
-    """Return every endpoint, with its samples; also those that are not described yet, or have no samples."""
-    described = contract()["paths"]
-    return [
-        _endpoint(each, described.get(each.path, {}).get(each.method.lower()) or _not_described(each))
-        for each in ENDPOINTS
-    ]
-
-
-def choices() -> dict[str, list[str]]:
-    """Return the words from which preferences are chosen, by field."""
-    fields = contract()["components"]["schemas"]["Preferences"]["properties"]
+def catalogue() -> dict[str, Any]:
+    """Return the endpoints with their samples, and the words from which preferences are chosen, by field."""
+    contract = json.loads(CONTRACT.read_bytes())
+    fields = contract["components"]["schemas"]["Preferences"]["properties"]
     orientation, _null = fields["sexualOrientation"]["anyOf"]
-    return {"seekingGender": fields["seekingGender"]["enum"], "sexualOrientation": orientation["enum"]}
+    return {
+        "endpoints": [_endpoint(each, contract["paths"]) for each in ENDPOINTS],
+        "choices": {"seekingGender": fields["seekingGender"]["enum"], "sexualOrientation": orientation["enum"]},
+    }
 
 
-def _not_described(endpoint: Endpoint) -> dict[str, Any]:
-    """Return what stands in for the description of an endpoint that was written before it."""
-    takes_body: dict[str, Any] = {"requestBody": {}} if endpoint.method in {"POST", "PATCH"} else {}
-    return {"summary": "Not described yet: make openapi"} | takes_body
-
-
-def _endpoint(endpoint: Endpoint, described: dict[str, Any]) -> dict[str, Any]:
+def _endpoint(endpoint: Endpoint, paths: dict[str, Any]) -> dict[str, Any]:
+    """Describe an endpoint, also one whose code comes first, and its samples and docs/openapi.json later."""
+    described = paths.get(endpoint.path, {}).get(endpoint.method.lower(), {})
     return {
         "method": endpoint.method,
         "path": PREFIX + endpoint.path,
         "function": endpoint.function,
-        "summary": described["summary"],
-        "description": described.get("description", ""),
-        "takesBody": "requestBody" in described,
+        "summary": described.get("summary", "Not described yet: make openapi"),
         "samples": [_sample(sample) for sample in samples().get(endpoint.function, {}).values()],
     }
 
@@ -56,7 +39,6 @@ def _sample(sample: Sample) -> dict[str, Any]:
         "name": sample.name,
         "body": event.get("body", ""),
         "authorization": event["headers"].get("authorization"),
-        "status": sample.expected.status,
-        "code": sample.expected.code,
-        "given": sample.expected.given,
+        "outcome": str(sample.expected),
+        "needs": sample.expected.needs,
     }

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pillow_heif
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image
 
 from tools.local import photo
 
@@ -25,7 +25,7 @@ def look(content: bytes) -> dict[str, Any]:
             "width": picture.width,
             "height": picture.height,
             "bytes": len(content),
-            "metadata": [{"name": name, "value": _shortened(value)} for name, value in _metadata(picture)],
+            "metadata": [{"name": name, "value": _text(value)} for name, value in _metadata(picture)],
             "preview": "data:image/jpeg;base64," + base64.b64encode(_preview(picture)).decode(),
         }
 
@@ -33,23 +33,19 @@ def look(content: bytes) -> dict[str, Any]:
 def samples() -> dict[str, tuple[str, bytes]]:
     """Return files to send, by name: content type and bytes. The last one is no picture, whatever its name says."""
     taken = photo.take()
+    heic = io.BytesIO()
+    with Image.open(io.BytesIO(taken)) as picture:
+        picture.save(heic, "HEIF", quality=80, exif=picture.info["exif"])
     return {
         "phone.jpg": ("image/jpeg", taken),
-        "phone.heic": ("image/heic", _as_heic(taken)),
+        "phone.heic": ("image/heic", heic.getvalue()),
         "not-a-picture.jpg": ("image/jpeg", b"This only says that it is a picture."),
     }
 
 
-def _as_heic(taken: bytes) -> bytes:
-    file = io.BytesIO()
-    with Image.open(io.BytesIO(taken)) as picture:
-        picture.save(file, "HEIF", quality=80, exif=picture.info["exif"])
-    return file.getvalue()
-
-
 def _metadata(picture: Image.Image) -> Iterator[tuple[str, object]]:
     exif = picture.getexif()
-    for tag, value in exif.items():
+    for tag, value in {**exif, **exif.get_ifd(ExifTags.IFD.Exif)}.items():
         match tag:
             case ExifTags.Base.Orientation:
                 yield "Orientation", f"{value}: {_HOW_IT_LIES.get(value, 'upright')}"
@@ -57,13 +53,9 @@ def _metadata(picture: Image.Image) -> Iterator[tuple[str, object]]:
                 continue
             case _:
                 yield ExifTags.TAGS.get(tag, f"EXIF {tag}"), value
-    for tag, value in exif.get_ifd(ExifTags.IFD.Exif).items():
-        yield ExifTags.TAGS.get(tag, f"EXIF {tag}"), value
     if gps := exif.get_ifd(ExifTags.IFD.GPSInfo):
         yield "Where it was taken", _place(gps)
-    if profile := picture.info.get("icc_profile"):
-        yield "Colour profile", _profile_name(profile)
-    for name, label in (("comment", "Comment"), ("xmp", "XMP")):
+    for name, label in (("icc_profile", "Colour profile"), ("comment", "Comment"), ("xmp", "XMP")):
         if value := picture.info.get(name):
             yield label, value
 
@@ -74,31 +66,22 @@ def _place(gps: dict[int, Any]) -> str:
             sum(float(part) / 60**power for power, part in enumerate(gps[tag]))
             for tag in (ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLongitude)
         )
-        return (
-            f"{latitude:.5f}° {gps[ExifTags.GPS.GPSLatitudeRef]}, {longitude:.5f}° {gps[ExifTags.GPS.GPSLongitudeRef]}"
-        )
+        north, east = gps[ExifTags.GPS.GPSLatitudeRef], gps[ExifTags.GPS.GPSLongitudeRef]
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return f"{len(gps)} GPS fields"
-
-
-def _profile_name(profile: bytes) -> str:
-    try:
-        return ImageCms.getProfileDescription(io.BytesIO(profile)).strip()
-    except ImageCms.PyCMSError:
-        return f"{len(profile)} bytes"
+    return f"{latitude:.5f}° {north}, {longitude:.5f}° {east}"
 
 
 def _preview(picture: Image.Image) -> bytes:
     """Return the pixels as the file stores them, in its own colours and not turned, so that one sees how it lies."""
-    profile = picture.info.get("icc_profile")
     small = picture.convert("RGB")
     small.thumbnail(_PREVIEW)
     file = io.BytesIO()
-    small.save(file, "JPEG", quality=80, icc_profile=profile)
+    small.save(file, "JPEG", quality=80, icc_profile=picture.info.get("icc_profile"))
     return file.getvalue()
 
 
-def _shortened(value: object) -> str:
+def _text(value: object) -> str:
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
     text = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"

@@ -1,21 +1,17 @@
 // The two ways out of this page: the API, as a phone calls it, and the local system, of which no phone knows.
 
+export const PREFIX = "/api/after-hours";
+
 /** The system, or the page's server, does not answer. */
-export class Away extends Error {
-  constructor() {
-    super("The system does not answer.");
-  }
-}
+export class Away extends Error {}
 
 async function fetched(path, options) {
-  const answer = await fetch(path, options).catch(() => {
-    throw new Away();
-  });
-  if (answer.headers.get("x-system") === "away") throw new Away();
+  const answer = await fetch(path, options).catch(() => null);
+  if (!answer || answer.headers.get("x-system") === "away") throw new Away();
   return answer;
 }
 
-/** Call the API. Returns its status and body (parsed, or text, or null), `retryAfter`, `requestId`, `milliseconds`. */
+/** Call the API. Returns its status and body (parsed, or null), `requestId` and `milliseconds`. */
 export async function call(method, path, { authorization, body } = {}) {
   const headers = {};
   if (authorization) headers.authorization = authorization;
@@ -25,35 +21,22 @@ export async function call(method, path, { authorization, body } = {}) {
   const text = await answer.text();
   return {
     status: answer.status,
-    body: parsed(text),
-    retryAfter: answer.headers.get("retry-after"),
+    body: text ? JSON.parse(text) : null,
     requestId: answer.headers.get("apigw-requestid"),
     milliseconds: Math.round(performance.now() - start),
   };
 }
 
-function parsed(text) {
-  if (!text) return null;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
-}
-
 /** Ask the local system. Returns the body of its answer, or throws an Error with its message. */
 export async function system(path, options = {}) {
   const answer = await fetched(`/system${path}`, options);
-  const body = parsed(await answer.text());
-  if (!answer.ok) throw new Error(body?.error ?? `The local system answered ${answer.status}.`);
-  return body;
+  if (!answer.ok) throw new Error(await answer.text());
+  return answer.status === 204 ? null : answer.json();
 }
 
-export const post = (path, body) =>
-  system(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
-
-export const patch = (path, body) =>
-  system(path, { method: "PATCH", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+const sending = (method) => (path, body) => system(path, { method, body: JSON.stringify(body) });
+export const post = sending("POST");
+export const patch = sending("PATCH");
 
 /** The path by which this page's server forwards to a presigned URL of S3 or R2. */
 export function storage(url) {
@@ -61,24 +44,16 @@ export function storage(url) {
   return `/storage${pathname}${search}`;
 }
 
-/** Post a file with its form straight to S3. Throws an Error with S3's reason when it is refused. */
+/** Post a file with its form straight to S3. Returns S3's reason when it is refused, else null. */
 export async function upload({ url, fields }, file) {
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) form.append(name, value);
   form.append("file", file);
   const answer = await fetched(storage(url), { method: "POST", body: form });
-  if (answer.ok) return;
+  if (answer.ok) return null;
   const said = new DOMParser().parseFromString(await answer.text(), "text/xml");
   const [code, message] = ["Code", "Message"].map((name) => said.querySelector(name)?.textContent ?? "");
-  throw new Error(`S3 answered ${answer.status} ${code}: ${message}`);
+  return `S3 answered ${answer.status} ${code}: ${message}`;
 }
 
 export const blob = async (path) => (await fetched(path)).blob();
-
-/** Receive domain events, also those from before this page was opened. */
-export function listen({ onEvent, onOpen, onLost }) {
-  const source = new EventSource("/system/events");
-  source.onmessage = (message) => onEvent(Number(message.lastEventId), JSON.parse(message.data));
-  source.onopen = onOpen;
-  source.onerror = onLost;
-}

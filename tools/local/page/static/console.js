@@ -2,114 +2,90 @@
 
 import { html } from "/lib/lit-html/lit-html.js";
 import { authorization, prepareSample, send } from "./actions.js";
-import { json } from "./json.js";
-import { card, option } from "./parts.js";
-import { PREFIX } from "./reading.js";
+import { PREFIX } from "./api.js";
+import { button, card, form, option } from "./parts.js";
 import { announce, changed, endpoint, member, state } from "./state.js";
 
 export function consoleCard() {
-  const { request } = state;
+  const { request, catalogue } = state;
   const chosen = endpoint(request.function);
   return card(
     "console",
     "API",
     html`
       <div class="halves">
-        <form @submit=${sent}>
-          <label>
-            Endpoint
-            <select @change=${(event) => choose(event.target.value)}>
-              ${groups().map(
-                ([group, endpoints]) => html`
-                  <optgroup label=${group}>
-                    ${endpoints.map((each) => option(each.function, line(each), request.function))}
-                  </optgroup>
-                `,
-              )}
-            </select>
-          </label>
-          <p class="soft summary">${chosen.summary}.</p>
-          <label>
-            Sample
-            <select .value=${request.sample} @change=${(event) => sampleChosen(event.target.value)}>
-              ${option("", "your own", request.sample)}
-              ${chosen.samples.map((sample) => option(sample.name, described(sample), request.sample))}
-            </select>
-          </label>
-          <label>
-            Authorization
-            <select .value=${request.authorization} @change=${(event) => edit({ authorization: event.target.value })}>
-              <option value="">${member()?.name}'s token</option>
-              <option value="none">none</option>
-              ${["", "none"].includes(request.authorization)
-                ? null
-                : html`<option value=${request.authorization} selected>the sample's own</option>`}
-            </select>
-          </label>
-          ${chosen.takesBody
-            ? html`
-                <label>
-                  Body
-                  <textarea
-                    rows="5"
-                    spellcheck="false"
-                    .value=${request.body}
-                    @input=${(event) => edit({ body: event.target.value, sample: "" })}
-                    @keydown=${(event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && sent(event)}
-                  ></textarea>
-                </label>
-              `
-            : null}
-          <div class="row">
-            <button class="primary" aria-keyshortcuts="Control+Enter">Send</button>
-            <button type="button" class="plain" @click=${copy}>Copy as curl</button>
-          </div>
-        </form>
+        ${form(
+          "Send",
+          html`
+            ${select("Endpoint", request.function, endpoints(catalogue), (name) => prepareSample(name, "valid"))}
+            <p class="soft">${chosen.summary}.</p>
+            ${select("Sample", request.sample, samples(chosen), (name) => prepareSample(request.function, name))}
+            ${select("Authorization", request.authorization, tokens(request), (own) => edit({ authorization: own }))}
+            ${["POST", "PATCH"].includes(chosen.method) ? body(request) : null}
+          `,
+          send,
+          button("Copy as curl", copy),
+        )}
         ${answer()}
       </div>
     `,
   );
 }
 
+const select = (label, chosen, choices, choose) => html`
+  <label>
+    ${label}
+    <select @change=${(event) => choose(event.target.value)}>
+      ${choices.map(([value, text]) => option(value, text, chosen))}
+    </select>
+  </label>
+`;
+
 const line = ({ method, path }) => `${method} ${path.replace(PREFIX, "")}`;
 
-function groups() {
-  const named = Object.groupBy(state.system.endpoints, ({ path }) => path.replace(PREFIX, "").split("/")[1]);
-  return Object.entries(named);
+const endpoints = (catalogue) => catalogue.endpoints.map((each) => [each.function, line(each)]);
+
+const samples = ({ samples: known }) => [
+  ["", "your own"],
+  ...known.map(({ name, outcome, needs }) => [name, `${name.replaceAll("_", " ")} → ${outcome} (given: ${needs})`]),
+];
+
+function tokens({ authorization: own }) {
+  const others = [["", `${member().name}'s token`], ["none", "none"]];
+  return others.some(([value]) => value === own) ? others : [...others, [own, "the sample's own"]];
 }
 
-const plain = (name) => name.replaceAll("_", " ");
-
-const described = ({ name, status, code, given }) =>
-  `${plain(name)} → ${status} ${code ?? ""}${given.length ? ` (with ${plain(given.join(", "))})` : ""}`;
-
-const sampleChosen = (name) => (name ? prepareSample(state.request.function, name) : edit({ sample: "" }));
-
-const choose = (name) => prepareSample(name, "valid");
+const body = (request) => html`
+  <label>
+    Body
+    <textarea
+      rows="5"
+      spellcheck="false"
+      .value=${request.body}
+      @input=${(event) => edit({ body: event.target.value, sample: "" })}
+      @keydown=${(event) => event.key === "Enter" && event.ctrlKey && send()}
+    ></textarea>
+  </label>
+`;
 
 function edit(change) {
   Object.assign(state.request, change);
   changed();
 }
 
-function sent(event) {
-  event.preventDefault();
-  send();
-}
-
 function answer() {
   const { answer: last } = state;
-  if (!last) return html`<div class="answer empty"><p class="soft">The answer will stand here.</p></div>`;
-  const { status, body, milliseconds } = last;
-  const mood = status < 300 ? "good" : status < 500 ? "warn" : "bad";
+  if (!last) return html`<p class="answer soft">The answer will stand here.</p>`;
+  const mood = last.status < 300 ? "good" : last.status < 500 ? "warn" : "bad";
   return html`
     <div class="answer">
-      <p class="row">
-        <span class="status ${mood}">${status}</span>
-        <code>${line(last)}</code>
-        <span class="soft">${milliseconds} ms</span>
+      <p>
+        <span class="status ${mood}">${last.status}</span> <code>${line(last)}</code>
+        <span class="soft">${last.milliseconds} ms</span>
       </p>
-      <pre tabindex="0" role="region" aria-label="The answer's body">${body === null ? "no body" : json(body)}</pre>
+      <pre tabindex="0" role="region" aria-label="The answer's body">${
+        last.body ? JSON.stringify(last.body, null, 2) : "no body"
+      }</pre>
     </div>
   `;
 }
@@ -117,10 +93,11 @@ function answer() {
 const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
 async function copy() {
-  const { method, path, takesBody } = endpoint(state.request.function);
-  const words = ["curl", "-i", "-X", method, quoted(state.system.apiUrl + path)];
+  const { function: name, body: sent } = state.request;
+  const { method, path } = endpoint(name);
+  const words = ["curl", "-i", "-X", method, quoted(state.catalogue.apiUrl + path)];
   if (authorization()) words.push("-H", quoted(`Authorization: ${authorization()}`));
-  if (takesBody) words.push("-H", quoted("Content-Type: application/json"), "-d", quoted(state.request.body));
+  if (sent) words.push("-H", quoted("Content-Type: application/json"), "-d", quoted(sent));
   await navigator.clipboard.writeText(words.join(" "));
   announce("Copied.");
 }

@@ -1,61 +1,46 @@
 // A map of nothing but what counts: the disc of 500 m, and the point that others are shown.
 
 import { html, svg } from "/lib/lit-html/lit-html.js";
-import { changed, state, whereabouts } from "./state.js";
+import { changed, placeOf, state } from "./state.js";
 
 const METRES_IN_A_DEGREE = 111_195;
 const REACH = 500;
 
 /** Draw the member's true place, where it is known, and the point that other members are shown, if there is one. */
 export function map(stood, shown, caption) {
-  const middle = stood ?? shown;
+  const point = shown && metres(shown, stood ?? shown);
   return html`
     <figure class="map">
       <svg viewBox="-540 -510 1080 1160" aria-hidden="true">
-        ${middle
-          ? svg`
-              <circle class="disc" r=${REACH} />
-              <path class="rule" d="M0 555H500M0 540V570M500 540V570" />
-              <text class="label" x="250" y="630">500 m</text>
-              ${stood ? svg`<path class="stood" d="M-26 0H26M0 -26V26" />` : null}
-              ${shown ? drawn(shown, middle) : null}
-            `
-          : null}
+        <circle class="disc" r=${REACH} />
+        <path class="rule" d="M0 555H500M0 540V570M500 540V570" />
+        <text x="250" y="630">500 m</text>
+        ${stood ? svg`<path class="stood" d="M-26 0H26M0 -26V26" />` : null}
+        ${point ? svg`<circle class="shown" cx=${point.x} cy=${-point.y} r="26" />` : null}
       </svg>
-      <figcaption>${caption}</figcaption>
+      <figcaption class="soft">${caption}</figcaption>
     </figure>
   `;
 }
 
-function drawn(shown, middle) {
-  const { x, y } = metres(shown, middle);
-  return svg`<circle class="halo" cx=${x} cy=${-y} r="70" /><circle class="shown" cx=${x} cy=${-y} r="26" />`;
-}
-
 /** Where the chosen member stands: what the next start is sent from. */
-export function placeInputs() {
-  const id = state.memberId;
-  const place = whereabouts(id);
-  const input = (name, label, most) => html`
-    <label>
-      <span class="unseen">${label}</span>
-      <input
-        class="short"
-        title=${label}
-        type="number"
-        step="any"
-        min=${-most}
-        max=${most}
-        .value=${String(place[name])}
-        @change=${(event) => {
-          state.places[id] = { ...place, [name]: event.target.valueAsNumber };
-          changed();
-        }}
-      />
-    </label>
-  `;
-  return [input("latitude", "Latitude", 90), input("longitude", "Longitude", 180)];
-}
+export const placeInputs = () => [input("latitude", "Latitude", 90), input("longitude", "Longitude", 180)];
+
+const input = (name, label, most) => html`
+  <input
+    aria-label=${label}
+    type="number"
+    step="any"
+    min=${-most}
+    max=${most}
+    .value=${String(placeOf(state.memberId)[name])}
+    @change=${(event) => {
+      const { latitude, longitude } = placeOf(state.memberId);
+      state.places[state.memberId] = { latitude, longitude, [name]: event.target.valueAsNumber };
+      changed();
+    }}
+  />
+`;
 
 /** How many metres are between two places. */
 export function distance(place, from) {

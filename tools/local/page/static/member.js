@@ -1,9 +1,9 @@
-// Who is playing, and what the main app knows of them.
+// Who is playing, what the main app knows of them, and what they say of themselves, as forms.
 
 import { html } from "/lib/lit-html/lit-html.js";
-import { about } from "./about.js";
-import { changeMember, chooseMember, makeMember } from "./actions.js";
-import { options, people } from "./parts.js";
+import { keyed } from "/lib/lit-html/directives/keyed.js";
+import { changeMember, chooseMember, describe, makeMember, prefer } from "./actions.js";
+import { card, form, options, people } from "./parts.js";
 import { member, state } from "./state.js";
 
 const SWITCHES = [
@@ -12,87 +12,115 @@ const SWITCHES = [
   ["consenting", "Consent", "has agreed to After Hours"],
 ];
 
+/** The forms are made anew when another member or other values are shown; what is typed meanwhile stays. */
 export function memberCard() {
-  const chosen = member();
-  return html`
-    <section class="card" id="member" tabindex="-1" aria-labelledby="member-title">
-      <h2 id="member-title">Member</h2>
-      <div class="row">
-        <label class="grow">
-          <span class="unseen">Who is playing</span>
-          <select @change=${(event) => chooseMember(event.target.value)}>
-            ${people(state.members, state.memberId)}
-          </select>
-        </label>
-        <button type="button" class="plain" @click=${openDialog}>New…</button>
-      </div>
-      <div class="switches">
-        ${SWITCHES.map(
-          ([name, label, hint]) => html`
-            <label class="switch">
-              <span>${label} <small>${hint}</small></span>
-              <input
-                type="checkbox"
-                role="switch"
-                .checked=${Boolean(chosen?.[name])}
-                @change=${(event) => changeMember({ [name]: event.target.checked })}
-              />
-            </label>
-          `,
-        )}
-      </div>
-      ${known()} ${about()} ${newMember()}
-    </section>
-  `;
+  const { profile, preferences, memberId } = state;
+  return card(
+    "member",
+    "Member",
+    html`
+      <label>
+        <span class="unseen">Who is playing</span>
+        <select @change=${(event) => chooseMember(event.target.value)}>
+          ${people(state.members, memberId)}
+        </select>
+      </label>
+      <div>${SWITCHES.map(toggle)}</div>
+      ${known()}
+      ${opens("Edit the description", keyed(`${memberId} ${profile?.description}`, description(profile)))}
+      ${opens("Edit the preferences", keyed(`${memberId} ${JSON.stringify(preferences)}`, wishes(preferences)))}
+      ${opens("Make a new member", newMember())}
+    `,
+  );
 }
+
+const opens = (title, content) => html`<details class="edit"><summary>${title}</summary>${content}</details>`;
+
+const toggle = ([name, label, hint]) => html`
+  <label class="switch">
+    <input
+      type="checkbox"
+      role="switch"
+      .checked=${member()[name]}
+      @change=${(event) => changeMember({ [name]: event.target.checked })}
+    />
+    <span>${label} <small>${hint}</small></span>
+  </label>
+`;
 
 function known() {
   const { refusal, profile, preferences } = state;
   if (refusal) {
-    return html`<p class="note">
+    return html`<p>
       <span class="status bad">${refusal.status}</span> <code>${refusal.code}</code><br />${refusal.error}
     </p>`;
   }
   return html`
     <dl class="facts">
       <dt>Profile</dt>
-      <dd>${said(profile, ({ description }) => description ?? "without a text", "none yet")}</dd>
+      <dd>${said(profile, ({ description: text }) => text ?? "without a text", "none yet")}</dd>
       <dt>Seeks</dt>
-      <dd>${said(preferences, wishes, "nothing said yet")}</dd>
+      <dd>${said(preferences, sought, "nothing said yet")}</dd>
     </dl>
   `;
 }
 
-const wishes = ({ seekingGender, minAge, maxAge, maxDistanceKm }) =>
-  `${seekingGender}, ${minAge}–${maxAge}, within ${maxDistanceKm} km`;
-
 const said = (value, text, none) => (value === undefined ? "looking…" : value === null ? none : text(value));
 
-const dialog = () => document.getElementById("new-member");
-const openDialog = () => dialog().showModal();
+const sought = ({ seekingGender, minAge, maxAge, maxDistanceKm }) =>
+  `${seekingGender}, ${minAge}–${maxAge}, within ${maxDistanceKm} km`;
 
-function newMember() {
-  return html`
-    <dialog id="new-member" aria-labelledby="new-member-title">
-      <form method="dialog" @submit=${submitted}>
-        <h2 id="new-member-title">A new member</h2>
-        <label>Name <input name="name" required maxlength="100" value="Robin" autocomplete="off" /></label>
-        <label>Age <input name="age" type="number" min="18" max="99" required value="27" /></label>
-        <label>Gender <select name="gender">${options(["Female", "Male", "Non-Binary"], "Female")}</select></label>
-        <label>
-          Orientation in the main profile
-          <select name="sexualPreference">${options(["Straight", "Gay", "Bisexual", "Pansexual"], "Straight")}</select>
-        </label>
-        <div class="row end">
-          <button type="button" class="plain" @click=${() => dialog().close()}>Cancel</button>
-          <button>Make them</button>
-        </div>
-      </form>
-    </dialog>
-  `;
+const description = (profile) =>
+  form(
+    "Save the description",
+    html`<label>Description <textarea name="text" rows="3" .value=${profile?.description ?? ""}></textarea></label>`,
+    ({ text }) => describe(text),
+  );
+
+const wishes = (preferences) =>
+  form(
+    "Save the preferences",
+    html`
+      <label>Seeks ${choice("seekingGender", preferences)}</label>
+      <label>Age from ${number("minAge", preferences)}</label>
+      <label>to ${number("maxAge", preferences)}</label>
+      <label>Kilometres ${number("maxDistanceKm", preferences)}</label>
+      <label>
+        Own orientation ${choice("sexualOrientation", preferences, html`<option value="null">none</option>`)}
+      </label>
+    `,
+    (fields) => prefer(chosen(fields)),
+  );
+
+const choice = (name, preferences, none = null) => html`
+  <select name=${name}>
+    ${preferences ? null : html`<option value="">not said</option>`} ${none}
+    ${options(state.catalogue.choices[name], preferences?.[name])}
+  </select>
+`;
+
+const number = (name, preferences) =>
+  html`<input name=${name} inputmode="numeric" .value=${String(preferences?.[name] ?? "")} />`;
+
+/** The fields that say something. What is no number is sent as it is: the API answers it. */
+function chosen(fields) {
+  const filled = Object.entries(fields).filter(([, value]) => value !== "");
+  return Object.fromEntries(
+    filled.map(([name, value]) => [name, value === "null" ? null : Number.isNaN(Number(value)) ? value : Number(value)]),
+  );
 }
 
-function submitted(event) {
-  const details = Object.fromEntries(new FormData(event.target));
-  makeMember({ ...details, age: Number(details.age) });
-}
+const newMember = () =>
+  form(
+    "Make them",
+    html`
+      <label>Name <input name="name" required maxlength="100" value="Robin" autocomplete="off" /></label>
+      <label>Age <input name="age" type="number" min="18" max="99" required value="27" /></label>
+      <label>Gender <select name="gender">${options(["Female", "Male", "Non-Binary"], "Female")}</select></label>
+      <label>
+        Orientation in the main profile
+        <select name="sexualPreference">${options(["Straight", "Gay", "Bisexual", "Pansexual"], "Straight")}</select>
+      </label>
+    `,
+    (fields) => makeMember({ ...fields, age: Number(fields.age) }),
+  );

@@ -2,9 +2,12 @@
 
 import { html } from "/lib/lit-html/lit-html.js";
 
+/** In place of what is not known yet. */
+export const looking = html`<p class="soft">Looking…</p>`;
+
 /** A card: its name is also its class. */
 export const card = (name, title, content) => html`
-  <section class="card ${name}" aria-labelledby="${name}-title">
+  <section class="card ${name}" id=${name} tabindex="-1" aria-labelledby="${name}-title">
     <h2 id="${name}-title">${title}</h2>
     ${content}
   </section>
@@ -14,14 +17,25 @@ export const card = (name, title, content) => html`
 export const group = (label, content, useful = true) => html`
   <div class="group ${useful ? "" : "quiet"}" role="group" aria-label=${label}>
     <span aria-hidden="true">${label}</span>
-    <div>${content}</div>
+    <div class="row">${content}</div>
   </div>
 `;
 
 export const button = (text, act) => html`<button type="button" @click=${act}>${text}</button>`;
 
+/** A form whose fields `save` gets by name; `also` is a further button. */
+export const form = (title, fields, save, also = null) => html`
+  <form @submit=${(event) => {
+    event.preventDefault();
+    save(Object.fromEntries(new FormData(event.target)));
+  }}>
+    ${fields}
+    <div class="row"><button>${title}</button>${also}</div>
+  </form>
+`;
+
 export const option = (value, text, chosen) =>
-  html`<option value=${value} ?selected=${value === chosen}>${text}</option>`;
+  html`<option value=${value} .selected=${value === chosen}>${text}</option>`;
 
 export const options = (words, chosen) => words.map((word) => option(word, word, chosen));
 

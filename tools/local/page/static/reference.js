@@ -2,11 +2,6 @@
 
 import { system } from "./api.js";
 
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
-dark.addEventListener("change", follow);
-follow();
-
 // What Swagger UI does not say to those who hear the page: a selector, and attributes for all that it finds.
 const UNSAID = [
   [".info .title", { "aria-level": "2" }],
@@ -29,7 +24,7 @@ function say() {
 
 new MutationObserver(say).observe(document.getElementById("reference"), { childList: true, subtree: true });
 
-const members = await system("/members");
+const { members } = await system("/state");
 const chosen = members.find(({ id }) => id === sessionStorage.getItem("member")) ?? members[0];
 
 const ui = SwaggerUIBundle({

@@ -1,7 +1,7 @@
 // "Copy a report": what somebody else needs to understand what happened here. No token, no address that lets one in.
 
+import { doing } from "./actions.js";
 import { system } from "./api.js";
-import { doing } from "./reading.js";
 import { announce, eventsOf, member, state } from "./state.js";
 
 const SECRETS = [
@@ -9,13 +9,12 @@ const SECRETS = [
   [/([?&]X-Amz-[\w-]+=)[^&\s"]+/gi, "$1…"],
 ];
 
-export function copyReport() {
-  return doing(async () => {
+export const copyReport = () =>
+  doing(async () => {
     const text = SECRETS.reduce((all, [secret, instead]) => all.replace(secret, instead), await report());
     await navigator.clipboard.writeText(text);
     announce("The report is copied.");
   });
-}
 
 async function report() {
   const functions = [...new Set(state.calls.map((call) => call.function))];
@@ -23,13 +22,10 @@ async function report() {
   return [
     `# After Hours, ${new Date().toISOString()}`,
     `${location.origin} · ${navigator.userAgent}`,
-    "",
     "## Member",
     ...about(),
-    "",
     "## Last calls, the newest last",
     ...state.calls.map(line),
-    "",
     "## Events of the member",
     ...eventsOf(state.memberId).slice(-20).map(heard),
     ...logs.flat(),
@@ -40,16 +36,16 @@ async function report() {
 function about() {
   const { id, name, age, gender, subscribed, verified, consenting } = member();
   const { profile, photo, behind, refusal } = state;
-  const session = behind?.session;
+  const session = behind[id]?.session;
   const said = (value) => (value === undefined ? "not known" : value === null ? "none" : value);
   return [
     `${id} (${name}, ${age}, ${gender}); premium: ${subscribed}, verified: ${verified}, consent: ${consenting}`,
-    refusal && `refused: ${refusal.status} ${refusal.code}`,
+    ...(refusal ? [`refused: ${refusal.status} ${refusal.code}`] : []),
     `profile: ${said(profile && `since ${profile.createdAt}`)}`,
     `photo: ${said(photo && `${photo.photoId ?? ""} ${photo.status} ${photo.reason ?? ""}`.trim())}`,
     `session: ${said(session && `${session.id}, ${session.isLive ? "live" : "over"}, until ${session.expiresAt}`)}`,
     ...(session?.schedules ?? []).map(({ name: schedule, expression }) => `schedule: ${schedule} ${expression}`),
-  ].filter(Boolean);
+  ];
 }
 
 const heard = ({ detail, ...event }) => `${detail.occurredAt} ${event["detail-type"]} ${detail.reason ?? ""}`;
@@ -62,9 +58,5 @@ const line = ({ at, method, path, status, body, milliseconds, requestId, memberI
 async function logOf(name) {
   const since = state.calls.findLast((call) => call.function === name).at.getTime();
   const { lines } = await system(`/logs/${name}?since=${since}`);
-  return [
-    "",
-    `## Log of ${name}, its last call`,
-    ...lines.map(({ level, message, details }) => `${level} ${message} ${JSON.stringify(details)}`),
-  ];
+  return [`## Log of ${name}, its last call`, ...lines];
 }

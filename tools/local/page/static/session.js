@@ -13,7 +13,7 @@ const ROUND = 2 * Math.PI * RADIUS;
 
 export function sessionCard() {
   const session = liveSession();
-  const stood = session === undefined ? null : whereabouts(state.memberId, session);
+  const stood = whereabouts(state.memberId);
   const starts = LENGTHS.map((minutes) => button(`${minutes} min`, () => goLive(minutes)));
   const extensions = LENGTHS.map((minutes) => button(`+${minutes}`, () => extend(minutes)));
   const leaps = Object.entries(LEAPS).map(([text, until]) => button(text, () => letTimePass(until)));
@@ -22,7 +22,7 @@ export function sessionCard() {
     "Session",
     html`
       <div class="halves">${clock(session)} ${map(stood, session?.shownPlace, caption(session, stood))}</div>
-      <div class="controls">
+      <div class="row">
         ${group("Go live", starts, !session)} ${group("From latitude, longitude", placeInputs(), !session)}
         ${group("Extend, or end", [...extensions, button("End now", end)], session)}
         ${group("Let time pass", leaps, session)}
@@ -33,35 +33,32 @@ export function sessionCard() {
 
 function clock(session) {
   const left = session ? remainingSeconds(session) : 0;
-  const mood = state.away ? "away" : !session ? "off" : session.isWarned ? "warned" : "live";
+  const passed = session ? 1 - Math.min(1, left / session.seconds) : 1;
+  const mood = state.away ? "away" : session?.isWarned ? "warned" : "live";
   return html`
     <figure class="clock ${mood}">
       <svg viewBox="0 0 200 200" aria-hidden="true">
         <circle class="track" cx="100" cy="100" r=${RADIUS} />
         ${session
           ? svg`<circle class="left" cx="100" cy="100" r=${RADIUS} transform="rotate(-90 100 100)"
-              stroke-dasharray=${ROUND} stroke-dashoffset=${ROUND * (1 - Math.min(1, left / session.seconds))} />`
+              stroke-dasharray=${ROUND} stroke-dashoffset=${ROUND * passed} />`
           : null}
       </svg>
       <figcaption>
         ${session
-          ? html`
-              <span class="time" role="timer" aria-label="Time left">${clockFace(left)}</span>
-              <span class="mood">${state.away ? "no answer" : session.isWarned ? "ends soon" : "live"}</span>
-              <span class="until">until ${timeOf(session.expiresAt)}</span>
-            `
-          : html`
-              <span class="time off">${session === null ? "0:00" : "–:––"}</span>
-              <span class="mood">${state.away ? "no answer" : notLive(session)}</span>
-            `}
+          ? html`<span class="time" role="timer" aria-label="Time left">${clockFace(left)}</span>`
+          : html`<span class="time soft">${session === null ? "0:00" : "–:––"}</span>`}
+        <span class="mood">${state.away ? "no answer" : moodOf(session)}</span>
+        ${session ? html`<span class="soft">until ${timeOf(session.expiresAt)}</span>` : null}
       </figcaption>
     </figure>
   `;
 }
 
-function notLive(session) {
+function moodOf(session) {
   if (session === undefined) return "looking…";
-  return state.behind.session ? "over" : "not live";
+  if (session) return session.isWarned ? "ends soon" : "live";
+  return state.behind[state.memberId].session ? "over" : "not live";
 }
 
 export function clockFace(seconds) {
@@ -78,7 +75,6 @@ function caption(session, stood) {
     return `Others are shown the point, ${distance(shown, stood)} m away. The cross is where you stand.`;
   }
   if (shown) return "Others are shown the point. You stand somewhere in the disc: nothing here knows where.";
-  if (session) return "The point is on its way.";
-  if (state.behind.session) return "The point is erased. Nobody ever kept the cross.";
+  if (state.behind[state.memberId].session) return "The point is erased. Nobody ever kept the cross.";
   return "Where you stand. It is sent once, and never kept.";
 }

@@ -1,62 +1,54 @@
-// The page's state, in one place. Whoever changes it calls `changed`, and the page is drawn anew.
-
-import { html } from "/lib/lit-html/lit-html.js";
+// The page's state, in one place. `changed` draws the page anew after a change of it.
 
 /** What is known of a member just chosen: undefined is not known yet, null is none. */
 export const unknown = () => ({
+  digest: null, // of what the parts below were read from
   refusal: null, // why the member may not come in: {status, code, error}
   profile: undefined,
   preferences: undefined,
   photo: undefined,
-  behind: undefined, // {hasLeft, session}: the newest session as database and scheduler have it
-  answer: null,
-  file: null, // the photo that was sent: {name, before, unreadable, refused}
   shown: null, // the photo that is shown: {address, facts}
+  file: null, // the photo that was sent: {name, before, unreadable, refused}
+  answer: null, // the API's last one
 });
 
 export const state = {
-  system: null, // endpoints, functions, and the API's own address
+  catalogue: null, // endpoints, functions, choices, and the API's own address
+  instance: null, // of the server; another one has begun anew
   away: false, // whether the system does not answer
   members: [],
-  memberId: null,
+  memberId: sessionStorage.getItem("member"),
+  otherId: sessionStorage.getItem("other"), // the member beside
+  behind: {}, // by member: {hasLeft, session}, the newest session as database and scheduler have it
   ...unknown(),
-  otherId: null, // the member beside
-  other: undefined, // what is behind that one
-  places: {}, // where each member stands, by id
-  sentFrom: {}, // the place that each member's session was started from: only this page still knows
+  places: {}, // where each member stands, by id; with the session that was started there, which only this page knows
   events: [], // of all members, the oldest first
-  listening: false, // whether the stream of events is open
-  opened: false, // whether it ever was
-  request: { function: "create_profile", sample: "valid", authorization: "", body: "" },
+  request: { function: "get_session", sample: "valid", authorization: "", body: "" },
   calls: [], // those of this page, the oldest first
-  log: { function: "create_profile", lines: [], duration: null, busy: true },
+  log: { function: "get_session", lines: [], duration: null },
   busy: 0, // how many actions are under way
-  problem: null, // what went wrong
+  problem: null, // why the last action failed
+  unread: null, // why the state cannot be read
 };
 
 let draw = () => {};
-let drawing = false;
 
 export function onChange(redraw) {
   draw = redraw;
 }
 
-/** Draw the page soon, once for however many changes. */
-export function changed() {
-  if (drawing) return;
-  drawing = true;
-  queueMicrotask(() => {
-    drawing = false;
-    draw();
-  });
-}
+export const changed = () => draw();
 
 export const named = (id) => state.members.find((each) => each.id === id);
 export const member = () => named(state.memberId);
-export const endpoint = (name) => state.system.endpoints.find((each) => each.function === name);
+export const endpoint = (name) => state.catalogue.endpoints.find((each) => each.function === name);
+export const eventsOf = (id) => state.events.filter(({ detail }) => detail.userId === id);
 
-/** The member's live session, or null; undefined while it is not known. */
-export const liveSession = (behind = state.behind) => behind && (behind.session?.isLive ? behind.session : null);
+/** A member's live session, or null; undefined while it is not known. */
+export function liveSession(id = state.memberId) {
+  const behind = state.behind[id];
+  return behind && (behind.session?.isLive ? behind.session : null);
+}
 
 /** Seconds until a session's end. The database said how many there were; this page's clock counts them down. */
 export const remainingSeconds = (session) =>
@@ -64,10 +56,14 @@ export const remainingSeconds = (session) =>
 
 const SOMEWHERE = { latitude: 52.520008, longitude: 13.404954 };
 
-/** Where a member stands, as far as this page knows: during a session, where it was started. */
-export function whereabouts(id, session) {
-  if (!session) return state.places[id] ?? SOMEWHERE;
-  return state.sentFrom[id]?.session === session.id ? state.sentFrom[id] : null;
+/** What the next start of a session is sent from. */
+export const placeOf = (id) => state.places[id] ?? SOMEWHERE;
+
+/** Where a member stands, if this page knows: during a session, where it was started. */
+export function whereabouts(id) {
+  const session = liveSession(id);
+  const isKnown = session === null || (session && state.places[id]?.session === session.id);
+  return isKnown ? placeOf(id) : null;
 }
 
 /** Tell screen readers what happened. */
@@ -75,12 +71,6 @@ export function announce(text) {
   document.getElementById("status").textContent = text;
 }
 
-/** The events of a member, the oldest first. */
-export const eventsOf = (id) => state.events.filter(({ detail }) => detail.userId === id);
-
 export const timeOf = (moment) => new Date(moment).toLocaleTimeString([], { hourCycle: "h23" });
-
-/** In place of what is not known yet. */
-export const looking = html`<p class="soft">Looking…</p>`;
 
 export const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));

@@ -8,59 +8,44 @@ const warn = () => letTimePass("warning");
 const expire = () => letTimePass("end");
 
 const STEPS = [
-  { name: "Join", what: "make a profile", act: join, done: ({ profile }) => profile },
-  { name: "Seek", what: "say whom", act: seek, done: ({ preferences }) => preferences },
-  { name: "Photo", what: "send one", act: () => sendSamplePhoto("phone.jpg"), done: ({ photo }) => photo },
-  { name: "Live", what: "for 30 minutes", act: () => goLive(30), done: ({ session }) => session },
-  { name: "Extend", what: "by 15 minutes", act: () => extend(15), done: ({ isExtended }) => isExtended },
-  { name: "Warned", what: "let time pass", act: warn, done: ({ session }) => session?.isWarned },
-  { name: "Ended", what: "let time pass", act: expire, done: ({ session }) => session && !session.isLive },
-  { name: "Leave", what: "and leave nothing", act: leave, done: ({ hasLeft }) => hasLeft },
+  { name: "Join", what: "make a profile", act: join, isDone: ({ profile }) => profile },
+  { name: "Seek", what: "say whom", act: seek, isDone: ({ preferences }) => preferences },
+  { name: "Photo", what: "send one", act: () => sendSamplePhoto("phone.jpg"), isDone: ({ photo }) => photo?.photoUrl },
+  { name: "Live", what: "for 30 minutes", act: () => goLive(30), isDone: ({ session }) => session },
+  { name: "Extend", what: "by 15 minutes", act: () => extend(15), isDone: ({ isExtended }) => isExtended },
+  { name: "Warned", what: "let time pass", act: warn, isDone: ({ session }) => session?.isWarned },
+  { name: "Ended", what: "let time pass", act: expire, isDone: ({ session }) => session && !session.isLive },
+  { name: "Leave", what: "and leave nothing", act: leave, isDone: ({ hasLeft }) => hasLeft },
 ];
 
 /** What has happened to the member since they joined, as any tab can read it: one evening is told, the latest. */
 function soFar() {
-  const { profile, preferences, photo, behind } = state;
+  const { profile, preferences, photo } = state;
+  const behind = state.behind[state.memberId];
   const newest = behind?.session;
   // Time that passes moves the start, but not the end, before the profile.
   const isTheirs = newest?.isLive || new Date(newest?.endsAt) > new Date(profile?.createdAt);
   const session = profile && isTheirs ? newest : null;
-  const isExtended =
-    session &&
-    eventsOf(state.memberId).some(
-      (event) => event["detail-type"] === "SessionExtended" && event.detail.sessionId === session.id,
-    );
-  return {
-    profile,
-    preferences,
-    photo: photo?.photoUrl,
-    session,
-    isExtended,
-    hasLeft: profile === null && behind?.hasLeft,
-  };
+  const isExtended = eventsOf(state.memberId).some(
+    (event) => event["detail-type"] === "SessionExtended" && event.detail.sessionId === session?.id,
+  );
+  return { profile, preferences, photo, session, isExtended, hasLeft: profile === null && behind?.hasLeft };
 }
 
 export function story() {
   const happened = soFar();
-  const done = STEPS.map((step) => Boolean(step.done(happened)));
-  const isKnown = [state.profile, state.preferences, state.photo, state.behind].every((part) => part !== undefined);
+  const done = STEPS.map((step) => Boolean(step.isDone(happened)));
+  const isKnown = [state.profile, state.preferences, state.photo].every((part) => part !== undefined);
   const next = happened.hasLeft || !isKnown ? -1 : done.lastIndexOf(true) + 1;
-  return html`
-    <nav class="story" aria-label="The story, step by step">
-      <ol>
-        ${STEPS.map(
-          ({ name, what, act }, number) => html`
-            <li class=${done[number] ? "done" : number === next ? "next" : ""}>
-              <button type="button" aria-current=${number === next ? "step" : "false"} @click=${act}>
-                <span class="number" aria-hidden="true">${done[number] ? "✓" : number + 1}</span>
-                <span class="name">${name}</span>
-                <span class="what">${what}</span>
-                ${done[number] ? html`<span class="unseen">, done</span>` : null}
-              </button>
-            </li>
-          `,
-        )}
-      </ol>
-    </nav>
+  const step = ({ name, what, act }, number) => html`
+    <li class=${done[number] ? "done" : number === next ? "next" : ""}>
+      <button type="button" aria-current=${number === next ? "step" : "false"} @click=${act}>
+        <span class="number" aria-hidden="true">${done[number] ? "✓" : number + 1}</span>
+        <b>${name}</b>
+        <small>${what}</small>
+        ${done[number] ? html`<span class="unseen">, done</span>` : null}
+      </button>
+    </li>
   `;
+  return html`<nav class="story" aria-label="The story, step by step"><ol>${STEPS.map(step)}</ol></nav>`;
 }
