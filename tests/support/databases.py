@@ -1,13 +1,22 @@
-"""A database of the earlier backend: its tables as described, some rows, and looks at what became of them."""
+"""Databases that a test migrates: the earlier backend's tables and rows in them, and looks at what became of them."""
 
-import json
-from collections.abc import Callable
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from threading import Event
 from typing import Any
 
 from migrations.upgrade import upgrade
 from tools.local import postgres
 
-EARLIER_TABLES = """
+DEVICES = """
+CREATE TABLE device_fingerprints (
+    id UUID PRIMARY KEY, user_id VARCHAR(255), session_id UUID,
+    device_id VARCHAR(255), device_model VARCHAR(100), platform VARCHAR(20), created_at TIMESTAMPTZ
+);
+"""
+EARLIER_TABLES = f"""
 CREATE TABLE after_hours_profiles (
     user_id VARCHAR(255) PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
     photo_url TEXT NOT NULL,
@@ -39,10 +48,7 @@ CREATE TABLE after_hours_sessions (
     created_at TIMESTAMPTZ DEFAULT now()
 );
 CREATE UNIQUE INDEX idx_after_hours_sessions_active_user ON after_hours_sessions (user_id) WHERE ended_at IS NULL;
-CREATE TABLE device_fingerprints (
-    id UUID PRIMARY KEY, user_id VARCHAR(255), session_id UUID,
-    device_id VARCHAR(255), device_model VARCHAR(100), platform VARCHAR(20), created_at TIMESTAMPTZ
-);
+{DEVICES}
 """
 EARLIER_ROWS = """
 INSERT INTO after_hours_profiles (user_id, photo_url, description, created_at) VALUES
@@ -59,13 +65,11 @@ INSERT INTO device_fingerprints VALUES (gen_random_uuid(), 'local-entitled', NUL
 """
 
 
-def run(database: postgres.Database, statement: str) -> list[dict[str, Any]]:
-    connection = database.connect()
-    with connection, connection.cursor() as cursor:
-        cursor.execute(statement)
+def run(database: postgres.Database, statement: str, *parameters: object) -> list[dict[str, Any]]:
+    with closing(database.connect()) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(statement, parameters or None)
         rows = cursor.fetchall() if cursor.description else []
         names = [column.name for column in cursor.description or []]
-    connection.close()
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
@@ -74,9 +78,27 @@ def migrate(database: postgres.Database, revision: str = "head") -> None:
     upgrade(database.connect, revision, app_role="after_hours_app")
 
 
-def logged_repairs(output: Callable[[], str]) -> dict[str, int]:
-    logged = [json.loads(line) for line in output().splitlines() if line.startswith("{")]
-    return {line["wrong"]: line["rows"] for line in logged if "wrong" in line}
+@contextmanager
+def reading(database: postgres.Database, statement: str) -> Iterator[list[float]]:
+    """Run the statement again and again meanwhile. The list is of the seconds that each took."""
+    seconds: list[float] = []
+    done = Event()
+
+    def read() -> None:
+        with closing(database.connect()) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            while not done.wait(0.05):
+                began = time.monotonic()
+                cursor.execute(statement)
+                seconds.append(time.monotonic() - began)
+
+    with ThreadPoolExecutor(1) as pool:
+        reader = pool.submit(read)
+        try:
+            yield seconds
+        finally:
+            done.set()
+            reader.result()
 
 
 def structure(database: postgres.Database) -> list[tuple[Any, ...]]:
