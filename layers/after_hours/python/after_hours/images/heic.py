@@ -1,5 +1,6 @@
 """HEIC: decoded whole by libheif. Its boxes are those of ISO/IEC 14496-12 and 23008-12."""
 
+import collections
 import contextlib
 import io
 import struct
@@ -51,13 +52,16 @@ def _needed(data: bytes) -> tuple[bytes, bool]:
     primary = int.from_bytes(data[slice(*boxes[b"pitm"])][4:])
     if kinds.get(primary) not in _PICTURES or b"hvc1" not in kinds.values():
         raise Rejected(Reason.UNSUPPORTED_TYPE)
+    coded = collections.defaultdict[int, bytearray](bytearray)
     total, metadata = 0, end - meta
     for item, start, length in _extents(data, *boxes[b"iloc"]):
         total, end = total + length, max(end, start + length)
         metadata += 0 if kinds.get(item) in _PICTURES else length
-        if kinds.get(item) == b"hvc1" and start and data.find(_ZEROS, start, start + length) >= 0:
+        if max(total, end) > len(data) or metadata * shown > _MAX_COPIES:  # many extents may name the same bytes
             raise Rejected(Reason.CORRUPT)
-    if max(total, end) > len(data) or metadata * shown > _MAX_COPIES:  # many extents may name the same bytes
+        if kinds.get(item) == b"hvc1" and start:
+            coded[item] += data[start : start + length]
+    if not all(map(_is_whole, coded.values())):
         raise Rejected(Reason.CORRUPT)
     needed, ftyp = bytearray(data[:end]), int.from_bytes(data[:4])
     needed[8:ftyp] = (b"heic" * (ftyp // 4))[: ftyp - 8]
@@ -70,6 +74,14 @@ def _needed(data: bytes) -> tuple[bytes, bool]:
     if sum(pixels[item] for item in tiles or [primary]) > MAX_PIXELS:  # LookupError: the size cannot be read
         raise Rejected(Reason.TOO_MANY_PIXELS)  # libheif decodes whole tiles, also if the picture shows a part
     return bytes(needed), any(kind in {b"irot", b"imir"} for kind, *_ in properties.get(primary, ()))
+
+
+def _is_whole(item: bytearray) -> bool:
+    """Tell whether NAL units fill the item, each behind its length (ISO/IEC 14496-15, 4.3.2). Lost data breaks them."""
+    position = 0
+    while position < len(item) and (length := int.from_bytes(item[position : position + 4])):
+        position += 4 + length
+    return position == len(item) and _ZEROS not in item
 
 
 def _properties(data: bytearray, iprp: list[int]) -> dict[int, list[_Box]]:

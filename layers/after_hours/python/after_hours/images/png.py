@@ -53,8 +53,9 @@ def _opened(file: io.BytesIO, *, is_swapped: bool = False) -> Image.Image:
 
 
 def _make_clear(image: Image.Image, file: io.BytesIO, key: bytes, depth: int) -> None:
-    """Make one colour transparent. Colours are compared at the file's depth."""
-    planes, values = image.split(), [sample * 255 // ((1 << depth) - 1) for sample in key[1::2]]
+    """Make one colour transparent. Colours are compared at the file's depth; further bits of the key do not count."""
+    largest = (1 << depth) - 1
+    planes, values = image.split(), [(sample & largest) * 255 // largest for sample in key[1::2]]
     if depth == 16:  # noqa: PLR2004 (bits)
         planes, values = planes + _opened(file, is_swapped=True).split(), [*key[::2], *key[1::2]]
     alpha = Image.new("L", image.size)
