@@ -197,6 +197,7 @@ def test_leaving_and_creating_wait_for_each_other(
         assert following.result() == outcome
     assert world.counts("after_hours_preferences", "after_hours_profiles") == [0, 0]
     assert world.rows("SELECT FROM after_hours_sessions WHERE ended_at IS NULL") == []
+    assert world.counts("device_fingerprints") == [0]
 
 
 def test_preferences_without_a_profile_can_be_left(phone: Phone, world: World) -> None:

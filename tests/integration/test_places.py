@@ -35,11 +35,13 @@ def files_with(folder: Path, *needles: bytes) -> list[Path]:
 
 
 @pytest.mark.slow
-def test_the_exact_place_is_in_no_file_of_the_database(
+def test_the_exact_place_is_in_no_file_of_the_database_and_an_end_keeps_no_place(
     phone: Phone, world: World, profile: None, workspace: Workspace
 ) -> None:
     phone.start(latitude=LATITUDE, longitude=LONGITUDE)
     [(fuzzed,)] = world.rows("SELECT fuzzed_latitude::text FROM after_hours_sessions")
+    with pytest.raises(psycopg2.errors.CheckViolation, match="after_hours_sessions_place_erased"):
+        world.rows("UPDATE after_hours_sessions SET ended_at = now()")
     phone.end()
     phone.start(latitude=LATITUDE, longitude=LONGITUDE)
     world.rows("CHECKPOINT")
@@ -49,9 +51,3 @@ def test_the_exact_place_is_in_no_file_of_the_database(
         text = f"{exact:.8f}"
         needles = (text.encode(), numeric(text), struct.pack("<d", exact), struct.pack(">d", exact))
         assert files_with(workspace.postgres, *needles) == []
-
-
-def test_an_end_that_keeps_a_place_is_refused(phone: Phone, world: World, profile: None) -> None:
-    phone.start(latitude=LATITUDE, longitude=LONGITUDE)
-    with pytest.raises(psycopg2.errors.CheckViolation, match="after_hours_sessions_place_erased"):
-        world.rows("UPDATE after_hours_sessions SET ended_at = now()")

@@ -1,35 +1,85 @@
-"""Profiles: a text of its own, a name and an age from the main profile. Stories of calls are in `test_model`."""
+"""Profiles and preferences: what the main profile gives them, and two phones at once.
+
+What single values are refused is in `test_bad_input`; that any story of valid calls ends as it should, in `test_model`.
+"""
+
+from contextlib import suppress
+from functools import partial
+
+import pytest
+from after_hours.entrypoints.errors import InvalidRequest, PreferencesExist
+from after_hours.foundation.database import Database
+from after_hours.members import preferences
 
 from tests.support.phone import Phone
 from tests.support.world import World
 
+SEEKING = {
+    ("Male", "Straight"): "Female",
+    ("Female", "Straight"): "Male",
+    ("Male", "Gay"): "Male",
+    ("Female", "Gay"): "Female",
+}
+KNOWN = ["Straight", "Gay", "Bisexual", "Pansexual"]
 
-def test_a_new_profile_takes_name_and_age_from_the_main_profile(phone: Phone) -> None:
+
+def test_a_profile_takes_name_and_age_from_the_main_profile_on_every_answer(phone: Phone, world: World) -> None:
     answer = phone.call("create_profile", body={"description": "  late coffee  "})
     assert (answer.status, answer.body["success"]) == (201, True)
-    profile = answer.body["profile"]
-    assert profile["createdAt"].endswith("Z")
-    assert profile.pop("createdAt") == profile.pop("updatedAt")
-    assert profile == {
-        "userId": "local-entitled",
-        "name": "Alex",
-        "age": 29,
-        "description": "late coffee",
-        "photoUrl": None,
-        "thumbnailUrl": None,
-        "photoStatus": "none",
-    }
-
-
-def test_name_and_age_follow_the_main_profile(phone: Phone, world: World) -> None:
-    phone.create_profile()
+    created = answer.body["profile"]
+    assert created["createdAt"].endswith("Z")
+    assert created["createdAt"] == created["updatedAt"]
+    photo = {"photoUrl": None, "thumbnailUrl": None, "photoStatus": "none"}
+    times = {name: created[name] for name in ("createdAt", "updatedAt")}
+    assert created == {
+        "userId": "local-entitled", "name": "Alex", "age": 29, "description": "late coffee", **photo, **times,
+    }  # fmt: skip
     world.rows("UPDATE profiles SET name = 'Sascha', age = 30 WHERE user_id = 'local-entitled'")
-    profile = phone.profile()
-    assert (profile.name, profile.age) == ("Sascha", 30)
+    read, updated = phone.profile(), phone.update_profile(description="new")
+    for profile in (read, updated):
+        assert (profile.name, profile.age) == ("Sascha", 30)
+        assert profile.created_at == read.updated_at
+    assert updated.updated_at > read.updated_at
 
 
-def test_an_update_moves_updated_at_and_keeps_created_at(phone: Phone) -> None:
-    before = phone.create_profile()
-    after = phone.update_profile(description="new")
-    assert after.created_at == before.created_at
-    assert after.updated_at > before.updated_at
+@pytest.mark.parametrize("preference", [*KNOWN, "Queer?", None])
+def test_gender_and_orientation_come_from_the_main_profile(phone: Phone, world: World, preference: str | None) -> None:
+    for gender in ("Male", "Female", "Non-Binary", "male", None):
+        world.rows("DELETE FROM after_hours_preferences")
+        world.rows("UPDATE profiles SET gender = %s, sexual_preference = %s", gender, preference)
+        created = phone.create_preferences()
+        assert created.seeking_gender == SEEKING.get((str(gender), str(preference)), "Any"), gender
+        assert created.sexual_orientation == (preference if preference in KNOWN else None)
+
+
+def test_without_a_main_profile_there_are_defaults_all_the_same(phone: Phone, world: World) -> None:
+    world.rows("DELETE FROM profiles")
+    assert phone.create_preferences().model_dump(by_alias=True) == {
+        "seekingGender": "Any", "maxDistanceKm": 10, "minAge": 18, "maxAge": 99, "sexualOrientation": None,
+    }  # fmt: skip
+
+
+def test_of_two_phones_that_create_at_once_one_succeeds(world: World) -> None:
+    sent = preferences.CreatePreferences.model_validate({"minAge": 20})
+
+    def attempt(database: Database) -> bool:
+        try:
+            preferences.create(database, "local-entitled", sent)
+        except PreferencesExist:
+            return False
+        return True
+
+    assert sum(world.at_once(*[attempt] * 10)) == 1
+
+
+def test_two_phones_that_each_send_one_age_never_cross_them(world: World) -> None:
+    def send(change: dict[str, int], database: Database) -> None:
+        with suppress(InvalidRequest):
+            preferences.update(database, "local-entitled", preferences.UpdatePreferences.model_validate(change))
+
+    for _ in range(5):
+        world.rows("DELETE FROM after_hours_preferences")
+        world.rows("INSERT INTO after_hours_preferences (user_id, min_age, max_age) VALUES ('local-entitled', 30, 40)")
+        world.at_once(*[partial(send, change) for change in ({"minAge": 38}, {"maxAge": 32})] * 4)
+        ((low, high),) = world.rows("SELECT min_age, max_age FROM after_hours_preferences")
+        assert (low, high) in {(38, 40), (30, 32)}

@@ -22,6 +22,18 @@ MAIN_APP = """
     );
 """
 DROP = "DROP TABLE IF EXISTS after_hours_messages, after_hours_matches, after_hours_declines"
+MATCH = """
+    INSERT INTO after_hours_matches (session_id) SELECT id FROM after_hours_sessions;
+    INSERT INTO after_hours_messages (match_id) SELECT id FROM after_hours_matches
+"""
+# So many sessions of the entitled member, which ended a minute after each other, the last one this long ago.
+ENDED = """
+    INSERT INTO after_hours_sessions (user_id, started_at, expires_at, ended_at)
+    SELECT 'local-entitled', t, t, t
+    FROM generate_series(1, %s) n, LATERAL (SELECT now() - %s::interval - n * interval '1 minute' AS t) AS times
+"""
+
+pytestmark = pytest.mark.usefixtures("profile")
 
 
 @pytest.fixture
@@ -32,20 +44,11 @@ def main_app(world: World) -> Iterator[None]:
     world.rows(DROP)
 
 
-def match(world: World) -> None:
-    world.rows("INSERT INTO after_hours_matches (session_id) SELECT id FROM after_hours_sessions")
-    world.rows("INSERT INTO after_hours_messages (match_id) SELECT id FROM after_hours_matches")
-
-
-@pytest.fixture
-def ended(phone: Phone, profile: None) -> None:
+@pytest.mark.usefixtures("main_app")
+def test_a_match_and_its_messages_outlive_the_leaving_of_a_member(phone: Phone, world: World) -> None:
     phone.start()
     phone.end()
-
-
-@pytest.mark.usefixtures("main_app", "ended")
-def test_a_match_and_its_messages_outlive_the_leaving_of_a_member(phone: Phone, world: World) -> None:
-    match(world)
+    world.rows(MATCH)
     world.rows("INSERT INTO after_hours_declines (session_id) SELECT id FROM after_hours_sessions")
     phone.leave()
     for hours in (1, 90 * 24, 90 * 24):
@@ -59,118 +62,82 @@ def test_a_match_and_its_messages_outlive_the_leaving_of_a_member(phone: Phone, 
     assert world.counts("after_hours_sessions", "after_hours_declines") == [0, 0]
 
 
-@pytest.mark.usefixtures("main_app", "ended")
-def test_ended_sessions_go_after_90_days_and_no_earlier(world: World) -> None:
-    world.pass_time(days=89, hours=23)
-    assert world.sweep()["sessionsForgotten"] == 0
-    world.pass_time(hours=1)
-    assert world.sweep()["sessionsForgotten"] == 1
-    assert world.counts("after_hours_sessions", "device_fingerprints") == [0, 0]
+@pytest.mark.usefixtures("main_app")
+def test_ended_sessions_go_after_90_days_and_the_device_of_one_that_is_kept_after_180(
+    phone: Phone, world: World
+) -> None:
+    for matched in (True, False):
+        phone.start()
+        phone.end()
+        if matched:
+            world.rows(MATCH)
+    left = []
+    for time in ({"days": 89, "hours": 23}, {"hours": 1}, {"days": 91}):
+        world.pass_time(**time)
+        world.sweep()
+        left.append(world.counts("after_hours_sessions", "device_fingerprints"))
+    assert left == [[2, 2], [1, 1], [1, 0]]
 
 
-@pytest.mark.usefixtures("main_app", "ended")
-def test_the_device_of_a_session_that_is_kept_goes_after_180_days(world: World) -> None:
-    match(world)
-    world.pass_time(days=90)
-    world.sweep()
-    assert world.counts("after_hours_sessions", "device_fingerprints") == [1, 1]
-    world.pass_time(days=91)
-    world.sweep()
-    assert world.counts("after_hours_sessions", "device_fingerprints") == [1, 0]
-
-
-@pytest.mark.usefixtures("main_app", "profile")
+@pytest.mark.usefixtures("main_app")
 def test_sessions_that_are_kept_keep_no_others(world: World) -> None:
-    world.rows(
-        "INSERT INTO after_hours_sessions (user_id, started_at, expires_at, ended_at)"
-        " SELECT 'local-entitled', t, t, t FROM generate_series(1, 60) n, LATERAL (SELECT now() - interval '91 days'"
-        " - n * interval '1 minute' AS t) AS times"
-    )
+    world.rows(ENDED, 60, "91 days")
     world.rows(
         "INSERT INTO after_hours_matches (session_id) SELECT id FROM after_hours_sessions ORDER BY ended_at LIMIT 50"
     )
-    assert world.sweep()["sessionsForgotten"] == 10
-    assert world.sweep()["sessionsForgotten"] == 0
+    assert [world.sweep()["sessionsForgotten"] for _ in range(2)] == [10, 0]
     assert world.counts("after_hours_sessions", "after_hours_matches") == [50, 50]
 
 
-@pytest.mark.usefixtures("profile")
 def test_a_member_of_many_sessions_is_forgotten_in_one_sweep(phone: Phone, world: World) -> None:
     """A statement deletes twenty sessions at most, since a reference without an index costs a second for four."""
-    world.rows(
-        "INSERT INTO after_hours_sessions (user_id, started_at, expires_at, ended_at)"
-        " SELECT 'local-entitled', t, t, t FROM generate_series(1, 45) n, LATERAL (SELECT now() - interval '1 day'"
-        " - n * interval '1 minute' AS t) AS times"
-    )
-    phone.leave()
-    world.pass_time(hours=1)
-    with world.connection() as database:
-        assert database.fetch_one(retention._FORGET_DEPARTED)["forgotten"] == 20
-    assert world.sweep()["departedForgotten"] == 25
-    assert world.counts("after_hours_sessions", "after_hours_departures") == [0, 0]
-
-
-@pytest.mark.usefixtures("ended")
-def test_leaving_does_not_start_the_hourly_limits_anew(phone: Phone, world: World) -> None:
-    for _ in range(11):
-        phone.start()
-        phone.end()
-    phone.leave()
-    phone.create_profile()
-    with refused("429 TOO_MANY_STARTS") as refusal:
-        phone.start()
-    assert 3500 < refusal.value.retry_after <= 3600
-
-
-@pytest.mark.usefixtures("ended")
-def test_who_comes_back_within_the_hour_keeps_what_is_there(phone: Phone, world: World) -> None:
-    phone.leave()
-    phone.create_profile()
-    world.pass_time(hours=1)
-    world.sweep()
-    assert world.counts("after_hours_sessions", "after_hours_departures") == [1, 0]
-
-
-def test_who_left_without_ever_having_been_live_leaves_nothing(phone: Phone, world: World) -> None:
-    phone.create_profile()
+    world.rows(ENDED, 45, "1 day")
     phone.request_upload()
     phone.leave()
     assert world.counts("after_hours_photo_uploads", "after_hours_departures") == [1, 1]
     world.pass_time(hours=1)
+    with world.connection() as database:
+        assert database.fetch_one(retention._FORGET_DEPARTED)["forgotten"] == 20
+    assert world.sweep()["departedForgotten"] == 25
+    forgotten = ("after_hours_sessions", "after_hours_photo_uploads", "after_hours_departures")
+    assert world.counts(*forgotten) == [0, 0, 0]
+
+
+def test_a_member_who_comes_back_within_the_hour_keeps_sessions_and_limits(phone: Phone, world: World) -> None:
+    world.rows(ENDED, 11, "1 minute")
+    phone.start()
+    phone.leave()
+    phone.create_profile()
+    with refused("429 TOO_MANY_STARTS"):
+        phone.start()
+    world.pass_time(hours=1)
     world.sweep()
-    assert world.counts("after_hours_photo_uploads", "after_hours_departures") == [0, 0]
+    assert world.counts("after_hours_sessions", "after_hours_departures") == [12, 0]
 
 
-@pytest.mark.usefixtures("profile")
 @pytest.mark.parametrize(
     ("minutes", "ended", "reasons"), [(0, False, ["account_deleted"]), (31, False, ["expired"]), (0, True, [])]
 )
-def test_an_account_that_the_main_app_deletes_ends_a_session_that_is_open(
+def test_what_is_a_member_s_follows_an_account_that_the_main_app_deletes(
     phone: Phone, world: World, minutes: int, ended: bool, reasons: list[str]
 ) -> None:
+    """The main app's role needs no right to our tables, nor a search path of ours."""
     phone.start()
     if ended:
         phone.end()
     world.pass_time(minutes=minutes)
-    world.rows("DELETE FROM users WHERE id = 'local-entitled'")
-    assert world.rows(
-        "SELECT payload ->> 'type', payload #>> '{detail,reason}', due_at <= now() FROM after_hours_outbox"
-    ) == [("SessionEnded", reason, True) for reason in reasons]
-
-
-@pytest.mark.usefixtures("profile")
-def test_the_main_app_s_role_needs_no_right_to_our_tables_to_delete_an_account(phone: Phone, world: World) -> None:
-    """Nor a search path of ours. What is the member's follows, photos too."""
-    phone.start()
     world.rows("UPDATE after_hours_profiles SET photo_url = 'after-hours-photos/k.jpg', photo_number = 1")
     world.rows("DROP ROLE IF EXISTS main_app; CREATE ROLE main_app; GRANT SELECT, DELETE ON users TO main_app")
     try:
         world.rows(
             "SET ROLE main_app; SET search_path = pg_catalog; DELETE FROM public.users WHERE id = 'local-entitled'"
         )
-        world.rows("RESET ROLE; RESET search_path")
-        assert world.counts("after_hours_sessions", "after_hours_departures") == [0, 1]
-        deletions = "SELECT key FROM after_hours_outbox WHERE kind = 'r2' ORDER BY 1"
-        assert world.rows(deletions) == [("after-hours-photos/k.jpg",), ("after-hours-photos/k_thumb.jpg",)]
     finally:
         world.rows("RESET ROLE; RESET search_path; DROP OWNED BY main_app; DROP ROLE main_app")
+    assert world.counts("after_hours_sessions", "after_hours_departures") == [0, 1]
+    deletions = "SELECT key FROM after_hours_outbox WHERE kind = 'r2' ORDER BY 1"
+    assert world.rows(deletions) == [("after-hours-photos/k.jpg",), ("after-hours-photos/k_thumb.jpg",)]
+    assert world.rows(
+        "SELECT payload ->> 'type', payload #>> '{detail,reason}', due_at <= now() FROM after_hours_outbox"
+        " WHERE kind = 'event'"
+    ) == [("SessionEnded", reason, True) for reason in reasons]
