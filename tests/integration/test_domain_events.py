@@ -62,16 +62,10 @@ def test_each_change_of_a_session_is_told_once_without_places_and_a_refused_one_
     with refused("409 SESSION_ALREADY_ACTIVE"):
         phone.start()
     extended = phone.extend(30)
-    world.pass_time(minutes=56)
-    ending = phone.session()
-    assert ending
-    for _ in range(2):
-        world.fire("warning", started.id)
-        world.sweep()
     ended = phone.end()
     events = told()
     who = {"userId": ID, "sessionId": str(started.id)}
-    assert [event["source"] for event in events] == ["after-hours"] * 4
+    assert [event["source"] for event in events] == ["after-hours"] * 3
     details = {event["detail-type"]: event["detail"] for event in events}
     for detail in details.values():
         assert detail.pop("eventId")
@@ -79,31 +73,40 @@ def test_each_change_of_a_session_is_told_once_without_places_and_a_refused_one_
     assert details == {
         "SessionStarted": who | {"startedAt": written(started.started_at), "expiresAt": written(started.expires_at)},
         "SessionExtended": who | {"expiresAt": written(extended.expires_at), "extendedByMinutes": 30},
-        "SessionExpiring": who | {"expiresAt": written(ending.expires_at)},
         "SessionEnded": who | {"endedAt": written(ended.ended_at), "reason": "user"},
     }
     assert world.counts("after_hours_outbox") == [0]
 
 
 @pytest.mark.usefixtures("profile")
-def test_each_way_to_an_end_has_its_reason(phone: Phone, world: World, told: Told) -> None:
+def test_a_member_is_warned_once_and_each_way_to_an_end_has_its_reason(phone: Phone, world: World, told: Told) -> None:
     def lapse() -> None:
         world.rows("UPDATE users SET after_hours_consent = false")
         world.sweep()
         world.rows("UPDATE users SET after_hours_consent = true")
 
-    ways: list[tuple[int, Callable[[], object], str]] = [
-        (30, lambda: world.fire("expiry", session.id), "expired"),
-        (30, world.sweep, "expired"),
-        (30, phone.start, "expired"),
-        (0, lapse, "lapsed"),
-        (0, phone.leave, "profile_deleted"),
+    ways: list[tuple[int, Callable[[], object], list[str]]] = [
+        (0, world.sweep, []),
+        (26, lambda: world.fire("warning", session.id), ["SessionExpiring"]),
+        (0, world.sweep, []),
+        (4, lambda: world.fire("expiry", session.id), ["expired"]),
+        (26, world.sweep, ["SessionExpiring"]),
+        (0, world.sweep, []),
+        (4, world.sweep, ["expired"]),
+        (30, phone.start, ["expired"]),
+        (0, lapse, ["lapsed"]),
+        (0, phone.leave, ["profile_deleted"]),
     ]
-    for minutes, end, reason in ways:
+    for minutes, do, expected in ways:
         session = phone.session() or phone.start()
+        told()
         world.pass_time(minutes=minutes)
-        end()
-        assert [event["detail"]["reason"] for event in told() if event["detail-type"] == "SessionEnded"] == [reason]
+        do()
+        details = [event["detail"] | {"type": event["detail-type"]} for event in told()]
+        assert [each.get("reason", each["type"]) for each in details if each["type"] != "SessionStarted"] == expected
+        in_time = "SELECT ended_at = expires_at FROM after_hours_sessions WHERE id = %s"
+        is_over = bool(expected) and expected != ["SessionExpiring"]
+        assert world.rows(in_time, str(session.id)) == [(expected == ["expired"] if is_over else None,)]
 
 
 @pytest.mark.usefixtures("profile")

@@ -19,7 +19,7 @@ from botocore.retries.standard import ExponentialBackoff
 from urllib3 import HTTPResponse
 
 from tests.support.environment import UNREACHABLE
-from tests.support.phone import Phone, Refused, refused
+from tests.support.phone import Phone, Refused
 from tests.support.waiting import until
 from tests.support.world import World, schedules_of
 
@@ -147,20 +147,6 @@ def test_nothing_remains_of_a_member_who_leaves_whatever_fails(phone: Phone, wor
         assert set(world.rows(f"SELECT user_id FROM {table}")) <= {("local-other",)}
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("profile")
-def test_starting_is_answered_in_time_and_the_next_member_does_not_wait(
-    phone: Phone, world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with outside("silent"):
-        began = time.monotonic()
-        phone.start()
-        assert time.monotonic() - began < LIMIT_SECONDS
-        monkeypatch.setattr(schedules, "carry_out", lambda _: pytest.fail("The scheduler did not answer a moment ago"))
-        phone.end()
-    assert world.rows("SELECT count(*) FROM after_hours_outbox WHERE kind = 'event'") == [(2,)]
-
-
 LIVE = (
     "INSERT INTO after_hours_sessions (user_id, expires_at, fuzzed_latitude, fuzzed_longitude)"
     " VALUES ('local-entitled', now() + interval '1 hour', 1, 1)"
@@ -198,11 +184,3 @@ def test_leaving_and_creating_wait_for_each_other(
     assert world.counts("after_hours_preferences", "after_hours_profiles") == [0, 0]
     assert world.rows("SELECT FROM after_hours_sessions WHERE ended_at IS NULL") == []
     assert world.counts("device_fingerprints") == [0]
-
-
-def test_preferences_without_a_profile_can_be_left(phone: Phone, world: World) -> None:
-    phone.create_preferences()
-    phone.leave()
-    assert world.counts("after_hours_preferences") == [0]
-    with refused("404 PROFILE_NOT_FOUND"):
-        phone.leave()

@@ -14,15 +14,11 @@ from tools.local.workspace import Workspace
 LATITUDE, LONGITUDE = 52.52831947, 13.40917253
 
 
-def numeric(value: str) -> bytes:
-    """The digits of a numeric as PostgreSQL stores them: groups of four decimal digits (its numeric.c)."""
-    whole, _, fraction = value.partition(".")
-    groups = [whole[::-1][i : i + 4][::-1] for i in range(0, len(whole), 4)][::-1]
-    groups += [fraction[i : i + 4].ljust(4, "0") for i in range(0, len(fraction), 4)]
-    digits = [int(group) for group in groups]
-    while digits and digits[-1] == 0:
-        digits.pop()
-    return b"".join(struct.pack("<h", digit) for digit in digits)
+def numeric(world: World, value: str) -> bytes:
+    """The digits of a numeric as PostgreSQL stores them: those that it sends, in the other order of bytes."""
+    [(sent,)] = world.rows("SELECT numeric_send(%s::numeric)", value)
+    digits = bytes(sent)[8:]
+    return struct.pack(f"<{len(digits) // 2}h", *struct.unpack(f">{len(digits) // 2}h", digits))
 
 
 def files_with(folder: Path, *needles: bytes) -> list[Path]:
@@ -46,8 +42,8 @@ def test_the_exact_place_is_in_no_file_of_the_database_and_an_end_keeps_no_place
     phone.start(latitude=LATITUDE, longitude=LONGITUDE)
     world.rows("CHECKPOINT")
     # The same search finds the fuzzed place, so an empty result proves something.
-    assert len(files_with(workspace.postgres, numeric(fuzzed))) >= 2  # the table and the WAL
+    assert len(files_with(workspace.postgres, numeric(world, fuzzed))) >= 2  # the table and the WAL
     for exact in (LATITUDE, LONGITUDE):
         text = f"{exact:.8f}"
-        needles = (text.encode(), numeric(text), struct.pack("<d", exact), struct.pack(">d", exact))
+        needles = (text.encode(), numeric(world, text), struct.pack("<d", exact), struct.pack(">d", exact))
         assert files_with(workspace.postgres, *needles) == []

@@ -1,4 +1,4 @@
-"""Sessions never lie: the database's clock alone decides whether one is live, and extensions add up."""
+"""Sessions never lie: the database's clock alone decides whether one is live, and for how long."""
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
@@ -83,29 +83,6 @@ def test_a_member_starts_twelve_times_an_hour(phone: Phone, world: World) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("over_an_expired_one", [False, True])
-def test_of_many_simultaneous_starts_exactly_one_succeeds(
-    phone: Phone, world: World, *, over_an_expired_one: bool
-) -> None:
-    """An expired session that is open is closed at its planned end, once."""
-
-    def start(database: Database) -> str:
-        try:
-            return str(sessions.start(database, "local-entitled", sessions.StartSession.model_validate(START)).id)
-        except SessionAlreadyActive as refusal:
-            return f"refused: {refusal.details['session'].id}"
-
-    if over_an_expired_one:
-        phone.start()
-        world.pass_time(minutes=31)
-    outcomes = world.at_once(*[start] * 20)
-    [started] = [outcome for outcome in outcomes if not outcome.startswith("refused")]
-    assert outcomes.count(f"refused: {started}") == 19
-    closed = "SELECT ended_at = expires_at, fuzzed_latitude FROM after_hours_sessions WHERE id::text <> %s"
-    assert world.rows(closed, started) == [(True, None)] * over_an_expired_one
-
-
-@pytest.mark.slow
 def test_simultaneous_starts_and_ends_pass_no_limit(world: World) -> None:
     def start_and_end(database: Database) -> int:
         started = 0
@@ -128,19 +105,6 @@ def test_no_session_ends_more_than_six_hours_from_now(phone: Phone) -> None:
     with refused("409 SESSION_TOO_LONG") as refusal:
         phone.extend()
     assert refusal.value.session.expires_at == extended.expires_at == session.expires_at + timedelta(hours=5)
-
-
-@pytest.mark.slow
-def test_parallel_extensions_add_up(phone: Phone, world: World) -> None:
-    def extend(database: Database) -> None:
-        sessions.extend(database, "local-entitled", sessions.ExtendSession.model_validate({"additionalMinutes": 15}))
-
-    before = phone.start()
-    world.at_once(*[extend] * 20)
-    after = phone.session()
-    assert after
-    assert after.expires_at - before.expires_at == timedelta(minutes=300)
-    assert after.duration_minutes == 330
 
 
 def test_an_extension_counts_once_however_the_end_that_was_seen_is_written(phone: Phone, world: World) -> None:

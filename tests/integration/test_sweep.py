@@ -135,17 +135,6 @@ def test_an_object_that_is_not_ours_stays_wherever_its_row_comes_from(
     assert output().replace(" ", "").count('"ForeignDeletions":[') == 2  # of the sweep and of the member's call
 
 
-@pytest.mark.usefixtures("profile")
-def test_the_sweep_warns_and_ends_what_no_schedule_warned_or_ended(phone: Phone, world: World) -> None:
-    phone.start()
-    assert world.sweep()["warned"] == 0
-    world.rows("UPDATE after_hours_sessions SET expires_at = now() + interval '4 minutes'")
-    assert [world.sweep()["warned"] for _ in range(2)] == [1, 0]
-    world.pass_time(minutes=5)
-    assert [world.sweep()["expired"] for _ in range(2)] == [1, 0]
-    assert world.rows("SELECT ended_at = expires_at, fuzzed_latitude FROM after_hours_sessions") == [(True, None)]
-
-
 def test_the_sweep_erases_every_place_that_should_not_be_there(world: World) -> None:
     world.rows(
         "ALTER TABLE after_hours_sessions DROP CONSTRAINT after_hours_sessions_place_erased;"

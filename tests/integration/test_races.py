@@ -1,23 +1,25 @@
-"""The main app deletes an account while its member, a schedule, S3 or the sweep changes what is the member's.
+"""Races: of changes of ours with the deletion of the account in the main app, and of all that concerns photos.
 
-Each pair is forced into the orders in which its locks can be taken: one of the two stops before a row that it writes,
-the other goes on until it is done or waits for a lock, and then both go on.
+Each pair of a change and the deletion is forced into the orders in which its locks can be taken: one of the two stops
+before a row that it writes, the other goes on until it is done or waits for a lock, and then both go on.
 """
 
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
+from datetime import timedelta
 from functools import cache, partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg2
 import pytest
-from after_hours.entrypoints.errors import ApiError
+from after_hours.entrypoints.errors import ApiError, PhotoNotFound, ProfileNotFound
 from after_hours.foundation import storage
 from after_hours.foundation.database import Database
+from after_hours.foundation.faults import StorageUnavailable
 from after_hours.foundation.storage import Store
 from after_hours.images import isolation
 from after_hours.images.rejection import Reason
@@ -35,7 +37,7 @@ from tools.local import postgres
 
 pytestmark = pytest.mark.slow
 
-type Event = tuple[str, Any]
+type Action = Callable[[Database], object]
 
 ID = "local-entitled"
 SESSION, UPLOAD, SHOWN = (UUID(int=number) for number in (1, 2, 3))
@@ -43,7 +45,6 @@ TABLES = (
     "after_hours_profiles", "after_hours_preferences", "after_hours_sessions", "device_fingerprints",
     "after_hours_photo_uploads", "after_hours_declines", "after_hours_outbox", "after_hours_departures",
 )  # fmt: skip
-OF_MEMBERS = TABLES[:6]
 FUNCTIONS, MAIN_APP = "after-hours", "main-app"  # names of connections
 
 # Our statements must not rely on the order in which PostgreSQL deletes what goes with an account: it is that of the
@@ -75,6 +76,10 @@ STOP = """
 """
 FLUSH = "SELECT pg_stat_force_next_flush()"
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = %s"
+
+PUBLISHABLE = "SELECT payload ->> 'type', payload -> 'detail' FROM after_hours_outbox WHERE kind = 'event'"
+# A member would be answered 5xx, or an event come back.
+FAULTS = ("InternalError", "ServiceUnavailable", "DatabaseUnavailable", "OutcomeUnknown")
 
 # What there may be before a change.
 PHOTO = f"after-hours-photos/{ID}/{SHOWN}.jpg"
@@ -121,10 +126,10 @@ class Change(NamedTuple):
     """A change of ours; `given` is what there is before it, beside the accounts."""
 
     given: tuple[str, ...]
-    make: Callable[[Database], object]
+    make: Action
 
 
-def duty(do: Callable[[Database, float], int]) -> Callable[[Database], object]:
+def duty(do: Callable[[Database, float], int]) -> Action:
     return lambda database: do(database, time.monotonic() + LIMIT_SECONDS)
 
 
@@ -159,7 +164,6 @@ CHANGES = {
     "lapsed": Change((PROFILE, LIVE, LAPSED), duty(safety_net.end_lapsed)),
     "warned": Change((PROFILE, LIVE, ENDING), duty(safety_net.warn_due)),
     "placesErased": Change((PROFILE, LIVE, PLACED), duty(safety_net.erase_places)),
-    "eventsPublished": Change((PROFILE, LIVE, TOLD), duty(partial(relay.do_due, kind=Kind.EVENT))),
     "uploadsFailed": Change((PROFILE, UPLOADS, STALE), duty(uploads.fail_stuck)),
     "uploadsForgotten": Change((PROFILE, UPLOADS), duty(retention.forget_uploads)),
     "departedForgotten": Change((PROFILE, LIVE, OLD, UPLOADS, DEPARTED), duty(retention.forget_departed)),
@@ -167,6 +171,11 @@ CHANGES = {
     "schedulesRepaired": Change((PROFILE, LIVE, UNSCHEDULED), duty(partial(relay.do_due, kind=Kind.SCHEDULES))),
     "photosDeleted": Change((PROFILE, UPLOADS, UNWANTED), duty(partial(relay.do_due, kind=Kind.R2))),
 }
+# How many of twenty that are made at once succeed; one upload was asked for before.
+AT_ONCE = {
+    "create profile": 1, "create preferences": 1, "start": 1, "start anew": 1, "extend": 20, "end": 1,
+    "request an upload": 9,
+}  # fmt: skip
 NEED_AN_ACCOUNT = ("create profile", "create preferences", "start", "start anew", "request an upload")
 
 
@@ -174,7 +183,7 @@ class Race:
     """The deletion of an account and changes of ours, each on a connection of its own."""
 
     def __init__(
-        self, world: World, owner: postgres.Database, stores: dict[Store, Memory], published: list[Event]
+        self, world: World, owner: postgres.Database, stores: dict[Store, Memory], published: list[tuple[str, Any]]
     ) -> None:
         self.world, self.owner, self.stores, self.published = world, owner, stores, published
         self._open: set[str] = set()
@@ -254,7 +263,7 @@ class Race:
 
     def wrong(self) -> list[str]:
         """What is there that should have gone with the account, and what should be there and is not."""
-        found = [table for table in OF_MEMBERS if self.world.rows(f"SELECT FROM {table} WHERE user_id = %s", ID)]
+        found = [table for table in TABLES[:6] if self.world.rows(f"SELECT FROM {table} WHERE user_id = %s", ID)]
         recorded = set(self.world.rows("SELECT kind, key FROM after_hours_outbox"))
         awaited = {original_of(UPLOAD)}  # S3's event is still to come
         for store, bucket in self.stores.items():
@@ -265,40 +274,38 @@ class Race:
         return found + [f"the end of {id_}" for id_ in (self._open | started) - ended]
 
 
-PUBLISHABLE = "SELECT payload ->> 'type', payload -> 'detail' FROM after_hours_outbox WHERE kind = 'event'"
-
-
-def faulty(outcome: str) -> bool:
-    """Whether a member would have been answered 5xx, or an event come back."""
-    return outcome.startswith(("InternalError", "ServiceUnavailable", "DatabaseUnavailable", "OutcomeUnknown"))
-
-
 @pytest.fixture(scope="module", params=MADE_LAST)
-def order(request: pytest.FixtureRequest, migrated: postgres.Database) -> Iterator[None]:
+def owner(request: pytest.FixtureRequest, migrated: postgres.Database) -> Iterator[postgres.Database]:
     with closing(migrated.connect()) as connection, connection.cursor() as cursor:
         connection.autocommit = True
         cursor.execute(f"ALTER DATABASE \"{migrated.dbname}\" SET deadlock_timeout = '50ms'")
         cursor.execute("".join(map(MADE_ANEW.format, MADE_LAST[request.param])) + PAUSES)
-        yield
+        yield migrated
         cursor.execute("DROP TABLE after_hours_declines; DROP FUNCTION pause CASCADE")
         cursor.execute(f'ALTER DATABASE "{migrated.dbname}" RESET deadlock_timeout')
 
 
 @pytest.fixture
-def race(order: None, migrated: postgres.Database, world: World, monkeypatch: pytest.MonkeyPatch) -> Race:
+def stores(monkeypatch: pytest.MonkeyPatch) -> dict[Store, Memory]:
     buckets = {store: Memory() for store in Store}
-    published: list[Event] = []
+    monkeypatch.setattr(storage, "bucket", cache(buckets.__getitem__))
+    made = isolation.Processed(b"photo", b"thumbnail", "0" * 16, ("0" * 16,))
+    monkeypatch.setattr(isolation, "process", lambda _: made)
+    monkeypatch.setattr(domain_events, "_put", lambda _: [])
+    return buckets
+
+
+@pytest.fixture
+def race(owner: postgres.Database, world: World, stores: dict[Store, Memory], monkeypatch: pytest.MonkeyPatch) -> Race:
+    published: list[tuple[str, Any]] = []
 
     def put(events: Sequence[Task]) -> list[str]:
         published.extend((event["payload"]["type"], event["payload"]["detail"]) for event in events)
         return []
 
-    monkeypatch.setattr(storage, "bucket", cache(buckets.__getitem__))
-    made = isolation.Processed(b"photo", b"thumbnail", "0" * 16, ("0" * 16,))
-    monkeypatch.setattr(isolation, "process", lambda _: made)
     monkeypatch.setattr(domain_events, "_put", put)
     monkeypatch.setattr(schedules, "carry_out", lambda _: ())
-    return Race(world, migrated, buckets, published)
+    return Race(world, owner, stores, published)
 
 
 @pytest.mark.parametrize("stops", [FUNCTIONS, MAIN_APP])
@@ -308,12 +315,24 @@ def test_an_account_can_be_deleted_whatever_is_done_with_what_is_its_members(rac
     for table in race.written_by(CHANGES[name], stops):
         change, deletion, has_stopped = race.run(CHANGES[name], stops, table)
         stopped += has_stopped
-        if faulty(change) or deletion != "done" or race.wrong():
+        if change.startswith(FAULTS) or deletion != "done" or race.wrong():
             found.append((table, change, deletion, race.wrong()))
         if stops == MAIN_APP and has_stopped and name in NEED_AN_ACCOUNT:
             assert change.startswith("PremiumRequired")  # as the access check answers for an account that is gone
     assert not found, "\n".join(map(str, found))
     assert stopped
+
+
+@pytest.mark.parametrize("name", AT_ONCE)
+def test_of_twenty_phones_at_once_so_many_succeed(race: Race, name: str) -> None:
+    race.begin(*CHANGES[name].given)
+    with ThreadPoolExecutor(20) as pool:
+        outcomes = list(pool.map(race.change, [CHANGES[name]] * 20))
+    assert outcomes.count("done") == AT_ONCE[name]
+    assert not [outcome for outcome in outcomes if outcome.startswith(FAULTS)]
+    if name == "extend":
+        added = "SELECT expires_at - started_at FROM after_hours_sessions WHERE user_id = %s"
+        assert race.world.rows(added, ID) == [(timedelta(minutes=30 + 20 * 15),)]
 
 
 def test_all_of_it_at_once(race: Race) -> None:
@@ -325,9 +344,56 @@ def test_all_of_it_at_once(race: Race) -> None:
         outcomes.append(run())
 
     random.seed(18)
-    runs = [partial(race.change, change) for change in CHANGES.values()] * 7 + [race.delete] * 11
+    runs = [partial(race.change, change) for change in CHANGES.values()] * 4 + [race.delete] * 6
     with ThreadPoolExecutor(len(runs)) as pool:
         list(pool.map(after_a_moment, random.sample(runs, len(runs))))
-    assert len(outcomes) == 200
-    assert not [outcome for outcome in outcomes if faulty(outcome) or "Deadlock" in outcome]
+    assert len(outcomes) == len(runs)
+    assert not [outcome for outcome in outcomes if outcome.startswith(FAULTS) or "Deadlock" in outcome]
     assert race.wrong() == []
+
+
+def sweep_photos(database: Database) -> None:
+    for store in Store:
+        relay.do_due(database, time.monotonic() + LIMIT_SECONDS, kind=Kind(store.value))
+
+
+@pytest.mark.parametrize("faults", [0.0, 0.1])
+def test_after_any_race_the_photo_that_is_shown_exists_and_no_other(
+    world: World, connection: Database, stores: dict[Store, Memory], faults: float
+) -> None:
+    endings: list[Callable[[Database], object]] = [
+        CHANGES["delete the photo"].make,
+        CHANGES["leave"].make,
+        sweep_photos,
+    ]
+    originals, made = stores[Store.UPLOADS], stores[Store.R2]
+
+    def after_a_moment(action: Action, database: Database) -> None:
+        time.sleep(random.random() * 0.01)
+        with suppress(uploads.UploadInProgress, PhotoNotFound, ProfileNotFound, StorageUnavailable):
+            action(database)
+
+    random.seed(20)
+    for _ in range(60):
+        world.rows("INSERT INTO after_hours_profiles (user_id) VALUES (%s) ON CONFLICT DO NOTHING", ID)
+        ask = "INSERT INTO after_hours_photo_uploads (user_id) SELECT %s FROM generate_series(1, %s) RETURNING id"
+        ids = [UUID(id_) for (id_,) in world.rows(ask, ID, random.choice([1, 2, 3]))]
+        originals.objects = {original_of(id_): b"original" for id_ in ids}
+        events: list[Action] = [partial(uploads.process, original_key=key, size=10) for key in originals.objects]
+        chosen = random.sample(endings, random.choice([0, 1, 2, 3]))
+        originals.faults = made.faults = faults
+        actions = random.sample([*events * 2, *chosen], len(events) * 2 + len(chosen))
+        world.at_once(*(partial(after_a_moment, action) for action in actions))
+
+        # Events that failed come back, and the sweep comes by when the deletions that a claim recorded are due.
+        originals.faults = made.faults = 0
+        for event in events:
+            event(connection)
+        world.pass_time(minutes=16)
+        sweep_photos(connection)
+        shown = {key for (key,) in world.rows("SELECT photo_url FROM after_hours_profiles WHERE photo_url <> ''")}
+        assert made.objects.keys() == shown | {key.replace(".jpg", "_thumb.jpg") for key in shown}
+        assert originals.objects == {}
+        assert world.counts("after_hours_outbox") == [0]
+        if not chosen:
+            assert shown < keys_of(ids[-1])
