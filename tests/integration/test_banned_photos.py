@@ -1,4 +1,4 @@
-"""A photo that the main app has banned is refused, however it was changed. While the look fails, no photo is shown."""
+"""A photo that the main app has banned is refused, however it was changed. No photo is shown unchecked."""
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -24,7 +24,7 @@ PHOTO = photograph(1200, 900)
 
 @pytest.fixture
 def upload(phone: Phone, world: World, profile: None) -> Upload:
-    """Send a file, and let S3 tell of it. Returns what became of it."""
+    """Upload a file, and process its event. Returns the outcome."""
     return lambda content: world.arrive(phone.send(content), len(content))
 
 
@@ -70,8 +70,8 @@ def test_a_malformed_hash_is_skipped_and_counted_and_blocks_no_photo(
 
 
 LOOK = "FUNCTION after_hours_banned_photo(TEXT[], BIGINT)"
-# What the main app may do to its table, what undoes it, and what becomes of a banned photo then. The look is made with
-# the rights of our tables' owner, who need not be the owner of the main app's.
+# Changes of the main app's table, how to undo them, and the status of a banned photo then. The table is read with the
+# rights of our tables' owner, who need not own it.
 TABLES = {
     "no table": (
         "ALTER TABLE banned_photo_hashes RENAME TO elsewhere",

@@ -1,4 +1,4 @@
-"""What happened is told to the bus, at least once: at once, or by the sweep, and never where anyone is."""
+"""Domain events are published at least once: by the call, or by the sweep. None contains a place."""
 
 import json
 import re
@@ -9,50 +9,49 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+from moto.events.models import EventsBackend
 
 from tests.support.environment import SETTINGS
 from tests.support.phone import Phone, refused
 from tests.support.world import World, schedules_of
 from tools.contract import events
 from tools.local import postgres
-from tools.local.bus import subscribe
 from tools.pictures.files import corners, encoded
 
-type Told = Callable[[], list[dict[str, Any]]]
+type Read = Callable[[], list[dict[str, Any]]]
 
 ID = "local-entitled"
 
 
-@pytest.fixture(scope="session")
-def bus(deployed: dict[str, str], client: Callable[[str], Any]) -> Told:
-    """Read, from a queue that a rule fills as a chat service's would, what was put on the bus since the last time."""
-    sqs, queue = client("sqs"), subscribe(client, SETTINGS["EVENT_BUS"], "chat")
+@pytest.fixture
+def published(world: World, monkeypatch: pytest.MonkeyPatch) -> Read:
+    """Read the events that were put on our bus since the last time."""
+    entries: list[dict[str, Any]] = []
+    put_events = EventsBackend.put_events
+
+    def noted(backend: EventsBackend, events: list[dict[str, Any]]) -> Any:
+        entries.extend(events)
+        return put_events(backend, events)
 
     def read() -> list[dict[str, Any]]:
-        told = []
-        while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
-            for message in messages:
-                told.append(json.loads(message["Body"]))
-                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-        return told
+        assert {entry["EventBusName"] for entry in entries} <= {SETTINGS["EVENT_BUS"]}
+        assert {entry["Source"] for entry in entries} <= {"after-hours"}
+        events = [json.loads(entry["Detail"]) | {"type": entry["DetailType"]} for entry in entries]
+        entries.clear()
+        return events
 
+    monkeypatch.setattr(EventsBackend, "put_events", noted)
     return read
 
 
-@pytest.fixture
-def told(world: World, bus: Told) -> Told:
-    bus()
-    return bus
-
-
 def written(moment: datetime) -> str:
-    """As JSON of an answer has it."""
+    """Return a time as the JSON of an answer has it."""
     return moment.isoformat().replace("+00:00", "Z")
 
 
 @pytest.mark.usefixtures("profile")
-def test_each_change_of_a_session_is_told_once_without_places_and_a_refused_one_is_not(
-    phone: Phone, world: World, told: Told
+def test_each_change_of_a_session_is_published_once_and_a_refused_one_is_not(
+    phone: Phone, world: World, published: Read
 ) -> None:
     phone.update_profile(description="a text for one night")
     for change in (phone.extend, phone.end):
@@ -63,10 +62,10 @@ def test_each_change_of_a_session_is_told_once_without_places_and_a_refused_one_
         phone.start()
     extended = phone.extend(30)
     ended = phone.end()
-    events = told()
+    events = published()
     who = {"userId": ID, "sessionId": str(started.id)}
-    assert [event["source"] for event in events] == ["after-hours"] * 3
-    details = {event["detail-type"]: event["detail"] for event in events}
+    assert len(events) == 3
+    details = {event.pop("type"): event for event in events}
     for detail in details.values():
         assert detail.pop("eventId")
         datetime.fromisoformat(detail.pop("occurredAt"))
@@ -79,7 +78,9 @@ def test_each_change_of_a_session_is_told_once_without_places_and_a_refused_one_
 
 
 @pytest.mark.usefixtures("profile")
-def test_a_member_is_warned_once_and_each_way_to_an_end_has_its_reason(phone: Phone, world: World, told: Told) -> None:
+def test_a_member_is_warned_once_and_each_way_to_an_end_has_its_reason(
+    phone: Phone, world: World, published: Read
+) -> None:
     def lapse() -> None:
         world.rows("UPDATE users SET after_hours_consent = false")
         world.sweep()
@@ -99,18 +100,18 @@ def test_a_member_is_warned_once_and_each_way_to_an_end_has_its_reason(phone: Ph
     ]
     for minutes, do, expected in ways:
         session = phone.session() or phone.start()
-        told()
+        published()
         world.pass_time(minutes=minutes)
         do()
-        details = [event["detail"] | {"type": event["detail-type"]} for event in told()]
-        assert [each.get("reason", each["type"]) for each in details if each["type"] != "SessionStarted"] == expected
+        events = [event for event in published() if event["type"] != "SessionStarted"]
+        assert [event.get("reason", event["type"]) for event in events] == expected
         in_time = "SELECT ended_at = expires_at FROM after_hours_sessions WHERE id = %s"
         is_over = bool(expected) and expected != ["SessionExpiring"]
         assert world.rows(in_time, str(session.id)) == [(expected == ["expired"] if is_over else None,)]
 
 
 @pytest.mark.usefixtures("profile")
-def test_what_becomes_of_a_photo_is_told(phone: Phone, world: World, told: Told) -> None:
+def test_a_photo_that_is_ready_or_rejected_is_published_once(phone: Phone, world: World, published: Read) -> None:
     for content, expected in (
         (encoded(corners()), ("PhotoReady", None)),
         (b"x", ("PhotoRejected", "UNSUPPORTED_TYPE")),
@@ -118,15 +119,14 @@ def test_what_becomes_of_a_photo_is_told(phone: Phone, world: World, told: Told)
         photo_id = phone.send(content)
         for _ in range(2):
             world.arrive(photo_id)
-        [event] = told()
-        assert (event["detail-type"], event["detail"].get("reason")) == expected
-        assert event["detail"]["photoId"] == str(photo_id)
-        assert event["detail"]["userId"] == ID
+        [event] = published()
+        assert (event["type"], event.get("reason")) == expected
+        assert (event["userId"], event["photoId"]) == (ID, str(photo_id))
 
 
 @pytest.mark.usefixtures("profile")
 def test_members_are_served_without_bus_and_scheduler_and_the_sweep_catches_up(
-    phone: Phone, world: World, told: Told
+    phone: Phone, world: World, published: Read
 ) -> None:
     for call in (phone.start, phone.extend, phone.end):
         before = world.schedules()
@@ -135,13 +135,13 @@ def test_members_are_served_without_bus_and_scheduler_and_the_sweep_catches_up(
             world.leases_run_out()
             did = world.sweep()
             assert (did["eventsPublished"], did["schedulesRepaired"]) == (0, 0)
-        assert (told(), world.schedules()) == ([], before)
+        assert (published(), world.schedules()) == ([], before)
         world.leases_run_out()
         did = world.sweep()
         assert (did["eventsPublished"], did["schedulesRepaired"]) == (1, 1)
         session = phone.session()
         assert world.schedules() == (schedules_of(session) if session else {})
-        assert len(told()) == 1
+        assert len(published()) == 1
         assert world.counts("after_hours_outbox") == [0]
 
 
@@ -153,23 +153,23 @@ CONSUMER = """
 
 @pytest.mark.usefixtures("profile")
 def test_a_consumer_as_the_page_has_it_needs_no_order(
-    phone: Phone, world: World, told: Told, migrated: postgres.Database
+    phone: Phone, world: World, published: Read, migrated: postgres.Database
 ) -> None:
     once, keep = re.findall(r"```sql\n(.*?)```", events.PAGE.read_text(), re.DOTALL)
     session = phone.start(duration=15)
     world.fire("warning", session.id)
     extended = phone.extend(15)
     ended = phone.end()
-    heard = [event["detail"] for event in told()]
+    details = published()
     rows = set()
     with closing(migrated.connect()) as connection, connection.cursor() as cursor:
         cursor.execute(CONSUMER)
-        for order in permutations(heard):
+        for order in permutations(details):
             for detail in (*order, *order):
                 cursor.execute(keep, {"expiresAt": None, "endedAt": None} | detail)
             cursor.execute("DELETE FROM after_hours_live RETURNING *")
             rows.update(cursor.fetchall())
         for handled in (1, 0):
-            cursor.execute(once, heard[0])
+            cursor.execute(once, details[0])
             assert cursor.rowcount == handled
     assert rows == {(str(session.id), ID, written(extended.expires_at), written(ended.ended_at))}

@@ -1,4 +1,4 @@
-"""A member's photo: shown, replaced, taken back, and gone with a member who leaves."""
+"""A member's photo is shown, replaced and deleted, by the member or with the profile; and its addresses."""
 
 import io
 import posixpath

@@ -1,4 +1,4 @@
-"""Races: of changes of ours with the deletion of the account in the main app, and of all that concerns photos.
+"""Races: of our changes with the deletion of the account in the main app, and of photos with each other.
 
 Each pair of a change and the deletion is forced into the orders in which its locks can be taken: one of the two stops
 before a row that it writes, the other goes on until it is done or waits for a lock, and then both go on.
@@ -56,7 +56,7 @@ MADE_LAST = {
     "profiles first": ("after_hours_sessions", "device_fingerprints", "after_hours_photo_uploads"),
     "profiles last": ("after_hours_preferences", "after_hours_sessions", "after_hours_profiles"),
 }
-# The one that is to stop waits for the advisory lock that the test has.
+# The connection that is to stop waits for an advisory lock that the test holds.
 PAUSES = """
     CREATE TABLE after_hours_declines (
         session_id UUID REFERENCES after_hours_sessions ON DELETE CASCADE,
@@ -78,10 +78,10 @@ FLUSH = "SELECT pg_stat_force_next_flush()"
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = %s"
 
 PUBLISHABLE = "SELECT payload ->> 'type', payload -> 'detail' FROM after_hours_outbox WHERE kind = 'event'"
-# A member would be answered 5xx, or an event come back.
+# With these a member gets 5xx, or an event is repeated.
 FAULTS = ("InternalError", "ServiceUnavailable", "DatabaseUnavailable", "OutcomeUnknown")
 
-# What there may be before a change.
+# States before a change.
 PHOTO = f"after-hours-photos/{ID}/{SHOWN}.jpg"
 PROFILE = "INSERT INTO after_hours_profiles (user_id) VALUES ('local-entitled'), ('local-other')"
 PREFERENCES = "INSERT INTO after_hours_preferences (user_id) VALUES ('local-entitled')"
@@ -118,7 +118,7 @@ DEPARTED = """
     INSERT INTO after_hours_departures VALUES ('local-entitled', now()), ('local-other', now())
     ON CONFLICT (user_id) DO UPDATE SET forget_at = now()
 """
-TOLD = "SELECT after_hours_put_event('PhotoReady', '{}', interval '0') FROM generate_series(1, 3)"
+EVENTS = "SELECT after_hours_put_event('PhotoReady', '{}', interval '0') FROM generate_series(1, 3)"
 UNWANTED = "SELECT after_hours_put_deletions(ARRAY['r2', 'r2'], ARRAY[%(photo)s, %(photo)s || 'x'], interval '0')"
 
 
@@ -223,7 +223,7 @@ class Race:
         return outcomes[FUNCTIONS], outcomes[MAIN_APP], stopped
 
     def written_by(self, change: Change, stops: str) -> list[str]:
-        """The tables of which the one that is to stop writes a row: at others it would not."""
+        """Return the tables that the change, or the deletion, writes to. It would not stop at others."""
         self.begin(*change.given)
         self.world.rows("SELECT pg_stat_reset()")
         self.change(change) if stops == FUNCTIONS else self.delete()
@@ -231,7 +231,7 @@ class Race:
         return sorted({table for (table,) in self.world.rows(written)} & set(TABLES))
 
     def _done_or_waiting(self, future: Future[str], connection: str) -> bool:
-        """Return, once one of them is so, whether it waits for a lock."""
+        """Wait until the call is done or waits for a lock. Returns whether it waits."""
         deadline = time.monotonic() + LIMIT_SECONDS
         while not future.done():
             if self.world.rows(WAITING, connection) != [(0,)]:
@@ -262,15 +262,15 @@ class Race:
         return "done"
 
     def wrong(self) -> list[str]:
-        """What is there that should have gone with the account, and what should be there and is not."""
+        """Return tables and objects that the deletion has left, and sessions whose end is not published."""
         found = [table for table in TABLES[:6] if self.world.rows(f"SELECT FROM {table} WHERE user_id = %s", ID)]
         recorded = set(self.world.rows("SELECT kind, key FROM after_hours_outbox"))
         awaited = {original_of(UPLOAD)}  # S3's event is still to come
         for store, bucket in self.stores.items():
             found += [key for key in bucket.objects.keys() - awaited if (store.value, key) not in recorded]
-        told = [*self.world.rows(PUBLISHABLE), *self.published]
-        started = {detail["sessionId"] for type_, detail in told if type_ == "SessionStarted"}
-        ended = {detail["sessionId"] for type_, detail in told if type_ == "SessionEnded"}
+        events = [*self.world.rows(PUBLISHABLE), *self.published]
+        started = {detail["sessionId"] for type_, detail in events if type_ == "SessionStarted"}
+        ended = {detail["sessionId"] for type_, detail in events if type_ == "SessionEnded"}
         return found + [f"the end of {id_}" for id_ in (self._open | started) - ended]
 
 
@@ -310,7 +310,7 @@ def race(owner: postgres.Database, world: World, stores: dict[Store, Memory], mo
 
 @pytest.mark.parametrize("stops", [FUNCTIONS, MAIN_APP])
 @pytest.mark.parametrize("name", CHANGES)
-def test_an_account_can_be_deleted_whatever_is_done_with_what_is_its_members(race: Race, name: str, stops: str) -> None:
+def test_an_account_can_be_deleted_during_any_change(race: Race, name: str, stops: str) -> None:
     found, stopped = [], 0
     for table in race.written_by(CHANGES[name], stops):
         change, deletion, has_stopped = race.run(CHANGES[name], stops, table)
@@ -336,7 +336,7 @@ def test_of_twenty_phones_at_once_so_many_succeed(race: Race, name: str) -> None
 
 
 def test_all_of_it_at_once(race: Race) -> None:
-    race.begin(*EVERYTHING, UNWANTED, TOLD)
+    race.begin(*EVERYTHING, UNWANTED, EVENTS)
     outcomes: list[str] = []
 
     def after_a_moment(run: Callable[[], str]) -> None:

@@ -1,4 +1,4 @@
-"""What is forgotten, and when; and that nothing goes which the main app's tables hang on."""
+"""Old rows are deleted in time, and none that a table of the main app references."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from after_hours.sweep import retention
 from tests.support.phone import Phone, refused
 from tests.support.world import World
 
-# As the main app has them: all hang on sessions by ON DELETE CASCADE, messages on matches.
+# As the main app has them. Deleting a session would delete its matches, their messages, and its declines.
 MAIN_APP = """
     CREATE TABLE after_hours_matches (
         id SERIAL PRIMARY KEY, session_id UUID NOT NULL REFERENCES after_hours_sessions (id) ON DELETE CASCADE
@@ -118,7 +118,7 @@ def test_a_member_who_comes_back_within_the_hour_keeps_sessions_and_limits(phone
 @pytest.mark.parametrize(
     ("minutes", "ended", "reasons"), [(0, False, ["account_deleted"]), (31, False, ["expired"]), (0, True, [])]
 )
-def test_what_is_a_member_s_follows_an_account_that_the_main_app_deletes(
+def test_an_account_that_the_main_app_deletes_takes_session_and_photo_with_it(
     phone: Phone, world: World, minutes: int, ended: bool, reasons: list[str]
 ) -> None:
     """The main app's role needs no right to our tables, nor a search path of ours."""

@@ -8,10 +8,8 @@ from after_hours.entrypoints.errors import NoActiveSession, SessionAlreadyActive
 from after_hours.foundation.database import Database
 from after_hours.members import sessions
 
-from tests.support.phone import LATITUDE, LONGITUDE, START, Phone, refused
+from tests.support.phone import START, Phone, refused
 from tests.support.world import World
-
-PLACE = "SELECT latitude, longitude, fuzzed_latitude, fuzzed_longitude FROM after_hours_sessions WHERE id = %s"
 
 pytestmark = pytest.mark.usefixtures("profile")
 
@@ -35,21 +33,9 @@ def test_a_session_lasts_as_long_as_asked_and_is_read_while_it_is_live(phone: Ph
     for change in (phone.end, phone.extend):
         with refused("404 NO_ACTIVE_SESSION"):
             change()
-
-
-def test_only_the_fuzzed_place_is_kept_and_only_while_live(phone: Phone, world: World) -> None:
-    session = phone.start()
-    [(*exact, latitude, longitude)] = world.rows(PLACE, str(session.id))
-    assert exact == [None, None]
-    assert 0 < abs(float(latitude) - LATITUDE) < 0.01
-    assert 0 < abs(float(longitude) - LONGITUDE) < 0.01
-    ended = phone.end()
-    assert (ended.id, ended.remaining_seconds) == (session.id, 0)
+    started, ended = phone.start(), phone.end()
+    assert (ended.id, ended.remaining_seconds) == (started.id, 0)
     assert ended.ended_at <= datetime.now(UTC)
-    assert world.rows(PLACE, str(session.id)) == [(None,) * 4]
-    assert world.schedules() == {}
-    with refused("404 NO_ACTIVE_SESSION"):
-        phone.end()
 
 
 def test_the_device_is_kept_when_the_app_sends_it(phone: Phone, world: World) -> None:

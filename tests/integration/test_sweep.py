@@ -1,4 +1,4 @@
-"""The sweep does what is left undone, whatever was down, killed or refused; one failure does not delay the rest."""
+"""The sweep does undone tasks after any fault of a service or a function. One failure does not delay the others."""
 
 import json
 import time
@@ -28,7 +28,7 @@ PUT_DELETION = "SELECT after_hours_put_deletions(ARRAY[%s], ARRAY[%s], interval 
 
 
 class Outside:
-    """Every service that tasks call: it refuses what is called so, takes its time to fail, or does what it is asked."""
+    """Every service that tasks call. A key with "refused" or "silent" in it fails, the latter after a moment."""
 
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
@@ -43,7 +43,7 @@ class Outside:
         return ()
 
     def put_events(self, *, Entries: list[dict[str, str]]) -> Any:  # noqa: N803 (boto3's)
-        """Refuse an event by itself, or the call because of one."""
+        """Refuse single events, or the whole call because of a poisonous one."""
         ids = [json.loads(entry["Detail"])["eventId"] for entry in Entries]
         self.answer(*(id_ for id_ in ids if "refused" not in id_ or "poison" in id_))
         return {"Entries": [{"ErrorCode": "Malformed"} if "refused" in id_ else {"EventId": "1"} for id_ in ids]}
@@ -116,9 +116,7 @@ def test_a_task_written_anew_is_not_taken_for_done(world: World, outside: Outsid
 
 
 @pytest.mark.usefixtures("profile", "empty_stores")
-def test_an_object_that_is_not_ours_stays_wherever_its_row_comes_from(
-    phone: Phone, world: World, output: Callable[[], str]
-) -> None:
+def test_an_object_that_is_not_ours_is_never_deleted(phone: Phone, world: World, output: Callable[[], str]) -> None:
     foreign = ["main-app/1.jpg", "/after-hours-photos/a.jpg", "uploads/a", "after-hours-photos"]
     for key in foreign:
         world.put_photo(key)
@@ -168,9 +166,9 @@ def test_sweeps_that_die_or_run_side_by_side_lose_nothing_and_do_nothing_twice(
     assert world.rows(ended) == [(500,)]
     done = world.at_once(*[sweep] * 3)
     published = sum(events for _, events in done) + sum(events for _, events in world.at_once(sweep))
-    told = outside.asked_for("")
+    ids = outside.asked_for("")
     assert sum(sessions for sessions, _ in done) == 1000
-    assert published == len(told) == len(set(told)) == 1500
+    assert published == len(ids) == len(set(ids)) == 1500
     assert world.counts("after_hours_outbox") == [0]
 
 
@@ -199,7 +197,7 @@ def test_a_duty_that_fails_keeps_no_other_from_its_turn(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("outside")
-def test_every_live_session_is_looked_at_and_counted_wherever_a_round_begins(
+def test_every_live_session_is_checked_and_counted_wherever_a_round_begins(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted: list[tuple[str, int]] = []
