@@ -2,13 +2,12 @@
 
 import json
 import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from io import StringIO
-from typing import Any, Protocol
+from typing import Any
 
 import boto3
 import pytest
@@ -24,7 +23,7 @@ from types_boto3_scheduler import EventBridgeSchedulerClient
 
 from migrations.upgrade import upgrade
 from tests.support import published
-from tests.support.earlier_backend import structure
+from tests.support.databases import structure
 from tests.support.environment import (
     JWT_SECRET,
     LOCATION_KEY,
@@ -56,14 +55,13 @@ def server(workspace: Workspace) -> Iterator[postgres.Database]:
         processes.end_all()
 
 
-class NewDatabase(Protocol):
-    """Make a further database on the same server, empty or as the template is; one of that name is replaced."""
-
-    def __call__(self, name: str, template: str = "template0") -> postgres.Database: ...
+type NewDatabase = Callable[..., postgres.Database]
 
 
 @pytest.fixture(scope="session")
 def new_database(server: postgres.Database) -> NewDatabase:
+    """Make a further database on the same server, empty or as a template is; one of that name is replaced."""
+
     def make(name: str, template: str = "template0") -> postgres.Database:
         with closing(server.connect("postgres")) as connection, connection.cursor() as cursor:
             connection.autocommit = True
@@ -105,7 +103,8 @@ def events_are_as_described(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     put_events = EventsBackend.put_events
 
     def noted(backend: EventsBackend, events: list[dict[str, Any]]) -> Any:
-        faults.extend(published.faults_of(events))
+        for event in events:
+            faults.extend(published.faults(event["Source"], event["DetailType"], json.loads(event["Detail"])))
         return put_events(backend, events)
 
     monkeypatch.setattr(EventsBackend, "put_events", noted)
@@ -234,24 +233,15 @@ def empty_stores(world: World) -> None:
 
 
 @pytest.fixture
-def statements(migrated: postgres.Database, workspace: Workspace) -> Iterator[Callable[[], list[str]]]:
+def statements(own_connection: Connection, workspace: Workspace) -> Iterator[Callable[[], list[str]]]:
     """What the functions sent to the server since this fixture was set up, from the server's own log."""
-    connection = migrated.connect()
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(f"ALTER DATABASE \"{migrated.dbname}\" SET log_statement = 'all'")
-        cursor.execute("SELECT pg_reload_conf()")
+    logging = f'ALTER DATABASE "{own_connection.info.dbname}" {{}}'
     log = workspace.logs / "postgresql.log"
-    start = log.stat().st_size
-
-    def read() -> list[str]:
-        text = log.read_bytes()[start:].decode()
-        return re.findall(r"LOG: +(?:statement|execute [^:]*): ", text)
-
-    yield read
-    with connection.cursor() as cursor:
-        cursor.execute(f'ALTER DATABASE "{migrated.dbname}" RESET log_statement')
-    connection.close()
+    with own_connection.cursor() as cursor:
+        cursor.execute(logging.format("SET log_statement = 'all'"))  # of connections that are opened from now on
+        start = log.stat().st_size
+        yield lambda: re.findall(r"LOG: +(?:statement|execute [^:]*): ", log.read_bytes()[start:].decode())
+        cursor.execute(logging.format("RESET log_statement"))
 
 
 @pytest.fixture
@@ -303,9 +293,8 @@ def served(
     phone: Phone, host: postgres.Database, serving: postgres.Database, monkeypatch: pytest.MonkeyPatch
 ) -> postgres.Database:
     """The host's database, as the one that the functions use."""
-    secret = serving.secret | {"dbname": host.dbname}
-    monkeypatch.setattr(secrets.database_secret, "_value", secrets.DatabaseSecret.model_validate(secret))
-    monkeypatch.setattr(secrets.database_secret, "_read_again_at", time.monotonic() + 600)
+    login = secrets.DatabaseSecret.model_validate(serving.secret | {"dbname": host.dbname})
+    monkeypatch.setattr(secrets.database_secret, "read", lambda **_: login)
     return host
 
 

@@ -1,6 +1,8 @@
-"""Connections as a deployment has them: over verified TLS, through a pooler that takes nothing at their start."""
+"""Connections as a deployment has them: over verified TLS, through a pooler that takes no settings.
 
-import json
+The database may go and come back: meanwhile an answer is 503, and nothing is half done.
+"""
+
 import re
 import socket
 import time
@@ -8,59 +10,62 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
+import trustme
 from after_hours.foundation import clients, connecting, database, secrets
 from after_hours.foundation.connecting import ENDPOINT, JOB, MIGRATION, Timeouts, connect, open_connection
 from after_hours.foundation.database import Database
-from after_hours.foundation.faults import DatabaseUnreachable, Misconfigured, OutcomeUnknown
+from after_hours.foundation.faults import DatabaseUnavailable, DatabaseUnreachable, OutcomeUnknown
 
 from infra.endpoints import ENDPOINTS
-from tests.support.certificates import Authority
-from tests.support.phone import VALID_BODIES, Phone
+from tests.support.environment import UPLOAD_BUCKET
+from tests.support.phone import START, VALID_BODIES, Phone, refused
 from tests.support.pooler import Pooler, pooler
 from tests.support.world import World
-from tools.local import postgres
+from tools.local import postgres, states
+from tools.local.samples import samples
 
 pytestmark = pytest.mark.slow  # silent servers are waited for
 
 SOON = Timeouts(connect_seconds=2, silence_seconds=1)
 
 
+def pem(authority: trustme.CA) -> str:
+    return authority.cert_pem.bytes().decode()
+
+
 @pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority("Those who run localhost")
+def authority() -> trustme.CA:
+    return trustme.CA()
 
 
 @pytest.fixture
-def proxy(serving: postgres.Database, authority: Authority, tmp_path: Path) -> Iterator[Pooler]:
-    with pooler(serving.port, *authority.certify("localhost", tmp_path)) as running:
+def proxy(serving: postgres.Database, authority: trustme.CA) -> Iterator[Pooler]:
+    with pooler(serving.port, authority.issue_cert("localhost")) as running:
         yield running
 
 
-def through(proxy: Pooler, serving: postgres.Database, roots: str, host: str = "localhost") -> secrets.DatabaseSecret:
+def through(proxy: Pooler, serving: postgres.Database, roots: str | None) -> secrets.DatabaseSecret:
     secret = {name: value for name, value in serving.secret.items() if name != "sslmode"}
-    return secrets.DatabaseSecret.model_validate(secret | {"host": host, "port": proxy.port, "sslrootcert": roots})
+    return secrets.DatabaseSecret.model_validate(
+        secret | {"host": "localhost", "port": proxy.port, "sslrootcert": roots}
+    )
 
 
 @pytest.fixture
-def access(proxy: Pooler, serving: postgres.Database, authority: Authority) -> secrets.DatabaseSecret:
-    return through(proxy, serving, authority.pem)
-
-
-@pytest.fixture
-def behind(access: secrets.DatabaseSecret, environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The functions connect through the pooler."""
-    monkeypatch.setattr(secrets.database_secret, "read", lambda **_: access)
+def access(proxy: Pooler, serving: postgres.Database, authority: trustme.CA) -> secrets.DatabaseSecret:
+    return through(proxy, serving, pem(authority))
 
 
 # Settings of a connection, which a pooler refuses or pins
 
 
-@pytest.mark.usefixtures("behind")
-def test_every_endpoint_and_job_connects_and_sets_nothing(proxy: Pooler, phone: Phone, world: World) -> None:
+def test_every_endpoint_and_job_connects_and_sets_nothing(
+    proxy: Pooler, access: secrets.DatabaseSecret, phone: Phone, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secrets.database_secret, "read", lambda **_: access)
     leaving = ("end_session", "delete_photo", "delete_profile")
     for function in (*sorted({e.function for e in ENDPOINTS} - set(leaving)), *leaving):
         assert phone.call(function, body=VALID_BODIES.get(function)).status in {200, 201, 204, 404}
@@ -85,83 +90,52 @@ def test_the_server_gives_up_before_the_client(access: secrets.DatabaseSecret) -
 # TLS
 
 
-def test_only_a_server_that_a_trusted_authority_certifies_by_its_name_is_connected_to(
-    proxy: Pooler, serving: postgres.Database, access: secrets.DatabaseSecret, authority: Authority, tmp_path: Path
+def test_a_server_must_be_certified_by_a_trusted_authority_and_by_its_name(
+    proxy: Pooler,
+    serving: postgres.Database,
+    access: secrets.DatabaseSecret,
+    authority: trustme.CA,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert access.sslmode == "verify-full"
-    assert Database(lambda **_: access).fetch_one("SELECT 1 AS one") == {"one": 1}
-    with pytest.raises(DatabaseUnreachable, match="certificate verify failed"):
-        Database(lambda **_: through(proxy, serving, Authority("Another").pem)).fetch_one("SELECT 1")
+    """Without authorities in the secret, those of the layer count."""
+    roots = tmp_path / "public.pem"
+    monkeypatch.setattr(connecting, "_PUBLIC_AUTHORITIES", roots)
+    another = pem(trustme.CA())
+    roots.write_text(another)
+    for untrusted in (another, None):
+        with pytest.raises(DatabaseUnreachable, match="certificate verify failed"):
+            Database(lambda roots=untrusted, **_: through(proxy, serving, roots)).fetch_one("SELECT 1")
+    roots.write_text(another + pem(authority))
+    for trusted in (access, through(proxy, serving, None)):
+        assert trusted.sslmode == "verify-full"
+        assert Database(lambda login=trusted, **_: login).fetch_one("SELECT 1 AS one") == {"one": 1}
     with (
-        pooler(serving.port, *authority.certify("db.example.com", tmp_path)) as impostor,
+        pooler(serving.port, authority.issue_cert("db.example.com")) as impostor,
         pytest.raises(DatabaseUnreachable, match=r'certificate for "db\.example\.com"'),
     ):
-        Database(lambda **_: through(impostor, serving, authority.pem)).fetch_one("SELECT 1")
+        Database(lambda **_: through(impostor, serving, pem(authority))).fetch_one("SELECT 1")
 
 
-def test_without_authorities_of_its_own_a_server_is_judged_by_those_of_the_layer(
-    access: secrets.DatabaseSecret, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    known = access.model_copy(update={"sslrootcert": None})
-    roots = tmp_path / "public.pem"
-    monkeypatch.setattr(connecting, "_PUBLIC_AUTHORITIES", roots)
-    roots.write_text(Authority("A public one").pem)
-    with pytest.raises(DatabaseUnreachable, match="certificate verify failed"):
-        Database(lambda **_: known).fetch_one("SELECT 1")
-    roots.write_text(Authority("A public one").pem + authority.pem)
-    assert Database(lambda **_: known).fetch_one("SELECT 1 AS one") == {"one": 1}
+@pytest.mark.parametrize("host", ["db.example.com", "10.0.0.1"])
+def test_off_this_machine_the_certificate_is_verified(serving: postgres.Database, host: str) -> None:
+    for mode in ("disable", "require"):
+        with pytest.raises(ValueError, match="sslmode"):
+            secrets.DatabaseSecret.model_validate(serving.secret | {"host": host, "sslmode": mode})
 
 
-# Secrets that hold less, and IAM
-
-
-def test_address_and_name_may_come_from_the_environment(
-    serving: postgres.Database, phone: Phone, client: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = client("secretsmanager").create_secret(
-        Name="as RDS makes it",
-        SecretString=json.dumps(
-            {"username": serving.username, "password": serving.password, "sslmode": "disable", "host": "elsewhere"}
-        ),
-    )
-    monkeypatch.setenv("DATABASE_SECRET_ARN", made["ARN"])
-    secrets.database_secret.forget()
-    with pytest.raises(Misconfigured, match="dbname: Field required"):
-        secrets.database_login()
-    monkeypatch.setenv("DATABASE_HOST", serving.host)
-    monkeypatch.setenv("DATABASE_PORT", str(serving.port))
-    monkeypatch.setenv("DATABASE_NAME", serving.dbname)
-    assert phone.session() is None
-    client("secretsmanager").delete_secret(SecretId=made["ARN"], ForceDeleteWithoutRecovery=True)
-
-
-def test_by_iam_each_connection_has_a_token_of_its_own(
-    proxy: Pooler, serving: postgres.Database, authority: Authority, world: World, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    """The token is what botocore makes. The server takes one at a time here, as its role's password."""
-    monkeypatch.delenv("DATABASE_SECRET_ARN")
-    for name, value in {
-        "DATABASE_IAM_USER": serving.username, "DATABASE_HOST": "localhost", "DATABASE_PORT": str(proxy.port),
-        "DATABASE_NAME": serving.dbname, "AWS_SESSION_TOKEN": "of the role",
-    }.items():  # fmt: skip
+@pytest.mark.usefixtures("environment")
+def test_by_iam_each_login_has_a_token_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The token is what botocore makes. The address comes from the environment, as for a secret that lacks it."""
+    address = {"DATABASE_HOST": "localhost", "DATABASE_PORT": "5432", "DATABASE_NAME": "vlvt"}
+    for name, value in (address | {"DATABASE_IAM_USER": "after_hours_app", "AWS_SESSION_TOKEN": "of a role"}).items():
         monkeypatch.setenv(name, value)
     clients.start_anew()
-    roots = tmp_path / "public.pem"
-    roots.write_text(authority.pem)
-    monkeypatch.setattr(connecting, "_PUBLIC_AUTHORITIES", roots)
-    theirs = boto3.Session().client("rds", region_name="us-east-1").generate_db_auth_token
-    try:
-        for hour in (1, 2):
-            moment = datetime(2026, 11, 25, hour)  # noqa: DTZ001 (as botocore has it, in UTC)
-            monkeypatch.setattr("botocore.auth.get_current_datetime", lambda moment=moment, **_: moment)
-            password = secrets.database_login().password
-            assert password == theirs("localhost", proxy.port, "after_hours_app")
-            world.rows("ALTER ROLE after_hours_app PASSWORD %s", password)
-            with closing(Database(secrets.database_login)) as ours:
-                assert ours.fetch_one("SELECT 1 AS one") == {"one": 1}
-    finally:
-        world.rows("ALTER ROLE after_hours_app PASSWORD %s", serving.password)
+    botocores = boto3.Session().client("rds", region_name="us-east-1").generate_db_auth_token
+    for hour in (1, 2):
+        moment = datetime(2026, 11, 25, hour)  # noqa: DTZ001 (as botocore has it, in UTC)
+        monkeypatch.setattr("botocore.auth.get_current_datetime", lambda moment=moment, **_: moment)
+        assert secrets.database_login().password == botocores("localhost", 5432, "after_hours_app")
 
 
 # Waiting
@@ -201,37 +175,29 @@ def test_an_endpoint_and_a_sweep_try_twice_and_a_migration_until_the_server_is_t
     assert reads == [False, True, True, True]
 
 
-# A connection that a network forgot
+# A connection that a network dropped: no answer comes through it, and a new one works
 
 
 @pytest.fixture
 def ours(access: secrets.DatabaseSecret) -> Iterator[Database]:
-    database = Database(lambda **_: access, SOON)
-    database.fetch_one("SELECT 1")
-    yield database
-    database.close()
+    with closing(Database(lambda **_: access, SOON)) as database:
+        database.open()
+        yield database
 
 
-@pytest.fixture
-def forgotten(proxy: Pooler, ours: Database) -> None:
-    """No answer comes through the connection that there is; another one is well."""
-    proxy.forget()
-
-
-@pytest.mark.usefixtures("forgotten")
-def test_what_only_reads_is_sent_again_once(
+def test_a_read_without_an_answer_is_sent_again_once(
     proxy: Pooler, ours: Database, phone: Phone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = len(proxy.statements)
+    proxy.forget()
     with monkeypatch.context() as patch:
         patch.setattr(database, "shared", lambda: ours)
         assert phone.call("get_session").status == 200
-    first, second = proxy.statements[before:]
+    first, second = proxy.statements
     assert first == second
 
 
-@pytest.mark.usefixtures("forgotten")
-def test_a_change_is_never_sent_again(proxy: Pooler, ours: Database) -> None:
+def test_a_change_without_an_answer_is_never_sent_again(proxy: Pooler, ours: Database) -> None:
+    proxy.forget()
     with pytest.raises(OutcomeUnknown):
         ours.find_one("DELETE FROM after_hours_outbox RETURNING key")
     assert len([text for text in proxy.statements if text.startswith("DELETE")]) == 1
@@ -241,16 +207,68 @@ def test_a_connection_is_asked_before_a_change_is_sent_if_it_was_idle(proxy: Poo
     change = "DELETE FROM after_hours_outbox"
     ours._used_at -= 50
     ours.execute(change)
-    assert proxy.statements == ["SELECT 1", change]  # the first is the fixture's
+    assert proxy.statements == [change]
     ours._used_at -= 61
+    proxy.forget()
     ours.execute(change)
-    assert proxy.statements[2:] == ["SELECT 1", change]
+    assert proxy.statements[1:] == ["SELECT 1", change]
 
 
-@pytest.mark.usefixtures("behind")
-def test_a_connection_that_was_forgotten_costs_a_member_nothing(phone: Phone, proxy: Pooler) -> None:
+# A database that goes and comes back
+
+
+def test_a_warm_function_keeps_one_connection_and_replaces_it_unnoticed(phone: Phone, world: World) -> None:
+    ours = "FROM pg_stat_activity WHERE application_name = 'after-hours'"
+    for _ in range(3):
+        phone.session()
+    assert world.rows(f"SELECT count(*) {ours}") == [(1,)]
+    world.rows(f"SELECT pg_terminate_backend(pid, 5000) {ours}")
+    phone.session()
+
+
+@pytest.mark.usefixtures("profile")
+def test_without_the_database_503_and_with_it_again_at_once(
+    phone: Phone, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = secrets.DatabaseSecret.model_validate(world.database.secret | {"port": 9})
+    with monkeypatch.context() as patch:
+        patch.setattr(secrets.database_secret, "read", lambda **_: elsewhere)
+        database.shared().close()
+        assert phone.call("start_session", body=START).status == 503
+        warm = database.shared()
+    phone.session()
+    assert world.counts("after_hours_sessions") == [0]
+    assert database.shared() is warm
+
+
+def test_after_a_timeout_or_a_failover_the_connection_is_given_up(connection: Database) -> None:
+    with pytest.raises(DatabaseUnavailable, match="57014"):
+        connection.fetch_one("SELECT set_config('statement_timeout', '50ms', true); SELECT pg_sleep(5)")
+    connection.execute("SET default_transaction_read_only = on")  # what was a writer is a reader
+    change = "UPDATE after_hours_profiles SET photo_url = photo_url"
+    with pytest.raises(DatabaseUnavailable):
+        connection.execute(change)
+    connection.execute(change)
+
+
+# What a call costs
+
+
+def test_a_read_takes_one_statement_and_a_change_three_at_most(
+    phone: Phone, world: World, statements: Callable[[], list[str]]
+) -> None:
+    for endpoint in ENDPOINTS:
+        world.begin_anew()
+        given = samples()[endpoint.function]["valid"].expected.given
+        states.prepare(given, phone.id, rows=world.rows, s3=world.s3, bucket=UPLOAD_BUCKET)
+        before = len(statements())
+        assert phone.call(endpoint.function, body=VALID_BODIES.get(endpoint.function)).status < 300
+        sent = len(statements()) - before
+        assert sent == 1 if endpoint.method == "GET" else 1 <= sent <= 3, endpoint.function
+    world.begin_anew()
     phone.create_profile()
     phone.start()
-    database.shared()._used_at -= 61
-    proxy.forget()
-    phone.end()
+    before = len(statements())
+    with refused("409 SESSION_ALREADY_ACTIVE"):
+        phone.start()
+    assert len(statements()) - before == 2

@@ -1,8 +1,13 @@
-"""Real answers are as docs/openapi.json describes them: every endpoint gives each documented answer, and no other."""
+"""Real answers are as docs/openapi.json describes them: every endpoint gives each documented answer, and no other.
+
+Each sample event has the outcome that `expected.json` beside it promises, in the state that it names.
+"""
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +17,7 @@ from after_hours.foundation.database import Database
 from jsonschema import Draft202012Validator
 
 from infra.endpoints import ENDPOINTS, Endpoint
-from tests.support.environment import UNREACHABLE, UPLOAD_BUCKET, start_cold
+from tests.support.environment import JWT_SECRET, UNREACHABLE, UPLOAD_BUCKET, start_cold
 from tests.support.examples import Examples
 from tests.support.handlers import Answer, invoke, send
 from tests.support.phone import Phone
@@ -20,14 +25,15 @@ from tests.support.world import World
 from tools.contract import document as contract_document
 from tools.contract.compatibility import resolved
 from tools.contract.components import closed
-from tools.local import states
+from tools.local import members, postgres, states
 from tools.local.members import SAMPLE, SEEDED
-from tools.local.samples import Given, samples
+from tools.local.samples import Given, Sample, samples
 
 type Json = dict[str, Any]
 
 FORMATS = Draft202012Validator.FORMAT_CHECKER
 UNDOCUMENTED_HEADERS = {"content-type", "cache-control"}
+JOBS = [sample for named in samples().values() for sample in named.values() if sample.expected.status is None]
 OFTEN = 12  # more often than any limit allows: ten photos may be uploaded in an hour
 
 
@@ -164,6 +170,22 @@ def while_something_is_broken(function: str, world: World, monkeypatch: pytest.M
         yield send(function, sent(function))
 
 
+def prepare_for(sample: Sample, world: World) -> None:
+    world.begin_anew()
+    caller = replace(SEEDED[sample.expected.member], id=SAMPLE.id)
+    members.save(world.own_connection, caller)
+    states.prepare(sample.expected.given, caller.id, rows=world.rows, s3=world.s3, bucket=UPLOAD_BUCKET)
+
+
+def to_the_samples(function: str, world: World) -> Iterator[Answer]:
+    for sample in samples()[function].values():
+        prepare_for(sample, world)
+        answer = send(function, sample.event(members.token(SAMPLE.id, JWT_SECRET)))
+        code = answer.body.get("code") if answer.body else None
+        assert (answer.status, code) == (sample.expected.status, sample.expected.code), sample
+        yield answer
+
+
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.function)
 def test_every_documented_answer_is_given_and_no_other(
     world: World, document: Json, examples: Examples, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
@@ -174,6 +196,7 @@ def test_every_documented_answer_is_given_and_no_other(
         in_every_state(endpoint.function, world),
         with_other_requests(endpoint.function),
         while_something_is_broken(endpoint.function, world, monkeypatch),
+        to_the_samples(endpoint.function, world),
     ):
         check(document, endpoint, answer)
         answered.add((answer.status, answer.body.get("code") if answer.body else None))
@@ -184,3 +207,24 @@ def test_every_documented_answer_is_given_and_no_other(
     stale = "the examples are not the real answers: run `make openapi`"
     assert own.successes == {key: examples.successes[key] for key in own.successes}, stale
     assert own.errors == {code: examples.errors[code] for code in own.errors}, stale
+
+
+def test_every_function_has_a_valid_sample() -> None:
+    functions = {path.parent.name for path in Path("functions").glob("*/handler.py")}
+    assert functions == {function for function, named in samples().items() if "valid" in named}
+
+
+@pytest.mark.parametrize("sample", JOBS, ids=str)
+def test_a_job_sample_has_its_outcome(
+    world: World, sample: Sample, migrated: postgres.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare_for(sample, world)
+    if sample.function == "migrate_database":  # it alone is given the owner's secret
+        owner = secrets.DatabaseSecret.model_validate(migrated.secret)
+        monkeypatch.setattr(secrets.database_secret, "read", lambda **_: owner)
+    event = sample.event(token="")
+    if sample.expected.returns is not None:
+        assert sample.expected.returns.items() <= world.run(sample.function, event).items()
+    else:
+        with pytest.raises(Exception, check=lambda error: type(error).__name__ == sample.expected.raises):  # noqa: B017 (`check` names it)
+            world.run(sample.function, event)

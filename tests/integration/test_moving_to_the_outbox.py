@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 from migrations.upgrade import upgrade
-from tests.support.earlier_backend import run
+from tests.support.databases import run
 from tests.support.waiting import until
 from tools.local import postgres
 

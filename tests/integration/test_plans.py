@@ -90,6 +90,8 @@ def reads_what_it_counts(name: str) -> bool:
 def test_no_statement_reads_a_table_from_one_end_to_the_other(name: str, large: Connection) -> None:
     execution = plans.execution(large, STATEMENTS[name], PARAMETERS)
     assert read_by_index_and_little(execution), (execution.sequential, execution.by_index)
+    # PostgreSQL inlines a function only while it keeps to rules that a changed one may break unnoticed.
+    assert "after_hours_entitlements" not in {node.get("Function Name") for node in execution.nodes}
 
 
 def test_one_function_ends_sessions_and_no_statement_changes_its_connection() -> None:
@@ -97,13 +99,6 @@ def test_one_function_ends_sessions_and_no_statement_changes_its_connection() ->
     assert len(STATEMENTS) > 35
     assert [name for name, text in STATEMENTS.items() if re.search(r"SET\s[^;]*\bended_at\s*=", text)] == []
     assert [name for name, text in STATEMENTS.items() if re.search(r"\bset_config\b|^\s*SET\b", text)] == []
-
-
-@pytest.mark.parametrize("name", [name for name in STATEMENTS if "after_hours_entitlements" in STATEMENTS[name]])
-def test_entitlements_cost_no_call_of_their_function(name: str, large: Connection) -> None:
-    """PostgreSQL inlines a function only while it keeps to rules that a changed one may break unnoticed."""
-    called = {node.get("Function Name") for node in plans.execution(large, STATEMENTS[name], PARAMETERS).nodes}
-    assert "after_hours_entitlements" not in called
 
 
 def test_what_is_undone_is_counted_by_indexes_and_without_workers(large: Connection) -> None:

@@ -1,15 +1,17 @@
-"""The statements of docs/operations.md run in PostgreSQL, and do what the page says."""
+"""docs/operations.md: its statements run in PostgreSQL, and a restore as it describes it loses no more than it must."""
 
 import re
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from botocore.exceptions import ClientError
 
 from infra.options import FUNCTIONS
 from infra.stages import STAGES
-from tests.support.world import World
+from tests.support.phone import JPEG, Phone
+from tests.support.world import World, keys_of, original_of, schedules_of
 from tools.ops import pause, sql
 
 RUNBOOK = Path("docs/operations.md").read_text()
@@ -17,13 +19,14 @@ RESTORE = Path("tools/ops/restore")
 OUTPUTS = {"DatabaseClusterArn": "arn:aws:rds:eu-west-1:1:cluster:c", "DatabaseSecretArn": "arn:secret"}
 # In code, from its first word to what ends it: a back tick, a quotation mark, a semicolon, or the end of its block.
 STATEMENTS = re.findall(r'[`"\n](?:sql=)?((?:SELECT|WITH|REVOKE|CREATE INDEX) [^`";]+)[`";]', RUNBOOK)
+TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
 
 
 class DataApi:
     """The RDS Data API over a connection to the embedded server."""
 
-    def __init__(self, world: World) -> None:
-        self.world, self.asleep = world, 0
+    def __init__(self, world: World, asleep: int = 0) -> None:
+        self.world, self.asleep = world, asleep
 
     def execute_statement(self, *, sql: str, parameters: list[Any], **where: Any) -> Any:
         assert (where["resourceArn"], where["secretArn"]) == tuple(OUTPUTS.values())
@@ -46,44 +49,9 @@ class DataApi:
             }
 
 
-@pytest.fixture
-def shown(world: World) -> World:
-    """A member with a profile, a photo and preferences."""
-    world.rows(
-        "INSERT INTO after_hours_profiles (user_id, photo_url)"
-        " VALUES ('local-entitled', 'after-hours-photos/local-entitled/shown.jpg')"
-    )
-    world.rows("INSERT INTO after_hours_preferences (user_id) VALUES ('local-entitled')")
-    return world
-
-
-def run(world: World, statement: str, lines: str | None = None) -> list[list[str]]:
-    return list(sql.run(DataApi(world), OUTPUTS, statement, lines))
-
-
-def deletions(world: World) -> set[str]:
-    return {key for (key,) in world.rows("SELECT key FROM after_hours_outbox WHERE kind = 'r2'")}
-
-
-def test_who_left_in_the_lost_hours_goes_again_and_their_photos_with_them(shown: World) -> None:
-    run(shown, (RESTORE / "who_left.sql").read_text(), "local-other\nlocal-entitled\n")
-    assert shown.counts("after_hours_profiles", "after_hours_preferences") == [0, 0]
-    assert deletions(shown) == {f"after-hours-photos/local-entitled/shown{size}.jpg" for size in ("", "_thumb")}
-
-
-def test_objects_that_no_profile_shows_are_handed_to_the_sweep_and_no_others(shown: World) -> None:
-    folder = "after-hours-photos/local-entitled"
-    keys = [f"{folder}/{name}{size}.jpg" for name in ("shown", "lost") for size in ("", "_thumb")]
-    run(shown, (RESTORE / "orphans.sql").read_text(), "\n".join([*keys, ""]))
-    assert deletions(shown) == {f"{folder}/lost.jpg", f"{folder}/lost_thumb.jpg"}
-
-
-def test_the_runbook_s_statements_are_found() -> None:
+def test_every_statement_of_the_runbook_runs(world: World) -> None:
     assert len(STATEMENTS) >= 5
     assert set(re.findall(r"FILE=(\S+?\.sql)", RUNBOOK)) == {str(path) for path in RESTORE.iterdir()}
-
-
-def test_every_statement_of_the_runbook_runs(world: World) -> None:
     # The main app's, and a view that Aurora has and the embedded server has not.
     world.rows("CREATE TABLE after_hours_matches (session_id UUID)")
     world.rows("CREATE TABLE pg_stat_statements (calls BIGINT, total_exec_time FLOAT, query TEXT)")
@@ -98,9 +66,7 @@ def test_rows_are_shown_with_their_columns_and_a_paused_cluster_is_waited_for(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
-    api = DataApi(world)
-    api.asleep = 2
-    found = list(sql.run(api, OUTPUTS, "SELECT 1 AS one, NULL AS none"))
+    found = list(sql.run(DataApi(world, asleep=2), OUTPUTS, "SELECT 1 AS one, NULL AS none"))
     assert found == [["one", "none"], ["1", "NULL"]]
 
 
@@ -117,3 +83,62 @@ def test_what_is_paused_gets_back_what_its_row_reserves() -> None:
     pause.resume(Functions(), prod)
     assert prod.concurrency
     assert calls == {name: prod.concurrency.of(name) for name in calls}
+
+
+# A restore: the database goes back to an earlier moment; stores and bus do not.
+
+
+def keep_this_moment(world: World) -> None:
+    world.rows("DROP SCHEMA IF EXISTS moment CASCADE; CREATE SCHEMA moment")
+    for (table,) in world.rows(TABLES):
+        world.rows(f"CREATE TABLE moment.{table} AS TABLE public.{table}")
+
+
+def go_back(world: World) -> None:
+    """Rows come back as they were: a restore fires no trigger."""
+    world.rows("SET session_replication_role = replica")
+    for (table,) in world.rows(TABLES):
+        world.rows(f"DELETE FROM {table}; INSERT INTO {table} OVERRIDING SYSTEM VALUE TABLE moment.{table}")
+    world.rows("RESET session_replication_role; DROP SCHEMA moment CASCADE")
+
+
+def restore(world: World, file: str, *lines: str) -> None:
+    list(sql.run(DataApi(world), OUTPUTS, (RESTORE / file).read_text(), "\n".join([*lines, ""])))
+
+
+@pytest.mark.usefixtures("empty_stores")
+def test_a_restore_loses_no_more_than_it_must(world: World) -> None:
+    stays, leaves = Phone("entitled"), Phone("other")
+    photos = []
+    for each in (stays, leaves):
+        each.create_profile()
+        each.create_preferences()
+        photos.append(each.send())
+        assert world.announce(original_of(photos[-1], each.id), len(JPEG)) == "ready"
+    live = stays.start(duration=15)
+    keep_this_moment(world)
+
+    stays.end()
+    lost = stays.start()
+    lost_photo = uuid4()
+    for key in keys_of(lost_photo):
+        world.put_photo(key)
+    leaves.leave()
+    world.pass_time(minutes=31)
+    world.sweep()
+    assert world.photos() == keys_of(photos[0]) | keys_of(lost_photo)
+
+    go_back(world)
+    restore(world, "who_left.sql", leaves.id)
+    assert world.counts("after_hours_profiles", "after_hours_preferences") == [1, 1]
+    restore(world, "orphans.sql", *world.photos())
+    world.pass_time(minutes=31)
+    did = world.sweep()
+
+    assert (did["expired"], did["eventsPublished"]) == (1, 1)
+    assert stays.session() is None
+    assert world.rows("SELECT id::text, fuzzed_latitude FROM after_hours_sessions") == [(str(live.id), None)]
+    assert [world.fire(kind, lost.id) for kind in ("warning", "expiry")] == ["ignored", "ignored"]
+    assert world.photos() == keys_of(photos[0])
+    assert world.counts("after_hours_profiles", "after_hours_outbox") == [1, 0]
+    assert schedules_of(stays.start()).items() <= world.schedules().items()

@@ -44,7 +44,10 @@ def http_event(*, token: str | None = None, body: Any = None, **overrides: Any) 
 
 def send(function: str, event: Any) -> Answer:
     """Hand an HTTP event to a function's handler."""
-    answer = load(function)(event, Context(function))
+    return read_answer(load(function)(event, Context(function)))
+
+
+def read_answer(answer: dict[str, Any]) -> Answer:
     content = answer.get("body")
     return Answer(answer["statusCode"], json.loads(content) if content else None, answer["headers"])
 

@@ -1,88 +1,81 @@
 """A pooler in front of a real PostgreSQL, as particular as RDS Proxy: TLS only, and no options at a connection's start.
 
-It passes on what both sides say and writes down the statements, so that a test can see what would pin a connection.
+It forwards what both sides send and records the statements, so that a test can see what would pin a connection.
 """
 
 import socket
 import ssl
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from threading import Event, Thread
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from threading import Thread
 
-_SSL_REQUEST = 80877103
+import trustme
+
+_SSL_REQUEST = bytes.fromhex("00000008 04d2162f")
 _QUERY = b"Q"
 # SQLSTATE feature_not_supported, and RDS Proxy's own words
 _REFUSAL = b"SFATAL\0C0A000\0MFeature not supported: RDS Proxy currently doesn't support command-line options.\0\0"
 
 
-@dataclass
-class Pooler:
-    port: int
-    statements: list[str] = field(default_factory=list)
-    _connections: list[Event] = field(default_factory=list)  # set: nothing comes through to the client any more
+class Pooler(ThreadingTCPServer):
+    daemon_threads = True
+
+    def __init__(self, server_port: int, certificate: trustme.LeafCert) -> None:
+        super().__init__(("127.0.0.1", 0), _Connection)
+        self.port: int = self.socket.getsockname()[1]
+        self.server_port = server_port
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate.configure_cert(self.context)
+        self.statements: list[str] = []
+        self.connections: list[_Connection] = []
 
     def forget(self) -> None:
-        """Lose the answers on all connections that are open now, as a network does that forgot them."""
-        for forgotten in self._connections:
-            forgotten.set()
-
-    def _serve(self, client: socket.socket, server_port: int, context: ssl.SSLContext) -> None:
-        with client, suppress(OSError):
-            assert struct.unpack(">II", _exactly(client, 8)) == (8, _SSL_REQUEST)
-            client.sendall(b"S")
-            with context.wrap_socket(client, server_side=True) as encrypted:
-                (length,) = struct.unpack(">I", _exactly(encrypted, 4))
-                startup = _exactly(encrypted, length - 4)
-                if b"\0options\0" in startup[4:]:
-                    encrypted.sendall(b"E" + struct.pack(">I", 4 + len(_REFUSAL)) + _REFUSAL)
-                    return
-                with socket.create_connection(("127.0.0.1", server_port)) as server:
-                    server.sendall(struct.pack(">I", length) + startup)
-                    self._connections.append(forgotten := Event())
-                    Thread(target=_answer, args=(server, encrypted, forgotten), daemon=True).start()
-                    self._ask(encrypted, server)
-
-    def _ask(self, client: ssl.SSLSocket, server: socket.socket) -> None:
-        while kind := client.recv(1):
-            head = _exactly(client, 4)
-            body = _exactly(client, struct.unpack(">I", head)[0] - 4)
-            if kind == _QUERY:
-                self.statements.append(body.rstrip(b"\0").decode())
-            server.sendall(kind + head + body)
+        """Lose the answers on all connections that are open now, as a network does that dropped them."""
+        for connection in self.connections:
+            connection.is_forgotten = True
 
 
-def _answer(server: socket.socket, client: ssl.SSLSocket, forgotten: Event) -> None:
-    with suppress(OSError):
-        while data := server.recv(65536):
-            if not forgotten.is_set():
-                client.sendall(data)
+class _Connection(BaseRequestHandler):
+    server: Pooler
+    is_forgotten = False
+
+    def handle(self) -> None:
+        with suppress(OSError):  # a client that leaves, or that refuses the certificate
+            assert self.request.recv(len(_SSL_REQUEST), socket.MSG_WAITALL) == _SSL_REQUEST
+            self.request.sendall(b"S")
+            with self.server.context.wrap_socket(self.request, server_side=True) as client:
+                self._forward(client)
+
+    def _forward(self, client: ssl.SSLSocket) -> None:
+        messages = client.makefile("rb")
+        length = messages.read(4)
+        startup = messages.read(int.from_bytes(length) - 4)
+        if b"\0options\0" in startup:
+            client.sendall(b"E" + (4 + len(_REFUSAL)).to_bytes(4) + _REFUSAL)
+            return
+        with socket.create_connection(("127.0.0.1", self.server.server_port)) as server:
+            server.sendall(length + startup)
+            self.server.connections.append(self)
+            Thread(target=self._answer, args=(server, client), daemon=True).start()
+            while kind := messages.read(1):
+                length = messages.read(4)
+                content = messages.read(int.from_bytes(length) - 4)
+                if kind == _QUERY:
+                    self.server.statements.append(content.rstrip(b"\0").decode())
+                server.sendall(kind + length + content)
+
+    def _answer(self, server: socket.socket, client: ssl.SSLSocket) -> None:
+        with suppress(OSError):
+            while content := server.recv(65536):
+                if not self.is_forgotten:
+                    client.sendall(content)
 
 
 @contextmanager
-def pooler(server_port: int, certificate: str, key: str) -> Iterator[Pooler]:
-    """Listen on a free port of loopback, with the certificate and key of these files."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        made = Pooler(listener.getsockname()[1])
-
-        def accept() -> None:
-            with suppress(OSError):
-                while True:
-                    client, _ = listener.accept()
-                    Thread(target=made._serve, args=(client, server_port, context), daemon=True).start()
-
-        Thread(target=accept, daemon=True).start()
-        yield made
-
-
-def _exactly(connection: socket.socket, length: int) -> bytes:
-    content = b""
-    while len(content) < length:
-        part = connection.recv(length - len(content))
-        if not part:
-            raise ConnectionError("the other side left")
-        content += part
-    return content
+def pooler(server_port: int, certificate: trustme.LeafCert) -> Iterator[Pooler]:
+    """Listen on a free port of loopback, with this certificate."""
+    with Pooler(server_port, certificate) as running:
+        Thread(target=running.serve_forever, daemon=True).start()
+        yield running
+        running.shutdown()

@@ -1,6 +1,5 @@
 """What is put on the event bus is what docs/events describes."""
 
-import json
 from typing import Any
 
 from jsonschema import Draft4Validator, Draft202012Validator
@@ -21,12 +20,3 @@ def faults(source: str, name: str, detail: dict[str, Any]) -> list[str]:
     if source != "after-hours" or name not in _DETAILS:
         return [f"there is no event {name} of {source}"]
     return [f"{name}: {error.message}" for error in _DETAILS[name].iter_errors(detail)]
-
-
-def faults_of(entries: list[dict[str, Any]]) -> list[str]:
-    """Say how the entries of a PutEvents call are not as described."""
-    return [
-        fault
-        for entry in entries
-        for fault in faults(entry["Source"], entry["DetailType"], json.loads(entry["Detail"]))
-    ]

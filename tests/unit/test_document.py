@@ -34,6 +34,12 @@ def _operations(document: Json) -> Iterator[tuple[str, Json]]:
         yield from methods.items()
 
 
+def _answers(document: Json) -> Iterator[tuple[str, str, Json]]:
+    for _, operation in _operations(document):
+        for status, answer in operation["responses"].items():
+            yield operation["operationId"], status, resolved(document, answer)
+
+
 def _requests(document: Json) -> Iterator[tuple[str, Json]]:
     """Yield the schema of each body, and those of objects in it, with the method."""
     for method, operation in _operations(document):
@@ -48,12 +54,12 @@ def _is_valid(document: Json, schema: Json, value: object) -> bool:
 
 def test_a_change_is_not_empty_and_an_optional_field_of_a_post_may_be_null(document: Json) -> None:
     for method, schema in _requests(document):
+        required = schema.get("required", ())
         if method == "patch":
-            assert "required" not in schema
-            assert schema["minProperties"] == 1
+            assert (required, schema["minProperties"]) == ((), 1)
         else:
             for name, field in schema["properties"].items():
-                assert _is_valid(document, field, None) == (name not in schema.get("required", ())), name
+                assert _is_valid(document, field, None) == (name not in required), name
 
 
 def test_a_sample_that_is_taken_is_a_documented_request(document: Json) -> None:
@@ -108,46 +114,18 @@ def test_a_closed_copy_takes_no_field_that_is_not_described(document: Json) -> N
         assert not _is_valid(description, schema, answer | {"session": True})
 
 
-def _answers(document: Json) -> Iterator[tuple[str, str, Json]]:
-    for _, operation in _operations(document):
-        for status, answer in operation["responses"].items():
-            yield operation["operationId"], status, resolved(document, answer)
-
-
 def test_every_answer_with_a_body_has_examples_that_are_as_described(document: Json) -> None:
     strict = closed(document)
     for operation, status, answer in _answers(strict):
         if status == "204":
             continue
         content = answer["content"]["application/json"]
-        assert content["examples"], f"{operation} {status}: run `make openapi`"
-        for example in content["examples"].values():
-            Draft202012Validator(content["schema"] | {"components": strict["components"]}).validate(example["value"])
-        schema = resolved(strict, content["schema"])
+        examples, schema = content["examples"], resolved(strict, content["schema"])
+        assert examples, f"{operation} {status}: run `make openapi`"
+        assert [name for name, one in examples.items() if not _is_valid(strict, schema, one["value"])] == []
         codes = {resolved(strict, one)["properties"].get("code", {}).get("const") for one in schema.get("oneOf", ())}
-        assert codes - {None} <= content["examples"].keys()
-        assert ("GATEWAY" in content["examples"]) == (status in {"404", "413", "429", "500", "503"})
-    examples = json.loads(contract_document.EXAMPLES.read_text())
-    shown = json.dumps(document)
-    assert examples["successes"].keys() <= {endpoint.function for endpoint in ENDPOINTS}
-    assert not [code for code in examples["errors"] if f'"{code}": {{"value"' not in shown], "of something else"
-
-
-def test_links_lead_from_joining_to_leaving(document: Json) -> None:
-    links = {
-        operation: {link["operationId"] for link in answer["links"].values()}
-        for operation, _, answer in _answers(document)
-        if "links" in answer
-    }
-    found, new = set[str](), {"createProfile"}
-    while new:
-        found |= new
-        new = {target for operation in new for target in links.get(operation, ())} - found
-    assert {"requestPhotoUpload", "getPhoto", "startSession", "extendSession", "endSession", "deleteProfile"} <= found
-
-
-def test_leaving_alone_needs_no_entitlement(document: Json) -> None:
-    without = {
-        operation["operationId"] for _, operation in _operations(document) if "403" not in operation["responses"]
-    }
-    assert without == {"deleteProfile", "deletePhoto", "endSession"}
+        assert codes - {None} <= examples.keys()
+        assert ("GATEWAY" in examples) == (status in {"404", "413", "429", "500", "503"})
+    written, shown = json.loads(contract_document.EXAMPLES.read_text()), json.dumps(document)
+    assert written["successes"].keys() <= {endpoint.function for endpoint in ENDPOINTS}
+    assert not [code for code in written["errors"] if f'"{code}": {{"value"' not in shown], "of something else"

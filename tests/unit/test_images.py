@@ -15,7 +15,6 @@ from PIL import Image, ImageCms, ImageOps
 from tests.support.images import SAVED, assert_upright, opened, saved
 from tools.pictures import FOLDER
 from tools.pictures.files import corners, display_p3, encoded, png_with
-from tools.pictures.heic import golomb
 from tools.pictures.likeness import ssim
 from tools.pictures.photograph import photograph
 
@@ -127,6 +126,11 @@ def test_broken_and_implausible_colour_profiles_are_left_out(kind: str) -> None:
     )
     for profile in profiles if kind == "JPEG" else profiles[:1]:
         assert_upright(opened(process(encoded(corners(), kind, icc_profile=profile, quality=95)).photo))
+
+
+def golomb(number: int) -> str:
+    """A number in Exp-Golomb code, ue(v), as bits (H.265, 9.2)."""
+    return f"{number + 1:0{2 * (number + 1).bit_length() - 1}b}"
 
 
 ONE_LAYER = "000" + "1" + "1" * 96

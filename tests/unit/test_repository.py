@@ -6,11 +6,13 @@ import subprocess
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+import pytest
 import yaml
 
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==(\S+)", re.MULTILINE)
 LOCK = Path("requirements.lock").read_text()
-[PHONY] = re.findall(r"^\.PHONY: (.*)$", Path("Makefile").read_text(), re.MULTILINE)
+COMMANDS = re.findall(r"^\.PHONY: (.*)$", Path("Makefile").read_text(), re.MULTILINE)[0].split()
+WORKFLOWS = {path.stem: path.read_text() for path in Path(".github/workflows").glob("*.yml")}
 PINNED_ACTION = re.compile(r"actions/[\w-]+@[0-9a-f]{40}")
 
 
@@ -34,7 +36,7 @@ def test_everything_in_the_lock_has_hashes_and_no_address() -> None:
 
 def test_help_tells_of_every_command() -> None:
     listed = subprocess.run(["make", "help"], check=True, capture_output=True, text=True).stdout
-    assert sorted(re.findall(r"^  make ([a-z-]+)", listed, re.MULTILINE)) == sorted(PHONY.split())
+    assert sorted(re.findall(r"^  make ([a-z-]+)", listed, re.MULTILINE)) == sorted(COMMANDS)
 
 
 def test_pages_name_commands_and_link_to_files_that_there_are() -> None:
@@ -44,48 +46,39 @@ def test_pages_name_commands_and_link_to_files_that_there_are() -> None:
         code = "\n".join(re.findall(r"```.*?```|`[^`]+`", text, re.DOTALL))
         commands = re.findall(r"^[` ]*make ([a-z-]+)", code, re.MULTILINE)
         files = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
-        wrong += [f"{page}: make {command}" for command in commands if command not in PHONY.split()]
+        wrong += [f"{page}: make {command}" for command in commands if command not in COMMANDS]
         wrong += [f"{page}: {file}" for file in files if not (page.parent / file).exists()]
         sent = re.findall(r"(?:file://|FILE=)([\w-]+/[\w./-]+)", code)
         wrong += [f"{page}: {file}" for file in sent if not Path(file).exists()]
     assert wrong == []
 
 
-def test_ci_runs_the_commands_that_people_run_with_actions_that_cannot_change() -> None:
-    workflow = Path(".github/workflows/ci.yml").read_text()
-    run = re.findall(r"- run: (.*)$", workflow, re.MULTILINE)
-    assert {"make lint", "make test"} <= set(run)
-    assert {command.split()[1] for command in run} <= set(PHONY.split())
-    assert all(map(PINNED_ACTION.fullmatch, re.findall(r"uses: (\S+)", workflow)))
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_a_workflow_runs_commands_that_there_are_with_no_key_of_aws_and_actions_that_cannot_change(name: str) -> None:
+    text = WORKFLOWS[name]
+    assert set(re.findall(r"- run: make (\S+)", text)) <= set(COMMANDS)
+    assert all(map(PINNED_ACTION.fullmatch, re.findall(r"uses: (\S+)", text)))
+    assert "secrets." not in text
+    may_sign_in = {} if name == "ci" else {"id-token": "write"}
+    assert yaml.safe_load(text)["permissions"] == {"contents": "read"} | may_sign_in
 
 
-def test_deployments_go_through_staging_with_no_key_of_aws_and_actions_that_cannot_change() -> None:
-    text = Path(".github/workflows/deploy.yml").read_text()
-    workflow = yaml.safe_load(text)
-    jobs = workflow["jobs"]
+def test_ci_tests_what_goes_through_staging_to_production_where_drift_is_looked_for() -> None:
+    assert {"make lint", "make test"} <= set(re.findall(r"- run: (.*)$", WORKFLOWS["ci"], re.MULTILINE))
+    jobs = yaml.safe_load(WORKFLOWS["deploy"])["jobs"]
     assert jobs["production"]["needs"] == "staging"
     assert {name: job.get("environment") for name, job in jobs.items()} == {
         "diff": None, "staging": "staging", "production": "production",
     }  # fmt: skip
-    assert workflow["permissions"] == {"contents": "read", "id-token": "write"}
-    assert "secrets." not in text
     assert "head.repo.full_name == github.repository" in jobs["diff"]["if"], "a fork gets no token"
     assert "conclusion == 'success'" in jobs["staging"]["if"], "what CI refused is not deployed"
-    run = {name: [step["run"] for step in job["steps"] if "run" in step] for name, job in jobs.items()}
+    run = {name: [step.get("run") for step in job["steps"]] for name, job in jobs.items()}
     assert "make deploy STAGE=staging" in run["staging"]
     assert "make deploy STAGE=prod" in run["production"]
     assert "make diff STAGE=prod" in run["diff"]
-    assert all(map(PINNED_ACTION.fullmatch, re.findall(r"uses: (\S+)", text)))
-
-
-def test_drift_is_looked_for_by_a_role_of_its_own_with_no_key_of_aws() -> None:
-    text = Path(".github/workflows/drift.yml").read_text()
-    workflow = yaml.safe_load(text)
-    assert workflow["permissions"] == {"contents": "read", "id-token": "write"}
-    assert "secrets." not in text
-    assert "uses:" not in text, "nothing that is not here"
-    assert workflow["jobs"]["drift"]["strategy"]["matrix"]["stage"] == ["staging", "prod"]
-    assert workflow[True].keys() == {"schedule", "workflow_dispatch"}  # YAML takes `on` for a boolean
+    drift = yaml.safe_load(WORKFLOWS["drift"])
+    assert drift["jobs"]["drift"]["strategy"]["matrix"]["stage"] == ["staging", "prod"]
+    assert drift[True].keys() == {"schedule", "workflow_dispatch"}  # YAML takes `on` for a boolean
 
 
 def test_updates_are_looked_for_where_dependencies_are_named() -> None:
@@ -131,11 +124,8 @@ def test_imports_run_one_way_as_drawn() -> None:
         name = ".".join(path.relative_to(package.parent).with_suffix("").parts)
         for node in ast.walk(module):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("after_hours"):
-                for imported in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
-                    if (
-                        imported is not None
-                        and (package.parent / imported.replace(".", "/")).with_suffix(".py").exists()
-                    ):
+                for imported in (f"{node.module}", *(f"{node.module}.{alias.name}" for alias in node.names)):
+                    if (package.parent / imported.replace(".", "/")).with_suffix(".py").exists():
                         modules.add(name, imported)
                         arrows.add((name.split(".")[1], imported.split(".")[1]))
     modules.prepare()  # raises CycleError

@@ -65,10 +65,7 @@ DIFFERENT: dict[str, tuple[Json, Json]] = {
     "additionalProperties, no longer of a type": ({"additionalProperties": TEXT}, ANY),
     "a keyword of unions that is not known": ({"allOf": [A]}, {"allOf": [A, B]}),
     "a renamed value": (member(enum=["A"]), member(enum=["B"])),
-    "a renamed code": (
-        {"properties": {"code": {"const": "A"}}, "required": ["code"]},
-        {"properties": {"code": {"const": "B"}}, "required": ["code"]},
-    ),
+    "a renamed code": ({"properties": {"code": {"const": "A"}}}, {"properties": {"code": {"const": "B"}}}),
 }
 
 SAME: dict[str, tuple[Json, Json]] = {
@@ -89,19 +86,15 @@ def test_a_request_may_widen_and_an_answer_may_narrow(kind: str) -> None:
     assert bool(breaks(wide, narrow, Way.RECEIVED)) == (kind in VALUES)
 
 
-@pytest.mark.parametrize("way", Way)
 @pytest.mark.parametrize("kind", DIFFERENT)
-def test_a_difference_breaks_both_ways(kind: str, way: Way) -> None:
-    old, new = DIFFERENT[kind]
-    assert breaks(old, new, way)
+def test_a_difference_breaks_both_ways(kind: str) -> None:
+    assert all(breaks(*DIFFERENT[kind], way) for way in Way)
 
 
-@pytest.mark.parametrize("way", Way)
 @pytest.mark.parametrize("kind", SAME)
-def test_two_ways_to_write_one_schema_break_nothing(kind: str, way: Way) -> None:
+def test_two_ways_to_write_one_schema_break_nothing(kind: str) -> None:
     one, other = SAME[kind]
-    assert breaks(one, other, way) == []
-    assert breaks(other, one, way) == []
+    assert [breaks(*pair, way) for pair in ((one, other), (other, one)) for way in Way] == [[]] * 4
 
 
 def test_an_answer_may_have_more_members_and_a_request_may_take_more() -> None:

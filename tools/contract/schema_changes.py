@@ -36,7 +36,9 @@ class Way(Enum):
 def breaks(old: Json, new: Json, way: Way, path: str = "") -> list[str]:
     """Return how `new` breaks a program that was made for `old`; neither has references (`inlined`)."""
     before, after = _alternatives(old), _alternatives(new)
-    found = list(_nulls(before, after, way, path))
+    found = []
+    if (_NULL in before) != (_NULL in after) and (_NULL in before) == (way is Way.SENT):
+        found.append(_say(path, f"may {'no longer' if way is Way.SENT else 'now'} be null"))
     before, after = ([one for one in some if one != _NULL] for some in (before, after))
     partners = []
     for one in before:
@@ -47,7 +49,8 @@ def breaks(old: Json, new: Json, way: Way, path: str = "") -> list[str]:
     for other in after if way is Way.RECEIVED else ():
         known = other in partners or not all(_differences(one, other, way, path) for one in before)
         if not known and not _is_growth(other, before):
-            found.append(_say(path, f"may now be {_label(other)}"))
+            members = ", ".join(other.get("properties", ()))
+            found.append(_say(path, f"may now be {f'an object of {members}' if members else other.get('type')}"))
     return list(dict.fromkeys(found))
 
 
@@ -89,14 +92,6 @@ def _both(one: Json, other: Json) -> Json:
     return both
 
 
-def _nulls(before: list[Json], after: list[Json], way: Way, path: str) -> Iterator[str]:
-    was, is_ = _NULL in before, _NULL in after
-    if way is Way.SENT and was and not is_:
-        yield _say(path, "may no longer be null")
-    if way is Way.RECEIVED and is_ and not was:
-        yield _say(path, "may now be null")
-
-
 def _is_growth(other: Json, before: list[Json]) -> bool:
     """Whether an alternative differs from those before by a new value of a member that may get more, such as `code`."""
     for name in GROWING & other.get("properties", {}).keys():
@@ -108,16 +103,14 @@ def _is_growth(other: Json, before: list[Json]) -> bool:
 
 def _differences(old: Json, new: Json, way: Way, path: str) -> list[str]:
     """Compare two schemas of one alternative each."""
-    return (
-        [
-            *_keywords(old, new, way, path),
-            *_allowed_values(old, new, way, path),
-            *_members(old, new, way, path),
-            *breaks(old.get("items", {}), new.get("items", {}), way, f"{path}[]"),
-        ]
-        if old != new
-        else []
-    )
+    if old == new:
+        return []
+    return [
+        *_keywords(old, new, way, path),
+        *_allowed_values(old, new, way, path),
+        *_members(old, new, way, path),
+        *breaks(old.get("items", {}), new.get("items", {}), way, f"{path}[]"),
+    ]
 
 
 def _keywords(old: Json, new: Json, way: Way, path: str) -> Iterator[str]:
@@ -126,7 +119,8 @@ def _keywords(old: Json, new: Json, way: Way, path: str) -> Iterator[str]:
         if keyword.startswith("x-") or old.get(keyword) == new.get(keyword):
             continue
         if keyword not in _NARROWING or (keyword in accepted and not _is_within(keyword, allowed, accepted)):
-            yield _say(path, f"{keyword} is {_written(new, keyword)}, was {_written(old, keyword)}")
+            was, is_ = (json.dumps(one[keyword]) if keyword in one else "not set" for one in (old, new))
+            yield _say(path, f"{keyword} is {is_}, was {was}")
 
 
 def _is_within(keyword: str, allowed: Json, accepted: Json) -> bool:
@@ -142,15 +136,16 @@ def _is_within(keyword: str, allowed: Json, accepted: Json) -> bool:
 
 def _allowed_values(old: Json, new: Json, way: Way, path: str) -> Iterator[str]:
     was, is_ = _values(old), _values(new)
+    may_get_more = way is Way.SENT or path.rpartition(".")[2] in GROWING
     if is_ is None:
-        if was is not None and way is Way.RECEIVED and not _may_grow(path):
+        if was is not None and not may_get_more:
             yield _say(path, "may now be any value")
     elif was is None:
         if way is Way.SENT:
             yield _say(path, f"may only be {', '.join(sorted(is_))} now")
     else:
         yield from (_say(path, f"is no longer {value}") for value in sorted(was - is_))
-        if way is Way.RECEIVED and not _may_grow(path):
+        if not may_get_more:
             yield from (_say(path, f"may now be {value}") for value in sorted(is_ - was))
 
 
@@ -182,22 +177,9 @@ def _values(schema: Json) -> set[str] | None:
     return {"false", "true"} if schema.get("type") == "boolean" else None
 
 
-def _label(schema: Json) -> str:
-    members = ", ".join(schema.get("properties", ()))
-    return f"an object of {members}" if members else str(schema.get("type", "any value"))
-
-
-def _may_grow(path: str) -> bool:
-    return path.rpartition(".")[2] in GROWING
-
-
 def _inner(path: str, name: str) -> str:
     return f"{path}.{name}".removeprefix(".")
 
 
 def _say(path: str, what: str) -> str:
     return f"{path} {what}".removeprefix(" ")
-
-
-def _written(schema: Json, keyword: str) -> str:
-    return json.dumps(schema[keyword]) if keyword in schema else "not set"

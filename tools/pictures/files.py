@@ -1,4 +1,4 @@
-"""Pictures as files: what phones write beside the pixels, and PNGs by hand."""
+"""Pictures as files, with all that phones write beside the pixels."""
 
 import io
 import struct
@@ -71,13 +71,6 @@ def display_p3() -> bytes:
 
 def png_chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-
-def png(width: int, height: int, rows: bytes, *extra: bytes, depth: int = 8, colour: int = 2) -> bytes:
-    """A PNG written by hand: `rows` are the filtered rows before compression, `extra` whole chunks before them."""
-    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
-    body = png_chunk(b"IDAT", zlib.compress(rows, 9))
-    return b"\x89PNG\r\n\x1a\n" + header + b"".join(extra) + body + png_chunk(b"IEND", b"")
 
 
 def png_with(image: Image.Image, **chunks: bytes) -> bytes:

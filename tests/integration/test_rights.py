@@ -1,0 +1,294 @@
+"""Who may do what in the database.
+
+The role that serves may do what the functions do, and nothing else. A role that may only log in, and one that may
+create in our schema, get nothing done with the owner's rights. Rights that a migration cannot grant are named.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from after_hours.foundation import secrets
+from psycopg2.errors import InsufficientPrivilege
+
+from migrations import serving_role
+from migrations.failure import MigrationFailed
+from migrations.upgrade import LIMIT_SECONDS, upgrade
+from tests.support.databases import reading, run
+from tests.support.world import World
+from tools.local import postgres
+
+ROLE, OWNER = "serving_test", "owning_test"
+MATCHES = "CREATE TABLE after_hours_matches (session_id UUID REFERENCES after_hours_sessions (id) ON DELETE CASCADE)"
+
+
+@pytest.fixture(autouse=True)
+def roles_are_forgotten(server: postgres.Database) -> Iterator[None]:
+    yield
+    with closing(server.connect("postgres")) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        for database in ("host", "own_cluster"):
+            cursor.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+        cursor.execute(f"DROP ROLE IF EXISTS {ROLE}, {OWNER}, rds_iam, stranger, migrating, main_app")
+
+
+def of_stranger(database: postgres.Database) -> postgres.Database:
+    """Make a role that may log in. Returns the database as that role opens it."""
+    run(database, "CREATE ROLE stranger LOGIN PASSWORD 'stranger'; GRANT TEMPORARY ON DATABASE host TO stranger")
+    return replace(database, username="stranger", password="stranger")
+
+
+# The role that serves
+
+HOST_COLUMNS = {
+    "users": ["after_hours_consent", "id", "id_verified"],
+    "profiles": ["age", "gender", "name", "sexual_preference", "user_id"],
+    "user_subscriptions": ["expires_at", "is_active", "user_id"],
+    "device_fingerprints": ["created_at", "id", "session_id", "user_id"],
+}
+COLUMNS_READ = """
+    SELECT relname, array_agg(attname::text ORDER BY attname) AS columns
+    FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0
+    WHERE relname = ANY (%s) AND relnamespace = 'public'::regnamespace
+        AND has_column_privilege(%s, attrelid, attnum, 'SELECT')
+    GROUP BY 1
+"""
+# The first letters of what the role may do with whole tables
+WHOLE_TABLES = """
+    SELECT relname, string_agg(left(privilege, 1), '' ORDER BY privilege) AS privileges
+    FROM pg_class, unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) AS privilege
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v')
+        AND has_table_privilege(%s, pg_class.oid, privilege)
+    GROUP BY 1
+"""
+
+
+def assert_it_may_do_what_it_must_and_nothing_else(database: postgres.Database) -> None:
+    made = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v')"
+    ours = {name for name in serving_role.RIGHTS if name.startswith("after_hours_")}
+    not_served = {"after_hours_alembic_version", "after_hours_matches"}
+    tables = {row["relname"] for row in run(database, made)}
+    assert {name for name in tables if name.startswith("after_hours_")} - not_served == ours
+    whole = {row["relname"]: row["privileges"] for row in run(database, WHOLE_TABLES, ROLE)}
+    shown = {"after_hours_shown_photos": "S"}
+    assert whole == dict.fromkeys(ours - shown.keys(), "DISU") | shown | {"device_fingerprints": "D"}
+    columns = {row["relname"]: row["columns"] for row in run(database, COLUMNS_READ, list(tables - ours), ROLE)}
+    assert columns == HOST_COLUMNS
+
+
+def test_rights_beyond_those_that_it_needs_are_taken_back_and_none_is_lacking_at_any_moment(
+    upgraded: postgres.Database,
+) -> None:
+    """An earlier release granted whole tables."""
+    run(upgraded, MATCHES)
+    upgrade(upgraded.connect, app_role=ROLE)
+    assert_it_may_do_what_it_must_and_nothing_else(upgraded)
+    attributes = "rolcanlogin, rolsuper, rolcreaterole, rolconfig"
+    [role] = run(upgraded, f"SELECT {attributes} FROM pg_roles WHERE rolname = %s", ROLE)
+    assert [*role.values()] == [True, False, False, ["statement_timeout=5s", "TimeZone=UTC"]]
+    run(upgraded, f"ALTER ROLE {ROLE} PASSWORD 'serving'")
+    serving = replace(upgraded, username=ROLE, password="serving")
+    with reading(serving, "SELECT count(*) FROM users CROSS JOIN LATERAL after_hours_entitlements(id)") as reads:
+        for _ in range(3):
+            run(
+                upgraded,
+                f"GRANT SELECT ON users, profiles, user_subscriptions, banned_photo_hashes TO {ROLE};"
+                f"GRANT ALL ON device_fingerprints TO {ROLE}",
+            )
+            upgrade(upgraded.connect, app_role=ROLE)
+            assert_it_may_do_what_it_must_and_nothing_else(upgraded)
+    assert len(reads) > 3
+
+
+def test_where_it_lacks_nothing_nothing_is_sent(upgraded: postgres.Database) -> None:
+    upgrade(upgraded.connect, app_role=ROLE)
+    written = "SELECT xmin::text, oid FROM pg_authid UNION ALL SELECT xmin::text, oid FROM pg_class ORDER BY 2"
+    before = run(upgraded, written)
+    upgrade(upgraded.connect, app_role=ROLE)
+    assert run(upgraded, written) == before
+    upgrade(upgraded.connect, app_role=upgraded.username)  # one role owns and serves
+    assert run(upgraded, "SELECT rolconfig FROM pg_roles WHERE rolname = current_user") == [{"rolconfig": None}]
+
+
+def test_with_rds_it_logs_in_by_iam_and_one_that_was_there_as_it_did(upgraded: postgres.Database) -> None:
+    by_iam = f"SELECT pg_has_role('{ROLE}', 'rds_iam', 'MEMBER') AS by_iam"
+    run(upgraded, "CREATE ROLE rds_iam")
+    upgrade(upgraded.connect, app_role=ROLE)
+    assert run(upgraded, by_iam) == [{"by_iam": True}]
+    run(upgraded, f"REVOKE rds_iam FROM {ROLE}")
+    upgrade(upgraded.connect, app_role=ROLE)
+    assert run(upgraded, by_iam) == [{"by_iam": False}]
+
+
+def test_what_the_owner_may_not_give_is_named_as_commands(host: postgres.Database) -> None:
+    run(
+        host,
+        f"""
+        CREATE ROLE {OWNER} LOGIN PASSWORD 'owner'; GRANT ALL ON SCHEMA public TO {OWNER};
+        GRANT SELECT, REFERENCES ON users, profiles, user_subscriptions, banned_photo_hashes TO {OWNER};
+        GRANT UPDATE (after_hours_consent_at) ON users TO {OWNER}
+        """,
+    )
+    owner = replace(host, username=OWNER, password="owner")
+    with pytest.raises(MigrationFailed, match=f"CREATE ROLE {ROLE} LOGIN$"):
+        upgrade(owner.connect, app_role=ROLE)
+    run(host, f"CREATE ROLE {ROLE} LOGIN")
+    with pytest.raises(MigrationFailed) as failure:
+        upgrade(owner.connect, app_role=ROLE)
+    commands = str(failure.value).partition("runs: ")[2]
+    assert f"ALTER ROLE {ROLE} SET statement_timeout = '5s'" in commands
+    assert f"GRANT SELECT (id, id_verified, after_hours_consent) ON users TO {ROLE}" in commands
+    assert "after_hours_sessions" not in commands
+    run(host, commands)
+    upgrade(owner.connect, app_role=ROLE)
+
+
+def test_the_function_makes_role_and_host_tables_as_its_environment_says(
+    new_database: Callable[[str], postgres.Database], world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = new_database("own_cluster")
+    owner = secrets.DatabaseSecret.model_validate(empty.secret)
+    monkeypatch.setattr(secrets.database_secret, "read", lambda **_: owner)
+    monkeypatch.setenv("DATABASE_APP_ROLE", ROLE)
+    monkeypatch.setenv("DATABASE_HOST_TABLES", "create")
+    world.run("migrate_database")
+    assert run(empty, f"SET ROLE {ROLE}; SELECT count(*) FROM users") == [{"count": 0}]
+    for attempt in (
+        "DELETE FROM users", "CREATE TABLE t (id INT)", "CREATE TEMPORARY TABLE t (id INT)", "SELECT lo_create(0)",
+        "SELECT lo_from_bytea(0, 'x')",
+    ):  # fmt: skip
+        with pytest.raises(InsufficientPrivilege):
+            run(empty, f"SET ROLE {ROLE}; {attempt}")
+
+
+def test_the_migration_itself_has_a_longer_statement_timeout_and_reads_times_as_utc(
+    upgraded: postgres.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(upgraded, f"CREATE ROLE {OWNER} LOGIN SUPERUSER PASSWORD 'owner'")
+    run(upgraded, f"ALTER ROLE {OWNER} SET statement_timeout = '1min'")
+    run(upgraded, f"ALTER ROLE {OWNER} SET TimeZone = 'Asia/Kolkata'")
+    found: list[Any] = []
+    ask = "SELECT extract(epoch FROM current_setting('statement_timeout')::interval), current_setting('TimeZone')"
+    monkeypatch.setattr(serving_role, "let_serve", lambda on, _: found.append(on.exec_driver_sql(ask).one()))
+    upgrade(replace(upgraded, username=OWNER, password="owner").connect, app_role=ROLE)
+    [(timeout_seconds, time_zone)] = found
+    assert 60 < timeout_seconds <= LIMIT_SECONDS
+    assert time_zone == "UTC"
+
+
+# Strangers
+
+FORGED = """
+    CREATE TEMPORARY TABLE forged (user_id TEXT, photo_url TEXT, id UUID, expires_at TIMESTAMPTZ, ended_at TIMESTAMPTZ);
+    INSERT INTO forged VALUES
+        ('local-entitled', 'after-hours-photos/local-entitled/1.jpg', gen_random_uuid(), now(), NULL);
+    CREATE TRIGGER forge AFTER DELETE ON forged FOR EACH ROW EXECUTE FUNCTION after_hours_{}();
+    DELETE FROM forged;
+"""
+WRITTEN = "SELECT key FROM after_hours_outbox UNION ALL SELECT user_id FROM after_hours_departures"
+
+
+@pytest.mark.parametrize(
+    ("function", "table", "wrong"),
+    [
+        ("follow_deleted_profile", "after_hours_profiles", ("BEFORE DELETE", "AFTER UPDATE")),
+        ("follow_deleted_session", "after_hours_sessions", ("BEFORE DELETE", "AFTER UPDATE")),
+        ("schedule_session", "after_hours_sessions", ("BEFORE UPDATE", "AFTER DELETE")),
+    ],
+)
+def test_a_trigger_of_ours_does_nothing_but_what_it_is_for(
+    upgraded: postgres.Database, function: str, table: str, wrong: tuple[str, ...]
+) -> None:
+    stranger = of_stranger(upgraded)
+    with pytest.raises(InsufficientPrivilege, match="permission denied for function"):
+        run(stranger, FORGED.format(function))
+    run(upgraded, "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO stranger")
+    with pytest.raises(InsufficientPrivilege, match=f"a trigger of {table} alone"):
+        run(stranger, FORGED.format(function))
+    assert run(upgraded, WRITTEN) == []
+    run(
+        upgraded,
+        "INSERT INTO after_hours_profiles (user_id) VALUES ('local-other');"
+        "INSERT INTO after_hours_sessions (user_id, expires_at, ended_at) VALUES ('local-other', now(), now())",
+    )
+    for when in wrong:
+        fires = f"DELETE FROM {table}" if when.endswith("DELETE") else f"UPDATE {table} SET user_id = user_id"
+        trigger = f"CREATE TRIGGER wrong {when} ON {table} FOR EACH ROW EXECUTE FUNCTION after_hours_{function}()"
+        with pytest.raises(InsufficientPrivilege, match=f"a trigger of {table} alone"):
+            run(upgraded, f"{trigger}; {fires}")
+
+
+def test_each_function_of_ours_is_known_and_none_is_everybody_s(upgraded: postgres.Database) -> None:
+    """A later revision's, too: it must be added to the lists of migrations/serving_role.py."""
+    functions = run(
+        upgraded,
+        "SELECT DISTINCT proname, prosecdef, proconfig, prorettype = 'trigger'::regtype AS of_trigger, EXISTS ("
+        " SELECT FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) WHERE grantee = 0) AS everybodys"
+        " FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
+    )
+    assert {row["proname"] for row in functions if row["of_trigger"]} == set(serving_role.TRIGGER_FUNCTIONS)
+    assert {row["proname"] for row in functions if not row["of_trigger"]} == set(serving_role.OWN_FUNCTIONS)
+    assert [row["proname"] for row in functions if row["everybodys"]] == []
+    definers = {row["proname"]: row["proconfig"] for row in functions if row["prosecdef"]}
+    assert set(definers) > set(serving_role.TRIGGER_FUNCTIONS)
+    rule = "SET search_path = pg_catalog, pg_temp, and what is ours with its schema, as in revision 0016"
+    assert definers == {name: ["search_path=pg_catalog, pg_temp"] for name in definers}, rule
+
+
+# The first two fit better than PostgreSQL's own; the last has a name of ours.
+OVERLOADS = """
+    CREATE FUNCTION public.octet_length(varchar) RETURNS integer LANGUAGE plpgsql AS $$ BEGIN RETURN 16; END $$;
+    CREATE FUNCTION public.same(oid, regclass) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RETURN true; END $$;
+    CREATE OPERATOR public.= (LEFTARG = oid, RIGHTARG = regclass, FUNCTION = public.same);
+    CREATE FUNCTION public.after_hours_tell_ended(varchar, uuid, timestamptz, text, interval) RETURNS jsonb
+        LANGUAGE plpgsql AS $$ BEGIN RETURN '{}'; END $$;
+"""
+
+
+@pytest.mark.parametrize("others", ["PUBLIC", "stranger"])
+def test_a_schema_where_others_may_create_is_refused_with_what_mends_it(host: postgres.Database, others: str) -> None:
+    """As every database that was made before PostgreSQL 15."""
+    stranger = of_stranger(host)
+    run(host, f"GRANT CREATE ON SCHEMA public TO {others}")
+    with pytest.raises(MigrationFailed, match=f"REVOKE CREATE ON SCHEMA public FROM {others}$") as refusal:
+        upgrade(host.connect)
+    assert run(host, "SELECT to_regclass('after_hours_sessions') AS made") == [{"made": None}]
+    run(stranger, OVERLOADS)  # they stay, after the right to create is gone
+    run(host, str(refusal.value).rpartition("run: ")[2])
+    with pytest.raises(
+        MigrationFailed, match=r"DROP ROUTINE public\.octet_length"
+    ) as refusal:  # what they have made stays
+        upgrade(host.connect)
+    commands = str(refusal.value).rpartition("run: ")[2]
+    assert [command.partition("(")[0] for command in sorted(commands.split("; "))] == [
+        "DROP OPERATOR public.=", "DROP ROUTINE public.after_hours_tell_ended", "DROP ROUTINE public.octet_length",
+    ]  # fmt: skip
+    run(host, commands)
+    upgrade(host.connect)
+    run(host, "GRANT CREATE ON SCHEMA public TO PUBLIC; UPDATE after_hours_alembic_version SET version_num = '9999'")
+    assert upgrade(host.connect) == "9999"  # what a rollback deploys changes nothing, and so need not be refused
+
+
+def test_owners_may_create(host: postgres.Database) -> None:
+    """The main app's role (its migrations have to), the one that migrates, and one that may act as either."""
+    stranger = of_stranger(host)
+    run(host, "CREATE ROLE main_app; CREATE ROLE migrating LOGIN PASSWORD 'm'; GRANT main_app TO stranger")
+    run(host, "ALTER TABLE users OWNER TO main_app; GRANT REFERENCES, SELECT, UPDATE ON users TO migrating")
+    run(host, "GRANT CREATE ON SCHEMA public TO main_app, migrating, stranger, pg_database_owner")
+    run(stranger, "CREATE FUNCTION public.lower(oid) RETURNS text LANGUAGE sql RETURN 'oid'")
+    upgrade(replace(host, username="migrating", password="m").connect)
+    upgrade(host.connect)  # another that migrates: the one before owns our tables
+
+
+def test_what_came_with_an_extension_may_have_any_name(host: postgres.Database) -> None:
+    of_stranger(host)
+    run(
+        host,
+        """
+        CREATE FUNCTION public.lower(oid) RETURNS text LANGUAGE sql RETURN 'oid';
+        ALTER FUNCTION public.lower(oid) OWNER TO stranger; ALTER EXTENSION plpgsql ADD FUNCTION public.lower(oid)
+        """,
+    )
+    upgrade(host.connect)
