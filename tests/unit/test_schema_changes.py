@@ -17,6 +17,9 @@ TEXT, NUMBER, ANY = {"type": "string"}, {"type": "integer"}, dict[str, Any]()
 CLOSED = {"type": "object", "additionalProperties": False}
 A, B = ({"type": "object", "properties": {"kind": {"const": kind}}, "required": ["kind"]} for kind in "AB")
 
+HIGHEST = ("exclusiveMaximum", "maxItems", "maxLength", "maxProperties", "maximum")
+LOWEST = ("exclusiveMinimum", "minItems", "minLength", "minProperties", "minimum")
+
 # Each second schema allows all that the first one allows, and more.
 WIDER: dict[str, tuple[Json, Json]] = {
     "type": (TEXT, ANY),
@@ -30,19 +33,11 @@ WIDER: dict[str, tuple[Json, Json]] = {
     "const, true": ({"type": "boolean", "const": True}, {"type": "boolean"}),
     "pattern": (TEXT | {"pattern": "^a"}, TEXT),
     "format": (TEXT | {"format": "uuid"}, TEXT),
-    "maximum": (NUMBER | {"maximum": 5}, NUMBER | {"maximum": 6}),
-    "maximum, none": (NUMBER | {"maximum": 5}, NUMBER),
-    "minimum": (NUMBER | {"minimum": 5}, NUMBER | {"minimum": 4}),
-    "exclusiveMaximum": (NUMBER | {"exclusiveMaximum": 5}, NUMBER | {"exclusiveMaximum": 6}),
-    "exclusiveMinimum": (NUMBER | {"exclusiveMinimum": 5}, NUMBER),
-    "maxLength": (TEXT | {"maxLength": 5}, TEXT | {"maxLength": 6}),
-    "minLength": (TEXT | {"minLength": 5}, TEXT),
-    "maxItems": ({"maxItems": 5}, ANY),
-    "minItems": ({"minItems": 5}, {"minItems": 4}),
+    **{name: ({name: 5}, {name: 6}) for name in HIGHEST},
+    **{name: ({name: 5}, {name: 4}) for name in LOWEST},
+    **{f"{name}, none": ({name: 5}, ANY) for name in HIGHEST + LOWEST},
     "items": ({"items": TEXT}, ANY),
     "items, deeper": ({"items": member(maximum=5)}, {"items": member(maximum=6)}),
-    "maxProperties": ({"maxProperties": 5}, {"maxProperties": 6}),
-    "minProperties": ({"minProperties": 1}, ANY),
     "required": (member() | {"required": ["a"]}, member()),
     "properties, deeper": (member(maxLength=5), member(maxLength=6)),
     "union": (A, {"oneOf": [A, B]}),

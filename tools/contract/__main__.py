@@ -8,22 +8,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from tools.contract import compatibility, document, events
 from tools.local.arguments import Arguments
 
 
-def _of(revision: str, path: Path) -> Any:  # noqa: ANN401 (JSON)
-    """Return a JSON file as a revision has it. Raises `CalledProcessError`."""
-    return json.loads(_git("show", f"{revision}:{_name(path)}"))
-
-
-def _name(path: Path) -> str:
-    return path.relative_to(document.REPOSITORY).as_posix()
-
-
 def _git(*arguments: str) -> str:
+    """Return what git prints. Raises `CalledProcessError`."""
     command = ["git", *arguments]
     return subprocess.run(command, cwd=document.REPOSITORY, capture_output=True, text=True, check=True).stdout
 
@@ -43,10 +34,11 @@ def _write() -> str | None:
 
 def _compare(revision: str) -> str | None:
     """Return how the files break programs that were made for those of a git revision, or None if they do not."""
+    file, folder = (path.relative_to(document.REPOSITORY).as_posix() for path in (document.FILE, events.FOLDER))
     try:
-        old = _of(revision, document.FILE)
-        names = _git("ls-tree", "--name-only", revision, f"{_name(events.FOLDER)}/").split()
-        old_events = {Path(name).stem: _of(revision, document.REPOSITORY / name) for name in names}
+        old = json.loads(_git("show", f"{revision}:{file}"))
+        names = _git("ls-tree", "--name-only", revision, f"{folder}/").split()
+        old_events = {Path(name).stem: json.loads(_git("show", f"{revision}:{name}")) for name in names}
     except subprocess.CalledProcessError as error:
         return f"git cannot show what {revision} promised: {error.stderr.strip()}"
     reasons = compatibility.incompatibilities(old, json.loads(document.FILE.read_text()))
