@@ -95,6 +95,42 @@ def test_events_for_sessions_that_were_extended_have_ended_or_are_unknown(phone:
         world.fire("expiry", "not a uuid")
 
 
+@pytest.mark.usefixtures("profile")
+def test_each_change_asks_the_scheduler_so_often_and_no_more(phone: Phone, world: World, asked: list[str]) -> None:
+    """AWS charges each call. An expiry needs none: a schedule that fires deletes itself."""
+
+    def calls(change: Callable[[], object]) -> list[str]:
+        asked.clear()
+        change()
+        for _ in range(2):  # the first may end a session, and the second deletes the schedules
+            world.leases_run_out()
+            world.sweep()
+        return [method for method in asked if method != "GET"]  # the sweep's look at one schedule
+
+    assert calls(phone.start) == ["POST", "POST"]
+    assert calls(phone.extend) == ["PUT", "PUT"]
+    assert calls(phone.end) == ["DELETE", "DELETE"]
+    session = phone.start()
+    world.pass_time(minutes=30)
+    assert calls(lambda: world.fire("expiry", session.id)) == []
+    phone.start()
+    world.pass_time(minutes=30)
+    assert calls(phone.start) == ["POST", "POST"]
+    assert calls(lambda: world.rows("UPDATE users SET after_hours_consent = false")) == ["DELETE", "DELETE"]
+    world.rows("UPDATE users SET after_hours_consent = true")
+    phone.start()
+    assert calls(phone.leave) == ["DELETE", "DELETE"]
+
+
+@pytest.mark.usefixtures("profile")
+def test_an_end_that_somebody_wrote_by_hand_deletes_the_schedules(phone: Phone, world: World) -> None:
+    phone.start()
+    world.rows("UPDATE after_hours_sessions SET ended_at = now(), fuzzed_latitude = NULL, fuzzed_longitude = NULL")
+    world.leases_run_out()
+    world.sweep()
+    assert world.schedules() == {}
+
+
 def test_the_lag_of_each_expiry_is_a_metric(world: World, output: Callable[[], str]) -> None:
     """In seconds, whether a schedule or the sweep ended the session."""
     world.rows(MEMBERS, 120, "-100 seconds")

@@ -143,16 +143,13 @@ def carry_out(change: Change) -> tuple[()]:
                 scheduler.delete_schedule(
                     GroupName=settings.required("SCHEDULE_GROUP"), Name=name(change.kind, change.session_id)
                 )
-        elif change.new:
-            try:
-                scheduler.create_schedule(**_schedule(change, change.at))
-            except scheduler.exceptions.ConflictException:
-                scheduler.update_schedule(**_schedule(change, change.at))
         else:
+            create, update = scheduler.create_schedule, scheduler.update_schedule
+            first, second = (create, update) if change.new else (update, create)
             try:
-                scheduler.update_schedule(**_schedule(change, change.at))
-            except scheduler.exceptions.ResourceNotFoundException:
-                scheduler.create_schedule(**_schedule(change, change.at))
+                first(**_schedule(change, change.at))
+            except (scheduler.exceptions.ConflictException, scheduler.exceptions.ResourceNotFoundException):
+                second(**_schedule(change, change.at))
     return ()
 
 
