@@ -18,18 +18,6 @@ _UNPACK = (
     "import('@sparticuz/chromium').then(({ default: it }) => it.executablePath()).then((path) => console.log(path))"
 )
 
-# What a browser does by itself has no place in a test: no calls to anyone, no first run, no sandbox (root has none).
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--font-render-hinting=none",
-]
-
 
 def executable_or_skip() -> Path:
     """Find a Chromium, or install one; where none can be had the test is skipped, and in CI it fails."""
@@ -45,19 +33,16 @@ def executable_or_skip() -> Path:
 
 
 def _installed() -> Path:
-    """The browser that `browser/package-lock.json` pins. Raises CalledProcessError."""
+    """Return the browser that `browser/package-lock.json` pins. Raises CalledProcessError."""
     lock = _RECIPE / "package-lock.json"
-    here = _FOLDER / lock.name
-    if not here.exists() or here.read_bytes() != lock.read_bytes():
+    installed = _FOLDER / lock.name
+    if not installed.exists() or installed.read_bytes() != lock.read_bytes():
         shutil.rmtree(_FOLDER, ignore_errors=True)
-        _FOLDER.mkdir(parents=True)
-        for file in ("package.json", ".npmrc"):
-            shutil.copy(_RECIPE / file, _FOLDER)
-        draft = shutil.copy(lock, _FOLDER)
+        shutil.copytree(_RECIPE, _FOLDER)
         try:
             _node("npm", "ci", "--silent")
         except subprocess.CalledProcessError:
-            Path(draft).unlink()
+            installed.unlink()
             raise
     return Path(_node("node", "--input-type=module", "--eval", _UNPACK))
 

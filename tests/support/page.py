@@ -23,7 +23,7 @@ def launched(playwright: Playwright, *flags: str) -> Browser:
     executable = browsers.executable_or_skip()
     # Where the sweep ends a session before its schedule does, the schedule fires up to five minutes later.
     expect.set_options(timeout=(LIMIT_SECONDS + 120) * 1000)
-    return playwright.chromium.launch(executable_path=executable, args=[*browsers.FLAGS, *flags])
+    return playwright.chromium.launch(executable_path=executable, args=["--disable-gpu", *flags])
 
 
 class Opener:

@@ -2,7 +2,7 @@
 
 from contextlib import closing
 from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,10 +15,6 @@ from pydantic.alias_generators import to_camel
 from tools.local import logs, members, schedules
 from tools.local.members import Member
 from tools.local.stack import Stack
-
-_SOON = timedelta(seconds=10)
-_WARNED_BEFORE = timedelta(minutes=5)
-_TEN_MINUTES = timedelta(minutes=10)
 
 
 class MemberDetails(BaseModel):
@@ -36,7 +32,7 @@ class MemberDetails(BaseModel):
 
 
 class Moment(StrEnum):
-    """Until when the page lets time pass; never beyond ten seconds before the end."""
+    """Until when the page lets time pass: until ten seconds before the warning or the end, or for ten minutes."""
 
     WARNING = "warning"
     END = "end"
@@ -53,13 +49,10 @@ class Backstage:
 
     def members(self) -> list[dict[str, Any]]:
         """Return all members of the main app, each with a token."""
-        return [
-            {to_camel(name): value for name, value in asdict(member).items()} | {"token": self._stack.token(member.id)}
-            for member in self._everyone()
-        ]
+        return [self._with_token(member) for member in self._everyone()]
 
-    def save_member(self, user_id: str | None, details: MemberDetails) -> str:
-        """Change the member, or make one who is fully entitled unless the details say otherwise. Return the id.
+    def save_member(self, user_id: str | None, details: MemberDetails) -> dict[str, Any]:
+        """Change the member, or make one who is fully entitled unless the details say otherwise. Return the member.
 
         Raises StopIteration when there is no such member.
         """
@@ -67,9 +60,14 @@ class Backstage:
             member = replace(members.SEEDED["entitled"], id=f"page-{uuid4()}")
         else:
             member = next(each for each in self._everyone() if each.id == user_id)
+        member = replace(member, **details.model_dump(exclude_none=True))
         with closing(self._stack.connect()) as connection:
-            members.save(connection, replace(member, **details.model_dump(exclude_none=True)))
-        return member.id
+            members.save(connection, member)
+        return self._with_token(member)
+
+    def _with_token(self, member: Member) -> dict[str, Any]:
+        named = {to_camel(name): value for name, value in asdict(member).items()}
+        return {**named, "token": self._stack.token(member.id)}
 
     def reset(self) -> None:
         """Let everyone leave, as members do, so that photos and schedules go; then make the first members anew."""
@@ -97,14 +95,16 @@ class Backstage:
         """Return it as the database has it, with the place that others are shown, and with its schedules."""
         rows = self._rows(
             """
-            SELECT id::text, expires_at, coalesce(ended_at, expires_at) AS ends_at,
-                ended_at IS NULL AND expires_at > now() AS is_live,
-                extract(epoch FROM expires_at - now())::float AS remaining_seconds,
-                extract(epoch FROM expires_at - started_at)::float AS seconds,
-                coalesce(warned_for = expires_at, false) AS is_warned,
-                CASE WHEN fuzzed_latitude IS NOT NULL THEN
+            SELECT json_build_object(
+                'id', id, 'expiresAt', expires_at, 'endsAt', coalesce(ended_at, expires_at),
+                'isLive', ended_at IS NULL AND expires_at > now(),
+                'remainingSeconds', extract(epoch FROM expires_at - now()),
+                'seconds', extract(epoch FROM expires_at - started_at),
+                'isWarned', coalesce(warned_for = expires_at, false),
+                'shownPlace', CASE WHEN fuzzed_latitude IS NOT NULL THEN
                     json_build_object('latitude', fuzzed_latitude, 'longitude', fuzzed_longitude)
-                END AS shown_place
+                END
+            ) AS session
             FROM after_hours_sessions WHERE user_id = %(user_id)s
             ORDER BY ended_at DESC NULLS FIRST LIMIT 1 -- time that passes moves starts, and so their order
             """,
@@ -112,7 +112,7 @@ class Backstage:
         )
         if not rows:
             return None
-        session = {to_camel(name): _text(value) for name, value in rows[0].items()}
+        session = rows[0]["session"]
         held = [self._schedule(f"{kind}-{session['id']}") for kind in ("warn", "expire")]
         named = [{"name": each["Name"], "expression": each["ScheduleExpression"]} for each in held if each]
         return {**session, "schedules": named}
@@ -122,31 +122,28 @@ class Backstage:
 
         Its schedules are moved along, and all that happens then is their doing.
         """
-        found = self._rows(
+        moved = self._rows(
             """
-            SELECT expires_at, date_trunc('second', now()) AS now FROM after_hours_sessions
-            WHERE id = %(id)s AND ended_at IS NULL AND expires_at > now()
+            WITH live AS (
+                SELECT id, expires_at - date_trunc('second', now()) - interval '10 seconds' AS most
+                FROM after_hours_sessions WHERE id = %(id)s AND ended_at IS NULL AND expires_at > now()
+            ), step AS (
+                SELECT id, greatest(interval '0', least(most, CASE %(until)s
+                    WHEN 'end' THEN most
+                    WHEN 'warning' THEN most - interval '5 minutes'
+                    WHEN 'ten-minutes' THEN interval '10 minutes'
+                END)) AS passed FROM live
+            )
+            UPDATE after_hours_sessions AS s SET
+                started_at = started_at - passed, expires_at = expires_at - passed, warned_for = warned_for - passed
+            FROM step WHERE s.id = step.id AND ended_at IS NULL
+            RETURNING expires_at, greatest(expires_at - interval '5 minutes', now() + interval '10 seconds') AS warns_at
             """,
-            {"id": str(session_id)},
+            {"id": str(session_id), "until": until},
         )
-        if not found:
-            return
-        expires_at, now = found[0]["expires_at"], found[0]["now"]
-        most = expires_at - now - _SOON
-        wanted = {Moment.END: most, Moment.WARNING: most - _WARNED_BEFORE, Moment.TEN_MINUTES: _TEN_MINUTES}[until]
-        passed = max(min(wanted, most), timedelta(0))
-        self._rows(
-            """
-            UPDATE after_hours_sessions SET
-                started_at = started_at - %(passed)s, expires_at = expires_at - %(passed)s,
-                warned_for = warned_for - %(passed)s
-            WHERE id = %(id)s AND ended_at IS NULL RETURNING id
-            """,
-            {"id": str(session_id), "passed": passed},
-        )
-        self._move_schedule(f"expire-{session_id}", expires_at - passed)
-        # A warning that lies behind is due at once.
-        self._move_schedule(f"warn-{session_id}", max(expires_at - passed - _WARNED_BEFORE, now + _SOON))
+        for session in moved:
+            self._move_schedule(f"expire-{session_id}", session["expires_at"])
+            self._move_schedule(f"warn-{session_id}", session["warns_at"])  # soon, if that lies behind
 
     def log_of_last_call(self, function: str, since: datetime) -> tuple[list[logs.Line], str | None]:
         """Return what the function wrote in its last complete run since then, and how long the run took.
@@ -199,10 +196,3 @@ class Backstage:
         """Move a schedule, if it is still there."""
         if schedule := self._schedule(name):
             schedules.move(self._scheduler, schedule, moment)
-
-
-def _text(value: object) -> object:
-    """Write a time as the API does; everything else as it is."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return value

@@ -2,7 +2,6 @@
 
 import json
 from contextlib import suppress
-from datetime import UTC, datetime
 from functools import partial
 from threading import Lock
 from typing import Any, Self
@@ -25,7 +24,6 @@ class Listener:
         self._sqs = boto3.client("sqs", **stack.aws)
         self._turn = Lock()
         self._heard: list[dict[str, Any]] = []
-        self._since = datetime.min.replace(tzinfo=UTC)  # what happened before is forgotten
 
     def __enter__(self) -> Self:
         self._queue = bus.subscribe(self._client, self._bus, self._name)
@@ -40,23 +38,18 @@ class Listener:
         with self._turn:
             try:
                 while received := self._received():
-                    self._heard += [event for event in received if _occurred_at(event) >= self._since]
+                    self._heard += received
             except self._sqs.exceptions.QueueDoesNotExist:  # the local AWS was started anew
                 self._queue = bus.subscribe(self._client, self._bus, self._name)
             return self._heard[after:]
 
     def forget(self) -> None:
         """Forget what has happened so far."""
-        with self._turn:
-            self._since = datetime.now(UTC)
-            self._heard.clear()
+        self.events(0)
+        self._heard.clear()
 
     def _received(self) -> list[dict[str, Any]]:
         messages = self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10).get("Messages", [])
         for message in messages:
             self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
         return [json.loads(message["Body"]) for message in messages]
-
-
-def _occurred_at(event: dict[str, Any]) -> datetime:
-    return datetime.fromisoformat(event["detail"]["occurredAt"])

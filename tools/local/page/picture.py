@@ -12,7 +12,7 @@ from tools.local import photo
 
 _PREVIEW = (800, 800)
 _LONGEST_VALUE = 80
-_HOW_IT_LIES = {3: "upside down", 6: "lies on its side", 8: "lies on its side"}
+_POINTERS = {ExifTags.Base.GPSInfo, ExifTags.Base.ExifOffset}  # from one table of EXIF to others
 
 pillow_heif.register_heif_opener()
 
@@ -25,7 +25,7 @@ def look(content: bytes) -> dict[str, Any]:
             "width": picture.width,
             "height": picture.height,
             "bytes": len(content),
-            "metadata": [{"name": name, "value": _text(value)} for name, value in _metadata(picture)],
+            "metadata": [{"name": name, "value": str(value)[:_LONGEST_VALUE]} for name, value in _metadata(picture)],
             "preview": "data:image/jpeg;base64," + base64.b64encode(_preview(picture)).decode(),
         }
 
@@ -46,30 +46,13 @@ def samples() -> dict[str, tuple[str, bytes]]:
 def _metadata(picture: Image.Image) -> Iterator[tuple[str, object]]:
     exif = picture.getexif()
     for tag, value in {**exif, **exif.get_ifd(ExifTags.IFD.Exif)}.items():
-        match tag:
-            case ExifTags.Base.Orientation:
-                yield "Orientation", f"{value}: {_HOW_IT_LIES.get(value, 'upright')}"
-            case ExifTags.Base.GPSInfo | ExifTags.Base.ExifOffset:
-                continue
-            case _:
-                yield ExifTags.TAGS.get(tag, f"EXIF {tag}"), value
-    if gps := exif.get_ifd(ExifTags.IFD.GPSInfo):
-        yield "Where it was taken", _place(gps)
-    for name, label in (("icc_profile", "Colour profile"), ("comment", "Comment"), ("xmp", "XMP")):
-        if value := picture.info.get(name):
-            yield label, value
-
-
-def _place(gps: dict[int, Any]) -> str:
-    try:
-        latitude, longitude = (
-            sum(float(part) / 60**power for power, part in enumerate(gps[tag]))
-            for tag in (ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLongitude)
-        )
-        north, east = gps[ExifTags.GPS.GPSLatitudeRef], gps[ExifTags.GPS.GPSLongitudeRef]
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
-        return f"{len(gps)} GPS fields"
-    return f"{latitude:.5f}° {north}, {longitude:.5f}° {east}"
+        if tag not in _POINTERS:
+            yield ExifTags.TAGS.get(tag, f"EXIF {tag}"), value
+    for tag, value in exif.get_ifd(ExifTags.IFD.GPSInfo).items():
+        yield ExifTags.GPSTAGS.get(tag, f"GPS {tag}"), value
+    for name in ("icc_profile", "comment", "xmp"):
+        if name in picture.info:
+            yield name, picture.info[name]
 
 
 def _preview(picture: Image.Image) -> bytes:
@@ -79,9 +62,3 @@ def _preview(picture: Image.Image) -> bytes:
     file = io.BytesIO()
     small.save(file, "JPEG", quality=80, icc_profile=picture.info.get("icc_profile"))
     return file.getvalue()
-
-
-def _text(value: object) -> str:
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-    text = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"

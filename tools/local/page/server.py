@@ -9,7 +9,7 @@ import socket
 from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, Self
+from typing import Any
 from uuid import UUID, uuid4
 
 from botocore.exceptions import BotoCoreError
@@ -27,11 +27,7 @@ from tools.local.page.events import Listener
 from tools.local.stack import Stack
 from tools.local.workspace import REPOSITORY, CommandError, Workspace
 
-_LIBRARIES = {
-    "lit-html": REPOSITORY / "node_modules" / "lit-html",
-    "inter": REPOSITORY / "node_modules" / "@fontsource-variable" / "inter",
-    "swagger-ui": REPOSITORY / "node_modules" / "swagger-ui-dist",
-}
+_LIBRARIES = REPOSITORY / "node_modules"
 _LARGEST_BODY = 30 * 1024 * 1024  # more than S3 takes, so that S3 is seen to refuse it
 _PHOTOS = "after-hours-photos"  # the folder of the photo bucket that presigned addresses lead to
 _HANDED_BACK = ("content-type", "cache-control", "retry-after", "apigw-requestid")
@@ -54,30 +50,30 @@ def serve(workspace: Workspace, port: int) -> None:
         listening = socket.create_server(("127.0.0.1", port))
     except OSError as error:
         raise CommandError(f"Port {port} is taken. Name another one: --port 0 finds one.") from error
-    with listening, suppress(KeyboardInterrupt), Page(stack) as page:
+    with listening, suppress(KeyboardInterrupt), Listener(stack) as listener:
         host, port = listening.getsockname()
         print(f"The page is at http://{host}:{port}", flush=True)
-        make_server(host, port, page.application(), threaded=True, fd=listening.fileno()).serve_forever()
+        make_server(
+            host, port, Page(stack, listener).application(), threaded=True, fd=listening.fileno()
+        ).serve_forever()
+
+
+class _Text(Response):
+    default_mimetype = "text/plain"
 
 
 class Page:
-    """The page of one running system. It hears the domain events of its block."""
+    """The page of one running system."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, listener: Listener) -> None:
         self._stack = stack
         self._backstage = Backstage(stack)
-        self._listener = Listener(stack)
+        self._listener = listener
         self._instance = str(uuid4())
-
-    def __enter__(self) -> Self:
-        self._listener.__enter__()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._listener.__exit__(*exception)
 
     def application(self) -> Flask:
         app = Flask(__name__, static_url_path="")
+        app.response_class = _Text
         app.config.update(MAX_CONTENT_LENGTH=_LARGEST_BODY, TRUSTED_HOSTS=["127.0.0.1", "localhost"])
         app.before_request(_refuse_other_pages)
         app.after_request(_with_headers)
@@ -88,9 +84,9 @@ class Page:
             app.route(PREFIX + endpoint.path, endpoint=endpoint.function, methods=[endpoint.method])(self.to_the_api)
         app.post(f"/storage/{self._stack.upload_bucket}")(self.to_uploads)
         app.get(f"/storage/{self._stack.r2_bucket}/{_PHOTOS}/<path:key>")(self.to_photos)
-        app.get("/")(lambda: app.send_static_file("index.html"))
-        app.get("/lib/<library>/<path:file>")(self.library)
-        app.get("/openapi.json")(self.contract)
+        app.get("/", endpoint="index")(lambda: app.send_static_file("index.html"))
+        app.get("/lib/<path:file>", endpoint="libraries")(lambda file: send_from_directory(_LIBRARIES, file))
+        app.get("/openapi.json", endpoint="contract")(lambda: send_file(CONTRACT))
         app.get("/system/catalogue")(self.catalogue)
         app.get("/system/state")(self.state)
         app.get("/system/logs/<function>")(self.log)
@@ -112,12 +108,6 @@ class Page:
     def to_photos(self, key: str) -> Response:
         """Forward to a presigned address: its signature is for the bucket's own host and path."""
         return _forwarded(f"{self._stack.r2_endpoint_url}/{self._stack.r2_bucket}/{_PHOTOS}/{key}")
-
-    def library(self, library: str, file: str) -> Response:
-        return send_from_directory(_LIBRARIES.get(library, ""), file)
-
-    def contract(self) -> Response:
-        return send_file(CONTRACT)
 
     def catalogue(self) -> dict[str, Any]:
         return {
@@ -141,19 +131,19 @@ class Page:
         try:
             lines, duration = self._backstage.log_of_last_call(function, since)
         except KeyError:
-            return _problem(HTTPStatus.NOT_FOUND, "There is no such function.")
+            return "There is no such function.", HTTPStatus.NOT_FOUND
         return {"lines": [str(line) for line in lines], "duration": duration}
 
     def make_member(self) -> ResponseReturnValue:
         details = MemberDetails.model_validate_json(request.get_data())
-        return {"id": self._backstage.save_member(None, details)}, HTTPStatus.CREATED
+        return self._backstage.save_member(None, details), HTTPStatus.CREATED
 
     def change_member(self, user_id: str) -> ResponseReturnValue:
         details = MemberDetails.model_validate_json(request.get_data())
         try:
             self._backstage.save_member(user_id, details)
         except StopIteration:
-            return _problem(HTTPStatus.NOT_FOUND, "There is no such member.")
+            return "There is no such member.", HTTPStatus.NOT_FOUND
         return "", HTTPStatus.NO_CONTENT
 
     def time(self, session_id: UUID) -> ResponseReturnValue:
@@ -170,17 +160,17 @@ class Page:
         try:
             return picture.look(request.get_data())
         except OSError:
-            return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "This cannot be read as a picture.")
+            return "This cannot be read as a picture.", HTTPStatus.UNPROCESSABLE_ENTITY
 
     def sample_picture(self, name: str) -> ResponseReturnValue:
         samples = picture.samples()
         if name not in samples:
-            return _problem(HTTPStatus.NOT_FOUND, "There is no such picture.")
+            return "There is no such picture.", HTTPStatus.NOT_FOUND
         content_type, content = samples[name]
         return send_file(io.BytesIO(content), content_type)
 
 
-def _refuse_other_pages() -> Response | None:
+def _refuse_other_pages() -> ResponseReturnValue | None:
     """Refuse the calls of other web pages: a form or a script on any of them could reach the system.
 
     Browsers set these headers, and scripts cannot. `TRUSTED_HOSTS` refuses names that point to 127.0.0.1.
@@ -190,7 +180,7 @@ def _refuse_other_pages() -> Response | None:
     is_link = request.headers.get("sec-fetch-mode") == "navigate" and request.path in _PAGES
     if is_own or (is_link and request.method == "GET"):
         return None
-    return _problem(HTTPStatus.FORBIDDEN, "Only this page itself may do that.")
+    return "Only this page itself may do that.", HTTPStatus.FORBIDDEN
 
 
 def _with_headers(response: Response) -> Response:
@@ -208,15 +198,10 @@ def _forwarded(url: str) -> Response:
     return Response(answer.data, answer.status, handed_back)
 
 
-def _problem(status: HTTPStatus, text: str) -> Response:
-    return Response(text, status, content_type="text/plain")
+def _invalid(error: Exception) -> ResponseReturnValue:
+    return str(error), HTTPStatus.BAD_REQUEST
 
 
-def _invalid(error: Exception) -> Response:
-    return _problem(HTTPStatus.BAD_REQUEST, str(error))
-
-
-def _not_running(_: Exception) -> Response:
-    problem = _problem(HTTPStatus.BAD_GATEWAY, "The system does not answer. Does `make run` still run?")
-    problem.headers["x-system"] = "away"  # API Gateway says 502, too
-    return problem
+def _not_running(_: Exception) -> ResponseReturnValue:
+    away = {"x-system": "away"}  # because API Gateway says 502, too
+    return "The system does not answer. Does `make run` still run?", HTTPStatus.BAD_GATEWAY, away

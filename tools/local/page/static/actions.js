@@ -82,15 +82,7 @@ export function prepareSample(name, sample) {
   const found = endpoint(name).samples.find((each) => each.name === sample);
   if (!found) return prepare(name);
   const authorization = found.authorization === "Bearer SAMPLE_TOKEN" ? "" : (found.authorization ?? "none");
-  prepare(name, { sample, authorization, body: pretty(found.body) });
-}
-
-function pretty(text) {
-  try {
-    return JSON.stringify(JSON.parse(text), null, 2);
-  } catch {
-    return text;
-  }
+  prepare(name, { sample, authorization, body: found.body });
 }
 
 /** What the console will send as the Authorization header: the member's token, unless a sample has its own. */
@@ -148,18 +140,12 @@ export function goLive(duration) {
 
 // Time
 
-const PASSED = {
-  warning: "The warning is seconds away.",
-  end: "The end is seconds away.",
-  "ten-minutes": "Ten minutes have passed, or the end is seconds away.",
-};
-
 export const letTimePass = (until) =>
   doing(async () => {
     const session = liveSession();
     if (!session) throw new Error("Nobody is live: there is no end to bring near.");
     await post(`/sessions/${session.id}/time`, { until });
-    announce(PASSED[until]);
+    announce("Time has passed.");
   });
 
 // Photos

@@ -31,7 +31,7 @@ function banner() {
 const cards = () => html`
   ${story()}
   <div class="cards">
-    ${memberCard()} ${sessionCard()} ${eventsCard()} ${photoCard()} ${besideCard()} ${consoleCard()} ${logCard()}
+    ${sessionCard()} ${memberCard()} ${eventsCard()} ${photoCard()} ${besideCard()} ${logCard()} ${consoleCard()}
   </div>
 `;
 
