@@ -12,7 +12,8 @@ from tools.local.workspace import REPOSITORY
 REAL = Path(sys.base_prefix) / "bin" / "python3.13"
 # Without pip, it is made in a moment.
 FIT = f'#!/bin/sh\n[ "$2" = venv ] && shift 2 && set -- -m venv --without-pip "$@"\nexec {REAL} "$@"\n'
-OTHER_VERSION = "#!/bin/sh\nexit 1\n"
+SAYS_3_12 = "import sys; sys.implementation.cache_tag, sys.version_info = 'cpython-312', (3, 12); exec(sys.argv[2])"
+OTHER_VERSION = f'#!/bin/sh\nexec {REAL} -c "{SAYS_3_12}" "$@"\n'
 UNSELECTED = "#!/bin/sh\necho 'pyenv: python3.13: command not found' >&2; exit 127\n"
 WITHOUT_VENV = f'#!/bin/sh\ncase "$*" in *ensurepip*) exit 1; esac\nexec {REAL} "$@"\n'
 
