@@ -14,7 +14,7 @@ from tests.support.page import Opener, launched, opener
 from tests.support.system import Command, System, system_elsewhere
 from tools.local import aws
 from tools.local.stack import Stack
-from tools.local.workspace import REPOSITORY, Workspace
+from tools.local.workspace import Workspace
 
 
 @pytest.fixture(scope="session")
@@ -35,14 +35,14 @@ def stack(workspace: Workspace) -> Stack:
 
 
 @pytest.fixture(scope="session")
-def command(workspace: Workspace) -> Command:
-    """Run one of the tools on the system: `command("invoke", "start_session")`."""
+def command(system: System) -> Command:
+    """Run one of the tools where the system was started: `command("invoke", "start_session")`."""
 
     def run(tool: str, *arguments: str, text: str = "", **settings: str) -> "subprocess.CompletedProcess[str]":
-        line = [sys.executable, "-m", "tools.local", tool, "--workspace", str(workspace.root), *arguments]
+        line = [sys.executable, "-m", "tools.local", tool, *arguments]
         environment = {**settings, "PATH": os.defpath} if settings else None
         return subprocess.run(
-            line, cwd=REPOSITORY, capture_output=True, text=True, check=False, env=environment, input=text
+            line, cwd=system.repository, capture_output=True, text=True, check=False, env=environment, input=text
         )
 
     return run

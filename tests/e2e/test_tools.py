@@ -12,7 +12,6 @@ from tests.support.deployed import NewMember
 from tests.support.system import Command, System
 from tools.local import aws
 from tools.local.stack import Stack
-from tools.local.workspace import REPOSITORY
 
 TEMPLATE = {
     "Resources": {
@@ -38,9 +37,9 @@ def test_logs_follow_functions_and_make_run_shows_each_request(
     system: System, new_member: NewMember, command: Command
 ) -> None:
     member = new_member()
-    follow = [sys.executable, "-m", "tools.local", "logs", "--workspace", str(system.workspace.root), "start_session"]
+    follow = [sys.executable, "-m", "tools.local", "logs", "start_session"]
     member.call("POST", "/session/start", {})
-    with subprocess.Popen(follow, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(follow, cwd=system.repository, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         line = next(line for line in process.stdout if f"user_id={member.id} route" in line)
         process.terminate()

@@ -3,15 +3,12 @@
 import io
 import re
 import shutil
-import subprocess
-import sys
 import zipfile
-from pathlib import Path
 
 import boto3
 import pytest
 
-from tests.support.system import System
+from tests.support.system import Command, System
 from tests.support.waiting import until
 from tools.local.stack import Stack
 
@@ -48,21 +45,16 @@ def test_an_edit_that_does_not_compile_or_import_changes_nothing(
     (system.repository / file).write_text(right)
 
 
-def test_a_breakpoint_stops_the_debugger_and_no_call(system: System, stack: Stack) -> None:
+def test_a_breakpoint_stops_the_debugger_and_no_call(system: System, stack: Stack, command: Command) -> None:
     handler = system.repository / "functions/get_session/handler.py"
     edited = handler.read_text().replace("    return {", '    breakpoint()\n    return {"edited": True, ')
     handler.write_text(edited)
     until(lambda: "edited" in stack.call("GET", "/session", token=stack.users["entitled"].token).body)
-    stopped = tool(system.repository, "invoke", "--here", "get_session", text="continue\n")
+    stopped = command("invoke", "--here", "get_session", text="continue\n")
     assert (stopped.returncode, "(Pdb)" in stopped.stdout) == (0, True), stopped
 
 
-def tool(folder: Path, name: str, *arguments: str, text: str = "") -> "subprocess.CompletedProcess[str]":
-    line = [sys.executable, "-m", "tools.local", name, *arguments]
-    return subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False, input=text)
-
-
-def test_what_only_a_deployment_can_change_is_said_to_wait_for_the_next_start(system: System) -> None:
+def test_what_only_a_deployment_can_change_is_said_to_wait_for_the_next_start(system: System, command: Command) -> None:
     waits = r"deployed at the next start \(make stop, then make run\)"
     for name in ("functions/get_access/handler.py", "infra/endpoints.py", "migrations/versions/9999_new.py"):
         file = system.repository / name
@@ -70,9 +62,7 @@ def test_what_only_a_deployment_can_change_is_said_to_wait_for_the_next_start(sy
         file.write_text(file.read_text() + "\n" if file.exists() else "")
         system.await_line(f"{name}: {waits}")
     shutil.copytree(system.repository / "events/get_session", system.repository / "events/get_access")
-    assert re.fullmatch(
-        f"get_access is new here, and {waits}\\.\n", tool(system.repository, "invoke", "get_access").stderr
-    )
+    assert re.fullmatch(f"get_access is new here, and {waits}\\.\n", command("invoke", "get_access").stderr)
 
 
 def test_an_answer_that_no_function_gave_is_explained_in_the_terminal(system: System, stack: Stack) -> None:
@@ -85,7 +75,7 @@ def test_an_answer_that_no_function_gave_is_explained_in_the_terminal(system: Sy
     system.await_line(r"get_photo: \[ERROR\] .*No module named 'nothing_by_this_name'")
 
 
-def test_a_second_run_in_the_same_folder_is_refused_in_one_sentence(system: System) -> None:
-    second = tool(system.repository, "run")
+def test_a_second_run_in_the_same_folder_is_refused_in_one_sentence(command: Command) -> None:
+    second = command("run")
     assert (second.returncode, second.stdout) == (1, "")
     assert re.fullmatch("A system is already running in .*make stop\n", second.stderr)

@@ -87,7 +87,7 @@ def main() -> int:
     for argument, options in arguments.items():
         parser.add_argument(argument, **options)
     end_on_any_interruption()
-    if name != "token":  # which may read a deployed stage's secret, with the rights of whoever asks
+    if name != "token":  # it may read the secret of a deployed stage, with the caller's rights
         aws.keep_to_this_machine()
     return function(**vars(parser.parse_args(words))) or 0
 
