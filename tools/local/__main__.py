@@ -81,7 +81,9 @@ _COMMANDS: dict[str, tuple[Callable[..., int | None], dict[str, dict[str, Any]]]
 
 @shows_errors
 def main() -> int:
-    name, *words = sys.argv[1:]
+    name, *words = sys.argv[1:] or [""]
+    if name not in _COMMANDS:
+        raise CommandError(f"There is no command {name!r}. There are: {', '.join(_COMMANDS)}")
     function, arguments = _COMMANDS[name]
     parser = command_line(function.__doc__)
     for argument, options in arguments.items():
