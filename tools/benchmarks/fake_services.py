@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 from after_hours.foundation import clients, storage
@@ -20,9 +21,8 @@ class FakeServices:
         self.published: list[str] = []
 
     def calls(self) -> int:
-        """Return the number of calls since this was asked last."""
-        number, self._calls = next(self._calls), count()
-        return number
+        """Return the number of calls until now. To be asked once."""
+        return next(self._calls)
 
     def put_events(self, *, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803 (boto3's name)
         self._succeed()
@@ -35,10 +35,7 @@ class FakeServices:
 
     create_schedule = update_schedule = delete_schedule = get_schedule = delete_object = _succeed
 
-    class exceptions:  # noqa: N801 (boto3's name)
-        """Never raised."""
-
-        class ResourceNotFoundException(Exception): ...
+    exceptions = SimpleNamespace(ResourceNotFoundException=KeyError)  # never raised
 
     def install(self) -> None:
         """Take the place of the clients."""

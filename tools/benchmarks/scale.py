@@ -2,20 +2,17 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
-from tempfile import TemporaryFile
-from typing import Any
-
-from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
+from contextlib import closing
+from itertools import product
 
 from tools.benchmarks.measuring import script, table
-from tools.local import population, postgres
+from tools.local import population
 from tools.local.migrated import database
 from tools.local.progress import Progress
 
 _DUE = (100, 1_000, 10_000, 100_000)
 _DUE_IN_A_QUICK_RUN = (100, 1_000)
-_SLEEPS_UP_TO = 10_000  # with more, calls to AWS move a clock instead of sleeping (scale/sweeps.py)
+_SLEEPS_UP_TO = 10_000  # with more, calls to AWS move a clock instead of sleeping (sweeps.py)
 
 _EMPTY = "TRUNCATE users, after_hours_outbox, after_hours_departures CASCADE"
 _NIGHTS = {
@@ -50,46 +47,18 @@ _COLUMNS = "night | due | sweeps | done by the first | longest, s | peak memory,
 
 
 def measure(progress: Progress, *, quick: bool) -> str:
-    with database() as server:
-        connection = server.connect()
-        nights = list(_nights(server, connection, _DUE_IN_A_QUICK_RUN if quick else _DUE, progress))
-        connection.close()
-    return table(_COLUMNS, nights)
-
-
-def _nights(
-    server: postgres.Database, connection: Connection, numbers: tuple[int, ...], progress: Progress
-) -> Iterator[list[object]]:
-    """Yield the row of each night and number."""
-    for night, prepare in _NIGHTS.items():
-        for number in numbers:
+    nights: list[list[object]] = []
+    with database() as server, closing(server.connect()) as connection:
+        for night, number in product(_NIGHTS, _DUE_IN_A_QUICK_RUN if quick else _DUE):
             progress(f"{night}: {number:,}")
             with connection, connection.cursor() as cursor:
                 cursor.execute(_EMPTY)
             population.join(connection, number)
             population.go_live(connection, number)
             with connection, connection.cursor() as cursor:
-                cursor.execute(prepare)
+                cursor.execute(_NIGHTS[night])
             population.analyze(connection)
-            yield [night, f"{number:,}", *_swept(server, "moved" if number > _SLEEPS_UP_TO else "real")]
-
-
-def _swept(server: postgres.Database, clock: str) -> list[object]:
-    """Sweep in a process of its own, and return the rest of the row."""
-    with TemporaryFile(mode="w+") as output:
-        command = script("scale/sweeps.py", json.dumps(server.secret), clock)
-        if code := subprocess.run(command, stdout=output, check=False).returncode:
-            return [f"died ({code})", *[""] * 6]
-        output.seek(0)
-        result: dict[str, Any] = json.loads(output.readlines()[-1])
-    sweeps = result["sweeps"]
-    undone = ", ".join(f"{number:,} {what}" for what, number in result["undone"].items())
-    return [
-        f"{len(sweeps)} (given up with {undone} undone)" if undone else len(sweeps),
-        ", ".join(f"{what} {number:,}" for what, number in sweeps[0]["outcome"].items()) or "nothing",
-        max(sweep["seconds"] for sweep in sweeps),
-        result["peakMb"],
-        f"{sum(sweep['calls'] for sweep in sweeps):,}",
-        f"{result['published']:,}",
-        result["published"] - result["once"],
-    ]
+            command = script("sweeps.py", json.dumps(server.secret), "moved" if number > _SLEEPS_UP_TO else "real")
+            done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+            nights.append([night, f"{number:,}", *json.loads(done.stdout.splitlines()[-1])])
+    return table(_COLUMNS, nights)

@@ -1,8 +1,8 @@
 """Sweeps of one database until all work is done, in a process with as much memory as the function has.
 
-Arguments: the database's secret; the clock, `real` or `moved`. A call to a service takes 20 ms. With the
-clock `moved`, a call moves the clock on instead of sleeping, so that a night of hours is measured in minutes. Calls run
-eight at a time, so each moves the clock by an eighth of 20 ms.
+Prints the rest of the night's row (tools/benchmarks/scale.py). Arguments: the database's secret; the clock, `real` or
+`moved`. A call to a service takes 20 ms. With the clock `moved`, a call moves the clock on instead of sleeping, so that
+a night of hours is measured in minutes. Calls run eight at a time, so each moves the clock by an eighth of 20 ms.
 """
 
 import json
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
-from typing import Any, get_args
+from typing import get_args
 
 from after_hours.foundation import database, secrets, settings
 from after_hours.sweep import backlog
@@ -41,24 +41,33 @@ def main() -> None:
     services = FakeServices(_moved_clock() if clock == "moved" else lambda: time.sleep(CALL_SECONDS))
     services.install()
     handler = load("sweep").handler
-    sweeps: list[dict[str, Any]] = []
-    undone: dict[str, int] = {}
-    for _ in range(MOST_SWEEPS):
+    seconds: list[float] = []
+    outcomes: list[dict[str, int]] = []
+    remains = ""
+    while len(outcomes) < MOST_SWEEPS and (not outcomes or outcomes[-1]):
         began = time.monotonic()
-        did: dict[str, Any] = handler({}, Context("sweep"))
-        outcome = {what: number for what, number in did.items() if number and what != "left"}
-        seconds = round(time.monotonic() - began, 2)
-        sweeps.append({"seconds": seconds, "calls": services.calls(), "outcome": outcome})
+        did: dict[str, int] = handler({}, Context("sweep"))
+        seconds.append(round(time.monotonic() - began, 2))
+        outcomes.append({what: number for what, number in did.items() if number and what != "left"})
         database.shared().execute(_A_MINUTE_LATER)
-        undone = backlog.report(database.shared())
-        remains = ", ".join(f"{number:,} {what}" for what, number in undone.items()) or "nothing"
-        print(f"  sweep {len(sweeps)}: {seconds} s; undone: {remains}", file=sys.stderr, flush=True)
-        if not outcome:
-            break
+        remains = _listed(backlog.report(database.shared()))
+        print(f"  sweep {len(outcomes)}: {seconds[-1]} s; undone: {remains or 'nothing'}", file=sys.stderr, flush=True)
     # Not getrusage's maximum, which begins with that of the process that started this one.
     [peak_kb] = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    published = {"published": len(services.published), "once": len(set(services.published))}
-    print(json.dumps({"sweeps": sweeps, "peakMb": round(int(peak_kb) / 1024), "undone": undone, **published}))
+    row = [
+        f"{len(outcomes)} (given up with {remains} undone)" if remains else len(outcomes),
+        _listed(outcomes[0]) or "nothing",
+        max(seconds),
+        round(int(peak_kb) / 1024),
+        f"{services.calls():,}",
+        f"{len(services.published):,}",
+        len(services.published) - len(set(services.published)),
+    ]
+    print(json.dumps(row))
+
+
+def _listed(numbers: dict[str, int]) -> str:
+    return ", ".join(f"{what} {number:,}" for what, number in numbers.items())
 
 
 def _moved_clock() -> Callable[[], None]:

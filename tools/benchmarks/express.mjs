@@ -9,12 +9,6 @@ const { connection, secret, locationKey, entitlements, start, settle } = JSON.pa
 const pool = new pg.Pool({ ...connection, max: 1 });
 const METRES_A_DEGREE = 111_195;
 
-const denials = [
-  ["premium", { code: "PREMIUM_REQUIRED", error: "After Hours is part of Premium.", upgrade: true }],
-  ["verified", { code: "VERIFICATION_REQUIRED", error: "Please verify your identity first.", requiresVerification: true }],
-  ["consenting", { code: "CONSENT_REQUIRED", error: "Please agree to the After Hours terms first.", requiresConsent: true }],
-];
-
 function authenticate(request, response, next) {
   try {
     const token = /^Bearer (.+)$/i.exec(request.headers.authorization ?? "")[1];
@@ -27,8 +21,8 @@ function authenticate(request, response, next) {
 
 async function requireAccess(request, response, next) {
   const { rows } = await pool.query(filled(entitlements, { user_id: request.userId }));
-  const denial = denials.find(([entitlement]) => rows[0]?.[entitlement] !== true);
-  if (denial) return response.status(403).json({ success: false, ...denial[1] });
+  const missing = ["premium", "verified", "consenting"].find((entitlement) => rows[0]?.[entitlement] !== true);
+  if (missing) return response.status(403).json({ success: false, code: `${missing.toUpperCase()}_REQUIRED` });
   next();
 }
 
@@ -73,17 +67,12 @@ function fuzz(userId, latitude, longitude) {
 }
 
 const within = (number, most) => typeof number === "number" && Number.isFinite(number) && Math.abs(number) <= most;
+const short = (text, most) => text == null || (typeof text === "string" && text.length <= most);
 
-function validate(body) {
-  const errors = [];
-  if (![15, 30, 60].includes(body.duration)) errors.push({ field: "duration", message: "must be 15, 30 or 60" });
-  if (!within(body.latitude, 90)) errors.push({ field: "latitude", message: "must be a latitude" });
-  if (!within(body.longitude, 180)) errors.push({ field: "longitude", message: "must be a longitude" });
-  for (const [name, most] of [["deviceId", 255], ["deviceModel", 100], ["platform", 20]]) {
-    const text = body.deviceFingerprint?.[name];
-    if (text != null && (typeof text !== "string" || text.length > most)) errors.push({ field: name, message: "is too long" });
-  }
-  return errors;
+function isValid({ duration, latitude, longitude, deviceFingerprint: device }) {
+  const texts = [[device?.deviceId, 255], [device?.deviceModel, 100], [device?.platform, 20]];
+  const place = within(latitude, 90) && within(longitude, 180);
+  return [15, 30, 60].includes(duration) && place && texts.every(([text, most]) => short(text, most));
 }
 
 const app = express();
@@ -101,8 +90,7 @@ app.get("/session", async (request, response) => {
 });
 
 app.post("/session/start", async (request, response) => {
-  const errors = validate(request.body);
-  if (errors.length) return response.status(400).json({ success: false, code: "VALIDATION_ERROR", errors });
+  if (!isValid(request.body)) return response.status(400).json({ success: false, code: "VALIDATION_ERROR" });
   const { duration, latitude, longitude, deviceFingerprint: device } = request.body;
   const [fuzzed_latitude, fuzzed_longitude] = fuzz(request.userId, latitude, longitude);
   const results = await pool.query(

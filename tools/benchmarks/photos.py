@@ -57,15 +57,19 @@ def measure(progress: Progress, *, quick: bool) -> str:
         if not file.exists():
             file.write_bytes(make())
         sides = ["ours"] if suffix == "heic" else list(SIDES)  # sharp's package cannot read HEIC
-        rows += _rows(title, _measures(file, sides, 1 if quick else TURNS))
+        taken: dict[str, list[Measures]] = {side: [] for side in sides}
+        for _ in range(1 if quick else TURNS):
+            for side in sides:
+                taken[side].append(_run(side, file))
+        rows += _rows(title, {side: _figures(file, side, runs) for side, runs in taken.items()})
         progress(title)
     return table(COLUMNS, rows)
 
 
 def _rows(title: str, sides: dict[str, list[float]]) -> Iterator[list[str]]:
     """Yield a row for each side; those of sharp have our ratio in brackets, and for SSIM the gap."""
-    for side, measures in sides.items():
-        *amounts, likeness, size = measures
+    for side, figures in sides.items():
+        *amounts, likeness, size = figures
         ours = sides["ours"]
         row = [f"{amount:.0f}" for amount in amounts] + [f"{likeness:.4f}"]
         if side != "ours":
@@ -75,36 +79,27 @@ def _rows(title: str, sides: dict[str, list[float]]) -> Iterator[list[str]]:
         yield [title, SIDES[side], *row, f"{size:,.0f}"]
 
 
-def _measures(file: Path, sides: list[str], turns: int) -> dict[str, list[float]]:
-    """Return the figures of each side, in the order of COLUMNS."""
-    taken: dict[str, list[Measures]] = {side: [] for side in sides}
-    for _ in range(turns):
-        for side in sides:
-            taken[side].append(_run(side, file, WARM_UP + ROUNDS_A_TURN))
-    figures = {}
-    for side, runs in taken.items():
-        cpu = [each for run in runs for each in run["cpu"][WARM_UP:]]
-        photo = WORK / f"{file.stem}_{side}.jpg"
-        figures[side] = [
-            min(cpu),
-            statistics.median(cpu),
-            statistics.median(run["firstPeak"] - run["baseline"] for run in runs),
-            statistics.median(run["peak"] - run["baseline"] for run in runs),
-            statistics.median(run["peak"] for run in runs),
-            _likeness(file, photo),
-            photo.stat().st_size,
-        ]
-    return figures
+def _figures(file: Path, side: str, runs: list[Measures]) -> list[float]:
+    """Return the figures of a side, in the order of COLUMNS."""
+    cpu = [each for run in runs for each in run["cpu"][WARM_UP:]]
+    over_baseline = [[run[peak] - run["baseline"] for run in runs] for peak in ("firstPeak", "peak")]
+    whole = [run["peak"] for run in runs]
+    photo = WORK / f"{file.stem}_{side}.jpg"
+    return [
+        min(cpu),
+        *map(statistics.median, (cpu, *over_baseline, whole)),
+        _likeness(file, photo),
+        photo.stat().st_size,
+    ]
 
 
-def _run(side: str, file: Path, rounds: int) -> Measures:
+def _run(side: str, file: Path) -> Measures:
     """Run one process, and return the figures that it printed, those of its warm-up rounds among them."""
-    output = str(WORK / f"{file.stem}_{side}")
+    arguments = (str(file), str(WARM_UP + ROUNDS_A_TURN), str(WORK / f"{file.stem}_{side}"))
     if side == "ours":
-        command = script("photos/ours.py", str(file), str(rounds), output)
+        command = script("process_photos.py", *arguments)
     else:
-        node, sharp = NODE_FOLDER / "node", Path(__file__).with_name("sharp.mjs")
-        command = [str(node), str(sharp), str(file), side, str(rounds), output]
+        command = [str(NODE_FOLDER / "node"), str(Path(__file__).with_name("sharp.mjs")), *arguments, side]
     environment = os.environ | (MALLOC if side == "ours" else {})
     # Started by a shell, not by us: Linux lets a process begin with the peak memory of the one that started it.
     command = ["sh", "-c", '"$@"; exit $?', "sh", *command]

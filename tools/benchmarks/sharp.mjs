@@ -1,9 +1,9 @@
-// One measurement of sharp in a process of its own: node sharp.mjs FILE documented|single ROUNDS OUTPUT-PREFIX
+// One measurement of sharp in a process of its own: node sharp.mjs FILE ROUNDS OUTPUT-PREFIX documented|single
 // Prints {"cpu": [milliseconds of each round], "baseline": MB with sharp loaded, "firstPeak": MB, "peak": MB}.
 import { readFileSync, writeFileSync } from "node:fs";
 import sharp from "sharp";
 
-const [file, how, rounds, output] = process.argv.slice(2);
+const [file, rounds, output, how] = process.argv.slice(2);
 sharp.concurrency(1);
 sharp.cache(false);
 
