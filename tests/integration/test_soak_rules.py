@@ -1,14 +1,11 @@
-"""Each rule and each check of the soak finds the violation that it is for: one is planted at a time."""
+"""Each rule of the soak finds the violation that it is for: one is planted at a time."""
 
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 (a class)
@@ -17,232 +14,223 @@ from tests.support.scratch import REPOSITORY
 from tests.support.world import World
 from tools.local import postgres
 from tools.local.workspace import Workspace
-from tools.soak import checks, rounds
-from tools.soak.checks import Check
+from tools.soak import records
 from tools.soak.clock import Clock
-from tools.soak.journal import Journal, Outcome
-from tools.soak.phones import TEXT
-from tools.soak.proxy import Sighting
-from tools.soak.rules import ALWAYS, AT_REST
+from tools.soak.database import RetryingDatabase
+from tools.soak.rules import ALWAYS, AT_REST, IN_THE_END, broken
 from tools.soak.system import System
 
 AUDIT = (REPOSITORY / "tools/soak/audit.sql").read_text()
 # What the database itself refuses is let in: the soak looks whether a fault gets past that, too.
 UNGUARDED = """
     ALTER TABLE after_hours_sessions DROP CONSTRAINT after_hours_sessions_place_erased;
+    ALTER TABLE after_hours_outbox DROP CONSTRAINT after_hours_outbox_payload;
     DROP INDEX idx_after_hours_sessions_active_user
 """
-PAYLOADS = {
-    "event": '{"type": "T", "occurredAt": "", "detail": {}}',
-    "schedules": '{"expiresAt": null}',
-    "uploads": "{}",
-    "r2": "{}",
-}
+AUDITED = "SET LOCAL session_replication_role = origin;"
 
 
-def session(start: str, end: str, *, ended: str = "NULL", place: str = "NULL", who: str = "local-entitled") -> str:
-    columns = "user_id, started_at, expires_at, ended_at, fuzzed_latitude, fuzzed_longitude"
-    times = f"now() + interval '{start}', now() + interval '{end}', {ended}"
-    return (
-        f"INSERT INTO after_hours_sessions ({columns}) VALUES ('{who}', {times}, {place}, {place}) RETURNING id::text"
-    )
+def session(start: str, end: str, *, ended: str = "NULL", place: str = "NULL", user: str = "local-entitled") -> str:
+    return f"""
+    INSERT INTO after_hours_sessions (user_id, started_at, expires_at, ended_at, fuzzed_latitude, fuzzed_longitude)
+    VALUES ('{user}', now() + interval '{start}', now() + interval '{end}', {ended}, {place}, {place});
+    """
 
 
 def task(kind: str, due: str, attempts: int = 0) -> str:
-    return (
-        "INSERT INTO after_hours_outbox (kind, key, payload, due_at, attempts)"
-        f" VALUES ('{kind}', 'a key', '{PAYLOADS[kind]}', now() + interval '{due}', {attempts})"
-    )
+    return f"""
+    INSERT INTO after_hours_outbox (kind, key, due_at, attempts)
+    VALUES ('{kind}', 'a key', now() + interval '{due}', {attempts});
+    """
 
 
 def upload(requested: str, *, status: str = "pending", changed: str = "0", leased: str = "NULL") -> str:
-    return (
-        "INSERT INTO after_hours_photo_uploads (user_id, id, status, requested_at, changed_at, leased_until) VALUES"
-        f" ('local-entitled', gen_random_uuid(), '{status}', now() - interval '{requested}',"
-        f" now() - interval '{changed}', {leased})"
-    )
+    return f"""
+    INSERT INTO after_hours_photo_uploads (user_id, id, status, requested_at, changed_at, leased_until) VALUES (
+        'local-entitled', gen_random_uuid(), '{status}', now() - interval '{requested}',
+        now() - interval '{changed}', {leased}
+    );
+    """
 
 
-def note(what: str, key: str = "a key") -> str:
-    return f"SELECT soak.note('{what}', 'local-entitled', '{key}')"
+def change(what: str, key: str = "a key", user: str = "m") -> str:
+    return f"INSERT INTO soak.changes (what, user_id, key) VALUES ('{what}', '{user}', '{key}');"
 
 
-AUDITED = "SET LOCAL session_replication_role = origin"
+def heard(type_: str, reason: str = "") -> str:
+    return f"INSERT INTO soak.heard VALUES (gen_random_uuid(), '{type_}', 'a key', '{reason}');"
+
+
+def asked(what: str, outcome: str, key: str = "NULL") -> str:
+    return f"INSERT INTO soak.asked VALUES ('{what}', 'm', {key}, '{outcome}');"
+
+
 PROFILE = "INSERT INTO after_hours_profiles (user_id) VALUES ('local-entitled');"
 LIVE = session("0", "1 hour")
 ENDED = session("-5 hours", "-4 hours", ended="now() - interval '4 hours'")
-PLANTED = {
-    "has two open sessions": LIVE + ";" + session("0", "2 hours"),
-    "is an ended session with a place": session("-2 hours", "-1 hour", ended="now() - interval '1 hour'", place="52.5"),
-    "is a session that was ended before its end": f"""{LIVE};{AUDITED};
-    SELECT after_hours_put_session_ended('local-entitled', id, now(), 'expired', '0') FROM after_hours_sessions;
-    UPDATE after_hours_sessions SET ended_at = now()""",
-    "is a photo that two functions made at once": f"""{upload("0", leased="now() + interval '30 seconds'")};{AUDITED};
-    UPDATE after_hours_photo_uploads SET leased_until = leased_until + interval '10 seconds'""",
-    "is an upload leased for more than a minute": upload(
-        "0", status="processing", leased="now() + interval '2 minutes'"
+SCHEDULE = "INSERT INTO soak.schedules SELECT 'expire-' || id, expires_at + interval '1 hour' FROM after_hours_sessions"
+PLANTED = [
+    ("has two open sessions", LIVE + session("0", "2 hours")),
+    (
+        "is an ended session with a place",
+        session("-2 hours", "-1 hour", ended="now() - interval '1 hour'", place="52.5"),
     ),
-    "is an event that waits for more than ten minutes": task("event", "11 minutes", 9),
-    "is a failed deletion that waits for more than ten minutes": task("r2", "11 minutes", 9),
-    "is a deletion that waits for more than a day": task("uploads", "25 hours"),
-    "is a session whose schedules wait for more than ten minutes": task("schedules", "11 minutes", 9),
-    "is a session that is open past its end": session("-1 hour", "-1 minute"),
-    "is the live session of a member who is not entitled": PROFILE.replace("entitled", "noPremium")
-    + session("0", "1 hour", who="local-noPremium"),
-    "is a session that ends in minutes, without a warning": PROFILE + session("-1 hour", "4 minutes"),
-    "is a session with an exact place": LIVE + ";UPDATE after_hours_sessions SET latitude = 52.5, longitude = 13.4",
-    "is an event that was not sent": task("event", "-1 minute"),
-    "is a session with wrong schedules": task("schedules", "1 minute"),
-    "is an upload in which nothing has happened for a quarter of an hour": upload("17 minutes", changed="17 minutes"),
-    "is an object that must be deleted": task("r2", "-1 minute"),
-    "is an upload that a newer one replaced a day ago": upload("26 hours") + ";" + upload("0"),
-    "is a session of a member who left more than an hour ago": ENDED
-    + """;UPDATE after_hours_sessions SET created_at = now() - interval '5 hours';
-    INSERT INTO soak.changes (what, user_id, at) VALUES ('left', 'local-entitled', now() - interval '3 hours')""",
-    "is a session that ended more than ninety days ago": session(
-        "-92 days", "-91 days", ended="now() - interval '91 days'"
+    (
+        "is a session that expired before its end",
+        f"""{LIVE} {AUDITED}
+        INSERT INTO soak.heard SELECT 'e', 'SessionEnded', id, 'expired' FROM after_hours_sessions;
+        UPDATE after_hours_sessions SET ended_at = now()""",
     ),
-    "is the device of a session that is gone": (
-        "INSERT INTO device_fingerprints (id, user_id, session_id)"
-        " VALUES (gen_random_uuid(), 'local-entitled', gen_random_uuid())"
+    (
+        "is a photo that two functions made at once",
+        f"""{upload("0", leased="now() + interval '30 seconds'")} {AUDITED}
+        UPDATE after_hours_photo_uploads SET leased_until = leased_until + interval '10 seconds'""",
     ),
+    (
+        "is an upload leased for more than a minute",
+        upload("0", status="processing", leased="now() + interval '2 minutes'"),
+    ),
+    ("is a task that waits longer than it may", task("event", "11 minutes")),
+    ("is a task that waits longer than it may", task("r2", "11 minutes", 9)),
+    ("is a task that waits longer than it may", task("uploads", "25 hours")),
+    ("is a session that is open past its end", session("-1 hour", "-1 minute")),
+    (
+        "is the live session of a member who is not entitled",
+        PROFILE.replace("entitled", "no-premium") + session("0", "1 hour", user="local-no-premium"),
+    ),
+    ("is a session that ends in minutes, without a warning", PROFILE + session("-1 hour", "4 minutes")),
+    ("is a session with an exact place", LIVE + "UPDATE after_hours_sessions SET latitude = 52.5, longitude = 13.4"),
+    ("is a task that was not done", task("event", "-1 minute")),
+    ("is a task that was not done", task("schedules", "1 minute")),
+    ("is a task that was not done", task("r2", "1 minute", 1)),
+    (
+        "is an upload in which nothing has happened for a quarter of an hour",
+        upload("17 minutes", changed="17 minutes"),
+    ),
+    ("is an upload that a newer one replaced a day ago", upload("26 hours") + upload("0")),
+    (
+        "is a session of a member who left more than an hour ago",
+        f"""{ENDED} UPDATE after_hours_sessions SET created_at = now() - interval '5 hours';
+        INSERT INTO soak.changes (what, user_id, at) VALUES ('left', 'local-entitled', now() - interval '3 hours')""",
+    ),
+    (
+        "is a session that ended more than ninety days ago",
+        session("-92 days", "-91 days", ended="now() - interval '91 days'"),
+    ),
+    (
+        "is the device of a session that is gone",
+        """INSERT INTO device_fingerprints (id, user_id, session_id)
+        VALUES (gen_random_uuid(), 'local-entitled', gen_random_uuid())""",
+    ),
+    ("is an open session without a schedule", LIVE),
+    ("is a schedule for another end than its session has", LIVE + SCHEDULE),
+    ("is a schedule of a session that has ended", ENDED + SCHEDULE),
+    ("is a schedule whose time is over", "INSERT INTO soak.schedules VALUES ('expire-x', now() - interval '1 hour')"),
+    ("is in R2, and no row knows of it", "INSERT INTO soak.objects VALUES ('r2', 'a.jpg')"),
+    ("is shown, and not in R2", PROFILE + "UPDATE after_hours_profiles SET photo_url = 'a/b.jpg'"),
+    ("is in the upload bucket, and no row knows of it", "INSERT INTO soak.objects VALUES ('uploads', 'a')"),
+    ("was never announced", change("extended") + change("extended") + heard("SessionExtended")),
+    ("was announced and did not happen", change("extended") + heard("SessionStarted")),
+    (
+        "was answered 2xx, and nothing of it is there",
+        asked("started", "done", "'an id'") + change("started", "another"),
+    ),
+    ("was refused, and is there all the same", asked("described", "refused", "'a key'") + change("described")),
+    ("is not as often as the answers say", asked("preferred", "done")),
+    ("is not as often as the answers say", asked("asked", "unknown") + change("asked", "1") + change("asked", "2")),
+    (
+        "went with its account, and its end was announced for another reason",
+        change("ended with the account") + heard("SessionEnded", "user"),
+    ),
+    (
+        "is an event that was sent again while another was sending it",
+        """INSERT INTO soak.sent VALUES ('e', 101), ('e', 125);
+        INSERT INTO soak.leaps VALUES (1, 76), (2, 126)""",
+    ),
+    ("is longer than a sweep may take", "INSERT INTO soak.sweeps VALUES (46)"),
+    ("is in a log", "INSERT INTO soak.logs VALUES ('PostgreSQL', 'at -41.5')"),
+]
+# What a rule must not take for a violation.
+RIGHT = {
+    # Leaving deletes profile and preferences in one transaction, and is one change.
+    "is not as often as the answers say": f"""
+    {asked("left", "done")} {change("left", "profile")} {change("left")}
+    {asked("extended", "done")} {asked("extended", "unknown")} {asked("extended", "refused")} {change("extended")}""",
+    "went with its account, and its end was announced for another reason": change("ended with the account")
+    + heard("SessionEnded", "account_deleted"),
+    # A leap between the claim and the sending ends the lease.
+    "is an event that was sent again while another was sending it": """
+    INSERT INTO soak.sent VALUES ('a', 1), ('a', 26), ('b', 1), ('c', 100), ('c', 101);
+    INSERT INTO soak.leaps VALUES (1, 99)""",
 }
+RULES = {**ALWAYS, **AT_REST, **IN_THE_END}
+
+
+class Transaction(RetryingDatabase):
+    """The soak's database, as one transaction."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        self._cursor = cursor
+
+    def run(self, statement: str, parameters: Any = None, **_: object) -> list[tuple[Any, ...]]:
+        self._cursor.execute(statement, parameters)
+        return self._cursor.fetchall() if self._cursor.description else []
 
 
 @pytest.fixture
-def cursor(world: World, migrated: postgres.Database) -> Iterator[Cursor]:
+def database(world: World, migrated: postgres.Database) -> Iterator[Transaction]:
     """A transaction that is rolled back, in which no trigger runs and no reference is checked."""
     with closing(migrated.connect()) as connection, connection.cursor() as cursor:
-        cursor.execute(AUDIT)
-        cursor.execute(UNGUARDED)
-        cursor.execute("SET LOCAL session_replication_role = replica")
-        yield cursor
+        cursor.execute(f"{AUDIT}; {UNGUARDED}; SET LOCAL session_replication_role = replica")
+        yield Transaction(cursor)
         connection.rollback()
 
 
-@pytest.mark.parametrize("rule", ALWAYS | AT_REST)
-def test_a_planted_violation_of_a_rule_is_found(cursor: Cursor, rule: str) -> None:
-    statement = (ALWAYS | AT_REST)[rule].replace("%%", "%")
-    cursor.execute(statement)
-    assert cursor.fetchall() == []
-    cursor.execute(PLANTED[rule])
-    cursor.execute(statement)
-    assert cursor.fetchall() != []
+@pytest.mark.parametrize(("rule", "planted"), PLANTED, ids=[rule for rule, _ in PLANTED])
+def test_a_rule_finds_the_violation_that_is_planted(database: Transaction, rule: str, planted: str) -> None:
+    database.run(f"SAVEPOINT before; {RIGHT.get(rule, '')}")
+    assert broken(database, {rule: RULES[rule]}) == {rule: set()}
+    database.run(f"ROLLBACK TO before; {planted}")
+    assert broken(database, {rule: RULES[rule]}) != {rule: set()}
 
 
-@dataclass
-class Scene:
-    """A soak's system on moto's AWS, to plant violations in."""
-
-    system: System
-    journal: Journal
-
-    def sql(self, statement: str) -> str:
-        """Return the first value, if there is one."""
-        rows = self.system.database.run(statement)
-        return str(rows[0][0]) if rows else ""
-
-    def schedule(self, session_id: str, hours: int) -> None:
-        at = datetime.now(UTC) + timedelta(hours=hours)
-        self.system.client("scheduler").create_schedule(
-            GroupName=self.system.stack.schedule_group, Name=f"expire-{session_id}",
-            ScheduleExpression=f"at({at:%Y-%m-%dT%H:%M:%S})",
-            FlexibleTimeWindow={"Mode": "OFF"}, Target={"Arn": "arn:aws:lambda:a:1:function:f", "RoleArn": "r"},
-        )  # fmt: skip
-
-    def put(self, bucket: str) -> None:
-        self.system.client("s3").put_object(Bucket=getattr(self.system.stack, bucket), Key=str(uuid4()), Body=b"")
-
-    def hear(self, **detail: str) -> None:
-        body = json.dumps({"detail-type": "SessionEnded", "detail": {"eventId": "e", **detail}})
-        sqs = self.system.client("sqs")
-        sqs.send_message(QueueUrl=sqs.get_queue_url(QueueName="soak")["QueueUrl"], MessageBody=body)
-
-    def log(self, line: str) -> None:
-        (self.system.workspace.logs / "postgresql.log").write_text(line)
+def test_every_rule_has_a_violation() -> None:
+    assert {rule for rule, _ in PLANTED} == {*RULES}
 
 
-def end_for_another_reason(scene: Scene) -> None:
-    scene.sql(note("ended with the account"))
-    scene.hear(sessionId="a key", reason="user")
-    scene.system.listen()
+def test_what_is_at_aws_is_recorded(database: Transaction, client: Callable[[str], Any], tmp_path: Path) -> None:
+    workspace, value = Workspace(tmp_path), "x" * 24
+    stack: Any = SimpleNamespace(functions={}, schedule_group="soak", r2_bucket="soak-r2", upload_bucket="soak-uploads")
+    none: Any = None
+    system = System(workspace, stack, none, database, none, none, Clock())
+    system._clients = {name: client(name) for name in ("scheduler", "s3", "sqs", "secretsmanager", "logs")}
+    scheduler, s3, sqs, secrets, _ = system._clients.values()
+    workspace.logs.mkdir(parents=True)
+    (workspace.logs / "postgresql.log").write_text(f"a secret: {value}\0")
+    secrets.create_secret(Name="soak", SecretString=json.dumps({"key": value, "short": "x"}))
+    scheduler.create_schedule_group(Name="soak")
+    target = {"Arn": "arn:aws:lambda:us-east-1:123456789012:function:f", "RoleArn": "arn:aws:iam::123456789012:role/r"}
+    scheduler.create_schedule(
+        GroupName="soak", Name="expire-1", ScheduleExpression="at(2020-01-01T00:00:00)",
+        FlexibleTimeWindow={"Mode": "OFF"}, Target=target,
+    )  # fmt: skip
+    for bucket in ("soak-r2", "soak-uploads"):
+        s3.create_bucket(Bucket=bucket)
+        s3.put_object(Bucket=bucket, Key=f"in {bucket}", Body=b"")
+    queue = sqs.create_queue(QueueName="soak")["QueueUrl"]
+    body = {"detail-type": "SessionEnded", "detail": {"eventId": "e", "sessionId": "s", "reason": "user"}}
+    for _ in range(2):
+        sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(body))
 
+    records.listen(system)
+    for _ in range(2):
+        records.look_at_aws(system)
+    records.read_logs(system)
 
-# What a check says, the check, and a violation of it.
-BROKEN: list[tuple[str, Check, Callable[[Scene], object]]] = [
-    ("is an event that was not sent", checks.rows, lambda scene: scene.sql(task("event", "-1 minute"))),
-    ("is open and has no schedule", checks.schedules, lambda scene: scene.sql(LIVE)),
-    ("for another end than its session has", checks.schedules, lambda scene: scene.schedule(scene.sql(LIVE), 2)),
-    ("of a session that has ended", checks.schedules, lambda scene: scene.schedule(scene.sql(ENDED), 2)),
-    ("is a schedule whose time is over", checks.schedules, lambda scene: scene.schedule("of-nothing", -1)),
-    ("is in R2, and no row knows of it", checks.objects, lambda scene: scene.put("r2_bucket")),
-    (
-        "is in the upload bucket, and no row knows",
-        checks.objects,
-        lambda scene: scene.put("upload_bucket"),
-    ),
-    (
-        "is shown, and not in R2",
-        checks.objects,
-        lambda scene: scene.sql(PROFILE + "UPDATE after_hours_profiles SET photo_url = 'a/b.jpg' WHERE true"),
-    ),
-    ("SessionStarted of a key was never announced", checks.announced, lambda scene: scene.sql(note("started"))),
-    ("was announced and did not happen", checks.announced, lambda scene: scene.hear(sessionId="a key")),
-    ("its end was announced for another reason", checks.reasons, end_for_another_reason),
-    (
-        "was sent again while another was sending it",
-        checks.leases_of_events,
-        lambda scene: scene.system.proxy.sightings.extend([Sighting("e", 100), Sighting("e", 101)]),
-    ),
-    (
-        "was started, and nothing of it is there",
-        checks.answers,
-        lambda scene: scene.journal.write("started", "m", "a key", Outcome.DONE),
-    ),
-    ("started 1 times, though", checks.answers, lambda scene: scene.sql(note("started"))),
-    ("A sweep took longer", checks.sweeps, lambda scene: setattr(scene.system, "longest_sweep_seconds", 46)),
-    ("The log of PostgreSQL holds a text", checks.logs, lambda scene: scene.log(TEXT)),
-    ("The log of PostgreSQL holds a place", checks.logs, lambda scene: scene.log("-41.5")),
-    ("The log of PostgreSQL holds secret", checks.logs, lambda scene: scene.log("x" * 24)),
-]
-
-
-@pytest.fixture
-def scene(cursor: Cursor, deployed: dict[str, str], tmp_path: Path) -> Iterator[Scene]:
-    def run(statement: str, parameters: Any = None) -> list[tuple[Any, ...]]:
-        cursor.execute(statement, parameters)
-        return cursor.fetchall() if cursor.description else []
-
-    access = {"region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}
-    own = f"soak-{uuid4()}"
-    parts: Any = {
-        "stack": SimpleNamespace(
-            aws=access | {"endpoint_url": deployed["AWS_ENDPOINT_URL"]}, functions={},
-            schedule_group=own, r2_bucket=f"{own}-r2", upload_bucket=f"{own}-uploads",
-        ),
-        "database": SimpleNamespace(run=run), "proxy": SimpleNamespace(sightings=[]), "server": None, "workers": None,
-    }  # fmt: skip
-    system = System(workspace=Workspace(tmp_path), clock=Clock(), **parts)
-    system.workspace.logs.mkdir(parents=True)
-    (system.workspace.logs / "postgresql.log").touch()
-    queue = system.client("sqs").create_queue(QueueName="soak")["QueueUrl"]
-    system.client("secretsmanager").create_secret(Name=own, SecretString=json.dumps({"key": "x" * 24}))
-    system.client("scheduler").create_schedule_group(Name=own)
-    for bucket in (system.stack.r2_bucket, system.stack.upload_bucket):
-        system.client("s3").create_bucket(Bucket=bucket)
-    yield Scene(system, Journal())
-    system.client("sqs").delete_queue(QueueUrl=queue)
-
-
-def test_every_check_has_a_violation() -> None:
-    assert {check for _, check, _ in BROKEN} == {*rounds.AT_REST, *rounds.ONCE}
-
-
-@pytest.mark.parametrize(("says", "check", "plant"), BROKEN, ids=[says for says, *_ in BROKEN])
-def test_a_planted_violation_of_a_check_is_found(
-    scene: Scene, says: str, check: Check, plant: Callable[[Scene], object]
-) -> None:
-    assert check(scene.system, scene.journal) == []
-    plant(scene)
-    [violation, *_] = check(scene.system, scene.journal)
-    assert says in violation
+    assert database.run("SELECT * FROM soak.heard") == [("e", "SessionEnded", "s", "user")]
+    assert database.run("SELECT name, at::text FROM soak.schedules") == [("expire-1", "2020-01-01 00:00:00+00")]
+    assert database.run("SELECT * FROM soak.objects") == [("r2", "in soak-r2"), ("uploads", "in soak-uploads")]
+    assert broken(database, {"in a log": IN_THE_END["is in a log"]}) == {
+        "in a log": {"secret of soak in the log of PostgreSQL"}
+    }
+    sqs.delete_queue(QueueUrl=queue)

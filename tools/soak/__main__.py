@@ -6,6 +6,7 @@ python -m tools.soak [--minutes 2] [--seed 4711] [--fault "PostgreSQL frozen" â€
 import secrets
 import sys
 from collections import Counter
+from math import ceil
 from random import Random
 
 from tools.local import aws
@@ -14,7 +15,7 @@ from tools.local.processes import end_on_any_interruption
 from tools.local.progress import clock
 from tools.local.workspace import DEFAULT_WORKSPACE, Workspace, shows_errors
 from tools.soak.faults import FAULTS
-from tools.soak.rounds import Round, Soak
+from tools.soak.rounds import Results, Round
 from tools.soak.system import soaking_system
 
 WORKSPACE = Workspace(DEFAULT_WORKSPACE.root / "soak")
@@ -36,23 +37,24 @@ def main() -> int:
     end_on_any_interruption()
     aws.keep_to_this_machine()
     progress = clock()
-    rounds: list[Round] = []
+    results: list[Results] = []
     try:
-        while (minutes := options.minutes - sum(each.minutes for each in rounds)) > 0:
-            name = f"{seed} round {len(rounds) + 1}"
+        for done in range(ceil(options.minutes / _ROUND_MINUTES)):
+            minutes = min(_ROUND_MINUTES, options.minutes - done * _ROUND_MINUTES)
+            name = f"{seed} round {done + 1}"
             clock_off = Random(f"{name} clock").choice(_CLOCKS_OFF_SECONDS)  # noqa: S311 (no secret)
             progress(f"seed {name}; the functions' clocks are {clock_off:+} s off")
             with soaking_system(WORKSPACE, progress, clock_off_seconds=clock_off) as system:
-                rounds.append(Soak(system, name, faults, progress).run(min(_ROUND_MINUTES, minutes)))
+                results.append(Round(system, name, faults, progress).run(minutes))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-    print(f"Seed {seed}, {len(rounds)} rounds")
+    print(f"Seed {seed}, {len(results)} rounds")
     for title in ("answers", "changes", "faults"):
-        total = sum((getattr(each, title) for each in rounds), Counter[str]())
-        print(f"{title.capitalize()}:", *(f"  {count:7,}  {name}" for name, count in sorted(total.items())), sep="\n")
-    violations = [violation for each in rounds for violation in each.violations]
+        total = sum((getattr(each, title) for each in results), Counter[str]())
+        print(f"{title.capitalize()}:", *(f"  {times:7,}  {name}" for name, times in sorted(total.items())), sep="\n")
+    violations = [violation for each in results for violation in each.violations]
     print(f"{len(violations)} violations", *violations, sep="\n")
-    return 1 if violations or not rounds else 0
+    return 1 if violations or not results else 0
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
--- What really changed, written by triggers of the soak: the checks compare events and answers with it. It exists in the
--- soak's own database, never in a deployment.
+-- The records that the rules compare (tools/soak/rules.py), in the soak's own database alone, never in a deployment.
 CREATE SCHEMA soak;
 
+-- What really changed, written by the triggers below, which know nothing of the product's outbox.
 CREATE TABLE soak.changes (
     what TEXT NOT NULL,
     user_id TEXT NOT NULL,
@@ -11,90 +11,82 @@ CREATE TABLE soak.changes (
 );
 CREATE INDEX ON soak.changes (what, key);
 
--- The leaps of time that were made, so that a retry of one that PostgreSQL did not acknowledge does nothing.
-CREATE TABLE soak.leaps (number INTEGER PRIMARY KEY);
+-- What callers asked for. `outcome` is done (2xx), refused (4xx) or unknown (5xx, or no answer).
+CREATE TABLE soak.asked (what TEXT, user_id TEXT, key TEXT, outcome TEXT);
 
-CREATE FUNCTION soak.note(what TEXT, user_id TEXT, key TEXT) RETURNS VOID
-LANGUAGE sql AS $$ INSERT INTO soak.changes (what, user_id, key) VALUES (what, user_id, key) $$;
+-- The domain events that the bus delivered. `key` is the id of the session or photo.
+CREATE TABLE soak.heard (event_id TEXT PRIMARY KEY, type TEXT, key TEXT, reason TEXT);
 
-CREATE FUNCTION soak.session_changed() RETURNS trigger
+-- Which event announces which change.
+CREATE TABLE soak.announcements (what TEXT PRIMARY KEY, type TEXT NOT NULL);
+INSERT INTO soak.announcements VALUES
+    ('started', 'SessionStarted'),
+    ('extended', 'SessionExtended'),
+    ('expiring', 'SessionExpiring'),
+    ('ended', 'SessionEnded'),
+    ('ready', 'PhotoReady'),
+    ('rejected', 'PhotoRejected');
+
+-- Events on their way to the bus, and leaps of time. `at` is in seconds since 1970, plus those that were leapt over.
+CREATE TABLE soak.sent (event_id TEXT, at DOUBLE PRECISION);
+CREATE TABLE soak.leaps (number INTEGER PRIMARY KEY, at DOUBLE PRECISION);
+
+-- Schedules, objects and logs at AWS, when they were last looked at. `at` is null for a schedule not looked at.
+CREATE TABLE soak.schedules (name TEXT PRIMARY KEY, at TIMESTAMPTZ);
+CREATE TABLE soak.objects (store TEXT, key TEXT);
+CREATE TABLE soak.logs (name TEXT, content TEXT);
+
+-- What no log may hold, as regular expressions. All places that members send lie in these degrees.
+CREATE TABLE soak.secrets (what TEXT, pattern TEXT);
+INSERT INTO soak.secrets VALUES
+    ('a text', 'soak-text-'),
+    ('a device', 'soak-device-'),
+    ('a token', 'eyJhbGciOi'),
+    ('a place', '-4[12]\.\d|-7[12]\.\d');
+
+CREATE TABLE soak.sweeps (seconds DOUBLE PRECISION);
+
+CREATE FUNCTION soak.note() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    changed JSONB := to_jsonb(coalesce(NEW, OLD));
 BEGIN
-    IF TG_OP = 'INSERT' THEN
-        PERFORM soak.note('started', NEW.user_id, NEW.id::text);
-    ELSIF TG_OP = 'DELETE' THEN
-        IF OLD.ended_at IS NULL THEN
-            PERFORM soak.note('ended', OLD.user_id, OLD.id::text);
-            PERFORM soak.note('ended with the account', OLD.user_id, OLD.id::text);
-        END IF;
-    ELSE
-        IF NEW.expires_at > OLD.expires_at THEN
-            PERFORM soak.note('extended', NEW.user_id, NEW.id::text);
-        END IF;
-        IF OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL THEN
-            PERFORM soak.note('ended', NEW.user_id, NEW.id::text);
-            -- Members may end a session before its end; an expiry may not.
-            IF NEW.ended_at < NEW.expires_at AND EXISTS (
-                SELECT FROM after_hours_outbox
-                WHERE kind = 'event' AND payload -> 'detail' ->> 'sessionId' = NEW.id::text
-                    AND payload -> 'detail' ->> 'reason' = 'expired'
-            ) THEN
-                PERFORM soak.note('ended too early', NEW.user_id, NEW.id::text);
-            END IF;
-        END IF;
-        IF NEW.warned_for IS DISTINCT FROM OLD.warned_for THEN
-            PERFORM soak.note('expiring', NEW.user_id, NEW.id::text);
-        END IF;
-    END IF;
+    INSERT INTO soak.changes (what, user_id, key)
+    VALUES (TG_ARGV[0], changed ->> 'user_id', changed ->> TG_ARGV[1]);
     RETURN NULL;
 END
 $$;
-CREATE TRIGGER soak_session AFTER INSERT OR UPDATE OR DELETE ON after_hours_sessions
-    FOR EACH ROW EXECUTE FUNCTION soak.session_changed();
 
-CREATE FUNCTION soak.profile_changed() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER AS $$
+-- What is noted, with which column for its key: after which statement on which table, and when.
+DO $$
+DECLARE
+    noted RECORD;
 BEGIN
-    IF TG_OP = 'DELETE' THEN
-        PERFORM soak.note('left', OLD.user_id, NULL);
-    ELSIF TG_OP = 'INSERT' OR NEW.description IS DISTINCT FROM OLD.description THEN
-        PERFORM soak.note('described', NEW.user_id, NEW.description);
-    END IF;
-    RETURN NULL;
+    FOR noted IN SELECT * FROM (VALUES
+        ('started', 'id', 'INSERT', 'sessions', 'true'),
+        ('extended', 'id', 'UPDATE', 'sessions', 'NEW.expires_at > OLD.expires_at'),
+        ('expiring', 'id', 'UPDATE', 'sessions', 'NEW.warned_for IS DISTINCT FROM OLD.warned_for'),
+        ('ended', 'id', 'UPDATE', 'sessions', 'OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL'),
+        ('ended early', 'id', 'UPDATE', 'sessions', 'OLD.ended_at IS NULL AND NEW.ended_at < NEW.expires_at'),
+        ('ended', 'id', 'DELETE', 'sessions', 'OLD.ended_at IS NULL'),
+        ('ended with the account', 'id', 'DELETE', 'sessions', 'OLD.ended_at IS NULL'),
+        ('described', 'description', 'INSERT', 'profiles', 'true'),
+        ('described', 'description', 'UPDATE', 'profiles', 'NEW.description IS DISTINCT FROM OLD.description'),
+        ('left', NULL, 'DELETE', 'profiles', 'true'),
+        ('preferred', NULL, 'INSERT OR UPDATE', 'preferences', 'true'),
+        ('left', NULL, 'DELETE', 'preferences', 'true'),
+        ('asked', 'id', 'INSERT', 'photo_uploads', 'true'),
+        ('ready', 'id', 'UPDATE', 'photo_uploads', 'NEW.status <> OLD.status AND NEW.status = ''ready'''),
+        ('rejected', 'id', 'UPDATE', 'photo_uploads', 'NEW.status <> OLD.status AND NEW.status = ''rejected'''),
+        ('claimed twice', 'id', 'UPDATE', 'photo_uploads',
+            'OLD.leased_until > clock_timestamp() AND NEW.leased_until > OLD.leased_until')
+    ) AS _ (what, key, statement, of_table, condition)
+    LOOP
+        EXECUTE format(
+            'CREATE TRIGGER %I AFTER %s ON %I FOR EACH ROW WHEN (%s) EXECUTE FUNCTION soak.note(%L, %L)',
+            noted.what || ' ' || noted.statement, noted.statement, 'after_hours_' || noted.of_table,
+            noted.condition, noted.what, noted.key
+        );
+    END LOOP;
 END
 $$;
-CREATE TRIGGER soak_profile AFTER INSERT OR UPDATE OR DELETE ON after_hours_profiles
-    FOR EACH ROW EXECUTE FUNCTION soak.profile_changed();
-
-CREATE FUNCTION soak.preferences_changed() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER AS $$
-BEGIN
-    IF TG_OP = 'DELETE' THEN
-        PERFORM soak.note('left', OLD.user_id, NULL);
-    ELSE
-        PERFORM soak.note('preferred', NEW.user_id, NULL);
-    END IF;
-    RETURN NULL;
-END
-$$;
-CREATE TRIGGER soak_preferences AFTER INSERT OR UPDATE OR DELETE ON after_hours_preferences
-    FOR EACH ROW EXECUTE FUNCTION soak.preferences_changed();
-
-CREATE FUNCTION soak.upload_changed() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER AS $$
-BEGIN
-    IF TG_OP = 'INSERT' THEN
-        PERFORM soak.note('asked', NEW.user_id, NEW.id::text);
-    ELSE
-        IF NEW.status <> OLD.status AND NEW.status IN ('ready', 'rejected') THEN
-            PERFORM soak.note(NEW.status, NEW.user_id, NEW.id::text);
-        END IF;
-        IF OLD.leased_until > clock_timestamp() AND NEW.leased_until > OLD.leased_until THEN
-            PERFORM soak.note('claimed twice', NEW.user_id, NEW.id::text);
-        END IF;
-    END IF;
-    RETURN NULL;
-END
-$$;
-CREATE TRIGGER soak_upload AFTER INSERT OR UPDATE ON after_hours_photo_uploads
-    FOR EACH ROW EXECUTE FUNCTION soak.upload_changed();

@@ -1,8 +1,12 @@
 """Two clocks: the database's, which the soak moves on, and a function's, which may be wrong."""
 
 import time
-from importlib.util import find_spec
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock, Semaphore
+
+import time_machine
 
 _SITE = """\
 import datetime
@@ -16,16 +20,26 @@ time_machine.travel(datetime.datetime.now(datetime.UTC) + datetime.timedelta(sec
 class Clock:
     """The database's time: this machine's clock plus the seconds that were leapt over (soak.leaps)."""
 
+    CALLS = 20  # of members at once; more than there ever are
+
     def __init__(self) -> None:
         self.leapt = 0.0
-        self.leaps: list[float] = []  # the time after each leap
+        self._door = Lock()  # without it, new calls would pass a leap that waits
+        self._calls = Semaphore(self.CALLS)
 
     def now(self) -> float:
         return time.time() + self.leapt
 
-    def leap(self, seconds: float) -> None:
-        self.leapt += seconds
-        self.leaps.append(self.now())
+    @contextmanager
+    def held(self, calls: int = 1) -> Iterator[None]:
+        """Let no time leap while a member calls; a leap holds the clock as all CALLS, and so waits for them."""
+        with self._door:
+            for _ in range(calls):
+                self._calls.acquire()
+        try:
+            yield
+        finally:
+            self._calls.release(calls)
 
 
 def wrong_clock(folder: Path, seconds: int) -> dict[str, str]:
@@ -38,14 +52,9 @@ def wrong_clock(folder: Path, seconds: int) -> dict[str, str]:
     site = folder / "wrong-clock"
     site.mkdir(parents=True, exist_ok=True)
     (site / "sitecustomize.py").write_text(_SITE.format(seconds=seconds))
-    # Link the package and its extension alone: the function must see nothing else of this virtual environment.
-    for module in ("time_machine", "_time_machine"):
-        spec = find_spec(module)
-        if spec is None or spec.origin is None:
-            raise ModuleNotFoundError(module)
-        origin = Path(spec.origin)
-        target = origin.parent if origin.name == "__init__.py" else origin
-        link = site / target.name
+    # Link this package alone: the function must see nothing else of this virtual environment.
+    for installed in Path(time_machine.__file__).parents[1].glob("*time_machine*"):
+        link = site / installed.name
         link.unlink(missing_ok=True)
-        link.symlink_to(target)
+        link.symlink_to(installed)
     return {"PYTHONPATH": str(site)}

@@ -21,7 +21,7 @@ _APPLICATION = "after-hours"
 
 
 class RetryingDatabase:
-    """Retries a statement until PostgreSQL acknowledges it, so statements must be idempotent. Thread-safe."""
+    """Retries a transaction until PostgreSQL acknowledges it, so transactions must be idempotent. Thread-safe."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -34,17 +34,24 @@ class RetryingDatabase:
         *,
         on_deadlock: Callable[[], None] = lambda: None,
     ) -> list[tuple[Any, ...]]:
-        """Run a statement in a transaction, and return its rows, if it has any.
+        """Run a statement in a transaction, and return its rows, if it has any."""
 
-        `on_deadlock` is called each time that the statement is a deadlock's victim, before it is retried. After two
-        minutes of retries it raises PostgreSQL's error.
+        def send(connection: Connection) -> list[tuple[Any, ...]]:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(statement, parameters)
+                return list(cursor.fetchall()) if cursor.description else []
+
+        return self.retry(send, on_deadlock=on_deadlock)
+
+    def retry[T](self, act: Callable[[Connection], T], *, on_deadlock: Callable[[], None] = lambda: None) -> T:
+        """Act on a connection, and again while PostgreSQL does not answer. Raises its error after two minutes.
+
+        `on_deadlock` is called each time that the transaction is a deadlock's victim, before it is retried.
         """
         deadline = time.monotonic() + _RETRY_SECONDS
         while True:
             try:
-                with self._connection() as connection, connection.cursor() as cursor:
-                    cursor.execute(statement, parameters)
-                    return list(cursor.fetchall()) if cursor.description else []
+                return act(self._connection())
             except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
                 if isinstance(error, psycopg2.errors.DeadlockDetected):
                     on_deadlock()
@@ -78,33 +85,24 @@ class Server:
         self._command = postmaster.cmdline()
         self._user = postmaster.username() if os.geteuid() == 0 else None
 
-    def kill(self) -> None:
-        """End every process of the server at once, as a machine that loses power does."""
-        self._signal(signal.SIGKILL)
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to every process of the server. SIGKILL ends them at once, as a loss of power does."""
+        with suppress(psutil.NoSuchProcess, CommandError):
+            postmaster = self._processes.running("postgresql")
+            for process in [postmaster, *postmaster.children(recursive=True)]:
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(number)
 
     def restart(self) -> None:
-        """Start the server again, and wait until it answers. Raises CommandError after two minutes."""
-        deadline = time.monotonic() + _RETRY_SECONDS
-        while time.monotonic() < deadline:
-            process = self._processes.start(
-                "postgresql",
-                self._command,
-                environment={"PATH": os.defpath, "LANG": "C.UTF-8"},
-                user=self._user,
-                stop_signal=signal.SIGINT,
-            )
-            while process.poll() is None and time.monotonic() < deadline:
-                if self._database.answers():
-                    return
-                time.sleep(_PAUSE_SECONDS)
-            time.sleep(1)  # killed processes may still hold the shared memory
-        raise CommandError("PostgreSQL does not come back after it was killed")
-
-    def freeze(self) -> None:
-        self._signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        self._signal(signal.SIGCONT)
+        """Start the server again, and wait until it answers. Raises CommandError when it does not."""
+        self._processes.start_server(
+            "postgresql",
+            self._command,
+            environment={"PATH": os.defpath, "LANG": "C.UTF-8"},
+            is_ready=self._database.answers,
+            user=self._user,
+            stop_signal=signal.SIGINT,
+        )
 
     def cut_connections(self) -> None:
         """Terminate the backends of all functions."""
@@ -119,10 +117,3 @@ class Server:
             (_APPLICATION,),
         )
         return int(rows[0][0]) if rows else None
-
-    def _signal(self, number: signal.Signals) -> None:
-        with suppress(psutil.NoSuchProcess, CommandError):
-            postmaster = self._processes.running("postgresql")
-            for process in [postmaster, *postmaster.children(recursive=True)]:
-                with suppress(psutil.NoSuchProcess):
-                    process.send_signal(number)

@@ -3,16 +3,19 @@
 Schedules whose time was leapt over are delivered once, twice, late, in any order, or never.
 """
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from random import Random
 from threading import Lock
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from tools.local import schedules
+from tools.soak.clock import Clock
 from tools.soak.system import System
 
 _COLUMNS = """
@@ -41,9 +44,9 @@ class Leaps:
         """Let so much time pass at once. Deliveries that the last leap delayed come now."""
         with self._lock:
             due, self._late = self._late, []
-            with self._system.gate.closed():
-                self._age_rows(distance)
-                self._system.clock.leap(distance.total_seconds())
+            with self._system.clock.held(Clock.CALLS):
+                self._age_rows(distance.total_seconds())
+                self._system.clock.leapt += distance.total_seconds()
                 due += self._move_schedules(distance, random)
             random.shuffle(due)
             half = len(due) // 2 if distance < timedelta(hours=1) else 0
@@ -53,53 +56,51 @@ class Leaps:
     def deliver_early(self, random: Random, most: int = 6) -> None:
         """Deliver some schedules long before their time, without removing them."""
         names = sorted(self._system.schedules())
-        events = [self._event(name) for name in random.sample(names, min(most, len(names)))]
-        self._deliver([event for event in events if event])
+        found = [self._find(name) for name in random.sample(names, min(most, len(names)))]
+        self._deliver([schedule["Target"]["Input"] for schedule in found if schedule])
 
-    def _age_rows(self, distance: timedelta) -> None:
-        number = next(self._numbers)
+    def _age_rows(self, seconds: float) -> None:
+        number, by = next(self._numbers), f"interval '{seconds} seconds'"
         ages = ";\n".join(
-            f"UPDATE {table} SET " + ", ".join(f"{column} = {column} - %(by)s" for column in columns)
+            f"UPDATE {table} SET " + ", ".join(f"{column} = {column} - {by}" for column in columns)
             for table, columns in self._system.database.run(_COLUMNS)
         )
         # As a replica, so that no trigger fires: neither the product's, nor the audit's, nor those of foreign keys.
+        # A retry of a leap that PostgreSQL did not acknowledge does nothing.
         self._system.database.run(
             f"""
             DO $$ BEGIN
                 IF NOT EXISTS (SELECT FROM soak.leaps WHERE number = {number}) THEN
                     SET LOCAL session_replication_role = replica;
-                    INSERT INTO soak.leaps VALUES ({number});
-                    {ages.replace("%(by)s", f"interval '{distance.total_seconds()} seconds'")};
-                    UPDATE after_hours_outbox SET payload = payload || jsonb_build_object('expiresAt', after_hours_utc(
-                        (payload ->> 'expiresAt')::timestamptz - interval '{distance.total_seconds()} seconds'
-                    )) WHERE kind = 'schedules';
+                    {ages};
+                    UPDATE after_hours_outbox SET payload = payload || jsonb_build_object(
+                        'expiresAt', after_hours_utc((payload ->> 'expiresAt')::timestamptz - {by})
+                    ) WHERE kind = 'schedules';
+                    INSERT INTO soak.leaps
+                    VALUES ({number}, extract(epoch FROM clock_timestamp()) + {self._system.clock.leapt + seconds});
                 END IF;
             END $$
             """
         )
 
-    def _event(self, name: str) -> str | None:
-        schedule = schedules.find(self._system.client("scheduler"), self._system.stack.schedule_group, name)
-        return str(schedule["Target"]["Input"]) if schedule else None
+    def _find(self, name: str) -> dict[str, Any] | None:
+        return schedules.find(self._system.client("scheduler"), self._system.stack.schedule_group, name)
 
     def _move_schedules(self, distance: timedelta, random: Random) -> list[str]:
         """Bring each schedule nearer. Return the events of those that are due, each as often as it is delivered."""
-        client, group = self._system.client("scheduler"), self._system.stack.schedule_group
-        now, due = datetime.now(UTC), []
+        client, now, due = self._system.client("scheduler"), datetime.now(UTC), []
         for name in sorted(self._system.schedules()):
-            schedule = schedules.find(client, group, name)
-            if schedule is None:
+            if (schedule := self._find(name)) is None:
                 continue
             with suppress(ClientError):  # it has fired by now
                 at = schedules.moment(schedule["ScheduleExpression"]) - distance
                 if at > now:
                     schedules.move(client, schedule, at)
                 else:
-                    client.delete_schedule(GroupName=group, Name=name)
-                    due += [str(schedule["Target"]["Input"])] * random.choice(_COPIES)
+                    client.delete_schedule(GroupName=self._system.stack.schedule_group, Name=name)
+                    due += [schedule["Target"]["Input"]] * random.choice(_COPIES)
         return due
 
     def _deliver(self, events: list[str]) -> None:
-        client, function = self._system.client("lambda"), self._system.stack.functions["expire_session"]
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda event: client.invoke(FunctionName=function, Payload=event.encode()), events))
+            list(pool.map(lambda event: self._system.invoke("expire_session", json.loads(event)), events))

@@ -2,197 +2,158 @@
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from random import Random
 from threading import Event
+from typing import NamedTuple
 
 from tools.local.background import beside
 from tools.local.progress import Progress
-from tools.soak import checks
-from tools.soak.checks import Check
-from tools.soak.faults import FAULTS, Scene
-from tools.soak.journal import Journal
-from tools.soak.leaps import Leaps
+from tools.soak import records
+from tools.soak.faults import FAULTS
 from tools.soak.phones import World, delete_account
-from tools.soak.rules import ALWAYS
+from tools.soak.rules import ALWAYS, AT_REST, IN_THE_END, broken, sentences
 from tools.soak.system import System
 
-MEMBERS = 120
+_MEMBERS = 120
 _THREADS = 3
 _WARM_UP = 100
 _LOOK_EVERY_SECONDS = 2
 _LISTEN_EVERY_SECONDS = 1
 _REST_SECONDS = 240  # how long sweeps may take, each time, until nothing is undone
-
-# The checks for quiet times. Cheap checks come first, since they are repeated until none finds anything.
-AT_REST: tuple[Check, ...] = (checks.rows, checks.schedules, checks.objects, checks.announced)
-ONCE: tuple[Check, ...] = (
-    checks.answers,
-    checks.reasons,
-    checks.leases_of_events,
-    checks.sweeps,
-    checks.logs,
-)
 # After these leaps every lease and backoff is over, then every session, then all that is kept for a day, then for 90.
-LATER = (timedelta(minutes=16), timedelta(hours=7), timedelta(hours=25), timedelta(days=91))
+_LATER = (timedelta(minutes=16), timedelta(hours=7), timedelta(hours=25), timedelta(days=91))
+# No call tells us that an entitlement was withdrawn, so the sweep must find out. The schedules of the sessions that are
+# brought near are then for a wrong end.
+_SPOIL = """
+    UPDATE users SET id_verified = false
+    WHERE id IN (
+        SELECT user_id FROM after_hours_sessions
+        WHERE ended_at IS NULL AND expires_at > now() + interval '5 minutes' AND user_id NOT LIKE '%crowd%'
+        ORDER BY expires_at DESC
+        LIMIT 2
+    );
+    UPDATE after_hours_sessions SET expires_at = now() + interval '4 minutes'
+    WHERE id IN (
+        SELECT id FROM after_hours_sessions
+        WHERE ended_at IS NULL AND expires_at > now() + interval '5 minutes' AND user_id NOT LIKE '%crowd%'
+        LIMIT 5
+    )
+"""
 
 
-@dataclass
-class Round:
-    """The results of a round: numbers of answers, changes and faults, and the violations."""
+class Results(NamedTuple):
+    """Numbers of answers, changes and faults by their names, and the violations in sentences."""
 
-    minutes: float
     answers: Counter[str]
     changes: Counter[str]
     faults: Counter[str]
     violations: list[str]
 
 
-class Soak:
+class Round:
     """A round on a running system. `faults` are names in FAULTS."""
 
     def __init__(self, system: System, seed: str, faults: Sequence[str], progress: Progress) -> None:
-        self.system = system
-        self.journal = Journal()
-        self.leaps = Leaps(system)
-        self.world = World(system, self.journal, seed.replace(" ", "-"))
-        self.happened: Counter[str] = Counter()
+        self._system = system
+        self._world = World(system, seed.replace(" ", "-"))
         self._seed = seed
         self._faults = faults
         self._progress = progress
-        self._stopped = Event()
+        self._happened: Counter[str] = Counter()
         self._found: defaultdict[str, set[str]] = defaultdict(set)
 
-    def run(self, minutes: float) -> Round:
+    def run(self, minutes: float) -> Results:
         """Soak for so many minutes, and return the counts and the violations."""
-        self.world.join(MEMBERS)
+        self._world.phones = [self._world.new_phone() for _ in range(_MEMBERS)]
         with beside(self._watch), beside(self._listen):
             self._act_and_fail(minutes)
-            self.world.quiet = True
+            self._world.quiet = True
             violations = self._come_to_rest()
-        never = checks.sentences(self._found)
-        changes = Counter[str](dict(self.system.database.run("SELECT what, count(*) FROM soak.changes GROUP BY what")))
-        changes["announced"] = len(self.system.heard)
-        violations = [*never, *sorted(set(self.journal.violations)), *violations]
-        return Round(minutes, Counter(self.journal.answers), changes, self.happened, violations)
+        violations = [*sentences(self._found), *sorted(set(self._world.violations)), *violations]
+        counts = "SELECT what, count(*) FROM soak.changes GROUP BY 1 UNION SELECT 'announced', count(*) FROM soak.heard"
+        changes = Counter[str](dict(self._system.database.run(counts)))
+        return Results(Counter(self._world.answers), changes, self._happened, violations)
+
+    def _random(self, what: str) -> Random:
+        return Random(f"{self._seed} {what}")  # noqa: S311 (no secret)
 
     def _act_and_fail(self, minutes: float) -> None:
-        self._warm_up()
-        until = time.monotonic() + minutes * 60
-        self._progress(f"{MEMBERS} members, {_THREADS} at a time, for {minutes:g} minutes…")
-        with ThreadPoolExecutor(_THREADS + 1) as pool:
-            threads = [pool.submit(self._act, number, until) for number in range(_THREADS)]
-            threads.append(pool.submit(self._fail, until))
+        with ThreadPoolExecutor(_THREADS) as pool:  # until most functions have started: there must be something to lose
+            for number in range(_WARM_UP):
+                pool.submit(self._world.act, self._random(f"warm-up {number}"))
+        until, stopped = time.monotonic() + minutes * 60, Event()
+        self._progress(f"{_MEMBERS} members, {_THREADS} at a time, for {minutes:g} minutes…")
+
+        def repeat(act: Callable[[], None]) -> None:
+            while time.monotonic() < until and not stopped.is_set():
+                act()
+
+        actions = [partial(self._world.act, self._random(f"members {number}")) for number in range(_THREADS)]
+        actions.append(partial(self._fail, self._random("faults"), []))
+        with ThreadPoolExecutor(len(actions)) as pool:
+            threads = [pool.submit(repeat, action) for action in actions]
             try:
                 wait(threads, return_when=FIRST_EXCEPTION)
             finally:
-                self._stopped.set()
+                stopped.set()
             for thread in threads:
                 thread.result()
 
-    def _warm_up(self) -> None:
-        """Let members act until most functions have started: there must be something to lose."""
-        with ThreadPoolExecutor(_THREADS) as pool:
-            for number in range(_WARM_UP):
-                pool.submit(self.world.act, Random(f"{self._seed} warm-up {number}"))  # noqa: S311 (no secret)
-
-    def _act(self, number: int, until: float) -> None:
-        random = Random(f"{self._seed} members {number}")  # noqa: S311 (no secret)
-        while self._goes_on(until):
-            self.world.act(random)
-
-    def _goes_on(self, until: float) -> bool:
-        return time.monotonic() < until and not self._stopped.is_set()
-
-    def _fail(self, until: float) -> None:
-        random = Random(f"{self._seed} faults")  # noqa: S311 (no secret)
-        scene = Scene(self.system, self.leaps, self.world)
-        to_come: list[str] = []
-        while self._goes_on(until):
-            to_come = to_come or random.sample(self._faults, len(self._faults))  # all come once before one comes twice
-            names = [to_come.pop()]
-            if to_come and random.random() < 0.3:  # noqa: PLR2004
-                names.append(to_come.pop())
-            with ThreadPoolExecutor(len(names)) as pool:
-                seeds = [random.random() for _ in names]
-                turns = [
-                    pool.submit(FAULTS[name], scene, Random(seed))  # noqa: S311
-                    for name, seed in zip(names, seeds, strict=True)
-                ]
-            for name, turn in zip(names, turns, strict=True):
-                turn.result()
-                self.happened[name] += 1
-                self._progress(f"  {name}")
-            time.sleep(random.uniform(0.5, 3))
+    def _fail(self, random: Random, to_come: list[str]) -> None:
+        """Let a fault happen, or two at once. All of `to_come` happen before one happens again."""
+        to_come[:] = to_come or random.sample(self._faults, len(self._faults))
+        names = [to_come.pop()]
+        if to_come and random.random() < 0.3:  # noqa: PLR2004
+            names.append(to_come.pop())
+        with ThreadPoolExecutor(len(names)) as pool:
+            turns = {name: pool.submit(FAULTS[name], self._world, Random(random.random())) for name in names}  # noqa: S311
+        for name, turn in turns.items():
+            turn.result()
+            self._happened[name] += 1
+            self._progress(f"  {name}")
+        time.sleep(random.uniform(0.5, 3))
 
     def _watch(self, ending: Event) -> None:
         """Look for violations of the rules that hold at any moment."""
         while not ending.wait(_LOOK_EVERY_SECONDS):
-            for what, found in checks.breaches(self.system, ALWAYS).items():
-                self._found[what] |= found
+            for rule, rows in broken(self._system.database, ALWAYS).items():
+                self._found[rule] |= rows
 
     def _listen(self, ending: Event) -> None:
-        """Take what the bus delivers."""
         while not ending.wait(_LISTEN_EVERY_SECONDS):
-            self.system.listen()
+            records.listen(self._system)
 
     def _come_to_rest(self) -> list[str]:
         """Wait until all work is done, and again after each leap of time. Return the violations that stay."""
-        random = Random(f"{self._seed} rest")  # noqa: S311 (no secret)
+        random = self._random("rest")
         violations: list[str] = []
         self._progress("quiet: a few go on as ever, some sessions near their end")
         for _ in range(40):
-            self.world.act(random)
+            self._world.act(random)
         for _ in range(10):
-            self.world.act(random, delete_account)
-        for leap in LATER:
-            self.leaps.leap(leap, random)
-            self._withdraw()
-            self._bring_near()
-            violations = self._repeat(AT_REST, f"{leap} later")
-            if violations:
+            self._world.act(random, delete_account)
+        for leap in _LATER:
+            self._world.leaps.leap(leap, random)
+            self._system.database.run(_SPOIL)
+            if violations := self._sweep(f"{leap} later"):
                 break
-        for check in ONCE:
-            violations += check(self.system, self.journal)
-        return violations
+        records.keep(self._system, "asked", self._world.asked)
+        records.keep(self._system, "sent", self._system.proxy.sent)
+        records.read_logs(self._system)
+        return violations + sentences(broken(self._system.database, IN_THE_END))
 
-    def _withdraw(self) -> None:
-        """Withdraw an entitlement of two live members: no call tells us, so the sweep must find out."""
-        self.system.database.run(
-            """
-            UPDATE users SET id_verified = false
-            WHERE id IN (
-                SELECT user_id FROM after_hours_sessions
-                WHERE ended_at IS NULL AND expires_at > now() + interval '5 minutes' AND user_id NOT LIKE '%%crowd%%'
-                ORDER BY expires_at DESC
-                LIMIT 2
-            )
-            """
-        )
-
-    def _bring_near(self) -> None:
-        """Let a few sessions end in four minutes: their schedules are then for a wrong end, and the sweep must act."""
-        self.system.database.run(
-            """
-            UPDATE after_hours_sessions SET expires_at = now() + interval '4 minutes'
-            WHERE id IN (
-                SELECT id FROM after_hours_sessions
-                WHERE ended_at IS NULL AND expires_at > now() + interval '5 minutes' AND user_id NOT LIKE '%%crowd%%'
-                LIMIT 5
-            )
-            """
-        )
-
-    def _repeat(self, look_for: Sequence[Check], when: str) -> list[str]:
+    def _sweep(self, when: str) -> list[str]:
+        """Sweep until nothing is undone. Return the violations that stay."""
         deadline = time.monotonic() + _REST_SECONDS
         found: list[str] = []
         while time.monotonic() < deadline:
-            self.system.sweep()
-            before = found
-            found = next((found for check in look_for if (found := check(self.system, self.journal))), [])
+            self._system.sweep()
+            records.look_at_aws(self._system)
+            before, found = found, sentences(broken(self._system.database, AT_REST))
             if not found:
                 self._progress(f"  {when}: all is done")
                 return []

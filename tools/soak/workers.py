@@ -16,25 +16,25 @@ class Workers:
         self._processes = processes
         self._folder = str(folder)
 
-    def all(self) -> list[psutil.Process]:
-        found = []
-        for process in self._processes.running("ministack").children(recursive=True):
-            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                if any(self._folder in word for word in process.cmdline()):
-                    found.append(process)
-        return found
+    def kill_any(self, random: Random) -> None:
+        """Kill one of the workers, if there is one."""
+        if workers := self._all():
+            with suppress(psutil.NoSuchProcess):
+                random.choice(workers).kill()
 
-    def kill_at_port(self, port: int) -> bool:
+    def kill_at(self, port: int | None) -> bool:
         """Kill the worker that has a connection from this port. Return whether there was one."""
-        for process in self.all():
+        for process in self._all():
             with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
                 if any(each.laddr and each.laddr.port == port for each in process.net_connections("tcp")):
                     process.kill()
                     return True
         return False
 
-    def kill_any(self, random: Random) -> None:
-        """Kill one of the workers, if there is one."""
-        if workers := self.all():
-            with suppress(psutil.NoSuchProcess):
-                random.choice(workers).kill()
+    def _all(self) -> list[psutil.Process]:
+        found = []
+        for process in self._processes.running("ministack").children(recursive=True):
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                if any(self._folder in word for word in process.cmdline()):
+                    found.append(process)
+        return found
