@@ -171,9 +171,9 @@ CHANGES = {
     "schedulesRepaired": Change((PROFILE, LIVE, UNSCHEDULED), duty(partial(relay.do_due, kind=Kind.SCHEDULES))),
     "photosDeleted": Change((PROFILE, UPLOADS, UNWANTED), duty(partial(relay.do_due, kind=Kind.R2))),
 }
-# How many of twenty that are made at once succeed; one upload was asked for before.
+# How many of 25 that are made at once succeed. One upload was asked for before. Half an hour may become six hours.
 AT_ONCE = {
-    "create profile": 1, "create preferences": 1, "start": 1, "start anew": 1, "extend": 20, "end": 1,
+    "create profile": 1, "create preferences": 1, "start": 1, "start anew": 1, "extend": 22, "end": 1,
     "request an upload": 9,
 }  # fmt: skip
 NEED_AN_ACCOUNT = ("create profile", "create preferences", "start", "start anew", "request an upload")
@@ -324,15 +324,15 @@ def test_an_account_can_be_deleted_during_any_change(race: Race, name: str, stop
 
 
 @pytest.mark.parametrize("name", AT_ONCE)
-def test_of_twenty_phones_at_once_so_many_succeed(race: Race, name: str) -> None:
+def test_of_25_phones_at_once_so_many_succeed(race: Race, name: str) -> None:
     race.begin(*CHANGES[name].given)
-    with ThreadPoolExecutor(20) as pool:
-        outcomes = list(pool.map(race.change, [CHANGES[name]] * 20))
+    with ThreadPoolExecutor(25) as pool:
+        outcomes = list(pool.map(race.change, [CHANGES[name]] * 25))
     assert outcomes.count("done") == AT_ONCE[name]
     assert not [outcome for outcome in outcomes if outcome.startswith(FAULTS)]
     if name == "extend":
         added = "SELECT expires_at - started_at FROM after_hours_sessions WHERE user_id = %s"
-        assert race.world.rows(added, ID) == [(timedelta(minutes=30 + 20 * 15),)]
+        assert race.world.rows(added, ID) == [(timedelta(hours=6),)]
 
 
 def test_all_of_it_at_once(race: Race) -> None:
@@ -357,15 +357,10 @@ def sweep_photos(database: Database) -> None:
         relay.do_due(database, time.monotonic() + LIMIT_SECONDS, kind=Kind(store.value))
 
 
-@pytest.mark.parametrize("faults", [0.0, 0.1])
 def test_after_any_race_the_photo_that_is_shown_exists_and_no_other(
-    world: World, connection: Database, stores: dict[Store, Memory], faults: float
+    world: World, connection: Database, stores: dict[Store, Memory]
 ) -> None:
-    endings: list[Callable[[Database], object]] = [
-        CHANGES["delete the photo"].make,
-        CHANGES["leave"].make,
-        sweep_photos,
-    ]
+    endings: list[Action] = [CHANGES["delete the photo"].make, CHANGES["leave"].make, sweep_photos]
     originals, made = stores[Store.UPLOADS], stores[Store.R2]
 
     def after_a_moment(action: Action, database: Database) -> None:
@@ -381,7 +376,7 @@ def test_after_any_race_the_photo_that_is_shown_exists_and_no_other(
         originals.objects = {original_of(id_): b"original" for id_ in ids}
         events: list[Action] = [partial(uploads.process, original_key=key, size=10) for key in originals.objects]
         chosen = random.sample(endings, random.choice([0, 1, 2, 3]))
-        originals.faults = made.faults = faults
+        originals.faults = made.faults = random.choice([0, 0.1])
         actions = random.sample([*events * 2, *chosen], len(events) * 2 + len(chosen))
         world.at_once(*(partial(after_a_moment, action) for action in actions))
 
