@@ -158,13 +158,11 @@ def s3(client: Callable[[str], Any]) -> Any:
     return client("s3")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def patience() -> Iterator[None]:
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait longer for AWS than in service: a busy machine is no fault of what is tested."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("SECRETS", "SCHEDULER", "EVENT_BUS", "STORES"):
-            patch.setattr(clients, name, replace(getattr(clients, name), read_seconds=30))
-        yield
+    for name in ("SECRETS", "SCHEDULER", "EVENT_BUS", "STORES"):
+        monkeypatch.setattr(clients, name, replace(getattr(clients, name), read_seconds=30))
 
 
 @pytest.fixture
