@@ -20,11 +20,10 @@ from after_hours.foundation.database import Database
 from after_hours.foundation.faults import DatabaseUnavailable, DatabaseUnreachable, OutcomeUnknown
 
 from infra.endpoints import ENDPOINTS
-from tests.support.environment import UPLOAD_BUCKET
 from tests.support.phone import START, VALID_BODIES, Phone, refused
 from tests.support.pooler import Pooler, pooler
 from tests.support.world import World
-from tools.local import postgres, states
+from tools.local import postgres
 from tools.local.samples import samples
 
 pytestmark = pytest.mark.slow  # silent servers are waited for
@@ -259,8 +258,7 @@ def test_a_read_takes_one_statement_and_a_change_three_at_most(
 ) -> None:
     for endpoint in ENDPOINTS:
         world.begin_anew()
-        given = samples()[endpoint.function]["valid"].expected.given
-        states.prepare(given, phone.id, rows=world.rows, s3=world.s3, bucket=UPLOAD_BUCKET)
+        world.prepare(samples()[endpoint.function]["valid"].expected.given)
         before = len(statements())
         assert phone.call(endpoint.function, body=VALID_BODIES.get(endpoint.function)).status < 300
         sent = len(statements()) - before

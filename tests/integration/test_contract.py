@@ -4,7 +4,7 @@ Each sample event has the outcome that `expected.json` beside it promises, in th
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -17,7 +17,7 @@ from after_hours.foundation.database import Database
 from jsonschema import Draft202012Validator
 
 from infra.endpoints import ENDPOINTS, Endpoint
-from tests.support.environment import JWT_SECRET, UNREACHABLE, UPLOAD_BUCKET, start_cold
+from tests.support.environment import JWT_SECRET, UNREACHABLE, start_cold
 from tests.support.examples import Examples
 from tests.support.handlers import Answer, invoke, send
 from tests.support.phone import Phone
@@ -25,7 +25,7 @@ from tests.support.world import World
 from tools.contract import document as contract_document
 from tools.contract.compatibility import resolved
 from tools.contract.components import closed
-from tools.local import members, postgres, states
+from tools.local import members, postgres
 from tools.local.members import SAMPLE, SEEDED
 from tools.local.samples import Given, Sample, samples
 
@@ -118,20 +118,16 @@ def sent(function: str, who: str = "entitled") -> Json:
     return event
 
 
-def prepare(given: Iterable[Given], world: World) -> None:
-    states.prepare(given, Phone().id, rows=world.rows, s3=world.s3, bucket=UPLOAD_BUCKET)
-
-
 def in_every_state(function: str, world: World) -> Iterator[Answer]:
     for who in SEEDED.keys() - {"entitled"}:  # without a profile, and most without an entitlement
         yield send(function, sent(function, who))
-    prepare(samples()[function]["valid"].expected.given, world)
+    world.prepare(samples()[function]["valid"].expected.given)
     for _ in range(OFTEN):
         yield send(function, sent(function))
     if function == "get_photo":
         for sample in ("too_large", "valid"):
             world.rows("DELETE FROM after_hours_photo_uploads")
-            prepare([Given.UPLOADED_PHOTO], world)
+            world.prepare([Given.UPLOADED_PHOTO])
             text = samples()["process_photo"][sample].text(token="").replace(SAMPLE.id, Phone().id)
             invoke("process_photo", json.loads(text))
             yield send(function, sent(function))
@@ -174,7 +170,7 @@ def prepare_for(sample: Sample, world: World) -> None:
     world.begin_anew()
     caller = replace(SEEDED[sample.expected.member], id=SAMPLE.id)
     members.save(world.own_connection, caller)
-    states.prepare(sample.expected.given, caller.id, rows=world.rows, s3=world.s3, bucket=UPLOAD_BUCKET)
+    world.prepare(sample.expected.given, caller.id)
 
 
 def to_the_samples(function: str, world: World) -> Iterator[Answer]:

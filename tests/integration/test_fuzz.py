@@ -20,14 +20,12 @@ from schemathesis.config import (
 )
 
 from infra.endpoints import ENDPOINTS, Endpoint
-from tests.support.environment import UPLOAD_BUCKET
 from tests.support.gateway import application
 from tests.support.handlers import load
 from tests.support.phone import Phone
 from tests.support.world import World
 from tools.contract.components import closed
 from tools.contract.document import document
-from tools.local import states
 from tools.local.samples import samples
 
 pytestmark = pytest.mark.slow  # random input
@@ -120,7 +118,7 @@ def test_any_body_is_answered_as_described(
     @given(case=operation.as_strategy(generation_mode=mode))
     def send(case: Any) -> None:
         world.begin_anew()
-        states.prepare(sample.expected.given, Phone().id, rows=world.rows, s3=world.s3, bucket=UPLOAD_BUCKET)
+        world.prepare(sample.expected.given)
         case.call_and_validate(additional_checks=[accepted])
 
     send()

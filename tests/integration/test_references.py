@@ -94,14 +94,6 @@ REFERENCES = {
         """,
         {"local-entitled", "local-other"},
     ),
-    "rows that are hidden from others": (
-        f"{PLAIN} CASCADE); {ROW}; ALTER TABLE main_app.matches OWNER TO keeper, ENABLE ROW LEVEL SECURITY",
-        {"local-entitled"},
-    ),
-    "unreadable": (
-        f"{PLAIN} CASCADE); REVOKE SELECT ON main_app.matches FROM keeper",
-        {"local-entitled", "local-other"},
-    ),
     "another column that is readable": (
         f"""
         {PLAIN} CASCADE, note TEXT); REVOKE SELECT ON main_app.matches FROM keeper;

@@ -1,7 +1,7 @@
 """The world around the functions: time passes, AWS is down, schedules fire, and there are rows to look at."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -21,7 +21,8 @@ from types_boto3_scheduler import EventBridgeSchedulerClient
 
 from tests.support.environment import R2_BUCKET, SETTINGS, UNREACHABLE, UPLOAD_BUCKET
 from tests.support.handlers import invoke
-from tools.local import members, postgres
+from tools.local import members, postgres, states
+from tools.local.samples import Given
 
 type Rows = list[tuple[Any, ...]]
 
@@ -77,6 +78,10 @@ class World:
         # What follows the end of an account comes behind it.
         self.rows("DELETE FROM users; DELETE FROM after_hours_outbox; DELETE FROM after_hours_departures")
         members.save(self.own_connection, *members.SEEDED.values())
+
+    def prepare(self, given: Iterable[Given], user_id: str = "local-entitled") -> None:
+        """Bring about the state that a sample event needs."""
+        states.prepare(given, user_id, rows=self.rows, s3=self.s3, bucket=UPLOAD_BUCKET)
 
     def rows(self, statement: str, *parameters: object) -> Rows:
         """Send a statement past the functions, and read what it returns."""
