@@ -36,11 +36,11 @@ def test_the_logs_of_a_whole_story_hold_its_requests_and_no_secret(
     world.fire("expiry", session.id)
     world.sweep()
     # A row that PostgreSQL refuses is quoted, whole, in its error message.
-    world.rows("ALTER TABLE after_hours_sessions ADD CONSTRAINT refusing CHECK (ended_at IS NULL) NOT VALID")
+    world.rows("ALTER TABLE after_hours_profiles ADD CONSTRAINT refusing CHECK (description IS NULL) NOT VALID")
     try:
-        assert phone.call("end_session").status == 500
+        assert phone.call("update_profile", body={"description": TEXT}).status == 500
     finally:
-        world.rows("ALTER TABLE after_hours_sessions DROP CONSTRAINT refusing")
+        world.rows("ALTER TABLE after_hours_profiles DROP CONSTRAINT refusing")
     phone.end()
     written = output()
     lines = [json.loads(line) for line in written.splitlines() if '"message":"request"' in line]
@@ -78,8 +78,10 @@ def test_postgresql_quotes_no_statement_that_fails(world: World, connection: Dat
         INSERT INTO after_hours_sessions (user_id, expires_at, latitude, longitude)
         VALUES ('local-entitled', now(), %(latitude)s, %(longitude)s)
     """
-    with pytest.raises(InternalError):
+    with pytest.raises(InternalError) as fault:
         connection.execute(start, {"latitude": LATITUDE, "longitude": 181})
+    assert str(LATITUDE) not in str(fault.value)
+    assert fault.value.__suppress_context__  # psycopg2's error quotes the row
     describe = "INSERT INTO after_hours_profiles (user_id, description) VALUES ('local-entitled', %(text)s)"
     connection.execute(describe, {"text": TEXT})
     with pytest.raises(InternalError):
