@@ -25,7 +25,7 @@ from tests.support.world import World, schedules_of
 DELETED = ("after_hours_profiles", "after_hours_preferences", "device_fingerprints")
 HOST = "outside.test"
 LIMITS = {name: getattr(clients, name) for name in ("SECRETS", "SCHEDULER", "EVENT_BUS", "STORES")}
-FASTER = 3  # the clocks of these tests, than those in service
+FASTER = 2  # the clocks of these tests, than those in service
 LIMIT_SECONDS = 20 / FASTER  # the function may run for 25
 
 pytestmark = pytest.mark.usefixtures("empty_stores")
