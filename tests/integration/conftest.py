@@ -22,7 +22,6 @@ from types_boto3_s3 import S3Client
 from types_boto3_scheduler import EventBridgeSchedulerClient
 
 from migrations.upgrade import upgrade
-from tests.support import published
 from tests.support.databases import structure
 from tests.support.environment import (
     JWT_SECRET,
@@ -35,6 +34,7 @@ from tests.support.environment import (
 from tests.support.phone import Phone
 from tests.support.workspaces import temporary_workspace
 from tests.support.world import World
+from tools.contract import published
 from tools.local import members, postgres
 from tools.local.processes import Processes
 from tools.local.workspace import Workspace

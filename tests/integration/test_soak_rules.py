@@ -139,6 +139,10 @@ PLANTED = [
     ("is not as often as the answers say", asked("preferred", "done")),
     ("is not as often as the answers say", asked("asked", "unknown") + change("asked", "1") + change("asked", "2")),
     (
+        "is not an event as docs/events describes it",
+        "INSERT INTO soak.heard VALUES ('e', 'PhotoReady', 'k', '', 'odd')",
+    ),
+    (
         "went with its account, and its end was announced for another reason",
         change("ended with the account") + heard("SessionEnded", "user"),
     ),
@@ -218,7 +222,8 @@ def test_what_is_at_aws_is_recorded(database: Transaction, client: Callable[[str
         s3.create_bucket(Bucket=bucket)
         s3.put_object(Bucket=bucket, Key=f"in {bucket}", Body=b"")
     queue = sqs.create_queue(QueueName="soak")["QueueUrl"]
-    body = {"detail-type": "SessionEnded", "detail": {"eventId": "e", "sessionId": "s", "reason": "user"}}
+    detail = {"eventId": "e", "sessionId": "s", "reason": "user"}
+    body = {"source": "after-hours", "detail-type": "SessionEnded", "detail": detail}
     for _ in range(2):
         sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(body))
 
@@ -227,7 +232,9 @@ def test_what_is_at_aws_is_recorded(database: Transaction, client: Callable[[str
         records.look_at_aws(system)
     records.read_logs(system)
 
-    assert database.run("SELECT * FROM soak.heard") == [("e", "SessionEnded", "s", "user")]
+    [(*heard, fault)] = database.run("SELECT * FROM soak.heard")
+    assert heard == ["e", "SessionEnded", "s", "user"]
+    assert "'occurredAt' is a required property" in fault
     assert database.run("SELECT name, at::text FROM soak.schedules") == [("expire-1", "2020-01-01 00:00:00+00")]
     assert database.run("SELECT * FROM soak.objects") == [("r2", "in soak-r2"), ("uploads", "in soak-uploads")]
     assert broken(database, {"in a log": IN_THE_END["is in a log"]}) == {

@@ -9,8 +9,8 @@ import pytest
 from cfnlint import lint_all
 from jsonschema import Draft4Validator
 
-from tests.support.published import faults
 from tools.contract import events
+from tools.contract.published import faults
 
 type Json = dict[str, Any]
 

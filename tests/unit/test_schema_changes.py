@@ -52,6 +52,7 @@ VALUES = {"type, one of two", "enum", "const", "const, true", "union", "union, b
 DIFFERENT: dict[str, tuple[Json, Json]] = {
     "type": (TEXT, NUMBER),
     "a member": (member(), {"type": "object"}),
+    "multipleOf": (NUMBER, NUMBER | {"multipleOf": 5}),
     "default": ({"default": 1}, {"default": 2}),
     "default, none": ({"default": 1}, ANY),
     "readOnly": (ANY, {"readOnly": True}),

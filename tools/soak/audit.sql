@@ -15,7 +15,7 @@ CREATE INDEX ON soak.changes (what, key);
 CREATE TABLE soak.asked (what TEXT, user_id TEXT, key TEXT, outcome TEXT);
 
 -- The domain events that the bus delivered. `key` is the id of the session or photo.
-CREATE TABLE soak.heard (event_id TEXT PRIMARY KEY, type TEXT, key TEXT, reason TEXT);
+CREATE TABLE soak.heard (event_id TEXT PRIMARY KEY, type TEXT, key TEXT, reason TEXT, fault TEXT);
 
 -- Which event announces which change.
 CREATE TABLE soak.announcements (what TEXT PRIMARY KEY, type TEXT NOT NULL);

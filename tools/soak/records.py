@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterable
 
+from tools.contract import published
 from tools.local.schedules import find, moment
 from tools.soak.system import QUEUE, System
 
@@ -29,9 +30,10 @@ def listen(system: System) -> None:
             event = json.loads(message["Body"])
             detail = event["detail"]
             key = str(detail.get("sessionId") or detail.get("photoId"))
+            faults = published.faults(event["source"], event["detail-type"], detail)
             system.database.run(
-                "INSERT INTO soak.heard VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                (detail["eventId"], event["detail-type"], key, detail.get("reason")),
+                "INSERT INTO soak.heard VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                (detail["eventId"], event["detail-type"], key, detail.get("reason"), "; ".join(faults)),
             )
             sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
 

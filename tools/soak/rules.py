@@ -163,6 +163,7 @@ IN_THE_END: Rules = {
         WHERE what IN ('described', 'preferred', 'started', 'extended', 'asked', 'left')
             AND user_id NOT LIKE '%crowd%' AND made NOT BETWEEN least AND most
     """,
+    "is not an event as docs/events describes it": "SELECT fault FROM soak.heard WHERE fault <> ''",
     "went with its account, and its end was announced for another reason": """
         SELECT key FROM soak.changes WHERE what = 'ended with the account' AND key NOT IN (
             SELECT key FROM soak.heard WHERE type = 'SessionEnded' AND reason IN ('account_deleted', 'expired')
