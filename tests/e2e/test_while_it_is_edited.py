@@ -56,13 +56,13 @@ def test_a_breakpoint_stops_the_debugger_and_no_call(system: System, stack: Stac
 
 def test_what_only_a_deployment_can_change_is_said_to_wait_for_the_next_start(system: System, command: Command) -> None:
     waits = r"deployed at the next start \(make stop, then make run\)"
-    for name in ("functions/get_access/handler.py", "infra/endpoints.py", "migrations/versions/9999_new.py"):
+    for name in ("functions/get_added/handler.py", "infra/endpoints.py", "migrations/versions/9999_new.py"):
         file = system.repository / name
         file.parent.mkdir(exist_ok=True)
         file.write_text(file.read_text() + "\n" if file.exists() else "")
         system.await_line(f"{name}: {waits}")
-    shutil.copytree(system.repository / "events/get_session", system.repository / "events/get_access")
-    assert re.fullmatch(f"get_access is new here, and {waits}\\.\n", command("invoke", "get_access").stderr)
+    shutil.copytree(system.repository / "events/get_session", system.repository / "events/get_added")
+    assert re.fullmatch(f"get_added is new here, and {waits}\\.\n", command("invoke", "get_added").stderr)
 
 
 def test_an_answer_that_no_function_gave_is_explained_in_the_terminal(system: System, stack: Stack) -> None:
