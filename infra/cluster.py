@@ -72,7 +72,7 @@ class Cluster(Database):
             enable_data_api=True,  # for people (`make sql`); our code does not use it
             parameters=_parameters(size),
             storage_encrypted=True,
-            storage_encryption_key=self._key() if size.protected else None,
+            storage_encryption_key=self._key(size.copied_to) if size.protected else None,
             backup=rds.BackupProps(retention=Duration.days(size.backup_days), preferred_window=noon.backup),
             preferred_maintenance_window=noon.maintenance,
             auto_minor_version_upgrade=False,
@@ -170,15 +170,24 @@ class Cluster(Database):
         cfn_cluster.snapshot_identifier = snapshot
         cfn_cluster.master_username = cfn_cluster.database_name = None  # the snapshot has both
 
-    def _key(self) -> kms.Key:
+    def _key(self, copied_to: str | None) -> kms.Key:
         """Make a key, since backups under AWS's own key cannot be copied to another account. It outlives the stack."""
-        return kms.Key(
+        key = kms.Key(
             self._scope,
             "Key",
             description=f"The database of {Stack.of(self._scope).stack_name} and its snapshots",
             enable_key_rotation=True,
             removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
         )
+        if copied_to:
+            key.add_to_resource_policy(
+                iam.PolicyStatement(
+                    actions=["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey"],
+                    principals=[iam.AccountPrincipal(copied_to)],
+                    resources=["*"],  # in a resource policy: the key itself
+                )
+            )
+        return key
 
     def _make_proxy(self, network: OwnNetwork) -> rds.DatabaseProxy:
         """Make the proxy: functions share its connections, which it keeps during a failover."""

@@ -28,6 +28,7 @@ class Cluster:
     # The ARN of the snapshot from which the cluster was restored. It stays: without it, the next deployment would
     # replace the cluster by an empty one.
     restored_from: str | None = None
+    copied_to: str | None = None  # the account for copies of the backups: the cluster's key lets it read them
     # Names of two availability zones; None: the region's first two. They must have RDS Proxy.
     zones: tuple[str, str] | None = None
 

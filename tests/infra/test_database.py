@@ -10,12 +10,12 @@ from infra.stages import STAGES, Cluster, Concurrency, ExistingDatabase
 from tests.support.synthesized import DATABASE_SECRET_ARN, Synthesized
 
 
-def test_one_role_for_all_is_warned_of(private: Synthesized, local: Synthesized) -> None:
+def test_one_role_for_all_is_warned_of(public: Synthesized, private: Synthesized) -> None:
     def warnings(synthesized: Synthesized) -> list[str]:
         metadata = synthesized.stack.node.metadata
         return [entry.data for entry in metadata if "One role owns the tables and serves" in str(entry.data)]
 
-    assert (len(warnings(private)), warnings(local)) == (1, [])
+    assert (len(warnings(public)), warnings(private)) == (1, [])
 
 
 def test_only_functions_reach_the_database_and_nothing_reaches_them(aws: Synthesized) -> None:

@@ -182,7 +182,7 @@ def is_allowed(action: str, arn: str, *, conditions: bool = True) -> bool:
     )
 
 
-@pytest.mark.parametrize("stage", ["aws", "private", "dev", "nat", "restored"])
+@pytest.mark.parametrize("stage", ["aws", "staging", "dev", "private", "public", "rare"])
 def test_cloudformation_may_do_what_it_says_that_it_needs(request: pytest.FixtureRequest, stage: str) -> None:
     needed = pairs(request.getfixturevalue(stage))
     assert len(needed) > 300
@@ -195,9 +195,9 @@ def test_cloudformation_calls_kms_itself_about_the_key() -> None:
     assert sorted(action for action in needed if not is_allowed(action, "*", conditions=False)) == []
 
 
-def test_what_rds_and_the_runbook_name_is_looked_for(restored: Synthesized) -> None:
+def test_what_rds_and_the_runbook_name_is_looked_for(rare: Synthesized) -> None:
     """The pairs that stopped deployments."""
-    needed = pairs(restored)
+    needed = pairs(rare)
     arn = "arn:aws:rds:eu-west-1:1"
     assert ("rds:CreateDBCluster", f"{arn}:og:default:aurora-postgresql-17") in needed
     assert ("rds:CreateDBInstance", f"{arn}:pg:default.aurora-postgresql17") in needed

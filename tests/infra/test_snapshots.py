@@ -9,12 +9,12 @@ from tests.support.synthesized import Synthesized
 # Name of the snapshot → the fixture with the template, and the one that it is a difference from.
 SNAPSHOTS = {
     "prod": ("aws", None),
-    "staging": ("private", "aws"),
-    "dev": ("dev", "aws"),
+    "staging": ("staging", "aws"),
+    "dev": ("dev", "staging"),
+    "private": ("private", "staging"),
+    "public": ("public", "aws"),
+    "rare": ("rare", "dev"),
     "local": ("local", "aws"),
-    "nat": ("nat", "dev"),
-    "own_zones": ("own_zones", "dev"),
-    "restored": ("restored", "aws"),
 }
 
 

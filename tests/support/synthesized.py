@@ -10,6 +10,7 @@ from typing import Any
 from aws_cdk import App
 
 from infra import options, rights
+from infra.options import Options
 from infra.stack import AfterHours
 
 DATABASE_SECRET_ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:vlvt/postgres-a1B2c3"
@@ -26,6 +27,7 @@ class Synthesized:
 
     stack: AfterHours
     directory: Path
+    options: Options
 
     @cached_property
     def template(self) -> dict[str, Any]:
@@ -84,6 +86,7 @@ class Synthesized:
 def synthesize(directory: Path, **context: str) -> Synthesized:
     """Synthesize the app into a folder, with these context options. Raises `Refused`."""
     app = App(outdir=str(directory), context=json.loads(_CDK_CONFIGURATION.read_text())["context"])
-    stack = AfterHours(app, options.read(context))
+    chosen = options.read(context)
+    stack = AfterHours(app, chosen)
     app.synth()
-    return Synthesized(stack, directory)
+    return Synthesized(stack, directory, chosen)
