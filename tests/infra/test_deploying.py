@@ -4,7 +4,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -14,14 +14,19 @@ import boto3
 import pytest
 import yaml
 from moto import mock_aws
+from pydantic.alias_generators import to_camel
 
 from infra import options
 from infra.options import Options, Refused
-from infra.stages import STAGES, ExistingDatabase
-from tests.support.synthesized import DATABASE_SECRET_ARN, SNAPSHOT, Synthesized
+from infra.stages import STAGES
+from tests.support.synthesized import SNAPSHOT, Synthesized
 from tools.ops import deploy
 
 PROD = {"stage": "prod", "alarmEmail": "ops@example.com"}
+# By options.read, which asks for them with others.
+REFUSED_WITHOUT_THEM = {
+    "stage", "database_secret_arn", "certificate_arn", "database_subnet_ids", "database_security_group_id",
+}  # fmt: skip
 NEEDED = STAGES["prod"].reserved(options.FUNCTIONS) + 100
 
 
@@ -42,15 +47,16 @@ class Account:
     def describe_availability_zones(self, **_: Any) -> Any:
         return {"AvailabilityZones": [{"ZoneName": name, "ZoneId": zone} for name, zone in self.zones.items()]}
 
-    def has_deployed(self, *resources: dict[str, Any], given: Collection[str] = ()) -> None:
-        """Deploy a template with these resources, and with the secrets of its own that were not given."""
-        made = [name for option, name in deploy._OWN_SECRETS.items() if option not in given]
-        template = {
-            **{each["Type"].replace(":", ""): each for each in resources},
-            **{name: {"Type": "AWS::SecretsManager::Secret"} for name in made},
-            "Queue": {"Type": "AWS::SQS::Queue"},
+    def has_deployed(self, **cluster: str) -> None:
+        """Deploy a template with a cluster that has these properties, and with secrets."""
+        kinds = {
+            "Queue": "AWS::SQS::Queue",
+            **dict.fromkeys(deploy._OWN_SECRETS.values(), "AWS::SecretsManager::Secret"),
         }
-        self.cloudformation.create_stack(StackName="AfterHours-prod", TemplateBody=json.dumps({"Resources": template}))
+        resources: dict[str, Any] = {name: {"Type": kind, "Properties": {}} for name, kind in kinds.items()}
+        properties = {"Engine": "aurora-postgresql", **cluster}
+        resources["Cluster"] = {"Type": "AWS::RDS::DBCluster", "Properties": properties}
+        self.cloudformation.create_stack(StackName="AfterHours-prod", TemplateBody=json.dumps({"Resources": resources}))
 
 
 @pytest.fixture
@@ -61,20 +67,11 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
         yield Account()
 
 
-def cluster(**properties: str) -> dict[str, Any]:
-    return {"Type": "AWS::RDS::DBCluster", "Properties": {"Engine": "aurora-postgresql", **properties}}
-
-
 def prod(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Options:
     """The options of a stage prod whose cluster differs in this."""
     assert STAGES["prod"].cluster
     monkeypatch.setitem(STAGES, "prod", replace(STAGES["prod"], database=replace(STAGES["prod"].cluster, **changes)))
     return options.read(PROD)
-
-
-def given(monkeypatch: pytest.MonkeyPatch) -> Options:
-    monkeypatch.setitem(STAGES, "prod", replace(STAGES["prod"], database=ExistingDatabase(max_connections=2000)))
-    return options.read(PROD | {"databaseSecretArn": DATABASE_SECRET_ARN})
 
 
 def check(chosen: Options, account: Account) -> None:
@@ -92,7 +89,7 @@ def refusal(chosen: Options, account: Account) -> str:
 def test_an_account_whose_concurrency_was_not_raised_is_refused(account: Account, *, first: bool) -> None:
     """Reserving fails twelve minutes in, when the cluster is there and protected."""
     if not first:
-        account.has_deployed(cluster())
+        account.has_deployed()
         account.limit["UnreservedConcurrentExecutions"] = 300  # the stack has the rest
         check(options.read(PROD), account)
     account.limit = dict.fromkeys(account.limit, 10)
@@ -112,39 +109,31 @@ def test_zones_without_rds_proxy_are_refused_by_their_id(account: Account, monke
     check(chosen, account)
 
 
-def test_a_database_is_not_taken_away_nor_an_empty_one_made(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
-    own = options.read(PROD)
-    account.has_deployed(cluster())
-    check(own, account)
-    assert refusal(given(monkeypatch), account).startswith("The stack has a database of its own, and the row of prod")
-    account.cloudformation.delete_stack(StackName="AfterHours-prod")
-    account.has_deployed()
-    check(given(monkeypatch), account)
-    assert refusal(own, account).startswith("The stack uses an existing database, and the row of prod")
+def test_a_database_is_not_taken_away_nor_an_empty_one_made(aws: Synthesized, public: Synthesized) -> None:
+    with pytest.raises(Refused, match=r"^The stack has a database of its own, and the row of prod"):
+        deploy.check_deployed(public.options, aws.template["Resources"])
+    with pytest.raises(Refused, match=r"^The stack uses an existing database, and the row of prod"):
+        deploy.check_deployed(aws.options, public.template["Resources"])
 
 
 def test_a_lost_restored_from_is_refused(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
-    account.has_deployed(cluster(SnapshotIdentifier=SNAPSHOT))
+    account.has_deployed(SnapshotIdentifier=SNAPSHOT)
     assert refusal(options.read(PROD), account).endswith(f"the row of prod in infra/stages.py lacks {SNAPSHOT}.")
     check(prod(monkeypatch, restored_from=SNAPSHOT), account)
 
 
-@pytest.mark.parametrize("option", deploy._OWN_SECRETS)
-def test_a_secret_that_was_given_once_must_be_given_again(account: Account, option: str) -> None:
-    """Without the location key's, a new key would be made, and members would show at other points."""
-    account.has_deployed(cluster(), given={option})
-    assert refusal(options.read(PROD), account).startswith(f"The last deployment had {option}, and this one has not")
-    check(options.read(PROD | {option: DATABASE_SECRET_ARN}), account)
+@pytest.mark.parametrize("lost", sorted(Options.model_fields.keys() - REFUSED_WITHOUT_THEM))
+def test_an_option_that_was_given_once_must_be_given_again(private: Synthesized, lost: str) -> None:
+    """Without it a function owns what it serves, or a new location key is made, or apps find no host."""
+    resources = private.template["Resources"]
+    deploy.check_deployed(private.options, resources)
+    with pytest.raises(Refused, match=f"^The last deployment had {to_camel(lost)}, and without it [^\n]*$"):
+        deploy.check_deployed(private.options.model_copy(update={lost: None}), resources)
 
 
-def test_a_domain_that_was_given_once_must_be_given_again(account: Account) -> None:
-    """Without it the stack would take the host away that released apps call."""
-    account.has_deployed(
-        cluster(), {"Type": "AWS::ApiGatewayV2::DomainName", "Properties": {"DomainName": "a.example"}}
-    )
-    assert refusal(options.read(PROD), account).startswith("The stack has a domain, which released apps call")
-    domain = {"domainName": "a.example", "certificateArn": "arn:aws:acm:us-east-1:111122223333:certificate/12345678"}
-    check(options.read(PROD | domain), account)
+def test_options_that_were_never_given_are_not_asked_for(aws: Synthesized, public: Synthesized) -> None:
+    for each in (aws, public):
+        deploy.check_deployed(each.options, each.template["Resources"])
 
 
 def test_the_stack_policy_keeps_what_holds_data(aws: Synthesized) -> None:
@@ -164,7 +153,7 @@ def test_the_stack_policy_keeps_what_holds_data(aws: Synthesized) -> None:
 
 
 def test_it_is_put_back_after_each_deployment(account: Account) -> None:
-    account.has_deployed(cluster())
+    account.has_deployed()
     account.cloudformation.set_stack_policy(StackName="AfterHours-prod", StackPolicyBody="{}")
     deploy.protect("AfterHours-prod", cast("boto3.Session", account))
     policy = account.cloudformation.get_stack_policy(StackName="AfterHours-prod")["StackPolicyBody"]

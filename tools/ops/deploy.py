@@ -5,7 +5,7 @@ What would fail after twelve minutes, or would empty production, is refused with
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ _OWN_SECRETS = {
     "locationSecretArn": "SecretsLocation",
     "r2SecretArn": "SecretsR2",
 }
+# Options that a function's environment shows, if the database is not our own.
+_ADDRESS = {"databasePort": "DATABASE_PORT", "databaseHost": "DATABASE_HOST", "databaseName": "DATABASE_NAME"}
 
 
 def check(chosen: Options, session: boto3.Session) -> None:
@@ -41,7 +43,7 @@ def check(chosen: Options, session: boto3.Session) -> None:
         )["AvailabilityZones"]
         _check_zones(chosen, {zone["ZoneName"]: zone["ZoneId"] for zone in zones})
     if deployed is not None:
-        _check_deployed(chosen, deployed)
+        check_deployed(chosen, deployed)
 
 
 def _deployed(cloudformation: Any, stack_name: str) -> dict[str, Any] | None:  # noqa: ANN401 (a client of boto3)
@@ -77,10 +79,10 @@ def _check_zones(chosen: Options, ids: Mapping[str, str]) -> None:
         )
 
 
-def _check_deployed(chosen: Options, resources: Mapping[str, Any]) -> None:
-    """Refuse what has been forgotten since the last deployment."""
+def check_deployed(chosen: Options, resources: Mapping[str, Any]) -> None:
+    """Refuse what has been forgotten since the last deployment, which made these resources."""
     row = f"the row of {chosen.stage.name} in infra/stages.py"
-    clusters = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::RDS::DBCluster"]
+    clusters = _properties(resources, "AWS::RDS::DBCluster")
     if clusters and not chosen.stage.cluster:
         raise Refused(f"The stack has a database of its own, and {row} says ExistingDatabase(…): it would be lost.")
     if chosen.stage.cluster and not clusters:
@@ -88,15 +90,49 @@ def _check_deployed(chosen: Options, resources: Mapping[str, Any]) -> None:
     snapshot = next((each["SnapshotIdentifier"] for each in clusters if "SnapshotIdentifier" in each), None)
     if chosen.stage.cluster and snapshot and not chosen.stage.cluster.restored_from:
         raise Refused(f"The cluster was restored, and an empty one would replace it: {row} lacks {snapshot}.")
-    if not chosen.domain and any(each["Type"] == "AWS::ApiGatewayV2::DomainName" for each in resources.values()):
-        raise Refused(
-            "The stack has a domain, which released apps call: say -c domainName=… -c certificateArn=… again."
-        )
-    made = {name for name, each in resources.items() if each["Type"] == "AWS::SecretsManager::Secret"}
     given = chosen.model_dump(by_alias=True)
+    for option, loss in [*_given_before(resources), *([] if clusters else _given_about_the_database(resources))]:
+        if not given[option]:
+            raise Refused(f"The last deployment had {option}, and without it {loss}: say -c {option}=… again.")
+
+
+def _given_before(resources: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield each option of the last deployment, with what happens without it."""
+    made = [name for name, each in resources.items() if each["Type"] == "AWS::SecretsManager::Secret"]
     for option, beginning in _OWN_SECRETS.items():
-        if not given[option] and not any(name.startswith(beginning) for name in made):
-            raise Refused(f"The last deployment had {option}, and this one has not: say -c {option}=… again.")
+        if not any(name.startswith(beginning) for name in made):
+            yield option, "the stack would make a secret of its own"
+    if _properties(resources, "AWS::ApiGatewayV2::DomainName"):
+        yield "domainName", "released apps would call a domain that is gone"
+    if any("CorsConfiguration" in api for api in _properties(resources, "AWS::ApiGatewayV2::Api")):
+        yield "allowedOrigins", "web pages could not call the API"
+    mails = {each["TopicArn"]["Ref"]: each["Endpoint"] for each in _properties(resources, "AWS::SNS::Subscription")}
+    page = next((address for topic, address in mails.items() if topic.startswith("Alarmspages")), None)
+    if page:
+        yield "alarmEmail", "pages would reach no person"
+    if any(address != page for address in mails.values()):
+        yield "ticketEmail", "tickets would go elsewhere"
+
+
+def _given_about_the_database(resources: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    functions = {
+        each["FunctionName"].rpartition("-")[2]: each
+        for each in _properties(resources, "AWS::Lambda::Function")
+        if "FunctionName" in each
+    }
+    serving, migrating = functions["get_session"], functions["migrate_database"]
+    variables = serving["Environment"]["Variables"]
+    if variables["DATABASE_SECRET_ARN"] != migrating["Environment"]["Variables"]["DATABASE_SECRET_ARN"]:
+        yield "appDatabaseSecretArn", "functions would serve as the owner of the tables"
+    for option, variable in _ADDRESS.items():
+        if variable in variables:
+            yield option, "the secret alone would have to name the database"
+    if "VpcConfig" in serving:
+        yield "databaseVpcId", "functions would leave the database's network"
+
+
+def _properties(resources: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:
+    return [each["Properties"] for each in resources.values() if each["Type"] == kind]
 
 
 def protect(stack_name: str, session: boto3.Session) -> None:
