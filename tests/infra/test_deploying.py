@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import boto3
+import jmespath
 import pytest
 import yaml
 from moto import mock_aws
@@ -186,3 +187,34 @@ def test_each_environment_has_a_role_that_trusts_it_on_main_alone() -> None:
         "diff": "pull_request:ref:refs/pull/*",
     }
     assert '"include_claim_keys": ["repo", "context", "ref"]' in runbook
+
+
+def test_the_runbook_s_queries_of_aws_s_answers_are_right() -> None:
+    text = Path("docs/operations.md").read_text()
+    found = [next(filter(None, each)) for each in re.findall(r"""--query (?:"([^"]+)"|'([^']+)'|([\w.]+))""", text)]
+    queries = {query: jmespath.compile(query) for query in found}
+    [departed] = [query for query in found if "user_id" in query]
+    rows = [[{"field": "user_id", "value": member}, {"field": "@ptr", "value": "x"}] for member in ("m-1", "m-2")]
+    assert queries[departed].search({"results": rows}) == ["m-1", "m-2"]
+
+
+def test_the_runbook_sets_each_variable_where_its_job_reads_it() -> None:
+    runbook = " ".join(Path("docs/operations.md").read_text().split())
+    [texts] = re.findall(r"for each environment the variables (.*?); for the repository (.*?)\. ", runbook)
+    environment, repository = (set(re.findall(r"`([A-Z_]+)`", text)) for text in texts)
+    for workflow in ("deploy", "drift"):
+        for job in yaml.safe_load(Path(f".github/workflows/{workflow}.yml").read_text())["jobs"].values():
+            known = repository | (environment if "environment" in job else set())
+            assert set(re.findall(r"vars\.(\w+)", json.dumps(job))) <= known
+
+
+def test_each_stage_s_drift_is_read_by_a_role_of_its_own_account() -> None:
+    workflow = yaml.safe_load(Path(".github/workflows/drift.yml").read_text())
+    assert workflow["jobs"]["drift"]["strategy"]["matrix"]["include"] == [
+        {"stage": "staging", "role": "${{ vars.DRIFT_ROLE_ARN }}", "region": "${{ vars.AWS_REGION }}"},
+        {
+            "stage": "prod",
+            "role": "${{ vars.DRIFT_ROLE_ARN_PROD || vars.DRIFT_ROLE_ARN }}",
+            "region": "${{ vars.AWS_REGION_PROD || vars.AWS_REGION }}",
+        },
+    ]
