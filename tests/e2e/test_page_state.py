@@ -77,9 +77,10 @@ def test_what_is_not_known_is_not_shown_as_none_and_the_page_heals_by_itself(
 def test_switches_open_and_shut_the_door(page: Page) -> None:
     step(page, "Join").click()
     for name, code in (("Premium", "PREMIUM"), ("ID verified", "VERIFICATION"), ("Consent", "CONSENT")):
-        for text in (f"403 {code}_REQUIRED", "late ramen"):
+        for text, photo in ((f"403 {code}_REQUIRED", f"not shown: {code}_REQUIRED"), ("late ramen", "nothing yet")):
             page.get_by_role("switch", name=name).click()
             expect(card(page, "Member")).to_contain_text(text)
+            expect(card(page, "Photo")).to_contain_text(photo)
 
 
 def test_another_member_brings_no_answer_along(page: Page) -> None:
@@ -107,6 +108,9 @@ def test_start_over_begins_anew_in_every_tab(page: Page, open_page: Opener) -> N
         expect(tab.get_by_label("Who is playing").locator("option:checked")).to_have_text("Alex, 29, Male")
         expect(card(tab, "Domain events")).to_contain_text("Nothing has happened yet")
         expect_done(tab)
+    step(page, "Join").click()
+    step(page, "Live").click()
+    expect_events(second, "SessionStarted")
 
 
 def test_a_server_that_was_started_anew_is_shown_anew(

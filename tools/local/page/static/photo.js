@@ -13,7 +13,7 @@ const SAMPLES = [
 
 export function photoCard() {
   const { photo, file, shown, refusal } = state;
-  const nothing = photo === undefined && !refusal ? "Looking…" : "nothing yet";
+  const nothing = refusal ? `not shown: ${refusal.code}` : photo === undefined ? "Looking…" : "nothing yet";
   return card(
     "photo",
     html`Photo ${photo && photo.status !== "none" ? statusOf(photo) : null}`,
