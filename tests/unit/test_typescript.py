@@ -4,6 +4,8 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tools.contract.document import FILE
 from tools.local.workspace import NODE_FOLDER, REPOSITORY
 
@@ -33,6 +35,7 @@ def run(folder: Path, tool: str, *arguments: str | Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_the_generated_types_are_strict_and_know_each_error_by_its_code(tmp_path: Path) -> None:
     (tmp_path / "node_modules").symlink_to(REPOSITORY / "node_modules")
     (tmp_path / "package.json").write_text('{"type": "module"}')

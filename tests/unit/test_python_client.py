@@ -47,6 +47,7 @@ def examples(document: Any) -> Any:
                 yield module, int(status), resolved(document, example)["value"]
 
 
+@pytest.mark.slow
 def test_it_is_strictly_typed_and_reads_each_documented_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = ("--meta", "none", "--fail-on-warning", "--path", FILE, "--output-path", PACKAGE)
     run(tmp_path, "openapi-python-client", "generate", *options)
