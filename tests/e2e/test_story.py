@@ -94,7 +94,8 @@ def pasted(source: str, line: str) -> "subprocess.CompletedProcess[str]":
     )  # fmt: skip
 
 
-def test_the_printed_lines_work_as_they_stand(system: System, stack: Stack) -> None:
+def test_the_printed_lines_work_as_they_stand(system: System, stack: Stack, command: Command) -> None:
+    assert command("reset").returncode == 0
     printed = [line.rstrip("\n") for line in system.printed]
     assert f"Play it all in a browser: {stack.page_url}" in printed
     source = f"cd {quote(str(system.repository))} && . .local/env"

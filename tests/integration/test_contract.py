@@ -24,7 +24,7 @@ from tests.support.phone import Phone
 from tests.support.world import World
 from tools.contract import document as contract_document
 from tools.contract.compatibility import resolved
-from tools.contract.components import closed
+from tools.contract.published import closed
 from tools.local import members, postgres
 from tools.local.members import SAMPLE, SEEDED
 from tools.local.samples import Given, Sample, samples

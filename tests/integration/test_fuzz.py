@@ -24,8 +24,8 @@ from tests.support.gateway import application
 from tests.support.handlers import load
 from tests.support.phone import Phone
 from tests.support.world import World
-from tools.contract.components import closed
 from tools.contract.document import document
+from tools.contract.published import closed
 from tools.local.samples import samples
 
 pytestmark = pytest.mark.slow  # random input

@@ -11,7 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from infra.endpoints import ENDPOINTS
 from tools.contract import document as contract_document
 from tools.contract.compatibility import incompatibilities, resolved
-from tools.contract.components import closed
+from tools.contract.published import closed
 from tools.local.samples import samples
 
 Json = dict[str, Any]

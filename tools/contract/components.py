@@ -1,7 +1,7 @@
 """The components that operations refer to: schemas of models, and answers that are errors.
 
 Schemas of answers are open, so that a field added later breaks no strict client. Tests validate every answer against a
-closed copy (`closed`), so that no undescribed field gets out.
+closed copy (`published.closed`), so that no undescribed field gets out.
 
 Generators shape some of it. A union also has the members of all its alternatives: generators that know no unions, such
 as Dart's, make one class of them, and TypeScript may read each of them. No boolean is fixed: of one that is, Dart's
@@ -259,15 +259,3 @@ def answer(members: Json, *, success: bool) -> Json:
     description = "Always true: what was asked for is done." if success else "Always false: `code` says why."
     properties = {"success": {"type": "boolean", "description": description}, **members}
     return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-def closed(part: Any) -> Any:  # noqa: ANN401 (JSON)
-    """Return a copy of a description, or a part of one, in which no object has a field that is not described."""
-    match part:
-        case {"type": "object", "properties": dict()}:
-            return {"additionalProperties": False} | {key: closed(value) for key, value in part.items()}
-        case dict():
-            return {key: closed(value) for key, value in part.items()}
-        case list():
-            return [closed(value) for value in part]
-    return part
