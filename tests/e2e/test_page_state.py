@@ -18,7 +18,6 @@ from tools.local.workspace import Workspace
 PLACE = {"latitude": 52.52, "longitude": 13.405}
 LIVE = {".facts": "late ramen", ".clock": "live", ".events": "ends the session", ".photo": "nothing yet"}
 AWAY = {"[role=alert]": "The system does not answer", ".clock.away": "no answer", ".facts": "late ramen"}
-NOTHING_YET = re.compile("none yet|not live|holds nothing|nothing said yet|nothing yet")
 STROKE = "getComputedStyle(document.querySelector('.clock .left') ?? document.body).stroke"
 
 
