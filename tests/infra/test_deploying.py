@@ -125,7 +125,7 @@ def test_a_lost_restored_from_is_refused(account: Account, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("lost", sorted(Options.model_fields.keys() - REFUSED_WITHOUT_THEM))
 def test_an_option_that_was_given_once_must_be_given_again(private: Synthesized, lost: str) -> None:
-    """Without it a function owns what it serves, or a new location key is made, or apps find no host."""
+    """A lost option can make functions connect as the owner, make a new location key, or take the apps' host away."""
     resources = private.template["Resources"]
     deploy.check_deployed(private.options, resources)
     with pytest.raises(Refused, match=f"^The last deployment had {to_camel(lost)}, and without it [^\n]*$"):

@@ -1,4 +1,4 @@
-"""Who may do what in the database.
+"""The rights of each role in the database.
 
 The role that serves may do what the functions do, and nothing else. A role that may only log in, and one that may
 create in our schema, get nothing done with the owner's rights. Rights that a migration cannot grant are named.

@@ -123,7 +123,7 @@ def test_each_change_asks_the_scheduler_so_often_and_no_more(phone: Phone, world
 
 
 @pytest.mark.usefixtures("profile")
-def test_an_end_that_somebody_wrote_by_hand_deletes_the_schedules(phone: Phone, world: World) -> None:
+def test_an_end_written_by_hand_deletes_the_schedules(phone: Phone, world: World) -> None:
     phone.start()
     world.rows("UPDATE after_hours_sessions SET ended_at = now(), fuzzed_latitude = NULL, fuzzed_longitude = NULL")
     world.leases_run_out()

@@ -95,7 +95,7 @@ PLANTED = [
     ("is a task that waits longer than it may", task("uploads", "25 hours")),
     ("is a session that is open past its end", session("-1 hour", "-1 minute")),
     (
-        "is the live session of a member who is not entitled",
+        "is a live session whose member is not entitled",
         PROFILE.replace("entitled", "no-premium") + session("0", "1 hour", user="local-no-premium"),
     ),
     ("is a session that ends in minutes, without a warning", PROFILE + session("-1 hour", "4 minutes")),

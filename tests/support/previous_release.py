@@ -1,6 +1,7 @@
 """The functions of another release, run as a script in a process that has nothing of this one.
 
-Each line of the input is a function and its event; a line of the output that has `returned` is what it made of it.
+Each line of the input has the name of a function and its event, as JSON. The script calls the function, and writes its
+result as a line of JSON with the key `returned`; other lines of the output are the function's log.
 """
 
 import importlib.util

@@ -110,7 +110,7 @@ class Demo:
             self._say(f"  EventBridge Scheduler holds {schedule['name']}: {schedule['expression']}")
         self._backstage.let_time_pass(UUID(session_id), Moment.END)
         expires_at = datetime.fromisoformat(self._behind()["expiresAt"])
-        self._say(f"  as if time had passed, its end is near: {expires_at.astimezone():%H:%M:%S}. Nobody touches it.")
+        self._say(f"  its end is now near, as if time had passed: {expires_at.astimezone():%H:%M:%S}. No call ends it.")
         while (seconds := (expires_at - datetime.now(UTC)).total_seconds()) > 0:
             self._say(f"    … {seconds:2.0f} seconds left")
             time.sleep(min(seconds, 5))

@@ -56,7 +56,7 @@ class Line:
         """What `make run` shows of it: a request's status, route, duration and caller, or what went wrong."""
         entry = self.entry
         if entry.get("message") == "request":
-            caller = entry.get("user_id", "nobody")
+            caller = entry.get("user_id", "no member")
             request = f"{entry['status']} {entry['route']} {entry['milliseconds']} ms, {caller}"
             return f"{self.at.astimezone():%H:%M:%S} {request}"
         is_trouble = entry.get("level") in {"WARNING", "ERROR"} or self.text.startswith(_FAILED)

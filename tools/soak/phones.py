@@ -58,7 +58,7 @@ class World:
         self._numbers = count()
 
     def new_phone(self) -> Phone:
-        """Let the main app make a member who is entitled."""
+        """Make an entitled member, as the main app does."""
         member = replace(members.SEEDED["entitled"], id=f"soak-{self._run}-{next(self._numbers)}")
         self.system.database.retry(lambda connection: members.save(connection, member))
         return Phone(member.id, self.system.stack.token(member.id))
@@ -151,7 +151,7 @@ def send_photo(world: World, phone: Phone, random: Random) -> None:
 
 
 def begin_with_a_photo(world: World, phone: Phone, random: Random) -> None:
-    """Send a photo as a member who is entitled and has a profile."""
+    """Send a photo as an entitled member with a profile."""
     world.system.database.run(_ENTITLED, {"id": phone.id})
     write_profile(world, phone, random)
     send_photo(world, phone, random)

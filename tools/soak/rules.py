@@ -42,7 +42,7 @@ AT_REST: Rules = {
     "is a session that is open past its end": """
         SELECT id::text FROM after_hours_sessions WHERE ended_at IS NULL AND expires_at < now() - interval '5 seconds'
     """,
-    "is the live session of a member who is not entitled": """
+    "is a live session whose member is not entitled": """
         SELECT s.id::text FROM after_hours_sessions s LEFT JOIN users u ON u.id = s.user_id
         WHERE s.ended_at IS NULL AND s.expires_at > now() AND (
             u.id_verified IS NOT TRUE OR u.after_hours_consent IS NOT TRUE

@@ -52,9 +52,9 @@ class Backstage:
         return [self._with_token(member) for member in self._everyone()]
 
     def save_member(self, user_id: str | None, details: MemberDetails) -> dict[str, Any]:
-        """Change the member, or make one who is fully entitled unless the details say otherwise. Return the member.
+        """Change the member with this id. Without an id, make a member with all entitlements that `details` allows.
 
-        Raises StopIteration when there is no such member.
+        Returns the member. Raises StopIteration when no member has the id.
         """
         if user_id is None:
             member = replace(members.SEEDED["entitled"], id=f"page-{uuid4()}")

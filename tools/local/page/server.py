@@ -120,7 +120,7 @@ class Page:
         """Return the state of the system, of one or two members, and of the events after those that the page has."""
         shown = request.args.getlist("member")
         return {
-            "instance": self._instance,  # a page reloads when this changes, because what it knows is gone
+            "instance": self._instance,  # when this changes, the page reloads: it shows a system that is gone
             "members": self._backstage.members(),
             "events": self._listener.events(int(request.args.get("after", "0"))),
             "behind": {user_id: self._backstage.state(user_id) for user_id in shown},

@@ -101,7 +101,7 @@ export function send() {
   return doing(() => transmitted(request));
 }
 
-/** Call the API, and note what it answers. */
+/** Call the API, keep the answer for the console and the report, and read the log of the function. */
 async function transmitted({ function: name, body, authorization, memberId }) {
   const { method, path } = endpoint(name);
   const at = new Date();

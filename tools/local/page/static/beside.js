@@ -18,7 +18,7 @@ export function besideCard() {
         <label>
           <span class="unseen">Who stands beside</span>
           <select @change=${(event) => beside(event.target.value)}>
-            ${option("", "nobody", other ? otherId : "")}
+            ${option("", "no other member", other ? otherId : "")}
             ${people(state.members.filter(({ id }) => id !== memberId), otherId)}
           </select>
         </label>

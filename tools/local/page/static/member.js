@@ -1,4 +1,4 @@
-// Who is playing, what the main app knows of them, and what they say of themselves, as forms.
+// The choice of a member, and forms for what the main app knows of this member, for the profile and for preferences.
 
 import { html } from "/lib/lit-html/lit-html.js";
 import { keyed } from "/lib/lit-html/directives/keyed.js";

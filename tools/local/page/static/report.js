@@ -1,4 +1,4 @@
-// "Copy a report": what somebody else needs to understand what happened here. No token, no place, no address that
+// "Copy a report": what another person needs to understand a fault. No token, no place, no address that
 // lets one in.
 
 import { doing } from "./actions.js";

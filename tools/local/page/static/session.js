@@ -75,6 +75,6 @@ function caption(session, stood) {
     return `Others are shown the point, ${distance(shown, stood)} m away. The cross is where you stand.`;
   }
   if (shown) return "Others are shown the point. You stand somewhere in the disc: nothing here knows where.";
-  if (state.behind[state.memberId].session) return "The point is erased. Nobody ever kept the cross.";
+  if (state.behind[state.memberId].session) return "The point is erased. The cross was never stored.";
   return "Where you stand. It is sent once, and never kept.";
 }

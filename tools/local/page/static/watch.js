@@ -81,7 +81,7 @@ function found({ status, body }, name) {
   throw new Error(`The API answered ${status} ${body?.code ?? ""} when it was asked for the ${name}.`);
 }
 
-/** Fetch the photo that is shown, unless it is the one that was fetched last, and see what it says. */
+/** Fetch the photo that is shown, unless it was fetched last, and read its metadata. */
 async function seeShownPhoto(url, keep) {
   const address = url && storage(url);
   if (!address) return keep({ shown: null });
