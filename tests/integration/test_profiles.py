@@ -1,6 +1,6 @@
-"""Profiles and preferences: what the main profile gives them, and two phones at once.
+"""Profiles and preferences: what the main profile gives them, what a PATCH changes, and two phones at once.
 
-What single values are refused is in `test_bad_input`; that any story of valid calls ends as it should, in `test_model`.
+`test_bad_input` has the values that are refused.
 """
 
 from contextlib import suppress
@@ -31,6 +31,30 @@ def test_a_profile_takes_name_and_age_from_the_main_profile_on_every_answer(phon
     updated = phone.update_profile(description="new")
     assert (updated.name, updated.age, updated.created_at) == ("Sascha", 30, created.created_at)
     assert updated.updated_at > created.updated_at
+
+
+@pytest.mark.parametrize(
+    ("text", "stored"), [("😀" * 500, "😀" * 500), ("  padded\n", "padded"), (" ", None), (None, None)]
+)
+def test_a_text_is_trimmed_and_null_or_white_space_clears_it(
+    phone: Phone, text: str | None, stored: str | None
+) -> None:
+    assert phone.create_profile(description=text).description == stored
+    phone.update_profile(description="before")
+    assert phone.update_profile(description=text).description == phone.profile().description == stored
+
+
+def test_a_patch_changes_what_is_sent_and_nothing_else(phone: Phone) -> None:
+    expected = phone.create_preferences(minAge=30, maxAge=40).model_dump(by_alias=True)
+    for sent in (
+        {"maxDistanceKm": 200}, {"sexualOrientation": None}, {"seekingGender": "Non-binary"}, {"minAge": 40.0},
+        {"minAge": 41, "maxAge": 99}, {"maxAge": 41, "sexualOrientation": "Queer"},
+    ):  # fmt: skip
+        expected |= sent
+        assert phone.update_preferences(**sent) == phone.preferences()
+        assert phone.preferences().model_dump(by_alias=True) == expected
+    for function in ("update_profile", "update_preferences"):
+        assert phone.call(function, body={}).status == 400
 
 
 @pytest.mark.parametrize("preference", [*KNOWN, "Queer?", None])
