@@ -3,12 +3,10 @@
 One that must wait lets the main app read on; it ends by itself, and a later one goes on from there.
 """
 
-import json
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,10 +14,9 @@ import pytest
 from after_hours.foundation import secrets
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
-from migrations import preparation
 from migrations.failure import MigrationFailed
 from migrations.upgrade import upgrade
-from tests.support.databases import DEVICES, EARLIER_TABLES, migrate, reading, run, structure
+from tests.support.databases import EARLIER_TABLES, migrate, reading, run, structure
 from tests.support.waiting import until
 from tests.support.world import World
 from tools.contract import tables
@@ -74,55 +71,6 @@ def test_docs_schema_sql_is_what_migrations_make_and_describes_each_thing(migrat
 # Beside tables of others
 
 
-def test_the_role_need_not_own_tables_of_the_main_app(host: postgres.Database) -> None:
-    """Nor does a reader of `users`, however long it reads, hold the deployment up."""
-    run(
-        host,
-        f"""
-        {DEVICES}
-        DROP ROLE IF EXISTS deployment;
-        CREATE ROLE deployment LOGIN PASSWORD 'deployment';
-        GRANT CREATE ON SCHEMA public TO deployment;
-        GRANT SELECT, REFERENCES ON users TO deployment;
-        """,
-    )
-    deployment = replace(host, username="deployment", password="deployment")
-    with pytest.raises(MigrationFailed, match="no account can be locked") as failure:
-        upgrade(deployment.connect)
-    run(host, str(failure.value).partition("runs: ")[2])
-    with held(host, "SELECT FROM users"):
-        upgrade(deployment.connect)
-
-
-def test_a_reference_to_sessions_without_an_index_is_named_with_what_mends_it(
-    host: postgres.Database, output: Callable[[], str]
-) -> None:
-    """The table of devices is another role's, and the main app's: it is left alone."""
-    run(host, EARLIER_TABLES)
-    run(
-        host,
-        """
-        CREATE TABLE matches (session_id UUID REFERENCES after_hours_sessions (id) ON DELETE CASCADE);
-        CREATE TABLE reports (session_id UUID REFERENCES after_hours_sessions (id));
-        CREATE INDEX ON reports (session_id);
-        DROP ROLE IF EXISTS another_role; CREATE ROLE another_role;
-        ALTER TABLE device_fingerprints OWNER TO another_role;
-        DROP ROLE IF EXISTS ours; CREATE ROLE ours LOGIN PASSWORD 'ours';
-        GRANT ALL ON SCHEMA public TO ours; GRANT ALL ON ALL TABLES IN SCHEMA public TO ours;
-        ALTER TABLE after_hours_profiles OWNER TO ours; ALTER TABLE after_hours_preferences OWNER TO ours;
-        ALTER TABLE after_hours_sessions OWNER TO ours
-        """,
-    )
-    upgrade(replace(host, username="ours", password="ours").connect)
-    logged = [json.loads(line) for line in output().splitlines() if line.startswith("{")]
-    assert sorted(line["command"] for line in logged if line["message"].startswith("an index is missing")) == [
-        "CREATE INDEX CONCURRENTLY ON device_fingerprints (session_id)",
-        "CREATE INDEX CONCURRENTLY ON device_fingerprints (user_id)",
-        "CREATE INDEX CONCURRENTLY ON matches (session_id)",
-    ]
-    run(host, "DROP OWNED BY ours, another_role CASCADE; DROP ROLE ours, another_role")
-
-
 def test_without_the_host_tables_the_migration_fails_and_leaves_nothing(
     new_database: Callable[[str], postgres.Database],
 ) -> None:
@@ -170,17 +118,11 @@ def test_deployments_at_once_wait_for_each_other_and_a_later_one_changes_nothing
         upgrade(host.connect, limit_seconds=1)
 
 
-@pytest.mark.parametrize(("passed", "table"), [(None, "users"), ("0008", "after_hours_profiles")])
-def test_reads_go_on_while_another_transaction_is_idle(
-    host: postgres.Database, output: Callable[[], str], passed: str | None, table: str
-) -> None:
-    if passed:
-        upgrade(host.connect, passed)
-    else:
-        run(host, NO_CONSENT)
+def test_reads_go_on_while_another_transaction_is_idle(host: postgres.Database, output: Callable[[], str]) -> None:
+    run(host, NO_CONSENT)
     with (
-        held(host, f"SELECT FROM {table}") as other,
-        reading(host, f"SELECT count(*) FROM {table}") as seconds,
+        held(host, "SELECT FROM users") as other,
+        reading(host, "SELECT count(*) FROM users") as seconds,
         migrating(host) as migration,
     ):
         until(lambda: "another transaction has a lock that the migration needs" in output())
@@ -189,16 +131,30 @@ def test_reads_go_on_while_another_transaction_is_idle(
     assert max(seconds) < LONGEST_READ_SECONDS
 
 
-def test_it_ends_when_the_other_transaction_does_not_and_a_later_one_finishes(
-    host: postgres.Database, new_structure: list[tuple[Any, ...]]
+WAITING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+OPEN_SESSION = "INSERT INTO after_hours_sessions (user_id, expires_at) VALUES ('local-other', now())"
+
+
+@pytest.mark.parametrize(("passed", "waited_for"), [(None, "SELECT FROM users"), ("0008", OPEN_SESSION)])
+def test_a_migration_that_must_wait_too_long_or_is_killed_fails_and_a_later_one_finishes(
+    host: postgres.Database, new_structure: list[tuple[Any, ...]], passed: str | None, waited_for: str
 ) -> None:
-    run(host, NO_CONSENT)
-    with held(host, "SELECT FROM users"), pytest.raises(MigrationFailed, match="has not ended within 3 s"):
-        upgrade(host.connect, limit_seconds=3)
+    """The second one builds an index CONCURRENTLY. What is left of it is not valid, and must be built anew."""
+    if passed:
+        upgrade(host.connect, passed)
+    else:
+        run(host, NO_CONSENT)
+    with held(host, waited_for):
+        with pytest.raises(MigrationFailed, match="has not ended within 1 s"):
+            upgrade(host.connect, limit_seconds=1)
+        with migrating(host) as migration:
+            until(lambda: run(host, WAITING))
+            run(host, f"SELECT pg_terminate_backend(pid) FROM ({WAITING}) AS waiting")
+            with pytest.raises(MigrationFailed, match=r"^(OperationalError: the connection|AdminShutdown 57P01)"):
+                migration.result()
     upgrade(host.connect)
     assert structure(host) == new_structure
-    consents = "SELECT DISTINCT after_hours_consent, after_hours_consent_at FROM users"
-    assert run(host, consents) == [{"after_hours_consent": False, "after_hours_consent_at": None}]
+    assert run(host, "SELECT FROM pg_index WHERE NOT indisvalid") == []
 
 
 # The earlier backend wrote UTC, wherever the server is.
@@ -236,45 +192,31 @@ def test_times_without_a_zone_are_read_as_utc_and_no_table_is_rewritten(
     assert run(host, f"SELECT DISTINCT {', '.join(times)} FROM after_hours_sessions") == [dict.fromkeys(times, noon)]
 
 
-def test_a_reference_that_was_not_checked_yet_is_checked_by_the_next_migration(host: postgres.Database) -> None:
-    run(host, EARLIER_TABLES + "ALTER TABLE device_fingerprints DROP session_id")
-    [command] = run(host, preparation._COLUMNS_OF_DEVICES)
-    run(host, command["format"])
-    upgrade(host.connect)
-    reference = "FROM pg_constraint WHERE contype = 'f' AND conrelid = 'device_fingerprints'::regclass"
-    assert run(host, f"SELECT convalidated, confdeltype {reference}") == [{"convalidated": True, "confdeltype": "c"}]
+# The release before has left work of each kind in its own tables.
+EVENT = "SELECT after_hours_tell('PhotoReady', '{\"photoId\": \"1\"}', interval '30 seconds')"
+DELETIONS = "SELECT after_hours_must_go(ARRAY['r2', 'uploads'], ARRAY['key', 'key'], interval '30 seconds')"
+SESSION = """
+    INSERT INTO after_hours_sessions (user_id, started_at, expires_at)
+    VALUES ('local-{}', now(), now() + interval '30 minutes') RETURNING id::text
+"""
+FAILED = "UPDATE after_hours_domain_events SET attempts = 3, due_at = '2030-01-01Z' RETURNING id::text"
 
 
-OPEN_SESSION = "INSERT INTO after_hours_sessions (user_id, expires_at) VALUES ('local-other', now())"
-INVALID_INDEXES = "SELECT indexrelid::regclass::text AS name FROM pg_index WHERE NOT indisvalid"
-
-
-def test_the_building_of_an_index_ends_and_a_later_migration_builds_it(host: postgres.Database) -> None:
-    upgrade(host.connect, "0008")
-    with (
-        held(host, OPEN_SESSION),
-        pytest.raises(MigrationFailed, match=r"has not ended within 3 s: .*\(QueryCanceled 57014\)"),
-    ):
-        upgrade(host.connect, limit_seconds=3)
-    assert run(host, INVALID_INDEXES) == [{"name": "after_hours_sessions_of_user"}]
-    upgrade(host.connect)
-    assert run(host, INVALID_INDEXES) == []
-
-
-WAITING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-
-
-@pytest.mark.parametrize(("passed", "waited_for"), [(None, "SELECT FROM users"), ("0008", OPEN_SESSION)])
-def test_a_backend_that_is_killed_is_a_failed_migration(
-    host: postgres.Database, passed: str | None, waited_for: str
+def test_work_of_the_release_before_is_moved_to_the_outbox_also_what_is_not_committed_yet(
+    host: postgres.Database,
 ) -> None:
-    if passed:
-        upgrade(host.connect, passed)
-    else:
-        run(host, NO_CONSENT)
-    with held(host, waited_for), migrating(host) as migration:
-        until(lambda: run(host, WAITING))
-        run(host, f"SELECT pg_terminate_backend(pid) FROM ({WAITING}) AS waiting")
-        with pytest.raises(MigrationFailed, match=r"^(OperationalError: the connection broke|AdminShutdown 57P01)$"):
-            migration.result()
-    upgrade(host.connect)
+    """An event keeps its id, its content and its attempts."""
+    upgrade(host.connect, "0022")
+    run(host, EVENT)
+    [failed] = run(host, FAILED)
+    [session] = run(host, SESSION.format("entitled"))
+    with held(host, f"{EVENT}; {DELETIONS}; {SESSION.format('other')}") as other, migrating(host) as migration:
+        until(lambda: run(host, WAITING) or migration.done())
+        other.commit()
+        migration.result()
+    moved = run(host, "SELECT kind, key, payload, attempts, extract(year FROM due_at) AS year FROM after_hours_outbox")
+    assert sorted(task["kind"] for task in moved) == ["event", "event", "r2", "schedules", "schedules", "uploads"]
+    assert {task["key"] for task in moved} > {"key", session["id"], failed["id"]}
+    [event] = [task for task in moved if task["attempts"]]
+    assert (event["key"], event["attempts"], event["year"]) == (failed["id"], 3, 2030)
+    assert (event["payload"]["type"], event["payload"]["detail"]) == ("PhotoReady", {"photoId": "1"})
