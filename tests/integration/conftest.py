@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from io import StringIO
 from typing import Any
 
@@ -15,11 +15,10 @@ from after_hours.foundation import clients, secrets
 from after_hours.foundation.database import Database
 from after_hours.foundation.observability import logger
 from moto.events.models import EventsBackend
+from moto.s3.models import s3_backends
 from moto.scheduler.models import scheduler_backends
 from moto.server import ThreadedMotoServer
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
-from types_boto3_s3 import S3Client
-from types_boto3_scheduler import EventBridgeSchedulerClient
 
 from migrations.upgrade import upgrade
 from tests.support.databases import structure
@@ -97,31 +96,28 @@ def aws_url() -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def events_are_as_described(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Fail a test that puts an event on the bus which is not as docs/events describes it."""
+def on_the_bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
+    """The events that were put on the bus. A test fails if one of them is not as docs/events describes it."""
+    entries: list[dict[str, Any]] = []
     faults: list[str] = []
     put_events = EventsBackend.put_events
 
     def noted(backend: EventsBackend, events: list[dict[str, Any]]) -> Any:
+        entries.extend(events)
         for event in events:
             faults.extend(published.faults(event["Source"], event["DetailType"], json.loads(event["Detail"])))
         return put_events(backend, events)
 
     monkeypatch.setattr(EventsBackend, "put_events", noted)
-    yield
+    yield entries
     assert faults == []
 
 
 @pytest.fixture(scope="session")
 def client(aws_url: str) -> Callable[[str], Any]:
-    """Make a client of moto's AWS."""
-    return partial(
-        boto3.client,
-        endpoint_url=aws_url,
-        region_name="us-east-1",
-        aws_access_key_id="a",
-        aws_secret_access_key="b",
-    )
+    """Make a client of moto's AWS, once for all tests."""
+    session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="us-east-1")
+    return cache(partial(session.client, endpoint_url=aws_url))
 
 
 @pytest.fixture(scope="session")
@@ -138,24 +134,10 @@ def deployed(serving: postgres.Database, aws_url: str, client: Callable[[str], A
         client("s3").create_bucket(Bucket=bucket)
     client("events").create_event_bus(Name=SETTINGS["EVENT_BUS"])
     client("scheduler").create_schedule_group(Name=SETTINGS["SCHEDULE_GROUP"])
-    arns = {
-        f"{name.upper()}_SECRET_ARN": client("secretsmanager").create_secret(Name=name, SecretString=json.dumps(value))[
-            "ARN"
-        ]
-        for name, value in contents.items()
-    }
+    create = client("secretsmanager").create_secret
+    made = {name: create(Name=name, SecretString=json.dumps(content)) for name, content in contents.items()}
+    arns = {f"{name.upper()}_SECRET_ARN": secret["ARN"] for name, secret in made.items()}
     return SETTINGS | arns | {"AWS_ENDPOINT_URL": aws_url}
-
-
-@pytest.fixture(scope="session")
-def scheduler(client: Callable[[str], Any]) -> Any:
-    return client("scheduler")
-
-
-@pytest.fixture(scope="session")
-def s3(client: Callable[[str], Any]) -> Any:
-    """Both stores: the upload bucket, and the one that stands for R2."""
-    return client("s3")
 
 
 @pytest.fixture(autouse=True)
@@ -166,8 +148,8 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def environment(deployed: dict[str, str], scheduler: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A function's environment. Each test starts without a schedule, a connection or a secret that was read.
+def environment(deployed: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A function's environment. Each test starts without a schedule, an object, a connection or a secret that was read.
 
     A test that made clients of AWS anew (`clients.start_anew`) may have pointed them elsewhere, and leaves none.
     """
@@ -177,6 +159,10 @@ def environment(deployed: dict[str, str], scheduler: Any, monkeypatch: pytest.Mo
         for backend in backends.values():
             for group in backend.schedule_groups.values():
                 group.schedules.clear()
+    for stores in s3_backends.values():
+        for store in stores.values():
+            for bucket in store.buckets.values():
+                bucket.keys.clear()
     session = clients._session()
     forget()
     yield
@@ -195,13 +181,9 @@ def own_connection(migrated: postgres.Database) -> Iterator[Connection]:
 
 @pytest.fixture
 def world(
-    serving: postgres.Database,
-    own_connection: Connection,
-    s3: S3Client,
-    scheduler: EventBridgeSchedulerClient,
-    environment: None,
+    serving: postgres.Database, own_connection: Connection, client: Callable[[str], Any], environment: None
 ) -> World:
-    world = World(serving, own_connection, s3, scheduler)
+    world = World(serving, own_connection, client("s3"), client("scheduler"))
     world.begin_anew()
     return world
 
@@ -225,12 +207,6 @@ def profile(phone: Phone) -> None:
 
 
 @pytest.fixture
-def empty_stores(world: World) -> None:
-    """Both buckets are empty at the start."""
-    world.empty_stores()
-
-
-@pytest.fixture
 def statements(own_connection: Connection, workspace: Workspace) -> Iterator[Callable[[], list[str]]]:
     """What the functions sent to the server since this fixture was set up, from the server's own log."""
     logging = f'ALTER DATABASE "{own_connection.info.dbname}" {{}}'
@@ -238,7 +214,7 @@ def statements(own_connection: Connection, workspace: Workspace) -> Iterator[Cal
     with own_connection.cursor() as cursor:
         cursor.execute(logging.format("SET log_statement = 'all'"))  # of connections that are opened from now on
         start = log.stat().st_size
-        yield lambda: re.findall(r"LOG: +(?:statement|execute [^:]*): ", log.read_bytes()[start:].decode())
+        yield lambda: re.split(r"LOG: +(?:statement|execute [^:]*): ", log.read_bytes()[start:].decode())[1:]
         cursor.execute(logging.format("RESET log_statement"))
 
 

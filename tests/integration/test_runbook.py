@@ -107,7 +107,6 @@ def restore(world: World, file: str, *lines: str) -> None:
     list(sql.run(DataApi(world), OUTPUTS, (RESTORE / file).read_text(), "\n".join([*lines, ""])))
 
 
-@pytest.mark.usefixtures("empty_stores")
 def test_a_restore_loses_no_more_than_it_must(world: World) -> None:
     stays, leaves = Phone("entitled"), Phone("other")
     photos = []

@@ -115,7 +115,7 @@ def test_a_task_written_anew_is_not_taken_for_done(world: World, outside: Outsid
     assert world.counts("after_hours_outbox") == [0]
 
 
-@pytest.mark.usefixtures("profile", "empty_stores")
+@pytest.mark.usefixtures("profile")
 def test_an_object_that_is_not_ours_is_never_deleted(phone: Phone, world: World, output: Callable[[], str]) -> None:
     foreign = ["main-app/1.jpg", "/after-hours-photos/a.jpg", "uploads/a", "after-hours-photos"]
     for key in foreign:

@@ -156,11 +156,6 @@ class World:
     def _keys(self, bucket: str) -> set[str]:
         return {item["Key"] for item in self.s3.list_objects_v2(Bucket=bucket).get("Contents", ())}
 
-    def empty_stores(self) -> None:
-        for bucket in (UPLOAD_BUCKET, R2_BUCKET):
-            for key in self._keys(bucket):
-                self.s3.delete_object(Bucket=bucket, Key=key)
-
     def put_original(self, key: str, content: bytes) -> None:
         self.s3.put_object(Bucket=UPLOAD_BUCKET, Key=key, Body=content, ContentType="image/jpeg")
 
@@ -170,10 +165,11 @@ class World:
     # Faults
 
     @contextmanager
-    def down(self, service: str) -> Iterator[None]:
-        """Refuse connections to a service of AWS, named as in AWS_ENDPOINT_URL_…: "SCHEDULER"."""
+    def down(self, *services: str) -> Iterator[None]:
+        """Refuse connections to services of AWS, named as in AWS_ENDPOINT_URL_…: "SCHEDULER"."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv(f"AWS_ENDPOINT_URL_{service}", UNREACHABLE)
+            for service in services:
+                patch.setenv(f"AWS_ENDPOINT_URL_{service}", UNREACHABLE)
             clients.start_anew()
             yield
         clients.start_anew()
