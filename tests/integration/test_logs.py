@@ -1,4 +1,7 @@
-"""What is secret is in no log, neither the functions' nor PostgreSQL's: tokens, places, texts, device ids."""
+"""What is secret is in no log, neither the functions' nor PostgreSQL's: tokens, places, texts, device ids.
+
+The exact place of a member is never sent to PostgreSQL, and so is written nowhere.
+"""
 
 import json
 from collections.abc import Callable
@@ -9,6 +12,7 @@ from after_hours.foundation import storage
 from after_hours.foundation.database import Database
 from after_hours.foundation.faults import DatabaseUnavailable, InternalError
 from botocore.exceptions import ClientError
+from psycopg2.errors import CheckViolation
 
 from tests.support.environment import JWT_SECRET
 from tests.support.phone import Phone
@@ -97,3 +101,23 @@ def test_postgresql_quotes_no_statement_that_fails(world: World, connection: Dat
         assert reason in written
     assert str(LATITUDE) not in written
     assert TEXT not in written
+
+
+def test_the_exact_place_never_reaches_postgresql_and_an_end_keeps_no_place(
+    phone: Phone, world: World, statements: Callable[[], list[str]]
+) -> None:
+    places = "SELECT latitude, longitude, fuzzed_latitude::text, fuzzed_longitude::text FROM after_hours_sessions"
+    phone.create_profile()
+    phone.start(**START)
+    [(*exact, latitude, longitude)] = world.rows(places)
+    assert exact == [None, None]
+    assert 0 < abs(float(latitude) - LATITUDE) < 0.01
+    assert 0 < abs(float(longitude) - LONGITUDE) < 0.01
+    with pytest.raises(CheckViolation, match="after_hours_sessions_place_erased"):
+        world.rows("UPDATE after_hours_sessions SET ended_at = now()")
+    phone.end()
+    assert world.rows(places) == [(None,) * 4]
+    sent = "".join(statements())
+    assert latitude.rstrip("0") in sent  # the log has the values that were sent
+    assert "52.520008" not in sent
+    assert "13.404954" not in sent

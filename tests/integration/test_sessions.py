@@ -1,14 +1,10 @@
 """Sessions never lie: the database's clock alone decides whether one is live, and for how long."""
 
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from after_hours.entrypoints.errors import NoActiveSession, SessionAlreadyActive, TooManyStarts
-from after_hours.foundation.database import Database
-from after_hours.members import sessions
 
-from tests.support.phone import START, Phone, refused
+from tests.support.phone import Phone, refused
 from tests.support.world import World
 
 pytestmark = pytest.mark.usefixtures("profile")
@@ -68,21 +64,6 @@ def test_a_member_starts_twelve_times_an_hour(phone: Phone, world: World) -> Non
     phone.start()
 
 
-@pytest.mark.slow
-def test_simultaneous_starts_and_ends_pass_no_limit(world: World) -> None:
-    def start_and_end(database: Database) -> int:
-        started = 0
-        for _ in range(6):
-            with suppress(SessionAlreadyActive, TooManyStarts, NoActiveSession):
-                sessions.start(database, "local-entitled", sessions.StartSession.model_validate(START))
-                started += 1
-                sessions.end(database, "local-entitled")
-        return started
-
-    assert sum(world.at_once(*[start_and_end] * 6)) <= 12
-    assert world.counts("after_hours_sessions")[0] <= 12
-
-
 def test_no_session_ends_more_than_six_hours_from_now(phone: Phone) -> None:
     session = phone.start(duration=60)
     for _ in range(5):
@@ -108,8 +89,6 @@ def test_an_extension_counts_once_however_the_end_that_was_seen_is_written(phone
             phone.extend(expiresAt=(end() + by).isoformat())
         assert refusal.value.session.expires_at == end()
     phone.extend(expiresAt=end().replace(microsecond=0).isoformat())
-    phone.extend(expiresAt=(end() - timedelta(microseconds=999_999)).isoformat())
     phone.extend(expiresAt=(end() + timedelta(microseconds=999_999)).isoformat(timespec="milliseconds"))
     phone.extend(expiresAt=end().isoformat().lower().replace("+00:00", "z"))
-    for offset in (timedelta(hours=5, minutes=30), timedelta(hours=-11)):
-        phone.extend(expiresAt=end().astimezone(timezone(offset)).isoformat())
+    phone.extend(expiresAt=end().astimezone(timezone(timedelta(hours=5, minutes=30))).isoformat())
