@@ -390,18 +390,18 @@ CREATE FUNCTION after_hours_lease() RETURNS interval
 CREATE FUNCTION after_hours_end_sessions(session_ids uuid[], reason text, lease interval DEFAULT after_hours_lease()) RETURNS TABLE(id uuid, started_at timestamp with time zone, expires_at timestamp with time zone, ended_at timestamp with time zone, event jsonb)
     LANGUAGE sql
     AS $$
-    UPDATE after_hours_sessions AS session SET
-        ended_at = least(session.expires_at, now()),
-        latitude = NULL, longitude = NULL, fuzzed_latitude = NULL, fuzzed_longitude = NULL,
-        scheduled_for = CASE WHEN session.expires_at > now() THEN session.scheduled_for END
-    WHERE session.id = ANY (session_ids) AND session.ended_at IS NULL
-        AND (session.expires_at <= now() OR reason <> 'expired')
-    RETURNING
-        session.id, session.started_at, session.expires_at, session.ended_at,
-        after_hours_put_session_ended(
-            session.user_id, session.id, session.ended_at,
-            CASE WHEN session.expires_at <= now() THEN 'expired' ELSE reason END, lease
-        )
+    WITH ended AS (
+        UPDATE after_hours_sessions AS session SET
+            ended_at = least(session.expires_at, now()),
+            latitude = NULL, longitude = NULL, fuzzed_latitude = NULL, fuzzed_longitude = NULL,
+            scheduled_for = CASE WHEN session.expires_at > now() THEN session.scheduled_for END
+        WHERE session.id = ANY (session_ids) AND session.ended_at IS NULL
+            AND (session.expires_at <= now() OR reason <> 'expired')
+        RETURNING session
+    )
+    SELECT (session).id, (session).started_at, (session).expires_at, (session).ended_at, to_jsonb(event)
+    FROM ended JOIN after_hours_put_sessions_ended(ARRAY(SELECT session FROM ended), reason, lease) AS event
+        ON event.payload #>> '{detail,sessionId}' = CAST((session).id AS text)
 $$;
 
 -- What entitles a member to After Hours. NULL, and no row, mean no.
@@ -449,10 +449,7 @@ BEGIN
         RAISE EXCEPTION 'a trigger of after_hours_sessions alone' USING ERRCODE = 'insufficient_privilege';
     END IF;
     DELETE FROM after_hours_outbox WHERE kind = 'schedules' AND key = CAST(OLD.id AS text);
-    PERFORM after_hours_put_session_ended(
-        CAST(OLD.user_id AS text), OLD.id, least(OLD.expires_at, now()),
-        CAST(CASE WHEN OLD.expires_at <= now() THEN 'expired' ELSE 'account_deleted' END AS text), interval '0'
-    );
+    PERFORM after_hours_put_sessions_ended(ARRAY[OLD], CAST('account_deleted' AS text), interval '0');
     RETURN NULL;
 END
 $$;
@@ -497,23 +494,32 @@ $$;
 
 CREATE FUNCTION after_hours_put_event(type text, detail jsonb, lease interval DEFAULT after_hours_lease()) RETURNS jsonb
     LANGUAGE sql
-    AS $$
-    INSERT INTO after_hours_outbox AS task (kind, key, payload, due_at)
-    VALUES (
-        'event', gen_random_uuid(),
-        jsonb_build_object('type', type, 'occurredAt', after_hours_utc(now()), 'detail', detail), now() + lease
-    )
-    RETURNING to_jsonb(task)
-$$;
+    AS $$ SELECT to_jsonb(task) FROM after_hours_put_events(type, ARRAY[detail], lease) AS task $$;
 
--- What follows the end of a session: its event.
-CREATE FUNCTION after_hours_put_session_ended(member text, session_id uuid, ended_at timestamp with time zone, reason text, lease interval) RETURNS jsonb
+CREATE FUNCTION after_hours_put_events(type text, details jsonb[], lease interval DEFAULT after_hours_lease()) RETURNS SETOF after_hours_outbox
     LANGUAGE sql
     AS $$
-    SELECT after_hours_put_event(
+    INSERT INTO after_hours_outbox (kind, key, payload, due_at)
+    SELECT
+        'event', gen_random_uuid(),
+        jsonb_build_object('type', type, 'occurredAt', after_hours_utc(now()), 'detail', detail), now() + lease
+    FROM unnest(details) AS detail
+    RETURNING *
+$$;
+
+-- What follows the end of sessions: their events. A session whose end has passed ends at that time, with the reason
+-- "expired".
+CREATE FUNCTION after_hours_put_sessions_ended(sessions after_hours_sessions[], reason text, lease interval) RETURNS SETOF after_hours_outbox
+    LANGUAGE sql
+    AS $$
+    SELECT * FROM after_hours_put_events(
         CAST('SessionEnded' AS text),
-        jsonb_build_object(
-            'userId', member, 'sessionId', session_id, 'endedAt', after_hours_utc(ended_at), 'reason', reason
+        ARRAY(
+            SELECT jsonb_build_object(
+                'userId', session.user_id, 'sessionId', session.id,
+                'endedAt', after_hours_utc(least(session.expires_at, now())),
+                'reason', CASE WHEN session.expires_at <= now() THEN 'expired' ELSE reason END
+            ) FROM unnest(sessions) AS session
         ),
         lease
     )

@@ -42,8 +42,9 @@ RIGHTS: dict[str, Privileges] = {
 OWN_FUNCTIONS = (
     "after_hours_banned_photo", "after_hours_end_sessions", "after_hours_entitlements", "after_hours_lease",
     "after_hours_lock_member", "after_hours_must_go", "after_hours_photo_objects", "after_hours_put_deletions",
-    "after_hours_put_event", "after_hours_put_session_ended", "after_hours_referenced_sessions",
-    "after_hours_schedule_time", "after_hours_tell", "after_hours_tell_ended", "after_hours_tell_expiring",
+    "after_hours_put_event", "after_hours_put_events", "after_hours_put_sessions_ended",
+    "after_hours_referenced_sessions", "after_hours_schedule_time", "after_hours_tell",
+    "after_hours_tell_ended", "after_hours_tell_expiring",
     "after_hours_try_lock_members", "after_hours_upload_key", "after_hours_utc",
 )  # fmt: skip
 TRIGGER_FUNCTIONS = (  # PostgreSQL runs them, for every role

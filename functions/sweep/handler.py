@@ -29,11 +29,11 @@ class Duty(NamedTuple):
 # Promises to members come first. Duties that need the database alone come before those that may wait for an answer from
 # outside. Time that a duty does not need goes to those after it.
 DUTIES = (
-    Duty("expired", 6, safety_net.expire_overdue),
+    Duty("expired", 7, safety_net.expire_overdue),
     Duty("lapsed", 6, safety_net.end_lapsed),
     Duty("warned", 3, safety_net.warn_due),
     Duty("placesErased", 2, safety_net.erase_places),
-    Duty("eventsPublished", 6, partial(relay.do_due, kind=Kind.EVENT)),
+    Duty("eventsPublished", 7, partial(relay.do_due, kind=Kind.EVENT)),
     Duty("uploadsFailed", 2, uploads.fail_stuck),
     Duty("uploadsForgotten", 1, retention.forget_uploads),
     Duty("departedForgotten", 1, retention.forget_departed),

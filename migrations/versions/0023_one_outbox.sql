@@ -88,32 +88,47 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT interval '30 seconds' $$;
 COMMENT ON FUNCTION %1$I.after_hours_lease IS
     'How long the function that made a change has for its tasks, before the sweep does them.';
 
-CREATE FUNCTION %1$I.after_hours_put_event(type TEXT, detail JSONB, lease INTERVAL DEFAULT %1$I.after_hours_lease())
-RETURNS JSONB
+CREATE FUNCTION %1$I.after_hours_put_events(
+    type TEXT, details JSONB[], lease INTERVAL DEFAULT %1$I.after_hours_lease()
+)
+RETURNS SETOF %1$I.after_hours_outbox
 LANGUAGE sql AS $$
-    INSERT INTO %1$I.after_hours_outbox AS task (kind, key, payload, due_at)
-    VALUES (
+    INSERT INTO %1$I.after_hours_outbox (kind, key, payload, due_at)
+    SELECT
         'event', gen_random_uuid(),
         jsonb_build_object('type', type, 'occurredAt', %1$I.after_hours_utc(now()), 'detail', detail), now() + lease
-    )
-    RETURNING to_jsonb(task)
+    FROM unnest(details) AS detail
+    RETURNING *
 $$;
-COMMENT ON FUNCTION %1$I.after_hours_put_event IS
-    'Put an event into the outbox and return its task. The function that made the change publishes it within the lease.';
+COMMENT ON FUNCTION %1$I.after_hours_put_events IS
+    'Put events of a type into the outbox and return their tasks. The function that made the change publishes them within '
+    'the lease.';
 
-CREATE FUNCTION %1$I.after_hours_put_session_ended(
-    member TEXT, session_id UUID, ended_at TIMESTAMPTZ, reason TEXT, lease INTERVAL
-) RETURNS JSONB
+CREATE FUNCTION %1$I.after_hours_put_event(type TEXT, detail JSONB, lease INTERVAL DEFAULT %1$I.after_hours_lease())
+RETURNS JSONB
+LANGUAGE sql AS $$ SELECT to_jsonb(task) FROM %1$I.after_hours_put_events(type, ARRAY[detail], lease) AS task $$;
+COMMENT ON FUNCTION %1$I.after_hours_put_event IS 'Put an event into the outbox and return its task.';
+
+CREATE FUNCTION %1$I.after_hours_put_sessions_ended(
+    sessions %1$I.after_hours_sessions[], reason TEXT, lease INTERVAL
+)
+RETURNS SETOF %1$I.after_hours_outbox
 LANGUAGE sql AS $$
-    SELECT %1$I.after_hours_put_event(
+    SELECT * FROM %1$I.after_hours_put_events(
         CAST('SessionEnded' AS text),
-        jsonb_build_object(
-            'userId', member, 'sessionId', session_id, 'endedAt', %1$I.after_hours_utc(ended_at), 'reason', reason
+        ARRAY(
+            SELECT jsonb_build_object(
+                'userId', session.user_id, 'sessionId', session.id,
+                'endedAt', %1$I.after_hours_utc(least(session.expires_at, now())),
+                'reason', CASE WHEN session.expires_at <= now() THEN 'expired' ELSE reason END
+            ) FROM unnest(sessions) AS session
         ),
         lease
     )
 $$;
-COMMENT ON FUNCTION %1$I.after_hours_put_session_ended IS 'What follows the end of a session: its event.';
+COMMENT ON FUNCTION %1$I.after_hours_put_sessions_ended IS
+    'What follows the end of sessions: their events. A session whose end has passed ends at that time, with the reason '
+    '"expired".';
 
 CREATE FUNCTION %1$I.after_hours_put_deletions(
     stores TEXT[], keys TEXT[], lease INTERVAL DEFAULT %1$I.after_hours_lease()
@@ -135,18 +150,18 @@ CREATE FUNCTION %1$I.after_hours_end_sessions(
 )
 RETURNS TABLE (id UUID, started_at TIMESTAMPTZ, expires_at TIMESTAMPTZ, ended_at TIMESTAMPTZ, event JSONB)
 LANGUAGE sql AS $$
-    UPDATE %1$I.after_hours_sessions AS session SET
-        ended_at = least(session.expires_at, now()),
-        latitude = NULL, longitude = NULL, fuzzed_latitude = NULL, fuzzed_longitude = NULL,
-        scheduled_for = CASE WHEN session.expires_at > now() THEN session.scheduled_for END
-    WHERE session.id = ANY (session_ids) AND session.ended_at IS NULL
-        AND (session.expires_at <= now() OR reason <> 'expired')
-    RETURNING
-        session.id, session.started_at, session.expires_at, session.ended_at,
-        %1$I.after_hours_put_session_ended(
-            session.user_id, session.id, session.ended_at,
-            CASE WHEN session.expires_at <= now() THEN 'expired' ELSE reason END, lease
-        )
+    WITH ended AS (
+        UPDATE %1$I.after_hours_sessions AS session SET
+            ended_at = least(session.expires_at, now()),
+            latitude = NULL, longitude = NULL, fuzzed_latitude = NULL, fuzzed_longitude = NULL,
+            scheduled_for = CASE WHEN session.expires_at > now() THEN session.scheduled_for END
+        WHERE session.id = ANY (session_ids) AND session.ended_at IS NULL
+            AND (session.expires_at <= now() OR reason <> 'expired')
+        RETURNING session
+    )
+    SELECT (session).id, (session).started_at, (session).expires_at, (session).ended_at, to_jsonb(event)
+    FROM ended JOIN %1$I.after_hours_put_sessions_ended(ARRAY(SELECT session FROM ended), reason, lease) AS event
+        ON event.payload #>> '{detail,sessionId}' = CAST((session).id AS text)
 $$;
 COMMENT ON FUNCTION %1$I.after_hours_end_sessions IS
     'End those of the sessions that are open, erase their places, and put SessionEnded into the outbox; return them. A '
@@ -198,10 +213,7 @@ BEGIN
         RAISE EXCEPTION 'a trigger of after_hours_sessions alone' USING ERRCODE = 'insufficient_privilege';
     END IF;
     DELETE FROM %1$I.after_hours_outbox WHERE kind = 'schedules' AND key = CAST(OLD.id AS text);
-    PERFORM %1$I.after_hours_put_session_ended(
-        CAST(OLD.user_id AS text), OLD.id, least(OLD.expires_at, now()),
-        CAST(CASE WHEN OLD.expires_at <= now() THEN 'expired' ELSE 'account_deleted' END AS text), interval '0'
-    );
+    PERFORM %1$I.after_hours_put_sessions_ended(ARRAY[OLD], CAST('account_deleted' AS text), interval '0');
     RETURN NULL;
 END
 $$;
@@ -263,7 +275,8 @@ CREATE TRIGGER after_hours_session_scheduled AFTER INSERT OR UPDATE OF expires_a
 REVOKE EXECUTE ON FUNCTION
     after_hours_lease(),
     after_hours_put_event(TEXT, JSONB, INTERVAL),
-    after_hours_put_session_ended(TEXT, UUID, TIMESTAMPTZ, TEXT, INTERVAL),
+    after_hours_put_events(TEXT, JSONB[], INTERVAL),
+    after_hours_put_sessions_ended(after_hours_sessions[], TEXT, INTERVAL),
     after_hours_put_deletions(TEXT[], TEXT[], INTERVAL),
     after_hours_end_sessions(UUID[], TEXT, INTERVAL),
     after_hours_must_go(TEXT[], TEXT[], INTERVAL),
@@ -283,8 +296,8 @@ BEGIN
         EXECUTE format(
             'GRANT SELECT, INSERT, UPDATE, DELETE ON after_hours_outbox, after_hours_domain_events, '
             'after_hours_removals TO %1$I; GRANT EXECUTE ON FUNCTION after_hours_lease, after_hours_put_event, '
-            'after_hours_put_session_ended, after_hours_put_deletions, after_hours_end_sessions, after_hours_must_go '
-            'TO %1$I', serving
+            'after_hours_put_events, after_hours_put_sessions_ended, after_hours_put_deletions, '
+            'after_hours_end_sessions, after_hours_must_go TO %1$I', serving
         );
     END LOOP;
 END

@@ -10,10 +10,8 @@ from functools import partial
 
 from after_hours.foundation import storage
 from after_hours.foundation.observability import count, logger
-from after_hours.foundation.storage import Bucket, Store
+from after_hours.foundation.storage import Store
 from after_hours.outbox.tasks import Call, Task
-
-FAULTS = "StorageFaults"
 
 
 def calls(tasks: Sequence[Task], store: Store) -> list[Call]:
@@ -24,9 +22,4 @@ def calls(tasks: Sequence[Task], store: Store) -> list[Call]:
         logger.error("objects that are not ours are not deleted", store=store, number=len(foreign), first=first)
         count("ForeignDeletions", len(foreign))
     bucket = storage.bucket(store) if own else None
-    return [Call([task], partial(_delete, bucket, task["key"])) for task in own if bucket]
-
-
-def _delete(bucket: Bucket, key: str) -> tuple[()]:
-    bucket.delete(key)
-    return ()
+    return [Call([task], partial(bucket.delete, task["key"])) for task in own if bucket]

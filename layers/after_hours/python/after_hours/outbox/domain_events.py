@@ -13,7 +13,6 @@ from after_hours.foundation.faults import EventBusUnavailable
 from after_hours.outbox.tasks import Call, Task
 
 SOURCE = "after-hours"
-FAULTS = "EventBusFaults"
 
 _MAX_ENTRIES = 10  # of one PutEvents call
 

@@ -40,10 +40,10 @@ class _Handler(NamedTuple):
 
 
 _HANDLERS = {
-    Kind.EVENT: _Handler(domain_events.calls, "EventsPublished", domain_events.FAULTS),
+    Kind.EVENT: _Handler(domain_events.calls, "EventsPublished", "EventBusFaults"),
     Kind.SCHEDULES: _Handler(schedules.calls, "SchedulesMade", schedules.FAULTS),
-    Kind.UPLOADS: _Handler(lambda tasks: deletions.calls(tasks, Store.UPLOADS), "ObjectsDeleted", deletions.FAULTS),
-    Kind.R2: _Handler(lambda tasks: deletions.calls(tasks, Store.R2), "ObjectsDeleted", deletions.FAULTS),
+    Kind.UPLOADS: _Handler(lambda tasks: deletions.calls(tasks, Store.UPLOADS), "ObjectsDeleted", "StorageFaults"),
+    Kind.R2: _Handler(lambda tasks: deletions.calls(tasks, Store.R2), "ObjectsDeleted", "StorageFaults"),
 }
 
 # The lease outlasts the invocation that takes it, so that no other sweep does the same tasks meanwhile.
@@ -120,7 +120,7 @@ def _do(tasks: Sequence[Task], deadline: float) -> tuple[list[Task], list[Task]]
         for task in call.tasks:
             if isinstance(outcome, ServiceUnavailable):
                 faults[_name(task)] = outcome
-            elif task["key"] in outcome:
+            elif outcome and task["key"] in outcome:
                 faults[_name(task)] = ServiceUnavailable("refused")
             else:
                 unfinished[_name(task)] -= 1

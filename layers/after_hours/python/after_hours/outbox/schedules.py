@@ -135,7 +135,7 @@ def _changes(task: Task) -> list[Change]:
     return changes
 
 
-def carry_out(change: Change) -> tuple[()]:
+def carry_out(change: Change) -> None:
     """Make, move or delete a schedule, whether or not it exists. Raises `SchedulerUnavailable`."""
     with _scheduler() as scheduler:
         if change.at is None:
@@ -150,7 +150,6 @@ def carry_out(change: Change) -> tuple[()]:
                 first(**_schedule(change, change.at))
             except (scheduler.exceptions.ConflictException, scheduler.exceptions.ResourceNotFoundException):
                 second(**_schedule(change, change.at))
-    return ()
 
 
 def find_lost(database: Database, deadline: float) -> int:

@@ -22,8 +22,9 @@ class Task(TypedDict):
 class Call(NamedTuple):
     """A call to a service that does one or more tasks, or a part of each. It may run in any thread.
 
-    `run` returns the keys of the tasks that the service refused. It raises `ServiceUnavailable` if none was done.
+    `run` returns the keys of the tasks that the service refused, if any. It raises `ServiceUnavailable` if none was
+    done.
     """
 
     tasks: Sequence[Task]
-    run: Callable[[], Collection[str]]
+    run: Callable[[], Collection[str] | None]

@@ -63,13 +63,12 @@ _WARN_DUE = """
     ), warned AS (
         UPDATE after_hours_sessions s SET warned_for = expires_at
         WHERE s.id = ANY(ARRAY(SELECT id FROM due))
-        RETURNING after_hours_put_event(
-            'SessionExpiring',
-            jsonb_build_object('userId', s.user_id, 'sessionId', s.id, 'expiresAt', after_hours_utc(s.expires_at)),
-            interval '0'
-        ) AS event
+        RETURNING jsonb_build_object(
+            'userId', s.user_id, 'sessionId', s.id, 'expiresAt', after_hours_utc(s.expires_at)
+        ) AS detail
     )
-    SELECT count(event) AS sessions FROM warned
+    SELECT count(*) AS sessions
+    FROM after_hours_put_events('SessionExpiring', ARRAY(SELECT detail FROM warned), interval '0')
 """
 
 # Earlier releases stored exact places, and the earlier backend kept the places of ended sessions.
