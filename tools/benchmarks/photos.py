@@ -1,22 +1,19 @@
 """Measure the image work of process_photo against sharp.
 
-Bytes in, both JPEGs out, on the same files in one run. CPU time is user + system of a warm process; both sides take
-turns, so that a busy machine slows both alike. Memory is the peak of a fresh process: above its baseline with libraries
-loaded, after its first photo and after all rounds; and in total, with runtime and libraries.
+Bytes in, both JPEGs out, on the same files in one run. Both sides take turns, so that a busy machine slows both alike.
 """
 
 import io
-import json
 import os
 import statistics
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from PIL import Image, ImageCms, ImageOps
 
-from tools.benchmarks.measuring import script, table
+from tools.benchmarks.measuring import table
 from tools.local.progress import Progress
 from tools.local.workspace import NODE_FOLDER, REPOSITORY
 from tools.pictures.files import display_p3, encoded, exif
@@ -24,13 +21,34 @@ from tools.pictures.likeness import ssim
 from tools.pictures.photograph import photograph
 
 WORK = REPOSITORY / ".bench" / "photos"
-WARM_UP = 2
 TURNS = 7  # many short ones: a shared machine is slow for seconds at a time, and so for one side of a turn
-ROUNDS_A_TURN = 5
+WARM_UP, ROUNDS = 2, 5
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "67108864"}  # as process_photo has it
-SIDES = {"ours": "ours", "documented": "sharp, as documented", "single": "sharp, single decode"}
-COLUMNS = "file | | CPU ms, best | CPU ms, median | MB, first photo | MB, warm | MB, process | SSIM | bytes"
-type Measures = dict[str, Any]
+# Prints the CPU milliseconds and the peak memory in MB that a command takes. Run by a small process, because Linux lets
+# a command begin with the peak memory of the process that started it.
+USE = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print((used.ru_utime + used.ru_stime) * 1000, used.ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024))
+"""
+OURS = """
+import sys
+from pathlib import Path
+from after_hours.images.pipeline import process
+file, rounds, output = sys.argv[1:]
+data = Path(file).read_bytes()
+for _ in range(int(rounds)):
+    result = process(data)
+Path(output).write_bytes(result.photo)
+"""
+# The start of each side's command. Its arguments are FILE ROUNDS OUTPUT.
+SIDES = {
+    "ours": [sys.executable, "-c", OURS],
+    "sharp, as documented": [str(NODE_FOLDER / "node"), str(Path(__file__).with_name("sharp.mjs"))],
+}
+COLUMNS = "file | | CPU ms, best | CPU ms, median | MB | SSIM | bytes"
+type Use = tuple[float, float]  # CPU milliseconds and MB
 
 PHOTOS: dict[str, Callable[[], bytes]] = {
     "JPEG 8 MP": lambda: encoded(photograph(3264, 2448, seed=4), quality=93),
@@ -57,55 +75,53 @@ def measure(progress: Progress, *, quick: bool) -> str:
         if not file.exists():
             file.write_bytes(make())
         sides = ["ours"] if suffix == "heic" else list(SIDES)  # sharp's package cannot read HEIC
-        taken: dict[str, list[Measures]] = {side: [] for side in sides}
+        taken: dict[str, list[Use]] = {side: [] for side in sides}
         for _ in range(1 if quick else TURNS):
             for side in sides:
-                taken[side].append(_run(side, file))
-        rows += _rows(title, {side: _figures(file, side, runs) for side, runs in taken.items()})
+                taken[side].append(_use(side, file))
+        rows += _rows(title, {side: _figures(file, side, uses) for side, uses in taken.items()})
         progress(title)
     return table(COLUMNS, rows)
 
 
 def _rows(title: str, sides: dict[str, list[float]]) -> Iterator[list[str]]:
-    """Yield a row for each side; those of sharp have our ratio in brackets, and for SSIM the gap."""
-    for side, figures in sides.items():
-        *amounts, likeness, size = figures
-        ours = sides["ours"]
+    """Yield a row for each side; that of sharp has our ratio in brackets, and for SSIM the gap."""
+    for side, (*amounts, likeness, size) in sides.items():
         row = [f"{amount:.0f}" for amount in amounts] + [f"{likeness:.4f}"]
         if side != "ours":
+            ours = sides["ours"]
             compared = [f"{own / amount:.2f}" for own, amount in zip(ours, amounts, strict=False)]
             compared.append(f"{ours[-2] - likeness:+.4f}")
             row = [f"{each} ({how})" for each, how in zip(row, compared, strict=True)]
-        yield [title, SIDES[side], *row, f"{size:,.0f}"]
+        yield [title, side, *row, f"{size:,.0f}"]
 
 
-def _figures(file: Path, side: str, runs: list[Measures]) -> list[float]:
+def _figures(file: Path, side: str, uses: list[Use]) -> list[float]:
     """Return the figures of a side, in the order of COLUMNS."""
-    cpu = [each for run in runs for each in run["cpu"][WARM_UP:]]
-    over_baseline = [[run[peak] - run["baseline"] for run in runs] for peak in ("firstPeak", "peak")]
-    whole = [run["peak"] for run in runs]
-    photo = WORK / f"{file.stem}_{side}.jpg"
-    return [
-        min(cpu),
-        *map(statistics.median, (cpu, *over_baseline, whole)),
-        _likeness(file, photo),
-        photo.stat().st_size,
-    ]
+    cpu, peaks = zip(*uses, strict=True)
+    photo = _output(side, file)
+    return [min(cpu), statistics.median(cpu), statistics.median(peaks), _likeness(file, photo), photo.stat().st_size]
 
 
-def _run(side: str, file: Path) -> Measures:
-    """Run one process, and return the figures that it printed, those of its warm-up rounds among them."""
-    arguments = (str(file), str(WARM_UP + ROUNDS_A_TURN), str(WORK / f"{file.stem}_{side}"))
-    if side == "ours":
-        command = script("process_photos.py", *arguments)
-    else:
-        command = [str(NODE_FOLDER / "node"), str(Path(__file__).with_name("sharp.mjs")), *arguments, side]
+def _output(side: str, file: Path) -> Path:
+    return WORK / f"{file.stem}_{side.partition(',')[0]}.jpg"
+
+
+def _use(side: str, file: Path) -> Use:
+    """Return the CPU of a photo in a warm process: what more photos take. And the peak memory of that process."""
+    (cold, _), (warm, peak) = (_use_of_process(side, file, rounds) for rounds in (WARM_UP, WARM_UP + ROUNDS))
+    return (warm - cold) / ROUNDS, peak
+
+
+def _use_of_process(side: str, file: Path, rounds: int) -> Use:
+    command = [*SIDES[side], str(file), str(rounds), str(_output(side, file))]
     environment = os.environ | (MALLOC if side == "ours" else {})
-    # Started by a shell, not by us: Linux lets a process begin with the peak memory of the one that started it.
-    command = ["sh", "-c", '"$@"; exit $?', "sh", *command]
-    done = subprocess.run(command, cwd=REPOSITORY, env=environment, check=True, capture_output=True, text=True)
-    measures: Measures = json.loads(done.stdout)
-    return measures
+    done = subprocess.run(
+        [sys.executable, "-c", USE, *command],
+        cwd=REPOSITORY, env=environment, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    milliseconds, peak = map(float, done.stdout.split())
+    return milliseconds, peak
 
 
 def _likeness(file: Path, output: Path) -> float:
