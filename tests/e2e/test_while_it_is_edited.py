@@ -2,11 +2,9 @@
 
 import io
 import re
-import shutil
 import zipfile
 
 import boto3
-import pytest
 
 from tests.support.system import Command, System
 from tests.support.waiting import until
@@ -23,26 +21,16 @@ def test_a_rule_that_is_edited_is_another_rule_while_it_runs(system: System, sta
     rules = system.repository / RULES / "sessions.py"
     rules.write_text(rules.read_text().replace("ALLOWED_MINUTES = (15, 30, 60)", "ALLOWED_MINUTES = (15, 30, 45, 60)"))
     until(lambda: stack.call("POST", "/session/start", token=token, body=START).status == 201)
-    system.await_line(r"sessions\.py: renewed .*start_session")
+    system.await_line("layers/after_hours: renewed .*start_session")
 
 
-@pytest.mark.parametrize(
-    ("file", "edit"),
-    [
-        ("functions/get_profile/handler.py", "def handler(:"),
-        ("functions/get_profile/handler.py", "no_handler = 1"),
-        (f"{RULES}/profiles.py", "from after_hours.members.sessions import nothing_by_this_name\n"),
-    ],
-)
-def test_an_edit_that_does_not_compile_or_import_changes_nothing(
-    system: System, stack: Stack, file: str, edit: str
-) -> None:
-    right = (system.repository / file).read_text()
-    system.printed.clear()
-    (system.repository / file).write_text(edit + right * (RULES in file))
-    system.await_line(f"{file}: cannot be compiled or imported")
+def test_an_edit_that_cannot_be_imported_changes_nothing(system: System, stack: Stack) -> None:
+    rules = system.repository / RULES / "profiles.py"
+    right = rules.read_text()
+    rules.write_text(f"from after_hours.members.sessions import nothing_by_this_name\n{right}")
+    system.await_line("layers/after_hours: cannot be compiled or imported")
     assert stack.call("GET", "/profile", token=stack.users["entitled"].token).status < 500
-    (system.repository / file).write_text(right)
+    rules.write_text(right)
 
 
 def test_a_breakpoint_stops_the_debugger_and_no_call(system: System, stack: Stack, command: Command) -> None:
@@ -52,17 +40,6 @@ def test_a_breakpoint_stops_the_debugger_and_no_call(system: System, stack: Stac
     until(lambda: "edited" in stack.call("GET", "/session", token=stack.users["entitled"].token).body)
     stopped = command("invoke", "--here", "get_session", text="continue\n")
     assert (stopped.returncode, "(Pdb)" in stopped.stdout) == (0, True), stopped
-
-
-def test_what_only_a_deployment_can_change_is_said_to_wait_for_the_next_start(system: System, command: Command) -> None:
-    waits = r"deployed at the next start \(make stop, then make run\)"
-    for name in ("functions/get_added/handler.py", "infra/endpoints.py", "migrations/versions/9999_new.py"):
-        file = system.repository / name
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(file.read_text() + "\n" if file.exists() else "")
-        system.await_line(f"{name}: {waits}")
-    shutil.copytree(system.repository / "events/get_session", system.repository / "events/get_added")
-    assert re.fullmatch(f"get_added is new here, and {waits}\\.\n", command("invoke", "get_added").stderr)
 
 
 def test_an_answer_that_no_function_gave_is_explained_in_the_terminal(system: System, stack: Stack) -> None:

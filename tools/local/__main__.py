@@ -7,38 +7,32 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
-from typing import Any
+from typing import Any, NoReturn
 
+from infra.stages import STAGES
 from tools.local import aws, members
 from tools.local.arguments import number
 from tools.local.demo import demo
-from tools.local.events import events
-from tools.local.invoke import invoke
+from tools.local.invoke import events, invoke
 from tools.local.logs import logs
 from tools.local.page.server import serve
 from tools.local.ports import DEFAULT, HIGHEST_FIRST, LOWEST_FIRST
+from tools.local.postgres import BINARIES
 from tools.local.processes import Processes, end_on_any_interruption
-from tools.local.psql import psql
 from tools.local.run import run
 from tools.local.stack import Stack
 from tools.local.token import token
-from tools.local.workspace import CommandError, Workspace, command_line, shows_errors
-
-_STOP_SECONDS = 120
+from tools.local.workspace import Workspace, command_line, shows_errors
 
 
 def stop(workspace: Workspace) -> None:
     """`make stop`: end the running system, as Ctrl-C does where it was started, and what a killed one left behind."""
-    holder = workspace.holder()
-    if holder is None:
+    if (holder := workspace.holder()) is None:
         ended = Processes(workspace).end_all()
         print(f"Ended what an earlier run left behind: {', '.join(ended)}." if ended else "Nothing is running here.")
         return
-    os.kill(holder.pid, signal.SIGINT)
-    deadline = time.monotonic() + _STOP_SECONDS
+    os.kill(holder, signal.SIGINT)
     while workspace.holder():
-        if time.monotonic() > deadline:
-            raise CommandError(f"Process {holder.pid} is not gone after {_STOP_SECONDS} s.")
         time.sleep(0.2)
     print("Stopped.")
 
@@ -46,13 +40,19 @@ def stop(workspace: Workspace) -> None:
 def reset(workspace: Workspace) -> None:
     """`make reset`: forget all that members did, and make the members of the local system anew."""
     if workspace.holder() is None:
-        with workspace.occupied():
-            shutil.rmtree(workspace.postgres, ignore_errors=True)
+        shutil.rmtree(workspace.postgres, ignore_errors=True)
         print("The database is gone; the next `make run` makes a new one.")
         return
     with closing(Stack.load(workspace).connect()) as connection:
         members.begin_anew(connection)
     print("All members are as after a first start. The sweep deletes what is left of their photos within a minute.")
+
+
+def psql(workspace: Workspace, sql: str | None) -> NoReturn:
+    """`make psql [SQL="SELECT 1"]`: become psql, which then has the terminal for itself."""
+    options = ["--command", sql] if sql else []
+    program = str(BINARIES / "psql")
+    os.execv(program, [program, "--set", "ON_ERROR_STOP=1", *options, Stack.load(workspace).database_url])  # noqa: S606
 
 
 # The function of each command, and its arguments beside --workspace, as argparse takes them. A function raises
@@ -64,26 +64,19 @@ _COMMANDS: dict[str, tuple[Callable[..., int | None], dict[str, dict[str, Any]]]
     "page": (serve, {"--port": {"type": number(int, 0, 65535), "default": 8765}}),
     "demo": (demo, {}),
     "logs": (logs, {"function": {"nargs": "?"}}),
-    "psql": (psql, {"sql": {"nargs": "?"}, "--statement": {}}),
-    "token": (token, {"stage": {}, "user": {"nargs": "?"}}),
-    "events": (events, {"--run": {"action": "store_true"}}),
+    "psql": (psql, {"sql": {"nargs": "?"}}),
+    "token": (token, {"stage": {"choices": sorted(STAGES.keys() - {"prod"})}, "user": {}}),
+    "events": (events, {}),
     "invoke": (
         invoke,
-        {
-            "function": {},
-            "event": {"nargs": "?", "default": "valid"},
-            "--json": {"action": "store_true"},
-            "--here": {"action": "store_true"},
-        },
+        {"function": {}, "event": {"nargs": "?", "default": "valid"}, "--here": {"action": "store_true"}},
     ),
 }
 
 
 @shows_errors
 def main() -> int:
-    name, *words = sys.argv[1:] or [""]
-    if name not in _COMMANDS:
-        raise CommandError(f"There is no command {name!r}. There are: {', '.join(_COMMANDS)}")
+    name, *words = sys.argv[1:]
     function, arguments = _COMMANDS[name]
     parser = command_line(function.__doc__)
     for argument, options in arguments.items():

@@ -4,22 +4,19 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from infra import build
 from infra.stages import STAGES
 from tools.local import aws
 from tools.local.processes import Process, Processes
 from tools.local.progress import Progress
 from tools.local.workspace import NODE_FOLDER, REPOSITORY, Workspace
 
-_STAGE = STAGES["local"]
 _CDK = REPOSITORY / "node_modules" / ".bin" / "cdk"
-_STEP_SECONDS = 600
+_UNATTENDED = ("--require-approval", "never", "--method", "direct", "--progress", "events")
 # MiniStack takes the id of the API, which is a part of its address, from this tag.
 _SAME_ADDRESS = ("--tags", "ms-custom-id=after-hours")
-_QUIET = ("--no-notices", "--no-color", "--ci")
 
 
 def deploy(
@@ -29,12 +26,18 @@ def deploy(
 
     Raises CommandError with what `cdk` said when a step fails.
     """
-    environment = _environment(workspace, endpoint_url)
-    assembly = workspace.root / "cdk.out"
-    outputs = workspace.root / "outputs.json"
+    environment = {
+        **os.environ,
+        **aws.settings(endpoint_url),
+        "PATH": os.pathsep.join([str(NODE_FOLDER), str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+        "CDK_HOME": str(workspace.root / "cdk-home"),
+        "CDK_DISABLE_CLI_TELEMETRY": "true",
+        "CDK_DISABLE_VERSION_CHECK": "true",
+    }
+    name, assembly, outputs = STAGES["local"].stack_name, workspace.root / "cdk.out", workspace.root / "outputs.json"
 
     def cdk(command: str, *arguments: str | Path, folder: Path = REPOSITORY) -> Process:
-        line = [_CDK, command, *_QUIET, *arguments]
+        line = [_CDK, command, "--no-notices", "--no-color", "--ci", *arguments]
         # An interrupted `cdk` has nothing to save: builds appear whole or not at all, and the local AWS ends as well.
         return processes.start(
             f"cdk-{command}", line, environment=environment, folder=folder, stop_signal=signal.SIGKILL
@@ -42,35 +45,15 @@ def deploy(
 
     progress("building and synthesizing the CDK app, and bootstrapping the local AWS…")
     # They run side by side, because neither needs the other, and bootstrapping is mostly waiting.
-    context = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
+    context = [word for option, value in options.items() for word in ("-c", f"{option}={value}")]
     synth = cdk("synth", "--quiet", "--output", assembly, *context)
     # Run in a folder without cdk.json: there, bootstrapping does not synthesize the app to look for environments in it.
     bootstrap = cdk("bootstrap", f"aws://{aws.ACCOUNT}/{aws.REGION}", folder=workspace.root)
-    processes.finish("cdk-synth", synth, seconds=_STEP_SECONDS, heard=_steps(progress, build.ANNOUNCEMENT))
-    processes.finish("cdk-bootstrap", bootstrap, seconds=_STEP_SECONDS)
+    processes.finish("cdk-synth", synth)
+    processes.finish("cdk-bootstrap", bootstrap)
 
     progress("publishing what was built, and deploying…")
-    unattended = ("--require-approval", "never", "--method", "direct", "--progress", "events")
-    name = _STAGE.stack_name
-    deployment = cdk("deploy", name, "--app", assembly, *unattended, *_SAME_ADDRESS, "--outputs-file", outputs)
-    heard = _steps(progress, f"{name}: creating")
-    processes.finish("cdk-deploy", deployment, seconds=_STEP_SECONDS, heard=heard)
+    deployment = cdk("deploy", name, "--app", assembly, *_UNATTENDED, *_SAME_ADDRESS, "--outputs-file", outputs)
+    processes.finish("cdk-deploy", deployment)
     result: dict[str, str] = json.loads(outputs.read_text())[name]
     return result
-
-
-def _steps(progress: Progress, beginning: str) -> Callable[[str], None]:
-    """Report a command's lines with this beginning: a command that says nothing for a minute seems to hang."""
-    return lambda line: progress(f"  {line.rstrip('.')}…") if line.startswith(beginning) else None
-
-
-def _environment(workspace: Workspace, endpoint_url: str) -> dict[str, str]:
-    programs = (str(NODE_FOLDER), str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))
-    return {
-        **os.environ,
-        **aws.settings(endpoint_url),
-        "PATH": os.pathsep.join(programs),
-        "CDK_HOME": str(workspace.root / "cdk-home"),
-        "CDK_DISABLE_CLI_TELEMETRY": "true",
-        "CDK_DISABLE_VERSION_CHECK": "true",
-    }

@@ -7,19 +7,18 @@ import sys
 import time
 import zipfile
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
-from watchfiles import Change, watch
+from watchfiles import watch
 
 from infra import build
 from tools.local.background import beside
 from tools.local.progress import Progress
-from tools.local.stack import DEPLOYED_AT_THE_NEXT_START, Stack
+from tools.local.stack import Stack
 from tools.local.workspace import REPOSITORY
 
 # `infra` and `migrations` are deployed by the CDK alone.
@@ -28,7 +27,6 @@ _WATCHED = ("functions", "infra", "layers", "migrations")
 _DEPLOYED_ONLY = "migrate_database"
 # An editor writes several files at once; 50 ms after the last one, they are taken together.
 _SETTLED_MS = 50
-_AT_ONCE = 4
 _FAST = 1  # zlib's lowest level: the archive does not leave this machine
 
 # Imports handlers as Lambda does: from layers and the function's folder alone. A layer has its packages in `python`.
@@ -52,45 +50,18 @@ def watching(stack: Stack, progress: Progress) -> Iterator[None]:
     def run(ending: Event) -> None:
         folders = [REPOSITORY / name for name in _WATCHED]
         for changes in watch(*folders, debounce=10 * _SETTLED_MS, step=_SETTLED_MS, stop_event=ending):
-            if edited := _edited(changes):
-                _renew(reload, edited, progress)
+            # A part is the folder of what a file belongs to: `functions/start_session`.
+            parts = {Path(*Path(path).relative_to(REPOSITORY).parts[:2]) for _, path in changes}
+            try:
+                outcome = reload.renew(parts)
+            except subprocess.CalledProcessError:  # whose output is on the terminal already
+                outcome = "cannot be compiled or imported, and nothing is renewed"
+            except (BotoCoreError, ClientError) as error:
+                outcome = f"not renewed: {error}"
+            progress(f"{', '.join(sorted(map(str, parts)))}: {outcome}")
 
     with beside(run):
         yield
-
-
-def _edited(changes: set[tuple[Change, str]]) -> set[Path]:
-    """Return the files and new folders that were written, or what was removed when there are none."""
-    paths = {(change, Path(path)) for change, path in changes}
-    written = {path for change, path in paths if path.is_file() or (path.is_dir() and change is Change.added)}
-    # Editors first write to a file of another name, which is gone by now.
-    return written or {path for _, path in paths if not path.exists()}
-
-
-def _renew(reload: "HotReload", changed: set[Path], progress: Progress) -> None:
-    """Renew what was changed, and tell what became of it."""
-    began = time.monotonic()
-    try:
-        now = {path for path in changed if reload.can_renew(path)}
-        if later := changed - now:
-            progress(f"{_names(later)}: {DEPLOYED_AT_THE_NEXT_START}")
-        if now:
-            renewed = reload.renew(now)
-            progress(f"{_names(now)}: renewed {', '.join(renewed)} ({time.monotonic() - began:.1f} s)")
-    except subprocess.CalledProcessError:  # whose output is on the terminal already
-        progress(f"{_names(changed)}: cannot be compiled or imported, and nothing is renewed")
-    except (BotoCoreError, ClientError) as error:
-        progress(f"{_names(changed)}: not renewed: {error}")
-
-
-def _names(paths: set[Path]) -> str:
-    return ", ".join(sorted(str(path.relative_to(REPOSITORY)) for path in paths))
-
-
-def _part(path: Path) -> tuple[str, str]:
-    """Return what a file belongs to: `("functions", "start_session")`."""
-    kind, name, *_ = (*path.relative_to(REPOSITORY).parts, "")
-    return kind, name
 
 
 class HotReload:
@@ -105,35 +76,28 @@ class HotReload:
             for layer in self._lambda.list_layers()["Layers"]
         }
 
-    def can_renew(self, changed: Path) -> bool:
-        """Whether the file belongs to something that runs. What is new, or was removed, is a deployment's to change."""
-        kind, name = _part(changed)
-        running = {"functions": self._functions, "layers": self._layers}.get(kind, {})
-        return name in running and (REPOSITORY / kind / name).exists()
+    def renew(self, parts: set[Path]) -> str:
+        """Build these parts and put them into the functions. Return what was done.
 
-    def renew(self, changed: Iterable[Path]) -> list[str]:
-        """Build what these files belong to and put it into the functions. Return the names of those renewed.
-
-        Raises CalledProcessError when it does not build, or when a function could not be imported; the functions are
+        Raises CalledProcessError when one does not build, or when a function could not be imported; the functions are
         then as they were.
         """
-        parts = {_part(path) for path in changed}
-        edited = {name for kind, name in parts if kind == "functions"}
-        layers = {self._layers[name]: name for kind, name in parts if kind == "layers"}
+        began = time.monotonic()
+        there = {part for part in parts if (REPOSITORY / part).exists()}
+        edited = {part.name for part in there if part.name in self._functions}
+        layers = {self._layers[part.name]: part.name for part in there if part.name in self._layers}
+        if len(edited) + len(layers) < len(parts):  # something new, removed, or that the CDK alone deploys
+            return "deployed at the next start (make stop, then make run)"
         users = {name: used for name, used in self._versions().items() if not layers.keys().isdisjoint(used)}
         _check_imports(edited | users.keys(), self._layers)
         newest = {arn: self._publish(arn, name) for arn, name in layers.items()}
-
-        def use(function: str) -> None:
-            versions = [newest.get(arn, version) for arn, version in users[function].items()]
+        for function, used in users.items():
+            versions = [newest.get(arn, version) for arn, version in used.items()]
             self._lambda.update_function_configuration(FunctionName=self._functions[function], Layers=versions)
-
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(use, users))
         for function in edited:
             content = _archive(build.function(function, build.HOST).folder)
             self._lambda.update_function_code(FunctionName=self._functions[function], ZipFile=content)
-        return sorted(edited | users.keys())
+        return f"renewed {', '.join(sorted(edited | users.keys()))} ({time.monotonic() - began:.1f} s)"
 
     def _versions(self) -> dict[str, dict[str, str]]:
         """Return the layers that each function uses: ARN → ARN of the version."""

@@ -1,4 +1,4 @@
-"""Send a sample event to a deployed function, or to its handler in this process.
+"""Send sample events to the deployed functions, or one of them to its handler in this process.
 
 The samples have a member of their own. Before an event is sent, that member is put into the state that it needs.
 An editor's debugger can run `python -m tools.local invoke --here start_session` itself.
@@ -17,9 +17,14 @@ import boto3
 
 from tools.local import aws, members, states
 from tools.local.handlers import Context, load
-from tools.local.samples import Expected, Sample, samples
+from tools.local.samples import Expected, Given, Sample, samples
 from tools.local.stack import Stack
 from tools.local.workspace import REPOSITORY, CommandError, Workspace
+
+# The sweep runs every minute. It also ends an overdue session, and deletes photos of earlier runs, which have the same
+# keys; so such events are sent again. It does not interfere three times in a row.
+_SWEPT = {Given.OVERDUE_SESSION, Given.UPLOADED_PHOTO}
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -57,19 +62,7 @@ class Outcome:
         return not self.failed and isinstance(self.result, dict) and "statusCode" in self.result
 
 
-def sample(function: str, event: str) -> Sample:
-    """Return a sample event. Raises `CommandError`, naming the choices, when there is none."""
-    choices = samples()
-    if function not in choices:
-        raise CommandError(f"There is no function {function!r}. Say FUNCTION= one of: {', '.join(sorted(choices))}")
-    if event not in choices[function]:
-        raise CommandError(
-            f"{function} has no sample {event!r}. Say EVENT= one of: {', '.join(sorted(choices[function]))}"
-        )
-    return choices[function][event]
-
-
-def prepare(stack: Stack, expected: Expected) -> None:
+def _prepare(stack: Stack, expected: Expected) -> None:
     """Make the samples' member anew, in the state that an event needs."""
     member = replace(members.SEEDED[expected.member], id=members.SAMPLE.id, name=members.SAMPLE.name)
     with closing(stack.connect()) as connection:
@@ -85,63 +78,72 @@ def prepare(stack: Stack, expected: Expected) -> None:
             )
 
 
-def send(stack: Stack, sent: Sample) -> Outcome:
+def _send(stack: Stack, sample: Sample) -> Outcome:
     """Invoke the deployed function with the event, whatever the state is."""
     answer = boto3.client("lambda", **stack.aws).invoke(
-        FunctionName=stack.deployed(sent.function),
-        Payload=sent.text(stack.token(members.SAMPLE.id)).encode(),
+        FunctionName=stack.functions[sample.function],
+        Payload=sample.text(stack.token(members.SAMPLE.id)).encode(),
         LogType="Tail",
     )
     log = base64.b64decode(answer.get("LogResult", "")).decode(errors="replace").strip()
     return Outcome("FunctionError" in answer, json.load(answer["Payload"]), log)
 
 
-def run_here(stack: Stack, sent: Sample) -> Outcome:
+def _run_here(stack: Stack, sample: Sample) -> Outcome:
     """Run the handler in this process, in the environment of the deployed function."""
-    deployed = boto3.client("lambda", **stack.aws).get_function_configuration(
-        FunctionName=stack.deployed(sent.function)
-    )
+    functions = boto3.client("lambda", **stack.aws)
+    deployed = functions.get_function_configuration(FunctionName=stack.functions[sample.function])
     os.environ.update(deployed["Environment"]["Variables"] | aws.settings(stack.aws_endpoint_url))
     context = Context(deployed["FunctionName"], deployed["MemorySize"], deployed["FunctionArn"], str(uuid4()))
     sys.path.insert(0, str(REPOSITORY / "layers" / "after_hours" / "python"))  # the package, where the layer has it
-    handler = load(sent.function).handler
+    handler = load(sample.function).handler
     try:
-        result = handler(sent.event(stack.token(members.SAMPLE.id)), context)
+        result = handler(sample.event(stack.token(members.SAMPLE.id)), context)
     except Exception as error:  # noqa: BLE001 (every exception is an outcome)
         sys.excepthook(type(error), error, error.__traceback__)
         return Outcome(failed=True, result={"errorType": type(error).__name__, "errorMessage": str(error)})
     return Outcome(failed=False, result=json.loads(json.dumps(result)))
 
 
-def _print(sent: Sample, outcome: Outcome) -> None:
-    print(f"\nSent:     {sent} as {members.SAMPLE.id}, given: {sent.expected.needs}")
-    print(f"Expected: {sent.expected}")
-    print(f"Outcome:  {outcome}" + ("" if outcome.is_as(sent.expected) else ", which is not as expected"))
-    print(json.dumps(outcome.body, indent=2, ensure_ascii=False))
-    if outcome.log:
-        print(f"\nLog:\n{outcome.log}")
-
-
-def _print_json(sent: Sample, outcome: Outcome) -> None:
-    said = {
-        "event": str(sent),
-        "expected": sent.expected.model_dump(mode="json", exclude_none=True),
-        "asExpected": outcome.is_as(sent.expected),
-        "failed": outcome.failed,
-        "result": outcome.result,
-        "log": outcome.log.splitlines(),
-    }
-    print(json.dumps(said, indent=2, ensure_ascii=False))
-
-
-def invoke(workspace: Workspace, function: str, event: str, *, json: bool, here: bool) -> int:
-    """`make invoke FUNCTION=start_session [EVENT=valid] [JSON=1]`: send one sample event to a deployed function.
+def invoke(workspace: Workspace, function: str, event: str, *, here: bool) -> int:
+    """`make invoke FUNCTION=start_session [EVENT=valid]`: send one sample event to a deployed function.
 
     `make debug` (`--here`) runs the handler of the working tree in this process, so that a `breakpoint()` in it stops.
     """
-    sent = sample(function, event)
     stack = Stack.load(workspace)
-    prepare(stack, sent.expected)
-    outcome = (run_here if here else send)(stack, sent)
-    (_print_json if json else _print)(sent, outcome)
-    return 0 if outcome.is_as(sent.expected) else 1
+    named = {str(each): each for each in _everything() if each.function in stack.functions}
+    if f"{function}/{event}" not in named:
+        raise CommandError(f"There is no sample event {function}/{event}. There are: {', '.join(named)}")
+    chosen = named[f"{function}/{event}"]
+    _prepare(stack, chosen.expected)
+    outcome = (_run_here if here else _send)(stack, chosen)
+    print(f"Sent:     {chosen} as {members.SAMPLE.id}, given: {chosen.expected.needs}")
+    print(f"Expected: {chosen.expected}\nOutcome:  {outcome}")
+    print(json.dumps(outcome.body, indent=2, ensure_ascii=False))
+    if outcome.log:
+        print(f"\nLog:\n{outcome.log}")
+    return 0 if outcome.is_as(chosen.expected) else 1
+
+
+def events(workspace: Workspace) -> int:
+    """`make events-run`: play all sample events on the running system, each in the state that it needs."""
+    stack = Stack.load(workspace)
+    played = [_passes(stack, sample) for sample in _everything()]
+    print(f"{sum(played)} of {len(played)} sample events are as expected")
+    return 0 if all(played) else 1
+
+
+def _everything() -> list[Sample]:
+    return [sample for named in samples().values() for sample in named.values()]
+
+
+def _passes(stack: Stack, sample: Sample) -> bool:
+    """Send the event in the state that it needs, and again where the sweep may have changed that state meanwhile."""
+    for _ in range(1 if _SWEPT.isdisjoint(sample.expected.given) else _ATTEMPTS):
+        _prepare(stack, sample.expected)
+        outcome = _send(stack, sample)
+        if outcome.is_as(sample.expected):
+            print(f"pass  {sample}: {sample.expected}", flush=True)
+            return True
+    print(f"FAIL  {sample}: {outcome}, expected: {sample.expected}\n{outcome.log}", flush=True)
+    return False

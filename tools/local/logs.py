@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -44,49 +44,33 @@ class Line:
     def __str__(self) -> str:
         said = self.text
         if entry := self.entry:
-            details = {name: value for name, value in entry.items() if name not in _LEFT_OUT}
-            words = [
-                f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in details.items()
-            ]
+            words = [f"{name}={value}" for name, value in entry.items() if name not in _LEFT_OUT]
             said = " ".join([entry["level"], entry["message"], *words])
         return f"{self.at.astimezone():%H:%M:%S} {self.function}: {said}"
 
     @property
-    def short(self) -> str | None:
-        """What `make run` shows of it: a request's status, route, duration and caller, or what went wrong."""
-        entry = self.entry
-        if entry.get("message") == "request":
-            caller = entry.get("user_id", "no member")
-            request = f"{entry['status']} {entry['route']} {entry['milliseconds']} ms, {caller}"
-            return f"{self.at.astimezone():%H:%M:%S} {request}"
-        is_trouble = entry.get("level") in {"WARNING", "ERROR"} or self.text.startswith(_FAILED)
-        return str(self) if is_trouble else None
+    def is_request_or_trouble(self) -> bool:
+        said = self.entry
+        is_trouble = said.get("level") in {"WARNING", "ERROR"} or self.text.startswith(_FAILED)
+        return said.get("message") == "request" or is_trouble
 
 
-class Reader:
-    """Reads the logs of some functions from CloudWatch Logs, each line once."""
-
-    def __init__(self, stack: Stack, functions: list[str], *, since_ms: int) -> None:
-        self._logs = boto3.client("logs", **stack.aws)
-        self._groups = {name: f"/aws/lambda/{stack.functions[name]}" for name in functions}
-        self._since_ms = since_ms
-        self._read: set[Line] = set()  # in the last `_LATE_MS`, which are read again
-
-    def read(self) -> list[Line]:
-        """Return what was written since the last time, the oldest first. What AWS itself writes is left out."""
-        now_ms = _now_ms()
-        lines = {line for function in self._groups for line in self._recent(function)}
-        new = sorted(lines - self._read)
-        self._read, self._since_ms = lines, now_ms - _LATE_MS
-        return new
-
-    def _recent(self, function: str) -> Iterator[Line]:
-        pages = self._logs.get_paginator("filter_log_events").paginate(
-            logGroupName=self._groups[function], startTime=self._since_ms
-        )
-        for event in (event for page in pages for event in page["events"]):
-            if not event["message"].startswith(PLATFORM):
-                yield Line(datetime.fromtimestamp(event["timestamp"] / 1000, UTC), function, event["message"].rstrip())
+def _follow(stack: Stack, functions: Iterable[str], *, since_ms: int, ending: Event) -> Iterator[Line]:
+    """Yield what functions write, without AWS's own lines, until the event is set or the system ends."""
+    pages = boto3.client("logs", **stack.aws).get_paginator("filter_log_events")
+    read: set[Line] = set()  # in the last `_LATE_MS`, which are read again
+    with suppress(BotoCoreError, ClientError):
+        while not ending.wait(_EVERY_SECONDS):
+            now_ms = _now_ms()
+            lines = {
+                Line(datetime.fromtimestamp(event["timestamp"] / 1000, UTC), name, event["message"].rstrip())
+                for name in functions
+                for page in pages.paginate(logGroupName=f"/aws/lambda/{stack.functions[name]}", startTime=since_ms)
+                for event in page["events"]
+                if not event["message"].startswith(PLATFORM)
+            }
+            yield from sorted(lines - read)
+            read, since_ms = lines, now_ms - _LATE_MS
 
 
 def _now_ms() -> int:
@@ -96,13 +80,12 @@ def _now_ms() -> int:
 @contextmanager
 def requests_shown(stack: Stack) -> Iterator[None]:
     """Print a line for each request, and for what goes wrong, until the block ends."""
-    reader = Reader(stack, list(stack.functions), since_ms=_now_ms())
+    began_ms = _now_ms()
 
     def run(ending: Event) -> None:
-        while not ending.wait(_EVERY_SECONDS):
-            with suppress(BotoCoreError, ClientError):  # `Processes.watch` says what is wrong
-                for text in filter(None, [line.short for line in reader.read()]):
-                    print(text, flush=True)
+        for line in _follow(stack, stack.functions, since_ms=began_ms, ending=ending):
+            if line.is_request_or_trouble:
+                print(line, flush=True)
 
     with beside(run):
         yield
@@ -112,11 +95,7 @@ def logs(workspace: Workspace, function: str | None) -> None:
     """`make logs [FUNCTION=start_session]`: follow what the functions write, a line each, until Ctrl-C."""
     stack = Stack.load(workspace)
     if function not in {None, *stack.functions}:
-        raise CommandError(f"There is no function {function!r}. Say FUNCTION= one of: {', '.join(stack.functions)}")
-    functions = [function] if function else list(stack.functions)
-    reader = Reader(stack, functions, since_ms=_now_ms() - _BEFORE_MS)
-    with suppress(KeyboardInterrupt):
-        while True:
-            for line in reader.read():
-                print(line, flush=True)
-            time.sleep(_EVERY_SECONDS)
+        raise CommandError(f"There is no function {function}. There are: {', '.join(stack.functions)}")
+    functions = [function] if function else stack.functions
+    for line in _follow(stack, functions, since_ms=_now_ms() - _BEFORE_MS, ending=Event()):
+        print(line, flush=True)

@@ -1,15 +1,13 @@
 """A camera for the local system: it takes a photo as a phone does, and describes what became of it.
 
-python -m tools.local.photo take FILE        make a photo that lies on its side and tells where it was taken
-… | python -m tools.local.photo send FILE    post it to S3, with the form in the answer of POST /profile/photo
-… | python -m tools.local.photo look         fetch what the answer of GET /profile/photo shows, and say what is in it
+… | python -m tools.local.photo send    take a photo, and post it with the form in the answer of POST /profile/photo
+… | python -m tools.local.photo look    fetch what the answer of GET /profile/photo shows, and say what is in it
 """
 
 import io
 import json
 import sys
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageDraw
@@ -66,30 +64,23 @@ def is_gone(url: str) -> bool:
     return calls.request("GET", url).status == HTTPStatus.NOT_FOUND
 
 
-def _look(photo: dict[str, Any]) -> int:
-    print(f"status: {photo['status']}" + (f", {photo['reason']}" if photo["reason"] else ""))
-    if photo["status"] == "ready":
-        for name in ("photoUrl", "thumbnailUrl"):
-            print(f"{name}: {photo[name]}")
-            print(f"  {described(fetch(photo[name]))}")
-    return 1 if photo["status"] in WAITING else 0
+def _send(upload: dict[str, Any]) -> None:
+    print(f"The phone took {described(take())}")
+    print(f"S3: {forms.post(upload['url'], upload['fields'], take())}")
 
 
-def main(arguments: list[str]) -> int:
-    aws.keep_to_this_machine()
-    match arguments:
-        case ["take", file]:
-            Path(file).write_bytes(take())
-            print(f"{file}: {described(take())}")
-        case ["send", file]:
-            upload = json.load(sys.stdin)["upload"]
-            print(f"S3: {forms.post(upload['url'], upload['fields'], Path(file).read_bytes())}")
-        case ["look"]:
-            return _look(json.load(sys.stdin)["photo"])
-        case _:
-            sys.exit(__doc__)
-    return 0
+def _look(photo: dict[str, Any]) -> None:
+    if photo["status"] in WAITING:
+        sys.exit(photo["status"])
+    print(f"status: {photo['status']} {photo['reason'] or ''}")
+    for name in ("photoUrl", "thumbnailUrl"):
+        print(f"{name}: {photo[name]}\n  {described(fetch(photo[name]))}")
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    aws.keep_to_this_machine()
+    answer = json.load(sys.stdin)
+    if sys.argv[1:] == ["send"]:
+        _send(answer["upload"])
+    else:
+        _look(answer["photo"])

@@ -1,8 +1,11 @@
 """Many members and sessions, made by the database itself, for tests and benchmarks of scale."""
 
+from functools import partial
+
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
-# The table is as the main app has it. Deleting a session deletes its matches, so both columns have their index.
+# A table of the main app that references a tenth of the ended sessions. Deleting a session deletes its matches, so both
+# columns have their index.
 _MATCHES = """
     CREATE TABLE after_hours_matches (
         id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -12,7 +15,7 @@ _MATCHES = """
     CREATE INDEX ON after_hours_matches (user_id);
     CREATE INDEX ON after_hours_matches (session_id);
     INSERT INTO after_hours_matches (user_id, session_id)
-    SELECT user_id, id FROM after_hours_sessions WHERE ended_at IS NOT NULL AND hashtext(id::text) % 10 = 0
+    SELECT user_id, id FROM after_hours_sessions WHERE ended_at IS NOT NULL AND hashtext(id::text) %% 10 = 0
 """
 
 # Everyone is entitled, and has had a photo for some days.
@@ -68,25 +71,14 @@ WAITING = """
 """
 
 
-def join(connection: Connection, number: int) -> None:
-    """Let so many members join, `member-1` and on: entitled, with a profile, preferences and a photo."""
-    _run(connection, _MEMBERS, number)
-
-
-def end_sessions(connection: Connection, number: int) -> None:
-    """Give each of so many members an ended session with a device, which may not be forgotten yet."""
-    _run(connection, _ENDED, number)
-
-
-def match(connection: Connection) -> None:
-    """Let a table of the main app reference a tenth of the ended sessions."""
+def _run(statement: str, connection: Connection, number: int = 0) -> None:
     with connection, connection.cursor() as cursor:
-        cursor.execute(_MATCHES)
+        cursor.execute(statement, {"number": number})
 
 
-def go_live(connection: Connection, number: int) -> None:
-    """Give each of so many members a live session of some hours, with its schedules."""
-    _run(connection, _LIVE, number)
+# Each for so many members, `member-1` and on: `join(connection, 1000)`.
+join, end_sessions, go_live = partial(_run, _MEMBERS), partial(_run, _ENDED), partial(_run, _LIVE)
+match = partial(_run, _MATCHES)
 
 
 def analyze(connection: Connection) -> None:
@@ -96,8 +88,3 @@ def analyze(connection: Connection) -> None:
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
     connection.autocommit = False
-
-
-def _run(connection: Connection, statement: str, number: int) -> None:
-    with connection, connection.cursor() as cursor:
-        cursor.execute(statement, {"number": number})

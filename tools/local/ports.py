@@ -4,8 +4,6 @@ import random
 import socket
 from typing import NamedTuple, Self
 
-import psutil
-
 from tools.local.workspace import CommandError
 
 DEFAULT = 4566
@@ -32,11 +30,8 @@ class Ports(NamedTuple):
         return cls.free() if any(map(_is_taken, ports)) else ports
 
     def require_free(self) -> None:
-        """Raise CommandError when a port is taken, naming the process that has it."""
         for port in filter(_is_taken, self):
-            raise CommandError(
-                f"Port {port} is taken{_by_process(port)}. Choose three others in a row: make run PORT=4600"
-            )
+            raise CommandError(f"Port {port} is taken. Choose three others in a row: make run PORT=4600")
 
 
 def free_port() -> int:
@@ -49,13 +44,3 @@ def _is_taken(port: int) -> bool:
     except OSError:
         return True
     return False
-
-
-def _by_process(port: int) -> str:
-    try:
-        for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
-                return f" by {psutil.Process(connection.pid).name()} (process {connection.pid})"
-    except psutil.Error:  # macOS shows other users' connections to root only
-        pass
-    return ""

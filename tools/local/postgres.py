@@ -8,12 +8,11 @@ import signal
 import stat
 import subprocess
 import warnings
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
-import psutil
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
@@ -77,7 +76,6 @@ def start(workspace: Workspace, processes: Processes, *, port: int | None = None
         _initialize(workspace.postgres, user)
     _let_in(user, workspace.postgres, BINARIES / "postgres")
     data = workspace.postgres / "data"
-    _remove_misleading_lock(data / "postmaster.pid")
     password = (workspace.postgres / "password").read_text()
     database = Database(port or free_port(), password)
     settings = _SETTINGS | ({} if durable else _WITHOUT_DISK) | {"port": str(database.port)}
@@ -152,14 +150,6 @@ def _let_in(user: str | None, *paths: Path) -> None:
         owned = folder.stat().st_uid == pwd.getpwnam(user).pw_uid
         if not owned and mode & _MAY_ENTER != _MAY_ENTER:
             folder.chmod(mode | _MAY_ENTER)
-
-
-def _remove_misleading_lock(lock: Path) -> None:
-    """Remove a crashed server's lock file if its pid now belongs to another program, which PostgreSQL cannot tell."""
-    with suppress(FileNotFoundError, psutil.NoSuchProcess):
-        pid = lock.read_text().partition("\n")[0]
-        if not (pid.isdigit() and psutil.Process(int(pid)).name().startswith("postgres")):
-            lock.unlink()
 
 
 def _answers(database: Database) -> bool:

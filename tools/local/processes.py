@@ -21,6 +21,7 @@ _INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _GRACE_SECONDS = 15
 _START_ATTEMPTS = 3
 _READY_SECONDS = 60
+_LINES_SHOWN = 40  # of the log of a program that has failed
 # In the environment of each process, and so of its children: `<signal that ends it> <name> <workspace>`.
 _MARK = "AFTER_HOURS_PROCESS"
 
@@ -72,7 +73,7 @@ class Processes:
     ) -> Process:
         """Start `command` in this folder with exactly this environment; its output is added to `logs/<name>.log`."""
         self._workspace.logs.mkdir(parents=True, exist_ok=True)
-        with self.log(name).open("ab") as log:
+        with self._log(name).open("ab") as log:
             return subprocess.Popen(
                 command,
                 cwd=folder,
@@ -105,27 +106,14 @@ class Processes:
                 if is_ready():
                     return
                 time.sleep(0.05)
-            self._end(name)
+            self.end_all(name)
             time.sleep(1)
         raise CommandError(f"{name} does not start. {self._end_of_log(name)}")
 
-    def finish(
-        self, name: str, process: Process, *, seconds: float, heard: Callable[[str], None] = lambda _line: None
-    ) -> None:
-        """Wait for a command to finish, and hand each line that it writes to `heard`.
-
-        Raises CommandError, with the end of its log, when it fails or takes longer.
-        """
-        deadline = time.monotonic() + seconds
-        with self.log(name).open(errors="replace") as log:
-            while (code := process.poll()) is None and time.monotonic() < deadline:
-                for line in log:
-                    heard(line.rstrip())
-                time.sleep(0.1)
-        self._end(name)
-        if code != 0:
-            reason = f"took longer than {seconds:.0f} s" if code is None else f"failed (exit code {code})"
-            raise CommandError(f"{name} {reason}. {self._end_of_log(name)}")
+    def finish(self, name: str, process: Process) -> None:
+        """Wait for a command to finish. Raises CommandError, with the end of its log, when it fails."""
+        if (code := process.wait()) != 0:
+            raise CommandError(f"{name} failed (exit code {code}). {self._end_of_log(name)}")
 
     def running(self, name: str) -> psutil.Process:
         """Return the process that was started by this name. Raises CommandError when it does not run."""
@@ -140,23 +128,30 @@ class Processes:
             time.sleep(1)
         raise AssertionError
 
-    def end_all(self) -> list[str]:
-        """End every process of the workspace, the youngest first. Return the names of those ended."""
-        ended = [name for process, number, name in reversed(self._marked()) if _end(process, number)]
-        return list(dict.fromkeys(ended))
+    def end_all(self, *names: str) -> list[str]:
+        """End the processes of these names, or all, the youngest first. Return the names of those ended.
 
-    def log(self, name: str) -> Path:
+        What they started ends with them, because it has nothing to do without them.
+        """
+        marked = [each for each in self._marked() if not names or each[2] in names]
+        for process, number, _ in reversed(marked):
+            with suppress(psutil.NoSuchProcess):
+                started = process.children(recursive=True)
+                process.send_signal(number)
+                _wait([process])
+                for each in (process, *started):
+                    with suppress(psutil.NoSuchProcess):
+                        each.kill()
+                _wait([process, *started])
+        return list(dict.fromkeys(name for _, _, name in reversed(marked)))
+
+    def _log(self, name: str) -> Path:
         return self._workspace.logs / f"{name}.log"
 
-    def _end(self, name: str) -> None:
-        for process, number, marked in reversed(self._marked()):
-            if marked == name:
-                _end(process, number)
-
-    def _end_of_log(self, name: str, lines: int = 40) -> str:
-        log = self.log(name)
+    def _end_of_log(self, name: str) -> str:
+        log = self._log(name)
         written = log.read_text(errors="replace").splitlines() if log.exists() else []
-        return "\n".join([f"The end of {log}:", *written[-lines:]])
+        return "\n".join([f"The end of {log}:", *written[-_LINES_SHOWN:]])
 
     def _marked(self) -> list[tuple[psutil.Process, int, str]]:
         """Return each process with our mark, the signal that ends it and its name; the oldest first."""
@@ -167,21 +162,6 @@ class Processes:
                 if root == str(self._workspace.root) and _is_alive(process):
                     found.append((process, int(number), name))
         return sorted(found, key=lambda each: each[0].create_time())
-
-
-def _end(process: psutil.Process, number: int) -> bool:
-    """End a process and its descendants, which have nothing to do without it. Return whether it was still there."""
-    try:
-        processes = [*process.children(recursive=True), process]
-        process.send_signal(number)
-    except psutil.NoSuchProcess:
-        return False
-    _wait([process])
-    for each in processes:
-        with suppress(psutil.NoSuchProcess):
-            each.kill()
-    _wait(processes)
-    return True
 
 
 def _wait(processes: list[psutil.Process]) -> None:

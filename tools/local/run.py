@@ -13,7 +13,7 @@ from tools.local.postgres import Database
 from tools.local.processes import Processes, interruptions_ignored
 from tools.local.progress import Progress, clock
 from tools.local.stack import Stack, User
-from tools.local.workspace import Phase, Workspace
+from tools.local.workspace import Workspace
 
 
 @contextmanager
@@ -23,20 +23,18 @@ def running_system(workspace: Workspace, ports: Ports, progress: Progress) -> It
     Raises CommandError when one is running there already or when this one cannot start.
     """
     with workspace.occupied():
-        workspace.note(Phase.STARTING)
+        workspace.stack_file.unlink(missing_ok=True)  # of a system that was killed
         processes = Processes(workspace)
         if leftovers := processes.end_all():
             progress(f"ended what an earlier run left behind: {', '.join(leftovers)}")
         ports.require_free()
         try:
             stack = _bring_up(workspace, ports, processes, progress)
-            workspace.note(Phase.READY)
             page.start(stack.page_url, workspace, processes)
             yield stack
         finally:
             with interruptions_ignored():
                 progress("stopping…")
-                workspace.note(Phase.STOPPING)
                 workspace.stack_file.unlink(missing_ok=True)
                 processes.end_all()
                 workspace.empty(workspace.temporary)
@@ -44,9 +42,7 @@ def running_system(workspace: Workspace, ports: Ports, progress: Progress) -> It
 
 
 def _bring_up(workspace: Workspace, ports: Ports, processes: Processes, progress: Progress) -> Stack:
-    workspace.stack_file.unlink(missing_ok=True)
     workspace.empty(workspace.temporary, workspace.logs)
-
     progress("starting PostgreSQL and seeding its members…")
     database = postgres.start(workspace, processes, port=ports.postgres)
     with closing(database.connect()) as connection:
@@ -69,9 +65,9 @@ def _bring_up(workspace: Workspace, ports: Ports, processes: Processes, progress
     outputs = deployment.deploy(workspace, processes, endpoint_url, options, progress)
     stack = _described(workspace, ports, endpoint_url, database, outputs)
     _complete(stack, outputs)
-    stack.save(workspace)
     welcome.write_exports(stack, workspace)
     samples.write(workspace.events, stack.token(members.SAMPLE.id))
+    stack.save(workspace)  # last, for commands take it as a sign that the system is ready
     return stack
 
 

@@ -9,9 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from tools.local import aws, calls, members
-from tools.local.workspace import CommandError, Holder, Phase, Workspace, replace_file
-
-DEPLOYED_AT_THE_NEXT_START = "deployed at the next start (make stop, then make run)"
+from tools.local.workspace import CommandError, Workspace, replace_file
 
 
 class User(BaseModel):
@@ -49,24 +47,15 @@ class Stack(BaseModel):
     @classmethod
     def load(cls, workspace: Workspace) -> "Stack":
         """Return the system that runs in this workspace. Raises CommandError when there is none."""
-        # A killed system leaves its file behind, but not its lock.
-        match workspace.holder():
-            case None:
-                raise CommandError("No system is running here. Start one with: make run")
-            case Holder(phase=Phase.STARTING):
-                raise CommandError("The system is not up yet. Try again when `make run` says it is ready.")
-            case Holder(phase=Phase.STOPPING):
-                raise CommandError("The system is stopping. Start it again with: make run")
-        return cls.model_validate_json(workspace.stack_file.read_text())
+        if workspace.holder() is None:  # a killed system leaves its file behind, but not its lock
+            raise CommandError("No system is running here. Start one with: make run")
+        try:
+            return cls.model_validate_json(workspace.stack_file.read_text())
+        except FileNotFoundError:
+            raise CommandError("The system is starting or stopping. Try again when `make run` says: ready") from None
 
     def save(self, workspace: Workspace) -> None:
         replace_file(workspace.stack_file, self.model_dump_json(by_alias=True, indent=2) + "\n")
-
-    def deployed(self, function: str) -> str:
-        """Return the deployed name of a function. Raises CommandError when it was written since the system started."""
-        if function not in self.functions:
-            raise CommandError(f"{function} is new here, and {DEPLOYED_AT_THE_NEXT_START}.")
-        return self.functions[function]
 
     @property
     def aws(self) -> aws.Access:

@@ -2,12 +2,11 @@
 
 import json
 import sys
-from pathlib import Path
 from shlex import quote
 
 from tools.local import aws, members
 from tools.local.stack import Stack
-from tools.local.workspace import DEFAULT_WORKSPACE, REPOSITORY, Workspace, replace_file
+from tools.local.workspace import REPOSITORY, Workspace, replace_file
 
 # The status goes to the terminal and not into the pipe. No proxy leads to 127.0.0.1.
 _CURL = r"curl --noproxy '*' -sS -w '\n%{stderr}HTTP %{http_code}\n'"
@@ -23,13 +22,13 @@ def write_exports(stack: Stack, workspace: Workspace) -> None:
     programs.mkdir(exist_ok=True)
     (programs / "aws").unlink(missing_ok=True)
     (programs / "aws").symlink_to(aws.COMMAND_LINE)
-    function = next(iter(stack.functions))
+    function, deployed = next(iter(stack.functions.items()))
     variables = {
         "API": stack.api_url,
         "TOKEN": stack.users["entitled"].token,
         **{f"TOKEN_{_shell_name(name)}": user.token for name, user in stack.users.items()},
         "TOKEN_SAMPLE": stack.token(members.SAMPLE.id),
-        "FUNCTION_PREFIX": stack.functions[function].removesuffix(function),
+        "FUNCTION_PREFIX": deployed.removesuffix(function),
         "DATABASE_URL": stack.database_url,
         "AWS_CONFIG_FILE": str(config),
         **aws.settings(stack.aws_endpoint_url),
@@ -45,20 +44,17 @@ def write_exports(stack: Stack, workspace: Workspace) -> None:
     replace_file(workspace.exports, "\n".join(lines) + "\n")
 
 
-def calls(photo: Path) -> dict[str, str]:
+def _calls() -> dict[str, str]:
     """Return the shell lines of the welcome text by what they do, to be pasted in this order.
 
-    They work as they stand, in the repository's folder, in a shell that has sourced the exports. `photo` is the file
-    to write the member's photo to.
+    They work as they stand, in the repository's folder, in a shell that has sourced the exports.
     """
-    camera, file = f"{quote(sys.executable)} -m tools.local.photo", quote(str(photo))
-    see_photo = f"{_curl('GET', '/profile/photo')} | {camera} look"
+    camera = f"{quote(sys.executable)} -m tools.local.photo"
     position = {"latitude": 40.7411, "longitude": -73.9897}
     return {
         "Make an After Hours profile": _curl("POST", "/profile", {"description": "Here until the last train"}),
-        "Take a photo as a phone does: lying on its side, and with the place in it": f"{camera} take {file}",
-        "Send it straight to S3": f"{_curl('POST', '/profile/photo')} | {camera} send {file}",
-        "See what became of it": f"until {see_photo}; do sleep 1; done",
+        "Send a photo straight to S3, as a phone does": f"{_curl('POST', '/profile/photo')} | {camera} send",
+        "See what became of it": f"until {_curl('GET', '/profile/photo')} | {camera} look; do sleep 1; done",
         "Say whom to show": _curl("POST", "/preferences", {"maxDistanceKm": 5}),
         "Go live for 15 minutes": _curl("POST", "/session/start", {"duration": 15, **position}),
         "See the live session": _curl("GET", "/session"),
@@ -74,16 +70,14 @@ def _curl(method: str, path: str, body: dict[str, object] | None = None) -> str:
 
 
 def text(stack: Stack, workspace: Workspace) -> str:
-    exports = workspace.exports
-    if workspace.root == DEFAULT_WORKSPACE.root:
-        exports = exports.relative_to(REPOSITORY)
+    exports = workspace.exports.relative_to(REPOSITORY, walk_up=True)
     return "\n\n".join(
         [
             f"Play it all in a browser: {stack.page_url}",
             f"After Hours is running at {stack.api_url} until Ctrl-C",
             "Paste these one after the other, in a new terminal:",
             f"cd {quote(str(REPOSITORY))} && . {quote(str(exports))}",
-            *(f"# {title}\n{line}" for title, line in calls(workspace.photo).items()),
+            *(f"# {title}\n{line}" for title, line in _calls().items()),
             "There, too: make demo (the whole story), make events-run (all sample events), make stop, make help",
             f"All tokens: {exports} · all addresses: {workspace.stack_file} · logs: {workspace.logs}",
         ]

@@ -7,8 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import StrEnum
 from functools import wraps
 from pathlib import Path
 from uuid import uuid4
@@ -30,20 +28,6 @@ class AlreadyRunningError(CommandError):
     """Another process holds the lock of the workspace."""
 
 
-class Phase(StrEnum):
-    STARTING = "starting"
-    READY = "ready"
-    STOPPING = "stopping"
-
-
-@dataclass(frozen=True)
-class Holder:
-    """The process that runs a system, and its phase."""
-
-    pid: int
-    phase: Phase
-
-
 class Workspace:
     """The folder of one system.
 
@@ -55,7 +39,6 @@ class Workspace:
         self.postgres = root / "postgres"
         self.logs = root / "logs"
         self.temporary = root / "temporary"  # unpacked functions and layers; emptied at each start and stop
-        self.photo = root / "photo.jpg"  # the photo that the printed calls take and send
         self.exports = root / "env"  # for a shell that calls the system: `. .local/env`
         self.events = root / "events"  # the sample events with a token in them, ready to be sent
         self.stack_file = root / "stack.json"
@@ -72,9 +55,7 @@ class Workspace:
             folder.mkdir(parents=True)
         if deleted := list(self.root.glob("deleted-*")):
             nowhere = subprocess.DEVNULL
-            subprocess.Popen(
-                ["rm", "-rf", *deleted], start_new_session=True, stdin=nowhere, stdout=nowhere, stderr=nowhere
-            )
+            subprocess.Popen(["rm", "-rf", *deleted], start_new_session=True, stdout=nowhere, stderr=nowhere)
 
     def kept_secret(self, name: str) -> str:
         """Return a random secret that is the same from one run to the next, made when there is none."""
@@ -87,15 +68,11 @@ class Workspace:
     def occupied(self) -> Iterator[None]:
         """Hold the lock of this workspace.
 
-        Raises AlreadyRunningError when another process holds it, CommandError when the workspace is another user's.
-        The kernel drops the lock however its holder dies, so that a crash never blocks the next start.
+        Raises AlreadyRunningError when another process holds it. The kernel drops the lock however its holder dies, so
+        that a crash never blocks the next start.
         """
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            lock = self.lock_file.open("a")
-        except PermissionError:
-            raise CommandError(f"{self.root} is another user's: remove it, or be that user.") from None
-        with lock:
+        self.root.mkdir(parents=True, exist_ok=True)
+        with self.lock_file.open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -103,20 +80,18 @@ class Workspace:
                     f"A system is already running in {self.root}; its address is in {self.stack_file}."
                     " End it with Ctrl-C where it was started, or with: make stop"
                 ) from None
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
             yield
 
-    def note(self, phase: Phase) -> None:
-        """Write this process's id and phase into the lock file, which it holds."""
-        self.lock_file.write_text(f"{os.getpid()} {phase}")
-
-    def holder(self) -> Holder | None:
-        """Return the process that holds the lock, None when there is none."""
+    def holder(self) -> int | None:
+        """Return the id of the process that holds the lock, None when there is none."""
         try:
             with self.occupied():
                 return None
         except AlreadyRunningError:
-            pid, phase = self.lock_file.read_text().split()
-            return Holder(int(pid), Phase(phase))
+            return int(self.lock_file.read_text())
 
 
 def replace_file(path: Path, text: str) -> None:
@@ -150,13 +125,12 @@ def command_line(module_docstring: str | None) -> Arguments:
     """Return a parser for one of the commands of this package. All of them take `--workspace`."""
     parser = Arguments(module_docstring)
     parser.add_argument(
-        "--workspace", type=_workspace, default=DEFAULT_WORKSPACE, help="the folder the system lives in (.local)"
+        "--workspace",
+        type=lambda folder: Workspace(Path(folder).resolve()),
+        default=DEFAULT_WORKSPACE,
+        help="the folder the system lives in (.local)",
     )
     return parser
-
-
-def _workspace(folder: str) -> Workspace:
-    return Workspace(Path(folder).resolve())
 
 
 DEFAULT_WORKSPACE = Workspace(REPOSITORY / ".local")

@@ -7,7 +7,6 @@ not deliver, stay in the queue: the sweep has long done what they were for.
 
 import json
 import sys
-from argparse import ArgumentTypeError
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -44,16 +43,10 @@ def redrive(queue_url: str) -> tuple[int, int]:
     return sent, stay
 
 
-def _url(text: str) -> str:
-    if not text.startswith(("https://", "http://")):
-        raise ArgumentTypeError(f"must be a queue's URL, an output of the stack; it is {text or 'empty'}")
-    return text
-
-
 def main() -> None:
     parser = Arguments(__doc__)
     help_ = "an output of the stack: PhotoDeadLettersUrl or SessionDeadLettersUrl"
-    parser.add_argument("queue_url", metavar="QUEUE", type=_url, help=help_)
+    parser.add_argument("queue_url", metavar="QUEUE", help=help_)
     queue_url = parser.parse_args().queue_url
     try:
         sent, stay = redrive(queue_url)

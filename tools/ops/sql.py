@@ -6,7 +6,6 @@ with your own rights, and each use is told to the people on call. docs/operation
 
 import sys
 import time
-from argparse import ArgumentTypeError
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -57,25 +56,12 @@ def _outputs(stage: str) -> dict[str, str]:
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
 
-def _own(name: str) -> str:
-    if name not in STAGES or not STAGES[name].cluster:
-        own = ", ".join(name for name, stage in STAGES.items() if stage.cluster)
-        raise ArgumentTypeError(f"must be a stage with a cluster of its own ({own}); it is {name or 'empty'}")
-    return name
-
-
-def _readable(name: str) -> Path:
-    if not Path(name).is_file():
-        raise ArgumentTypeError(f"must be a file; it is {name}")
-    return Path(name)
-
-
 def main() -> None:
     parser = Arguments(__doc__)
-    parser.add_argument("stage", metavar="STAGE", type=_own)
+    parser.add_argument("stage", choices=[name for name, stage in STAGES.items() if stage.cluster])
     parser.add_argument("--sql")
-    parser.add_argument("--file", type=_readable)
-    parser.add_argument("--lines", type=_readable)
+    parser.add_argument("--file", type=Path)
+    parser.add_argument("--lines", type=Path)
     options = parser.parse_args()
     if not options.sql and not options.file:
         parser.error('say a statement with SQL="…" or FILE=…')
@@ -83,7 +69,7 @@ def main() -> None:
         statement, lines = options.sql or options.file.read_text(), options.lines and options.lines.read_text()
         for row in run(boto3.client("rds-data"), _outputs(options.stage), statement, lines):
             print("\t".join(row))
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, OSError) as error:
         sys.exit(f"The statement did not run: {error}")
 
 
