@@ -72,12 +72,29 @@ def new_database(server: postgres.Database) -> NewDatabase:
 
 
 @pytest.fixture(scope="session")
-def migrated(server: postgres.Database) -> postgres.Database:
-    connection = server.connect()
-    members.create_host_tables(connection)
-    connection.close()
-    upgrade(server.connect, app_role=postgres.serving(server).username)
-    return server
+def host_template(new_database: NewDatabase) -> postgres.Database:
+    """The main app's database, without tables of ours: a template."""
+    database = new_database("host_template")
+    with closing(database.connect()) as connection:
+        members.create_host_tables(connection)
+        members.save(connection, *members.SEEDED.values())
+    return database
+
+
+@pytest.fixture(scope="session")
+def upgraded_template(new_database: NewDatabase, host_template: postgres.Database) -> postgres.Database:
+    """The main app's database after all migrations: a template."""
+    database = new_database("upgraded_template", host_template.dbname)
+    upgrade(database.connect)
+    return database
+
+
+@pytest.fixture(scope="session")
+def migrated(new_database: NewDatabase, upgraded_template: postgres.Database) -> postgres.Database:
+    """The database that the functions use, as its owner."""
+    database = new_database("migrated", upgraded_template.dbname)
+    upgrade(database.connect, app_role=postgres.serving(database).username)
+    return database
 
 
 @pytest.fixture(scope="session")
@@ -230,24 +247,6 @@ def output(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
         return logged.getvalue() + "".join(printed)
 
     return read
-
-
-@pytest.fixture(scope="session")
-def host_template(new_database: NewDatabase) -> postgres.Database:
-    """The main app's database, without tables of ours: a template."""
-    database = new_database("host_template")
-    with closing(database.connect()) as connection:
-        members.create_host_tables(connection)
-        members.save(connection, *members.SEEDED.values())
-    return database
-
-
-@pytest.fixture(scope="session")
-def upgraded_template(new_database: NewDatabase, host_template: postgres.Database) -> postgres.Database:
-    """The main app's database after all migrations: a template."""
-    database = new_database("upgraded_template", host_template.dbname)
-    upgrade(database.connect)
-    return database
 
 
 @pytest.fixture

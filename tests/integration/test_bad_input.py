@@ -12,8 +12,12 @@ from typing import Any
 import pytest
 
 from tests.support.handlers import Answer
-from tests.support.phone import START, VALID_BODIES, Phone
+from tests.support.phone import START, Phone
 from tests.support.world import World
+from tools.local.samples import samples
+
+EVENTS = {function: named["valid"].event("") for function, named in samples().items()}
+VALID_BODIES = {function: json.loads(event["body"]) for function, event in EVENTS.items() if "body" in event}
 
 NOT_TEXT = ["1", "1.5", "true", "[]", '["x"]', "{}"]
 NOT_STORABLE = [r'"\u0000"', r'"a\u0000b"', r'"\ud800"', r'"x\udfff"']

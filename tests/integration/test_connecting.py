@@ -1,12 +1,9 @@
-"""Connections as a deployment has them: over verified TLS, through a pooler that takes no settings.
-
-The database may go and come back: meanwhile an answer is 503, and nothing is half done.
-"""
+"""Connections as a deployment has them: over verified TLS, through a pooler that takes no settings; and lost ones."""
 
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -14,12 +11,13 @@ from pathlib import Path
 import pytest
 import trustme
 from after_hours.foundation import connecting, database, secrets
-from after_hours.foundation.connecting import ENDPOINT, JOB, MIGRATION, Timeouts, connect, open_connection
+from after_hours.foundation.connecting import MIGRATION, Timeouts, open_connection
 from after_hours.foundation.database import Database
 from after_hours.foundation.faults import DatabaseUnavailable, DatabaseUnreachable, OutcomeUnknown
 
 from infra.endpoints import ENDPOINTS
-from tests.support.phone import START, VALID_BODIES, Phone
+from tests.support.handlers import send
+from tests.support.phone import Phone
 from tests.support.pooler import Pooler, pooler
 from tests.support.world import World
 from tools.local import postgres
@@ -57,30 +55,24 @@ def access(proxy: Pooler, serving: postgres.Database, authority: trustme.CA) -> 
     return through(proxy, serving, pem(authority))
 
 
-# Settings of a connection, which a pooler refuses or pins
-
-
-def test_every_endpoint_and_job_connects_and_sets_nothing(
+def test_an_endpoint_takes_few_round_trips_and_nothing_sets_what_a_pooler_refuses_or_pins(
     proxy: Pooler, access: secrets.DatabaseSecret, phone: Phone, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A read takes one statement, and a change three at most."""
     monkeypatch.setattr(secrets.database_secret, "read", lambda **_: access)
-    leaving = ("end_session", "delete_photo", "delete_profile")
-    for function in (*sorted({e.function for e in ENDPOINTS} - set(leaving)), *leaving):
-        assert phone.call(function, body=VALID_BODIES.get(function)).status in {200, 201, 204, 404}
+    for endpoint in ENDPOINTS:
+        sample = samples()[endpoint.function]["valid"]
+        world.begin_anew()
+        world.prepare(sample.expected.given)
+        before = len(proxy.statements)
+        assert send(endpoint.function, sample.event(phone.token)).status < 300
+        sent = len(proxy.statements) - before
+        assert sent == 1 if endpoint.method == "GET" else 1 <= sent <= 3, endpoint.function
     world.sweep()
-    assert len(proxy.statements) > 35
     pinning = re.compile(r"\b(SET|RESET|PREPARE|LISTEN|TEMP|DECLARE)\b\s(?!NULL)", re.IGNORECASE)
-    pinned = [text for text in proxy.statements if pinning.match(text.strip())]
-    assert pinned == []
+    assert [text for text in proxy.statements if pinning.match(text.strip())] == []
     assert not any(re.search(r"pg_(try_)?advisory_lock", text) for text in proxy.statements)
-
-
-def test_the_server_gives_up_before_the_client(access: secrets.DatabaseSecret) -> None:
-    """The role has its timeout. With a shorter one of the client's, a change might be made and not answered."""
-    with closing(connect(access, ENDPOINT)) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT current_setting('statement_timeout'), current_setting('TimeZone'), current_user")
-        assert cursor.fetchone() == ("5s", "UTC", "after_hours_app")
-    assert 5 < (ENDPOINT.silence_seconds or 0) < (JOB.silence_seconds or 0)
+    assert not any(b"\0options\0" in startup for startup in proxy.startups)
 
 
 # TLS
@@ -172,7 +164,7 @@ def test_an_endpoint_and_a_sweep_try_twice_and_a_migration_until_the_server_is_t
     assert reads == [False, True, True, True]
 
 
-# A connection that is lost, and a database that goes and comes back
+# A connection that is lost
 
 
 def test_on_a_dropped_connection_a_read_is_sent_again_once_and_a_change_never(
@@ -209,21 +201,6 @@ def test_a_warm_function_keeps_one_connection_and_replaces_it_unnoticed(phone: P
     phone.session()
 
 
-@pytest.mark.usefixtures("profile")
-def test_without_the_database_503_and_with_it_again_at_once(
-    phone: Phone, world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    elsewhere = secrets.DatabaseSecret.model_validate(world.database.secret | {"port": 9})
-    with monkeypatch.context() as patch:
-        patch.setattr(secrets.database_secret, "read", lambda **_: elsewhere)
-        database.shared().close()
-        assert phone.call("start_session", body=START).status == 503
-        warm = database.shared()
-    phone.session()
-    assert world.counts("after_hours_sessions") == [0]
-    assert database.shared() is warm
-
-
 def test_after_a_timeout_or_a_failover_the_connection_is_given_up(connection: Database) -> None:
     with pytest.raises(DatabaseUnavailable, match="57014"):
         connection.fetch_one("SELECT set_config('statement_timeout', '50ms', true); SELECT pg_sleep(5)")
@@ -232,18 +209,3 @@ def test_after_a_timeout_or_a_failover_the_connection_is_given_up(connection: Da
     with pytest.raises(DatabaseUnavailable):
         connection.execute(change)
     connection.execute(change)
-
-
-# What a call costs
-
-
-def test_a_read_takes_one_statement_and_a_change_three_at_most(
-    phone: Phone, world: World, statements: Callable[[], list[str]]
-) -> None:
-    for endpoint in ENDPOINTS:
-        world.begin_anew()
-        world.prepare(samples()[endpoint.function]["valid"].expected.given)
-        before = len(statements())
-        assert phone.call(endpoint.function, body=VALID_BODIES.get(endpoint.function)).status < 300
-        sent = len(statements()) - before
-        assert sent == 1 if endpoint.method == "GET" else 1 <= sent <= 3, endpoint.function

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.environment import SETTINGS
 from tests.support.phone import Phone, refused
-from tests.support.world import World, schedules_of
+from tests.support.world import World
 from tools.contract import events
 from tools.local import postgres
 
@@ -94,26 +94,6 @@ def test_a_member_is_warned_once_and_each_way_to_an_end_has_its_reason(
         in_time = "SELECT ended_at = expires_at FROM after_hours_sessions WHERE id = %s"
         is_over = bool(expected) and expected != ["SessionExpiring"]
         assert world.rows(in_time, str(session.id)) == [(expected == ["expired"] if is_over else None,)]
-
-
-def test_members_are_served_without_bus_and_scheduler_and_the_sweep_catches_up(
-    phone: Phone, world: World, published: Read
-) -> None:
-    for call in (phone.start, phone.extend, phone.end):
-        before = world.schedules()
-        with world.down("SCHEDULER", "EVENTBRIDGE"):
-            call()
-            world.leases_run_out()
-            did = world.sweep()
-            assert (did["eventsPublished"], did["schedulesRepaired"]) == (0, 0)
-        assert (published(), world.schedules()) == ([], before)
-        world.leases_run_out()
-        did = world.sweep()
-        assert (did["eventsPublished"], did["schedulesRepaired"]) == (1, 1)
-        session = phone.session()
-        assert world.schedules() == (schedules_of(session) if session else {})
-        assert len(published()) == 1
-        assert world.counts("after_hours_outbox") == [0]
 
 
 CONSUMER = """

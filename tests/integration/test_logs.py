@@ -1,31 +1,21 @@
-"""What is secret is in no log, neither the functions' nor PostgreSQL's: tokens, places, texts, device ids.
+"""What is secret is in no log of a function: tokens, places, texts, device ids.
 
 The exact place of a member is never sent to PostgreSQL, and so is written nowhere.
 """
 
 import json
 from collections.abc import Callable
-from contextlib import closing
 
 import pytest
 from after_hours.foundation import storage
-from after_hours.foundation.database import Database
-from after_hours.foundation.faults import DatabaseUnavailable, InternalError
 from botocore.exceptions import ClientError
 from psycopg2.errors import CheckViolation
 
 from tests.support.environment import JWT_SECRET
-from tests.support.phone import Phone
+from tests.support.phone import LATITUDE, LONGITUDE, START, Phone
 from tests.support.world import World
-from tools.local.workspace import Workspace
 
-LATITUDE, LONGITUDE, TEXT, DEVICE = 52.5200081, 13.4049541, "a text for one night", "device-4711"
-START = {
-    "duration": 15,
-    "latitude": LATITUDE,
-    "longitude": LONGITUDE,
-    "deviceFingerprint": {"deviceId": DEVICE, "deviceModel": DEVICE},
-}
+TEXT, DEVICE = "a text for one night", "device-4711"
 
 
 def test_the_logs_of_a_whole_story_hold_its_requests_and_no_secret(
@@ -33,7 +23,7 @@ def test_the_logs_of_a_whole_story_hold_its_requests_and_no_secret(
 ) -> None:
     phone.create_profile(description=TEXT)
     phone.call("update_profile", body={"description": TEXT * 100})
-    session = phone.start(**START)
+    session = phone.start()
     phone.call("start_session", body=START)
     phone.call("start_session", body=START | {"duration": "15", DEVICE: 1})
     phone.extend()
@@ -74,41 +64,12 @@ def test_what_aws_says_of_a_fault_is_logged_without_the_key_of_the_photo(
     assert str(photo_id) not in written
 
 
-def test_postgresql_quotes_no_statement_that_fails(world: World, connection: Database, workspace: Workspace) -> None:
-    """psycopg2 puts parameters into the statement as literals: a statement in the log would be a place in the log."""
-    log = workspace.logs / "postgresql.log"
-    before = log.stat().st_size
-    start = """
-        INSERT INTO after_hours_sessions (user_id, expires_at, latitude, longitude)
-        VALUES ('local-entitled', now(), %(latitude)s, %(longitude)s)
-    """
-    with pytest.raises(InternalError) as fault:
-        connection.execute(start, {"latitude": LATITUDE, "longitude": 181})
-    assert str(LATITUDE) not in str(fault.value)
-    assert fault.value.__suppress_context__  # psycopg2's error quotes the row
-    describe = "INSERT INTO after_hours_profiles (user_id, description) VALUES ('local-entitled', %(text)s)"
-    connection.execute(describe, {"text": TEXT})
-    with pytest.raises(InternalError):
-        connection.execute(describe, {"text": TEXT})
-    connection.execute(start, {"latitude": LATITUDE, "longitude": LONGITUDE})
-    connection.execute("SET lock_timeout = '50ms'")
-    with closing(world.database.connect()) as other, other.cursor() as cursor:
-        cursor.execute("SELECT FROM after_hours_sessions FOR UPDATE")
-        with pytest.raises(DatabaseUnavailable):
-            connection.execute("UPDATE after_hours_sessions SET latitude = %(latitude)s", {"latitude": LATITUDE})
-    written = log.read_bytes()[before:].decode()
-    for reason in ('check constraint "after_hours_sessions_location"', "duplicate key value", "due to lock timeout"):
-        assert reason in written
-    assert str(LATITUDE) not in written
-    assert TEXT not in written
-
-
 def test_the_exact_place_never_reaches_postgresql_and_an_end_keeps_no_place(
     phone: Phone, world: World, statements: Callable[[], list[str]]
 ) -> None:
     places = "SELECT latitude, longitude, fuzzed_latitude::text, fuzzed_longitude::text FROM after_hours_sessions"
     phone.create_profile()
-    phone.start(**START)
+    phone.start()
     [(*exact, latitude, longitude)] = world.rows(places)
     assert exact == [None, None]
     assert 0 < abs(float(latitude) - LATITUDE) < 0.01

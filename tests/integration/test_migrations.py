@@ -16,7 +16,8 @@ from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
 from migrations.failure import MigrationFailed
 from migrations.upgrade import upgrade
-from tests.support.databases import EARLIER_TABLES, migrate, reading, run, structure
+from tests.support.databases import EARLIER_ROWS, EARLIER_TABLES, migrate, reading, run, structure
+from tests.support.phone import Phone
 from tests.support.waiting import until
 from tests.support.world import World
 from tools.contract import tables
@@ -42,30 +43,72 @@ def migrating(database: postgres.Database) -> Iterator[Future[Any]]:
         yield pool.submit(upgrade, database.connect)
 
 
-# What the migrations make
+def test_docs_schema_sql_is_what_migrations_make(migrated: postgres.Database) -> None:
+    assert tables.FILE.read_text() == tables.text(migrated), "make schema"
 
-# An index that is a constraint is described by the constraint.
-UNDESCRIBED = """
-    SELECT relname FROM pg_class
-    WHERE relname LIKE 'after_hours_%' AND relkind IN ('r', 'v') AND relname <> 'after_hours_alembic_version'
-        AND obj_description(oid, 'pg_class') IS NULL
-    UNION ALL
-    SELECT concat_ws('.', relname, attname) FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0
-    WHERE relname LIKE 'after_hours_%' AND relkind = 'r' AND relname <> 'after_hours_alembic_version'
-        AND NOT attisdropped AND col_description(attrelid, attnum) IS NULL
-    UNION ALL
-    SELECT indexrelid::regclass::text FROM pg_index
-    WHERE indrelid::regclass::text LIKE 'after_hours_%' AND obj_description(indexrelid, 'pg_class') IS NULL
-        AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
-    UNION ALL
-    SELECT oid::regprocedure::text FROM pg_proc
-    WHERE proname LIKE 'after_hours_%' AND obj_description(oid, 'pg_proc') IS NULL
+
+# The tables of an earlier backend: no row is lost, and odd tables are mended. The repair of rows that break a rule has
+# been released, and a hash in tests/unit/test_migrations.py keeps it as it is.
+
+# Columns that we do not fill and rules that contradict ours. The table of devices may be the main app's, and keeps its
+# rules.
+ODD_TABLES = """
+    ALTER TABLE after_hours_profiles ADD mood TEXT NOT NULL, ALTER description SET NOT NULL,
+        ALTER description TYPE VARCHAR(20), ALTER created_at TYPE TIMESTAMP,
+        ADD CONSTRAINT short CHECK (char_length(description) < 9);
+    ALTER TABLE after_hours_preferences ADD CHECK (max_age <= 21),
+        ADD CONSTRAINT after_hours_preferences_ages CHECK (min_age > 18);
+    ALTER TABLE after_hours_sessions ALTER latitude SET NOT NULL, ALTER started_at TYPE TIMESTAMP,
+        ADD CONSTRAINT "Both: 100%" CHECK (latitude IS NOT NULL) NOT VALID;
+    ALTER TABLE device_fingerprints ALTER device_model SET NOT NULL, ADD updated_at TIMESTAMPTZ NOT NULL,
+        ADD kind TEXT NOT NULL DEFAULT 'phone', ADD CONSTRAINT theirs UNIQUE (user_id, device_id),
+        ADD CONSTRAINT platforms CHECK (platform IN ('ios', 'android'));
+"""
+MISSING = """
+    ALTER TABLE after_hours_profiles DROP description, DROP updated_at;
+    ALTER TABLE after_hours_preferences DROP created_at, DROP updated_at, DROP interests, DROP sexual_orientation;
+    ALTER TABLE after_hours_sessions DROP fuzzed_latitude, DROP fuzzed_longitude, DROP created_at, DROP started_at;
+    ALTER TABLE device_fingerprints DROP platform, DROP session_id, DROP device_model, DROP created_at;
+"""
+
+TABLES = ("after_hours_profiles", "after_hours_preferences", "after_hours_sessions", "device_fingerprints")
+NOT_VALIDATED = "SELECT FROM pg_constraint WHERE contype = 'f' AND NOT convalidated"
+ENDED = """
+    UPDATE after_hours_sessions SET
+        ended_at = now(), latitude = NULL, longitude = NULL, fuzzed_latitude = NULL, fuzzed_longitude = NULL
 """
 
 
-def test_docs_schema_sql_is_what_migrations_make_and_describes_each_thing(migrated: postgres.Database) -> None:
-    assert tables.FILE.read_text() == tables.text(migrated), "make schema"
-    assert run(migrated, UNDESCRIBED) == []
+@pytest.mark.parametrize("tables", [EARLIER_ROWS, EARLIER_ROWS + MISSING, ODD_TABLES])
+def test_tables_are_made_to_fit_lose_no_value_and_serve_every_endpoint(
+    phone: Phone, served: postgres.Database, new_structure: list[tuple[Any, ...]], tables: str
+) -> None:
+    run(served, EARLIER_TABLES + tables)
+    before = {table: run(served, f"SELECT * FROM {table} ORDER BY 1") for table in TABLES}
+    migrate(served)
+    for table, rows in before.items():
+        for old, new in zip(rows, run(served, f"SELECT * FROM {table} ORDER BY 1"), strict=True):
+            assert {name: value for name, value in old.items() if value is not None}.items() <= new.items()
+    found = structure(served)
+    assert set(new_structure) <= set(found)
+    assert {row for row in found if row[2].startswith("CHECK")} <= set(new_structure)
+    assert run(served, NOT_VALIDATED) == []
+    run(served, ENDED)
+    if tables == ODD_TABLES:
+        phone.create_profile()
+        phone.create_preferences()
+    phone.profile()
+    phone.update_profile(description="d" * 500)
+    phone.preferences()
+    phone.update_preferences(maxAge=30, seekingGender="Non-binary")
+    for _ in range(2):  # with the same device
+        phone.start()
+        phone.extend()
+        assert phone.session()
+        phone.end()
+    phone.leave()
+    phone.create_profile()
+    phone.create_preferences()
 
 
 # Beside tables of others
@@ -157,39 +200,27 @@ def test_a_migration_that_must_wait_too_long_or_is_killed_fails_and_a_later_one_
     assert run(host, "SELECT FROM pg_index WHERE NOT indisvalid") == []
 
 
-# The earlier backend wrote UTC, wherever the server is.
-EARLIER_SESSIONS = """
+WITHOUT_A_ZONE = """
     ALTER DATABASE host SET timezone = 'America/New_York';
-    ALTER TABLE after_hours_sessions DISABLE TRIGGER ALL;
-    INSERT INTO after_hours_sessions
-        (user_id, started_at, expires_at, ended_at, created_at, latitude, longitude, fuzzed_latitude, fuzzed_longitude)
-    SELECT 'local-other', noon, noon, noon, noon, 1, 1, 1, 1
-    FROM generate_series(1, 50000), CAST('2026-07-01 12:00Z' AS TIMESTAMPTZ) AS noon;
-    ALTER TABLE after_hours_sessions ENABLE TRIGGER ALL;
     SET TimeZone = 'UTC';
     ALTER TABLE after_hours_profiles ALTER created_at TYPE TIMESTAMP, ALTER updated_at TYPE TIMESTAMP;
-    ALTER TABLE after_hours_preferences ALTER created_at TYPE TIMESTAMP, ALTER updated_at TYPE TIMESTAMP;
     ALTER TABLE after_hours_sessions
-        ALTER started_at TYPE TIMESTAMP, ALTER expires_at TYPE TIMESTAMP, ALTER ended_at TYPE TIMESTAMP,
-        ALTER created_at TYPE TIMESTAMP;
+        ALTER started_at TYPE TIMESTAMP, ALTER expires_at TYPE TIMESTAMP, ALTER ended_at TYPE TIMESTAMP;
 """
 
 
 def test_times_without_a_zone_are_read_as_utc_and_no_table_is_rewritten(
     host: postgres.Database, new_structure: list[tuple[Any, ...]]
 ) -> None:
-    """To rewrite a million sessions would take longer than a read of the main app may wait."""
+    """The earlier backend wrote UTC, wherever the server is. To rewrite a million sessions would stop the main app."""
     file = "SELECT pg_relation_filenode('after_hours_sessions') AS file"
-    run(host, EARLIER_TABLES + EARLIER_SESSIONS + NO_CONSENT)
+    run(host, EARLIER_TABLES + EARLIER_ROWS + WITHOUT_A_ZONE)
     before = run(host, file)
-    with reading(host, "SELECT count(*) FROM users") as seconds:
-        upgrade(host.connect)
+    upgrade(host.connect)
     assert run(host, file) == before
-    assert max(seconds) < LONGEST_READ_SECONDS
     assert structure(host) == new_structure
-    times = ("started_at", "expires_at", "ended_at", "created_at")
-    noon = datetime(2026, 7, 1, 12, tzinfo=UTC)
-    assert run(host, f"SELECT DISTINCT {', '.join(times)} FROM after_hours_sessions") == [dict.fromkeys(times, noon)]
+    [session] = run(host, "SELECT started_at, expires_at FROM after_hours_sessions WHERE user_id = 'local-other'")
+    assert [*session.values()] == [datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)]
 
 
 # The release before has left work of each kind in its own tables.

@@ -38,11 +38,8 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if known.returncode:
         pytest.skip(f"the previous release {COMMIT} is not in this clone, which is shallow: git fetch --unshallow")
     folder = tmp_path_factory.mktemp("release")
-    archive = subprocess.run(
-        ["git", "archive", COMMIT, "layers", "functions", "migrations"],
-        cwd=REPOSITORY, capture_output=True, check=True,
-    )  # fmt: skip
-    subprocess.run(["tar", "-x"], cwd=folder, input=archive.stdout, check=True)
+    unpack = f"git archive {COMMIT} layers functions migrations | tar -x --directory {folder}"
+    subprocess.run(["bash", "-o", "pipefail", "-c", unpack], cwd=REPOSITORY, check=True)
     return folder
 
 

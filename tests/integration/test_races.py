@@ -186,7 +186,7 @@ class Race:
     def begin(self, *given: str) -> None:
         self.world.begin_anew()
         for statement in given:
-            self.world._send(statement, {"session": SESSION, "upload": UPLOAD, "shown": SHOWN, "photo": PHOTO})
+            self.world.rows(statement, session=str(SESSION), upload=str(UPLOAD), shown=str(SHOWN), photo=PHOTO)
         has_photo = UPLOADS in given
         self.stores[Store.UPLOADS].objects = {original_of(UPLOAD): b"original"} if has_photo else {}
         self.stores[Store.R2].objects = dict.fromkeys(keys_of(SHOWN), b"photo") if has_photo else {}

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
@@ -23,33 +23,6 @@ STATEMENTS = re.findall(r'[`"\n](?:sql=)?((?:SELECT|WITH|REVOKE|CREATE INDEX|CRE
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
 
 
-class DataApi:
-    """The RDS Data API over a connection to the embedded server."""
-
-    def __init__(self, world: World, asleep: int = 0) -> None:
-        self.world, self.asleep = world, asleep
-
-    def execute_statement(self, *, sql: str, parameters: list[Any], **where: Any) -> Any:
-        assert (where["resourceArn"], where["secretArn"]) == tuple(OUTPUTS.values())
-        if self.asleep:
-            self.asleep -= 1
-            raise ClientError({"Error": {"Code": "DatabaseResumingException", "Message": ""}}, "ExecuteStatement")
-        values = {each["name"]: each["value"]["stringValue"] for each in parameters}
-        if values:
-            sql = re.sub(r"(?<!:):(\w+)", r"%(\1)s", sql.replace("%", "%%"))
-        with self.world.own_connection.cursor() as cursor:
-            cursor.execute(sql, values or None)
-            if cursor.description is None:
-                return {"numberOfRecordsUpdated": cursor.rowcount}
-            return {
-                "columnMetadata": [{"name": column.name} for column in cursor.description],
-                "records": [
-                    [{"isNull": True} if value is None else {"stringValue": str(value)} for value in row]
-                    for row in cursor.fetchall()
-                ],
-            }
-
-
 def test_every_statement_of_the_runbook_runs(world: World) -> None:
     assert len(STATEMENTS) >= 5
     assert set(re.findall(r"FILE=(\S+?\.sql)", RUNBOOK)) == {str(path) for path in RESTORE.iterdir()}
@@ -63,12 +36,13 @@ def test_every_statement_of_the_runbook_runs(world: World) -> None:
         world.rows("DROP TABLE after_hours_matches, pg_stat_statements; DROP ROLE IF EXISTS role_of_the_page")
 
 
-def test_rows_are_shown_with_their_columns_and_a_paused_cluster_is_waited_for(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_are_shown_with_their_columns_and_a_paused_cluster_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
-    found = list(sql.run(DataApi(world, asleep=2), OUTPUTS, "SELECT 1 AS one, NULL AS none"))
-    assert found == [["one", "none"], ["1", "NULL"]]
+    asleep = ClientError({"Error": {"Code": "DatabaseResumingException", "Message": ""}}, "ExecuteStatement")
+    columns = [{"name": "one"}, {"name": "none"}]
+    answer = {"columnMetadata": columns, "records": [[{"longValue": 1}, {"isNull": True}]]}
+    client = Mock(**{"execute_statement.side_effect": [asleep, asleep, answer]})
+    assert list(sql.run(client, OUTPUTS, "SELECT 1 AS one, NULL AS none")) == [["one", "none"], ["1", "NULL"]]
 
 
 def test_what_is_paused_gets_back_what_its_row_reserves() -> None:
@@ -104,7 +78,9 @@ def go_back(world: World) -> None:
 
 
 def restore(world: World, file: str, *lines: str) -> None:
-    list(sql.run(DataApi(world), OUTPUTS, (RESTORE / file).read_text(), "\n".join([*lines, ""])))
+    """As `make sql FILE=… LINES=…`."""
+    statement = re.sub(r"(?<!:):lines", "%(lines)s", (RESTORE / file).read_text().replace("%", "%%"))
+    world.rows(statement, lines="\n".join([*lines, ""]))
 
 
 def test_a_restore_loses_no_more_than_it_must(world: World) -> None:

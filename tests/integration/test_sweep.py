@@ -138,7 +138,7 @@ def test_the_sweep_erases_every_place_that_should_not_be_there(world: World) -> 
         "ALTER TABLE after_hours_sessions DROP CONSTRAINT after_hours_sessions_place_erased;"
         "INSERT INTO after_hours_sessions"
         " (user_id, expires_at, ended_at, latitude, longitude, fuzzed_latitude, fuzzed_longitude)"
-        " VALUES ('local-entitled', now(), now(), 52.5, 13.4, 52.5, 13.4),"
+        " VALUES ('local-entitled', now(), now(), NULL, NULL, 52.5, 13.4),"
         " ('local-entitled', now() + interval '1 hour', NULL, 52.5, 13.4, 52.6, 13.5);"
         "ALTER TABLE after_hours_sessions ADD CONSTRAINT after_hours_sessions_place_erased CHECK"
         " (ended_at IS NULL OR num_nonnulls(latitude, longitude, fuzzed_latitude, fuzzed_longitude) = 0) NOT VALID;"

@@ -1,7 +1,5 @@
 """An upload is asked for, sent, then made a photo or rejected; its events come twice, at once, late or never."""
 
-import json
-from base64 import b64decode
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
@@ -9,9 +7,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from after_hours.foundation import clients, secrets, storage
+from after_hours.foundation import clients
 from after_hours.foundation.faults import StorageUnavailable
-from after_hours.foundation.storage import Store
 from after_hours.images import isolation
 from after_hours.members import uploads
 
@@ -25,10 +22,8 @@ ID = "local-entitled"
 pytestmark = pytest.mark.usefixtures("profile")
 
 
-def test_the_form_is_for_one_key_some_bytes_and_ten_minutes(
-    phone: Phone, world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is signed without a call to S3."""
+def test_the_form_is_for_one_key_and_ten_minutes(phone: Phone, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is signed without a call to S3. tests/e2e/test_photos.py has what S3 refuses, and an outage of R2."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", UNREACHABLE)
     clients.start_anew()
     form = phone.request_upload()
@@ -36,12 +31,6 @@ def test_the_form_is_for_one_key_some_bytes_and_ten_minutes(
     assert form.fields["key"] == f"uploads/{ID}/{form.photo_id}"
     [(requested_at,)] = world.rows("SELECT requested_at FROM after_hours_photo_uploads")
     assert form.expires_at - requested_at == timedelta(minutes=10)
-    conditions = json.loads(b64decode(form.fields["policy"]))["conditions"]
-    for condition in (
-        ["content-length-range", 1, form.max_bytes], ["starts-with", "$Content-Type", "image/"],
-        {"key": form.fields["key"]}, {"bucket": UPLOAD_BUCKET},
-    ):  # fmt: skip
-        assert condition in conditions
 
 
 def test_ten_uploads_an_hour_then_429_until_the_first_is_an_hour_old(phone: Phone, world: World) -> None:
@@ -57,29 +46,15 @@ def test_ten_uploads_an_hour_then_429_until_the_first_is_an_hour_old(phone: Phon
 
 
 @pytest.mark.parametrize(
-    ("content", "label", "size", "reason"),
-    [
-        (encoded(corners(), "GIF"), "image/jpeg; charset=utf-8", 1000, "UNSUPPORTED_TYPE"),
-        (JPEG[:-2000], "image/jpeg", len(JPEG) - 2000, "CORRUPT"),
-        (JPEG, "image/jpeg", uploads.MAX_BYTES + 1, "TOO_LARGE"),
-    ],
+    ("content", "reason"), [(encoded(corners(), "GIF"), "UNSUPPORTED_TYPE"), (JPEG[:-2000], "CORRUPT")]
 )
 def test_a_bad_file_is_rejected_whatever_the_sender_calls_it_and_the_photo_before_it_stays(
-    phone: Phone,
-    world: World,
-    monkeypatch: pytest.MonkeyPatch,
-    on_the_bus: list[dict[str, Any]],
-    content: bytes,
-    label: str,
-    size: int,
-    reason: str,
+    phone: Phone, world: World, on_the_bus: list[dict[str, Any]], content: bytes, reason: str
 ) -> None:
     before = phone.send(content_type="image/gif")
     assert world.arrive(before) == "ready"
-    bad = phone.send(content, content_type=label)
-    if reason == "TOO_LARGE":
-        monkeypatch.setattr(storage.Bucket, "get", lambda *_: pytest.fail("read"))
-    assert [world.arrive(bad, size) for _ in range(2)] == ["rejected", "duplicate"]
+    bad = phone.send(content, content_type="image/jpeg; charset=utf-8")
+    assert [world.arrive(bad) for _ in range(2)] == ["rejected", "duplicate"]
     status = phone.photo()
     assert (status.photo_id, status.status, status.reason) == (bad, "rejected", reason)
     assert phone.shown() == before
@@ -125,17 +100,12 @@ def test_an_upload_without_a_file_has_failed_after_15_minutes_and_one_that_is_no
     assert (phone.photo().photo_id, phone.photo().reason) == (newest, "PROCESSING_FAILED")
 
 
-def test_a_form_that_is_posted_again_and_again_costs_a_statement_and_a_deletion_each_time(
+def test_a_form_that_is_posted_again_and_again_costs_a_statement_each_time_and_waits_for_no_lock(
     phone: Phone, world: World, statements: Callable[[], list[str]]
 ) -> None:
     photo_id = phone.send()
     world.arrive(photo_id)
     before = phone.photo()
-    calls: list[str] = []
-    clients.start_anew()
-    for store in Store:
-        events = storage.bucket(store).client.meta.events
-        events.register("before-call.s3", lambda model, params, **_: calls.append(f"{model.name} {params['url_path']}"))
     sent = len(statements())
     with closing(world.database.connect()) as other, other.cursor() as cursor:  # another call of the same member
         cursor.execute("SELECT FROM after_hours_profiles, after_hours_photo_uploads FOR UPDATE")
@@ -143,7 +113,6 @@ def test_a_form_that_is_posted_again_and_again_costs_a_statement_and_a_deletion_
             world.put_original(original_of(photo_id), JPEG)
             assert world.arrive(photo_id) == "duplicate"
     assert len(statements()) - sent == 3 + 2  # two are the other call's
-    assert calls == [f"DeleteObject /{original_of(photo_id)}"] * 3
     assert phone.photo() == before
     assert (world.originals(), world.photos()) == (set(), keys_of(photo_id))
     assert world.counts("after_hours_outbox") == [0]
@@ -154,26 +123,6 @@ def test_of_two_uploads_the_newest_request_wins_also_when_the_other_finishes_las
     assert [world.arrive(newer), world.arrive(older)] == ["ready", "superseded"]
     assert phone.shown() == phone.photo().photo_id == newer
     assert (world.originals(), world.photos()) == (set(), keys_of(newer))
-
-
-def test_r2_down_then_failed_then_redriven(phone: Phone, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    photo_id = phone.send()
-    unreachable = secrets.r2_secret.read().model_copy(update={"endpoint_url": UNREACHABLE})
-    with monkeypatch.context() as patch:
-        patch.setattr(secrets.r2_secret, "read", lambda: unreachable)
-        for _ in range(2):
-            with pytest.raises(StorageUnavailable, match=r"^EndpointConnectionError$"):
-                world.arrive(photo_id)
-        world.pass_time(minutes=15)
-        assert world.sweep()["uploadsFailed"] == 1
-        assert phone.photo().reason == "PROCESSING_FAILED"
-        assert world.originals() == {original_of(photo_id)}
-    world.leases_run_out()
-    world.sweep()
-    assert world.arrive(photo_id) == "ready"
-    assert phone.shown() == photo_id
-    assert (world.originals(), world.photos()) == (set(), keys_of(photo_id))
-    assert world.counts("after_hours_outbox") == [0]
 
 
 def test_a_crash_after_r2_but_before_the_transaction_leaves_no_object(

@@ -10,13 +10,7 @@ from typing import Any
 from migrations.upgrade import upgrade
 from tools.local import postgres
 
-DEVICES = """
-CREATE TABLE device_fingerprints (
-    id UUID PRIMARY KEY, user_id VARCHAR(255), session_id UUID,
-    device_id VARCHAR(255), device_model VARCHAR(100), platform VARCHAR(20), created_at TIMESTAMPTZ
-);
-"""
-EARLIER_TABLES = f"""
+EARLIER_TABLES = """
 CREATE TABLE after_hours_profiles (
     user_id VARCHAR(255) PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
     photo_url TEXT NOT NULL,
@@ -48,7 +42,10 @@ CREATE TABLE after_hours_sessions (
     created_at TIMESTAMPTZ DEFAULT now()
 );
 CREATE UNIQUE INDEX idx_after_hours_sessions_active_user ON after_hours_sessions (user_id) WHERE ended_at IS NULL;
-{DEVICES}
+CREATE TABLE device_fingerprints (
+    id UUID PRIMARY KEY, user_id VARCHAR(255), session_id UUID,
+    device_id VARCHAR(255), device_model VARCHAR(100), platform VARCHAR(20), created_at TIMESTAMPTZ
+);
 """
 EARLIER_ROWS = """
 INSERT INTO after_hours_profiles (user_id, photo_url, description, created_at) VALUES

@@ -44,10 +44,7 @@ def http_event(*, token: str | None = None, body: Any = None, **overrides: Any) 
 
 def send(function: str, event: Any) -> Answer:
     """Hand an HTTP event to a function's handler."""
-    return read_answer(load(function)(event, Context(function)))
-
-
-def read_answer(answer: dict[str, Any]) -> Answer:
+    answer = load(function)(event, Context(function))
     content = answer.get("body")
     return Answer(answer["statusCode"], json.loads(content) if content else None, answer["headers"])
 

@@ -27,15 +27,6 @@ START = {
     "longitude": LONGITUDE,
     "deviceFingerprint": {"deviceId": "device-4711"},
 }
-# A valid body for each endpoint that takes one.
-VALID_BODIES: dict[str, dict[str, Any]] = {
-    "create_profile": {"description": "x"},
-    "update_profile": {"description": "x"},
-    "start_session": START,
-    "extend_session": {"additionalMinutes": 15},
-    "create_preferences": {"minAge": 20},
-    "update_preferences": {"minAge": 20},
-}
 
 
 class Refused(Exception):

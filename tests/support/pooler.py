@@ -1,6 +1,7 @@
-"""A pooler in front of a real PostgreSQL, as particular as RDS Proxy: TLS only, and no options at a connection's start.
+"""A pooler in front of a real PostgreSQL. As RDS Proxy, it takes TLS only.
 
-It forwards what both sides send and records the statements, so that a test can see what would pin a connection.
+It forwards what both sides send and records startup messages and statements. RDS Proxy refuses options in the former,
+and some of the latter pin a connection.
 """
 
 import socket
@@ -14,8 +15,6 @@ import trustme
 
 _SSL_REQUEST = bytes.fromhex("00000008 04d2162f")
 _QUERY = b"Q"
-# SQLSTATE feature_not_supported, and RDS Proxy's own words
-_REFUSAL = b"SFATAL\0C0A000\0MFeature not supported: RDS Proxy currently doesn't support command-line options.\0\0"
 
 
 class Pooler(ThreadingTCPServer):
@@ -27,6 +26,7 @@ class Pooler(ThreadingTCPServer):
         self.server_port = server_port
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         certificate.configure_cert(self.context)
+        self.startups: list[bytes] = []
         self.statements: list[str] = []
         self.connections: list[_Connection] = []
 
@@ -51,9 +51,7 @@ class _Connection(BaseRequestHandler):
         messages = client.makefile("rb")
         length = messages.read(4)
         startup = messages.read(int.from_bytes(length) - 4)
-        if b"\0options\0" in startup:
-            client.sendall(b"E" + (4 + len(_REFUSAL)).to_bytes(4) + _REFUSAL)
-            return
+        self.server.startups.append(startup)
         with socket.create_connection(("127.0.0.1", self.server.server_port)) as server:
             server.sendall(length + startup)
             self.server.connections.append(self)

@@ -83,23 +83,20 @@ class World:
         """Bring about the state that a sample event needs."""
         states.prepare(given, user_id, rows=self.rows, s3=self.s3, bucket=UPLOAD_BUCKET)
 
-    def rows(self, statement: str, *parameters: object) -> Rows:
+    def rows(self, statement: str, *parameters: object, **named: object) -> Rows:
         """Send a statement past the functions, and read what it returns."""
-        return self._send(statement, parameters)
+        with self.own_connection.cursor() as cursor:
+            cursor.execute(statement, named or parameters)
+            return cursor.fetchall() if cursor.description is not None else []  # a SELECT FROM has no columns, and rows
 
     def counts(self, *tables: str) -> list[int]:
         return [self.rows(f"SELECT count(*) FROM {table}")[0][0] for table in tables]
-
-    def _send(self, statement: str, parameters: Any) -> Rows:
-        with self.own_connection.cursor() as cursor:
-            cursor.execute(statement, parameters)
-            return cursor.fetchall() if cursor.description is not None else []  # a SELECT FROM has no columns, and rows
 
     # Time
 
     def pass_time(self, **duration: float) -> None:
         """Make everything so much older, as `pass_time(minutes=31)`: the database's clock itself cannot be set."""
-        self._send(_TIME_PASSES, {"by": timedelta(**duration)})
+        self.rows(_TIME_PASSES, by=timedelta(**duration))
 
     def leases_run_out(self) -> None:
         """Let the leases end of tasks that functions have not done."""
