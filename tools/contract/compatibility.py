@@ -1,128 +1,147 @@
-"""Find what in a new docs/openapi.json breaks an app that was made for an older one."""
+"""Find what in a new docs/openapi.json or docs/events breaks a program that was made for an older one.
 
+There is one rule: a difference breaks programs, unless it is one of the few that cannot. So no kind of change passes
+because it was forgotten. A harmless change that is refused, such as a longer `maxLength`, gets a line in
+exceptions.txt.
+"""
+
+import json
+import re
 from collections.abc import Iterator
+from enum import Enum
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
-from tools.contract.schema_changes import Json, Way, breaks, inlined
+type Json = dict[str, Any]
 
-_NEWLY_TOLD = Path(__file__).with_name("newly_told.txt")
+_EXCEPTIONS = Path(__file__).with_name("exceptions.txt")
 
-# Keys that do not matter to an app, and keys that have a comparison of their own. Any other difference breaks apps.
-_TEXTS = frozenset({"deprecated", "description", "example", "examples", "externalDocs", "links", "summary"})
-_OF_A_DOCUMENT = frozenset({"components", "info", "openapi", "paths", "tags"})
-_OF_AN_OPERATION = frozenset({"parameters", "requestBody", "responses"})
+# Members whose values may get more in answers and events; docs/clients.md and docs/domain-events.md say so.
+_GROWING = frozenset({"code", "photoStatus", "reason", "status"})
+_TEXTS = frozenset({"deprecated", "description", "example", "examples", "externalDocs", "links", "summary", "title"})
 _METHODS = frozenset({"delete", "get", "head", "options", "patch", "post", "put", "trace"})
 
 
+class Way(Enum):
+    """Whether a program sends what a schema describes, or receives it."""
+
+    SENT = "sent"
+    RECEIVED = "received"
+
+
 def incompatibilities(old: Json, new: Json) -> list[str]:
-    """Return how `new` breaks an app that was made for `old`. More endpoints, members and optional fields do not."""
-    before, after = inlined(old, old), inlined(new, new)
-    found = list(_different(before, after, _OF_A_DOCUMENT))
-    found += _schemes(before, after)
-    operations = dict(_operations(after))
-    for name, operation in _operations(before):
-        broken = _operation(operation, operations[name]) if name in operations else ["is gone"]
-        found += [f"{name} {reason}" for reason in broken]
+    """Return how a description of the API breaks an app that was made for an older one."""
+    before, after = ({name: (part, way) for name, part, way in _parts(each)} for each in (old, new))
+    found = [f"{name} is gone" for name in before if name not in after]
+    for name, (part, way) in after.items():
+        is_needed = way is Way.SENT and part.get("required")
+        # An app handles an unknown error by the first digit of its status. It cannot read an unknown success.
+        is_success = re.search(r" [123]\d\d$", name)
+        if name in before:
+            found += breaks(before[name][0], part, way, name)
+        elif (is_needed or is_success) and " ".join(name.split()[:2]) in before:  # the operation is not new itself
+            found.append(f"{name} is new")
     return found
 
 
-def newly_told() -> list[str]:
-    """Return the patterns of reasons that break nothing: older behaviour that is documented only now."""
-    return [line for line in _NEWLY_TOLD.read_text().splitlines() if line and not line.startswith("#")]
+def without_exceptions(reasons: list[str]) -> list[str]:
+    """Return the reasons that match no pattern of exceptions.txt."""
+    lines = [line for line in _EXCEPTIONS.read_text().splitlines() if line and not line.startswith("#")]
+    return [reason for reason in reasons if not any(fnmatchcase(reason, pattern) for pattern in lines)]
 
 
-def but_newly_told(reasons: list[str]) -> list[str]:
-    """Return reasons without those that break nothing."""
-    known = newly_told()
-    return [reason for reason in reasons if not any(fnmatchcase(reason, pattern) for pattern in known)]
-
-
-def _operations(document: Json) -> Iterator[tuple[str, Json]]:
-    """Yield each operation by its method and path; `path` has the parts that the path shares among its operations."""
-    for path, item in document["paths"].items():
-        shared = {key: value for key, value in item.items() if key not in _METHODS}
-        for method in item.keys() & _METHODS:
-            yield f"{method.upper()} {path}", item[method] | {"path": shared}
-
-
-def _operation(old: Json, new: Json) -> Iterator[str]:
-    yield from _different(old, new, _OF_AN_OPERATION)
-    yield from _parameters(old.get("parameters", []), new.get("parameters", []))
-    yield from _body(old.get("requestBody"), new.get("requestBody"))
-    yield from _responses(old["responses"], new["responses"])
-
-
-def _different(old: Json, new: Json, elsewhere: frozenset[str]) -> Iterator[str]:
-    """Name the differences of two parts, but for texts, extensions, and the keys that are compared elsewhere."""
-    for key in sorted((old.keys() | new.keys()) - _TEXTS - elsewhere):
-        if not key.startswith("x-") and old.get(key) != new.get(key):
-            yield f"{key} is {new.get(key, 'not set')}, was {old.get(key, 'not set')}"
-
-
-def _schemes(old: Json, new: Json) -> Iterator[str]:
-    schemes, now = (document.get("components", {}).get("securitySchemes", {}) for document in (old, new))
-    for name, scheme in schemes.items():
-        reasons = _different(scheme, now.get(name, {}), frozenset())
-        yield from (f"security scheme {name} {reason}" for reason in reasons)
-
-
-def _parameters(old: list[Json], new: list[Json]) -> Iterator[str]:
-    before, after = ({(one["in"], one["name"]): one for one in some} for some in (old, new))
-    for key in before | after:
-        name, was, is_ = " ".join(key), before.get(key), after.get(key)
-        if is_ is None:
-            yield f"no longer takes {name}"
-        elif was is None:
-            yield from [f"now requires {name}"] if is_.get("required") else []
-        else:
-            yield from (f"{name} {reason}" for reason in _part(was, is_, Way.SENT))
-
-
-def _body(old: Json | None, new: Json | None) -> Iterator[str]:
-    if old and new:
-        yield from (f"body {reason}" for reason in _part(old, new, Way.SENT))
-    elif old:
-        yield "no longer takes a body"
-    elif new and new.get("required"):
-        yield "now requires a body"
-
-
-def _responses(old: Json, new: Json) -> Iterator[str]:
-    for status, was in old.items():
-        if status not in new:
-            yield f"no longer answers {status}"
-            continue
-        yield from (f"{status} {reason}" for reason in _part(was, new[status], Way.RECEIVED))
-        headers, now = was.get("headers", {}), new[status].get("headers", {})
-        yield from (f"{status} no longer has the header {name}" for name in headers if name not in now)
-        for name in headers.keys() & now.keys():
-            reasons = _part(headers[name], now[name], Way.RECEIVED)
-            yield from (f"{status} header {name} {reason}" for reason in reasons)
-    # An app handles an unknown error by the first digit of its status. It cannot read an unknown success.
-    yield from (f"may now answer {status}" for status in new if status not in old and not status.startswith(("4", "5")))
-
-
-def _part(old: Json, new: Json, way: Way) -> Iterator[str]:
-    """Compare a parameter, a body, an answer or a header: something that may be required, and has schemas."""
-    yield from _different(old, new, frozenset({"content", "headers", "required", "schema"}))
-    was, is_ = old.get("required", False), new.get("required", False)
-    if way is Way.SENT and is_ and not was:
-        yield "is now required"
-    if way is Way.RECEIVED and was and not is_:
-        yield "may now be absent"
-    yield from breaks(old.get("schema", {}), new.get("schema", {}), way)
-    for media_type, content in old.get("content", {}).items():
-        if media_type in new.get("content", {}):
-            yield from _part(content, new["content"][media_type], way)
-        else:
-            yield f"is no longer {media_type}"
-
-
-def resolved(document: Json, part: Json) -> Json:
+def resolved(document: Json, part: Any) -> Any:  # noqa: ANN401 (JSON)
     """Follow a reference to a component, if the part is one."""
     if "$ref" not in part:
         return part
     *_, kind, name = part["$ref"].split("/")
-    resolved: Json = document["components"][kind][name]
-    return resolved
+    return document["components"][kind][name]
+
+
+def _inlined(document: Json, part: Any) -> Any:  # noqa: ANN401 (JSON)
+    """Replace the references in a part of a document by their targets; no target may contain itself."""
+    match part:
+        case {"$ref": _, **beside}:
+            return _inlined(document, resolved(document, part)) | _inlined(document, beside)
+        case dict():
+            return {key: _inlined(document, value) for key, value in part.items()}
+        case list():
+            return [_inlined(document, value) for value in part]
+    return part
+
+
+def _parts(document: Json) -> Iterator[tuple[str, Json, Way]]:
+    """Yield the parts of a description that an app builds on, each with its name."""
+    document = _inlined(document, document)
+    yield "API", _without(document, "components", "info", "openapi", "paths", "tags"), Way.SENT
+    for name, scheme in document["components"].get("securitySchemes", {}).items():
+        yield f"API's scheme {name}", scheme, Way.SENT
+    for path, item in document["paths"].items():
+        for method in item.keys() & _METHODS:
+            name, operation = f"{method.upper()} {path}", item[method]
+            beside = _without(operation, "parameters", "requestBody", "responses")
+            yield name, beside | {"path": _without(item, *_METHODS)}, Way.SENT
+            for parameter in operation.get("parameters", ()):
+                yield f"{name} {parameter['in']} {parameter['name']}", parameter, Way.SENT
+            body = operation.get("requestBody", {})
+            for media_type, content in body.get("content", {}).items():
+                yield f"{name} body {media_type}", _without(body, "content") | content, Way.SENT
+            for status, answer in operation["responses"].items():
+                yield f"{name} {status}", _without(answer, "content", "headers"), Way.RECEIVED
+                for kind in ("content", "headers"):
+                    for key, part in answer.get(kind, {}).items():
+                        yield f"{name} {status} {key}", part, Way.RECEIVED
+
+
+def _without(part: Json, *keys: str) -> Json:
+    return {key: value for key, value in part.items() if key not in keys}
+
+
+def breaks(old: Json, new: Json, way: Way, path: str) -> list[str]:
+    """Return how a schema, or a part of an operation, breaks a program that was made for an older one."""
+    if "oneOf" in old or "oneOf" in new:  # a union's members are those of its alternatives, together
+        return _alternatives(old.get("oneOf", [old]), new.get("oneOf", [new]), way, path)
+    found = []
+    for keyword in sorted((old.keys() | new.keys()) - _TEXTS):
+        was, now = old.get(keyword), new.get(keyword)
+        if was == now or keyword.startswith("x-"):
+            continue
+        match keyword, was, now:
+            case "anyOf", list(), list():
+                found += _alternatives(was, now, way, path)
+            case "schema" | "items", dict(), dict():
+                found += breaks(was, now, way, path if keyword == "schema" else f"{path}[]")
+            case "properties", dict(), dict():
+                found += [f"{path}.{name} is gone" for name in was if name not in now]
+                for name in was.keys() & now.keys():
+                    found += breaks(was[name], now[name], way, f"{path}.{name}")
+            case "required", list() | None, list() | None:
+                needed, promised = set(now or ()) - set(was or ()), set(was or ()) - set(now or ())
+                found += [f"{path}.{name} is now required" for name in sorted(needed) if way is Way.SENT]
+                found += [f"{path}.{name} may now be absent" for name in sorted(promised) if way is Way.RECEIVED]
+            case "enum", list(), list() if way is Way.SENT or path.rpartition(".")[2] in _GROWING:
+                found += [f"{path} is no longer {json.dumps(value)}" for value in was if value not in now]
+            case _:
+                is_, before = (json.dumps(one[keyword]) if keyword in one else "not set" for one in (new, old))
+                found.append(f"{path} {keyword} is {is_}, was {before}")
+    return found
+
+
+def _alternatives(old: list[Json], new: list[Json], way: Way, path: str) -> list[str]:
+    found = []
+    for one in old:
+        differences = [breaks(one, other, way, path) for other in new]
+        fewest: list[str] = min(differences, key=len)
+        found += fewest
+    if way is Way.RECEIVED:
+        codes = [_code(one) for one in old]
+        for other in new:
+            is_growth = _code(other) and _code(other) not in codes
+            if not is_growth and all(breaks(one, other, way, path) for one in old):
+                found.append(f"{path} may now be {json.dumps(other)}")
+    return list(dict.fromkeys(found))
+
+
+def _code(alternative: Json) -> Any:  # noqa: ANN401 (JSON)
+    return alternative.get("properties", {}).get("code", {}).get("const")

@@ -15,9 +15,9 @@ from after_hours.images.rejection import Reason
 from after_hours.outbox.domain_events import SOURCE
 from pydantic import Field
 
+from tools.contract.compatibility import Way, breaks
 from tools.contract.components import Components
 from tools.contract.document import REPOSITORY, text
-from tools.contract.schema_changes import Way, breaks
 
 type Json = dict[str, Any]
 
@@ -105,7 +105,7 @@ def incompatibilities(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[
     """Return how schemas break a consumer that was made for older ones."""
     found = [f"{name} is gone" for name in old if name not in new]
     for name in old.keys() & new.keys():
-        found += [f"{name} {reason}" for reason in breaks(old[name], new[name], Way.RECEIVED)]
+        found += breaks(old[name], new[name], Way.RECEIVED, name)
     return sorted(found)
 
 
