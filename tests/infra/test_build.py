@@ -38,13 +38,6 @@ assert callable(handler.handler)
 files = {name: module.__file__ for name, module in sys.modules.items() if getattr(module, "__file__", None)}
 print(json.dumps({"folders": folders, "files": files, "stdlib": json.__file__.rsplit("/json/", 1)[0]}))
 """
-MAKE_CLIENTS = """
-import sys
-sys.path.insert(0, sys.argv[1])
-import boto3
-assert boto3.__file__.startswith(sys.argv[1])
-boto3.client("s3", region_name="eu-west-1")
-"""
 
 
 def _run_isolated(script: str, *arguments: Path, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -65,11 +58,6 @@ def test_a_function_imports_with_its_asset_and_layers_only(local: Synthesized, t
     allowed = (*loaded["folders"], loaded["stdlib"])
     assert {name: file for name, file in loaded["files"].items() if not file.startswith(allowed)} == {}
     assert not any("site-packages" in file for file in loaded["files"].values())
-
-
-def test_the_trimmed_layer_still_makes_the_client_that_we_use(local: Synthesized, tmp_path: Path) -> None:
-    result = _run_isolated(MAKE_CLIENTS, local.layers["after_hours"] / "python", cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
 
 
 PROCESS = """
@@ -95,11 +83,6 @@ def test_the_layers_make_photos_of_every_kind(local: Synthesized, tmp_path: Path
     assert result.returncode == 0, result.stderr
 
 
-def test_the_layer_carries_no_service_that_we_do_not_use(aws: Synthesized) -> None:
-    data = aws.layers["after_hours"] / "python" / "botocore" / "data"
-    assert {path.parent.name for path in data.glob("*/*/")} == {"events", "s3", "scheduler", "secretsmanager"}
-
-
 def test_nothing_outgrows_its_budget(aws: Synthesized) -> None:
     """Lambda fetches and unpacks all of it at a cold start. Who needs more raises the budget, and says why."""
     folders = aws.layers | {name: aws.code(name) for name in FUNCTIONS}
@@ -122,12 +105,7 @@ def test_every_module_has_byte_code_that_is_taken_unchecked(request: pytest.Fixt
             assert header[:4] == MAGIC_NUMBER, module
             assert struct.unpack("<I", header[4:8]) == (UNCHECKED_HASH,), module
             assert header[8:] == source_hash(module.read_bytes()), module
-
-
-def test_byte_code_names_files_as_they_are_found_on_lambda(aws: Synthesized) -> None:
-    compiled = aws.layers["after_hours"] / "python" / "after_hours" / "__pycache__" / "__init__.cpython-313.pyc"
-    assert b"/opt/python/after_hours/__init__.py" in compiled.read_bytes()
-    assert str(build.ROOT).encode() not in compiled.read_bytes()
+            assert str(build.ROOT).encode() not in compiled.read_bytes(), "a traceback names the file on Lambda"
 
 
 def test_all_machine_code_for_aws_is_aarch64(aws: Synthesized) -> None:
@@ -195,14 +173,6 @@ def test_a_wheel_that_the_lock_does_not_know_is_not_installed(project: Path, mon
     assert list(build.BUILDS.iterdir()) == []
 
 
-def test_old_builds_are_forgotten(project: Path) -> None:
-    for number in range(6):
-        (project / "functions" / "greet" / "handler.py").write_text(f"handler = {number}\n")
-        newest = build.function("greet", build.HOST)
-    assert newest.folder in set(build.BUILDS.iterdir())
-    assert len(list(build.BUILDS.iterdir())) == 3
-
-
 def _known(file: Path) -> set[str]:
     """The authorities that OpenSSL reads from a file of the layer."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -212,12 +182,6 @@ def _known(file: Path) -> set[str]:
 
 
 AMAZONS = {*(f"Amazon Root CA {n}" for n in (1, 2, 3, 4)), "Starfield Services Root Certificate Authority - G2"}
-
-
-def _certificates(file: Path) -> set[bytes]:
-    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
-    parts = [part.partition(end)[0] for part in file.read_text().split(begin)[1:]]
-    return {ssl.PEM_cert_to_DER_cert(f"{begin}{part}{end}") for part in parts}
 
 
 def test_the_layer_knows_who_certifies_rds_its_proxy_and_other_hosts(
@@ -232,8 +196,7 @@ def test_the_layer_knows_who_certifies_rds_its_proxy_and_other_hosts(
     proxy = connecting._authorities("vlvt.proxy-c1a2b3.eu-west-1.rds.amazonaws.com")
     assert _known(proxy) == AMAZONS
     public = connecting._authorities("db.example.com")
-    assert _certificates(proxy) <= _certificates(public)
-    assert {"ISRG Root X1", "Amazon Root CA 1"} <= _known(public)
+    assert {"ISRG Root X1", *AMAZONS} <= _known(public)
     assert (layer / "botocore" / public.name).read_bytes() == public.read_bytes()
 
 

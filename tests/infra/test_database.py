@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from infra import options, stages
-from infra.endpoints import ENDPOINTS
+from infra import options
 from infra.stages import STAGES, Cluster, Concurrency, ExistingDatabase
 from tests.support.synthesized import DATABASE_SECRET_ARN, Synthesized
 
@@ -46,24 +45,7 @@ def test_the_database_is_kept_up_at_noon_where_it_is(aws: Synthesized) -> None:
     authorities = Path("layers/after_hours/python/after_hours/foundation/root-certificates").glob("*-*.pem")
     assert set(windows) == {path.stem for path in authorities}
     assert windows["eu-west-1"] == {"backup": "11:00-12:00", "maintenance": "tue:12:00-tue:13:00"}
-    assert windows["us-west-2"] == {"backup": "19:00-20:00", "maintenance": "tue:20:00-tue:21:00"}
     assert windows["ap-southeast-2"] == {"backup": "01:00-02:00", "maintenance": "tue:02:00-tue:03:00"}
-
-
-@pytest.mark.parametrize("stage", STAGES.values())
-def test_the_database_has_the_connections_that_functions_may_ask_for(stage: stages.Stage) -> None:
-    assert stage.reserved(options.FUNCTIONS) + 20 <= 0.8 * stage.database.max_connections
-
-
-def test_the_runbook_names_the_connections_that_prod_needs() -> None:
-    assert STAGES["prod"].concurrency
-    further = STAGES["prod"].concurrency.endpoint * max(0, len(ENDPOINTS) - 14)  # a further endpoint may bring more
-    reserved = STAGES["prod"].reserved(options.FUNCTIONS) - further
-    fewest = next(
-        n for n in range(5000) if not stages.connections_missing(ExistingDatabase(max_connections=n), reserved)
-    )
-    page = " ".join(Path("docs/operations.md").read_text().split())
-    assert f"open {reserved} at most: write {fewest} or more" in page
 
 
 @pytest.mark.parametrize(

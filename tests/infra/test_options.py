@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from infra import options
-from infra.stages import STAGES
 
 SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:vlvt/postgres-a1B2c3"
 CERTIFICATE = "arn:aws:acm:eu-west-1:123456789012:certificate/0a1b2c3d"
@@ -24,28 +23,22 @@ PRIVATE: dict[str, str | None] = {
     ("given", "sentence"),
     [
         ({"stage": None}, "Say which stage to deploy with -c stage=…: prod, staging, dev, local."),
-        ({"stage": ""}, "Say which stage to deploy"),
         ({"databaseSecretArn": SECRET}, "The stage prod has a database of its own, which databaseSecretArn would take"),
         ({"stage": "production"}, "There is no stage production; there are prod, staging, dev, local."),
         ({"alarmEmail": None}, "Alarms of prod must reach a person: say whom with -c alarmEmail=…."),
-        ({"alarmEmail": "ops"}, "alarmEmail is not one address: ops"),
         ({"databaseSecretARN": SECRET}, "There is no option databaseSecretARN; there are alarmEmail, "),
-        ({"databaseSecretArn": "vlvt/postgres"}, "databaseSecretArn is not the complete ARN of a secret"),
-        (
-            {"databaseSecretArn": SECRET.removesuffix("-a1B2c3")},
-            "databaseSecretArn is not the complete ARN of a secret",
-        ),
+        ({"r2SecretArn": SECRET.removesuffix("-a1B2c3")}, "r2SecretArn is not the complete ARN of a secret"),
         ({"stage": "local", "databaseSecretArn": None}, "The stage local makes no database of its own"),
         (
             {"databaseSecretArn": SECRET.replace("eu-west-1", "eu-north-1")},
             "databaseSecretArn is a secret in eu-north-1, and the deployment goes to eu-west-1",
         ),
-        ({"r2SecretArn": SECRET.replace("eu-west-1", "eu-north-1")}, "r2SecretArn is a secret in eu-north-1"),
         (LOCAL | {"databaseVpcId": "vpc-1"}, "A private database needs databaseVpcId, databaseSubnetIds, database"),
         (
             LOCAL | PRIVATE | {"databasePort": None},
             f"A private database needs {', '.join(PRIVATE)} together; databasePort is missing.",
         ),
+        ({"appDatabaseSecretArn": SECRET}, "appDatabaseSecretArn is about an existing database: name its secret"),
         ({"databasePort": "https"}, "databasePort is not a number: https"),
         (
             {"domainName": "hours.example.com"},
@@ -57,7 +50,6 @@ PRIVATE: dict[str, str | None] = {
             "certificateArn is not a certificate in the region of the deployment",
         ),
         ({"ticketEmail": "nobody"}, "ticketEmail is not one address: nobody"),
-        ({"allowedOrigins": "*"}, "allowedOrigins are like https://app.example.com, without a path or an asterisk: *"),
         ({"allowedOrigins": "https://a.example.com,https://*.example.com"}, "allowedOrigins are like"),
     ],
 )
@@ -75,14 +67,6 @@ def test_a_region_whose_databases_cannot_be_verified_is_refused() -> None:
         options.read(PROD, region="cn-north-1")
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("appDatabaseSecretArn", SECRET), ("databasePort", "1"), ("databaseVpcId", "vpc-1")]
-)
-def test_options_about_a_given_database_need_one(name: str, value: str) -> None:
-    with pytest.raises(options.Refused, match=f"{name} is about an existing database: name its secret"):
-        options.read({"stage": "dev", name: value})
-
-
 def test_every_option_is_read_and_those_of_the_cdk_itself_are_left_alone() -> None:
     """Each of the names that are offered changes something."""
     values = {**dict.fromkeys(options.NAMES, SECRET), **PROD, **LOCAL, **PRIVATE}
@@ -95,10 +79,6 @@ def test_every_option_is_read_and_those_of_the_cdk_itself_are_left_alone() -> No
     read = options.read({**values, "@aws-cdk/aws-iam:minimizePolicies": True, "aws:cdk:bundling-stacks": []})
     assert all(vars(read).values())
     assert read.private_database == options.PrivateDatabase("vpc-1", ("subnet-1", "subnet-2"), "sg-1", 6432)
-
-
-def test_stages_do_not_share_a_stack() -> None:
-    assert len({stage.stack_name for stage in STAGES.values()}) == len(STAGES)
 
 
 def test_the_app_ends_with_that_sentence_before_the_cdk_is_loaded(tmp_path: Path) -> None:

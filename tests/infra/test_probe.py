@@ -1,12 +1,11 @@
 """What rings when nothing arrives: a function that asks from outside, and counts what it wants to see."""
 
+import io
 import json
 import runpy
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from email.message import Message
 from pathlib import Path
-from threading import Thread
-from typing import Any
+from urllib.error import HTTPError, URLError
 
 import boto3
 import pytest
@@ -14,75 +13,50 @@ from moto import mock_aws
 
 from tests.support.synthesized import Synthesized
 
-type Serve = Callable[[int], str]
-type Probe = Callable[[str], dict[str, Any]]
-
+SETTINGS = {
+    "AWS_DEFAULT_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+    "PROBED_URL": "https://api.example.com/", "EVENT_BUS": "events",
+    "METRICS_NAMESPACE": "AfterHours", "METRICS_SERVICE": "AfterHours-prod",
+}  # fmt: skip
 LONGEST_INLINE = 4096  # characters of code that a template may hold
 
 
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Start a server that answers everything with one status; gives its address."""
-    servers = []
-
-    def start(status: int) -> str:
-        class Answering(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(status)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        server = HTTPServer(("127.0.0.1", 0), Answering)
-        Thread(target=server.serve_forever, daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_port}/"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+class Success(io.BytesIO):
+    status = 200
 
 
-@pytest.fixture
-def probe(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Probe]:
-    """Run the function against an address; gives the line that it writes."""
-    for name, value in {
-        "AWS_DEFAULT_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
-        "EVENT_BUS": "events", "METRICS_NAMESPACE": "AfterHours", "METRICS_SERVICE": "AfterHours-prod",
-    }.items():  # fmt: skip
+@pytest.mark.parametrize(
+    ("answer", "bus", "counted"),
+    [
+        (401, "events", {"Heartbeats": 1, "EventBusMissing": 0, "answer": 401}),
+        (401, "another", {"Heartbeats": 1, "EventBusMissing": 1, "answer": 401}),
+        (200, "events", {"Heartbeats": 0, "EventBusMissing": 0, "answer": 200}),
+        (503, "events", {"Heartbeats": 0, "EventBusMissing": 0, "answer": 503}),
+        (None, "events", {"Heartbeats": 0, "EventBusMissing": 0, "answer": "<urlopen error refused>"}),
+    ],
+)
+def test_a_401_is_a_heartbeat_and_nothing_else_is(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    answer: int | None,
+    bus: str,
+    counted: dict[str, object],
+) -> None:
+    def urlopen(url: str, **_: object) -> Success:
+        if answer == Success.status:
+            return Success()
+        raise HTTPError(url, answer, "", Message(), None) if answer else URLError("refused")
+
+    monkeypatch.setattr("urllib.request.urlopen", urlopen)
+    for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
-
-    def run(url: str) -> dict[str, Any]:
-        monkeypatch.setenv("PROBED_URL", url)
-        runpy.run_path("infra/probe/index.py")["handler"]({}, None)
-        written: dict[str, Any] = json.loads(capsys.readouterr().out)
-        return written
-
     with mock_aws():
-        boto3.client("events").create_event_bus(Name="events")
-        yield run
-
-
-@pytest.mark.parametrize(("status", "heartbeats"), [(401, 1), (200, 0), (403, 0), (503, 0)])
-def test_a_401_is_a_heartbeat_and_nothing_else_is(probe: Probe, serve: Serve, status: int, heartbeats: int) -> None:
-    written = probe(serve(status))
-    assert (written["Heartbeats"], written["EventBusMissing"], written["answer"]) == (heartbeats, 0, status)
-    [metrics] = written["_aws"]["CloudWatchMetrics"]
+        boto3.client("events").create_event_bus(Name=bus)
+        runpy.run_path("infra/probe/index.py")["handler"]({}, None)
+    written = json.loads(capsys.readouterr().out)
+    [metrics] = written.pop("_aws")["CloudWatchMetrics"]
     assert metrics["Namespace"] == "AfterHours"
-    assert written["service"] == "AfterHours-prod"
-
-
-def test_no_answer_is_no_heartbeat(probe: Probe) -> None:
-    written = probe("http://127.0.0.1:1/")
-    assert written["Heartbeats"] == 0
-    assert "refused" in written["answer"]
-
-
-def test_a_bus_that_is_gone_is_told_although_it_takes_events(probe: Probe, serve: Serve) -> None:
-    boto3.client("events").delete_event_bus(Name="events")
-    assert probe(serve(401))["EventBusMissing"] == 1
+    assert written == counted | {"service": "AfterHours-prod"}
 
 
 def test_its_code_fits_into_a_template(aws: Synthesized) -> None:

@@ -8,6 +8,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ type Resources = dict[str, set[str]]  # "<type>: <name>" → lines
 # Of a path in the CDK's tree, at the end of a logical id and of one inside of it; of code, behind a version's
 _HASH = re.compile(r"[0-9A-F]{8}([0-9a-f]{32})?$|[0-9A-F]{8}(?=(5432|IndirectPort)?[0-9A-F]{8}$)")
 _LEFT_OUT_TYPES = {"AWS::ApiGatewayV2::Route", "AWS::ApiGatewayV2::Integration"}
-_LEFT_OUT = {"Metadata", "Tags", "S3Bucket", "S3Key", "ZipFile", "RouteSettings"}
-_BODIES = {"DashboardBody", "QueryString", "AlarmDescription"}  # texts for people
+_LEFT_OUT = {"Metadata", "Tags", "S3Bucket", "S3Key", "ZipFile", "RouteSettings"} | {
+    "DashboardBody", "QueryString", "AlarmDescription",  # texts for people
+}  # fmt: skip
 _MANY = 3  # resources of one type, of which is said once what they have in common
 
 
@@ -69,19 +71,19 @@ def _resources(synthesized: Synthesized) -> Resources:
         text = text.replace(spelling, "<stack>")
     if stack.endswith("local"):
         text = re.sub('"(x86_64|arm64)"', '"<as this machine>"', text)
-    resources, outputs = json.loads(text)
+    resources, outputs = map(_plain, json.loads(text))
     assert len(resources) == len(synthesized.template["Resources"]), "two have one name without their hashes"
     functions = {
         name.removesuffix("Function"): each["Properties"]["FunctionName"]
         for name, each in resources.items()
         if each["Type"] == "AWS::Lambda::Function" and "FunctionName" in each["Properties"]
     }
-    found = {"Outputs: ": {f"{path.partition('.')[0]} = {value}" for path, value in _lines("", outputs)}}
+    found = {"Outputs: ": set(_lines("", outputs))}
     for name, resource in resources.items():
         kind = resource.pop("Type")
         if kind in _LEFT_OUT_TYPES:
             continue
-        lines = {f"{path.removeprefix('Properties.')} = {value}" for path, value in _lines("", resource)}
+        lines = {line.removeprefix("Properties.") for line in _lines("", resource)}
         for stem, function in functions.items():
             if name.startswith(stem):  # the function itself, its role and so on: they are alike in this
                 kind += " of a function"
@@ -90,44 +92,32 @@ def _resources(synthesized: Synthesized) -> Resources:
     return found
 
 
-def _lines(path: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Flatten a value into pairs of path and text."""
+def _plain(value: Any) -> Any:
+    """Replace references by readable strings, and leave out what changes without meaning."""
+    with suppress(ValueError):
+        return readable(value)
     match value:
-        case {"Effect": effect, "Action": action, **rest}:
-            to = f" to {_flat(rest['Principal'])}" if "Principal" in rest else ""
-            when = f" when {_flat(rest['Condition'])}" if "Condition" in rest else ""
-            for resource in _listed(rest.get("Resource", "this")):
-                yield path, f"{effect} {_flat(action)}{to} on {_flat(resource)}{when}"
+        case dict():
+            return {key: _plain(part) for key, part in value.items() if key not in _LEFT_OUT}
         case list():
-            for part in value:
-                yield from _lines(path, part) if isinstance(part, dict) and "Effect" in part else [(path, _flat(part))]
-        case dict() if not _is_readable(value):
-            for key, part in value.items():
-                if key == "DependsOn":
-                    yield key, _flat(part)
-                elif key not in _LEFT_OUT | _BODIES:
-                    yield from _lines(f"{path}.{key}".removeprefix("."), part)
-        case _:
-            yield path, _flat(value)
+            return [_plain(part) for part in value]
+    return value
+
+
+def _lines(path: str, value: Any) -> Iterator[str]:
+    """Flatten a value: a line for each of its parts, with the path to the part."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from _lines(f"{path}.{key}".removeprefix("."), part)
+    else:
+        for part in value if isinstance(value, list) else [value]:
+            yield f"{path} = {_flat(part)}"
 
 
 def _flat(value: Any) -> str:
     match value:
+        case dict():
+            return "; ".join(f"{key} {_flat(part)}" for key, part in value.items())
         case list():
             return ", ".join(sorted(map(_flat, value)))
-        case dict() if not _is_readable(value):
-            return "; ".join(f"{key} {_flat(part)}" for key, part in value.items())
-        case dict():
-            return readable(value)
     return str(value)
-
-
-def _is_readable(value: Any) -> bool:
-    try:
-        return bool(readable(value)) or True
-    except ValueError:
-        return False
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
