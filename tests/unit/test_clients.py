@@ -228,18 +228,6 @@ def test_a_bus_that_refuses_events_is_a_fault(monkeypatch: pytest.MonkeyPatch) -
         domain_events._put([EVENT])
 
 
-@mock_aws
-def test_a_secret_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    manager = clients.secrets_manager()
-    text = manager.create_secret(Name="text", SecretString="a")["ARN"]
-    data = manager.create_secret(Name="bytes", SecretBinary=b"a")["ARN"]
-    assert secrets._text(text) == "a"
-    with pytest.raises(Misconfigured):
-        secrets._text(data)
-    with pytest.raises(SecretRefused, match="ResourceNotFoundException"):
-        secrets._text("none")
-
-
 def test_calls_share_one_pool() -> None:
     def work(_: object) -> int:
         return threading.get_ident()

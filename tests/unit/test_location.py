@@ -6,8 +6,6 @@ import itertools
 import math
 import random
 import statistics
-from collections import Counter
-from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -124,30 +122,20 @@ def test_coordinates_stay_out_of_text() -> None:
     assert dataclasses.astuple(point) == (51.501364, -0.14189)
 
 
-@pytest.mark.parametrize("place", [LONDON, (-16.8, 180.0), (89.98, 40.0), (90.0, 0.0)], ids=str)
+@pytest.mark.parametrize("place", [LONDON, (89.98, 180.0)], ids=str)
 def test_uniform_over_the_disc(place: Degrees) -> None:
     """Over many members, each at an own place nearby (at one single place, 3 decimals leave only a lattice)."""
     rng, count = random.Random(6), 2000
     squares, bearings = [], []
-    sectors: Counter[tuple[int, int]] = Counter()
     for member in range(count):
-        if place == (90.0, 0.0):
-            here = 90 - rng.uniform(0, 0.006), rng.uniform(-180, 180)
-        else:
-            latitude, longitude = moved(place, rng.uniform(-600, 600), rng.uniform(-600, 600))
-            here = latitude, (longitude + 180) % 360 - 180
+        latitude, longitude = moved(place, rng.uniform(-600, 600), rng.uniform(-600, 600))
+        here = latitude, (longitude + 180) % 360 - 180
         x, y = offset(here, shown(here, str(member)))
-        square, bearing = (x * x + y * y) / location.REACH_METRES**2, math.atan2(x, y) / math.tau % 1
-        squares.append(square)
-        bearings.append(bearing)
-        sectors[min(int(square * 4), 3), int(bearing * 6)] += 1
-
-    limit = 1.95 / math.sqrt(count)  # the 0.1 % level of Kolmogorov-Smirnov
-    assert distance_from_uniform(squares) < limit
-    assert distance_from_uniform(bearings) < limit
-    expected = count / 24
-    chi_square = sum((sectors[ring, part] - expected) ** 2 / expected for ring in range(4) for part in range(6))
-    assert chi_square < 49.7  # the 0.1 % level at 23 degrees of freedom
+        squares.append((x * x + y * y) / location.REACH_METRES**2)
+        bearings.append(math.atan2(x, y) / math.tau % 1)
+    for values in (squares, bearings):  # the Kolmogorov-Smirnov statistic, at its 0.1 % level
+        between = enumerate(sorted(values))
+        assert max(max((i + 1) / count - value, value - i / count) for i, value in between) < 1.95 / math.sqrt(count)
 
 
 def offset(origin: Degrees, place: Degrees) -> tuple[float, float]:
@@ -157,28 +145,6 @@ def offset(origin: Degrees, place: Degrees) -> tuple[float, float]:
     eastward = -math.sin(east) * x + math.cos(east) * y
     northward = -math.sin(north) * (math.cos(east) * x + math.sin(east) * y) + math.cos(north) * z
     return location.EARTH_RADIUS_METRES * eastward, location.EARTH_RADIUS_METRES * northward
-
-
-def distance_from_uniform(values: Sequence[float]) -> float:
-    """The Kolmogorov-Smirnov statistic of values that should be uniform in 0..1."""
-    count = len(values)
-    return max(max((i + 1) / count - value, value - i / count) for i, value in enumerate(sorted(values)))
-
-
-def test_places_a_kilometre_apart_have_no_candidate_in_common() -> None:
-    """Each candidate is a hash of its own: no candidate in common is independence, not just no correlation."""
-
-    def in_reach(place: Degrees) -> set[Degrees]:
-        candidates = location._by_rank(*place, user_id="user", key=KEY)
-        points = {(candidate.latitude, candidate.longitude) for candidate in candidates}
-        return {point for point in points if math.hypot(*offset(place, point)) <= location.REACH_METRES}
-
-    rng = random.Random(2)
-    for _ in range(20):
-        home, bearing = (rng.uniform(-80, 80), rng.uniform(-179, 179)), rng.uniform(0, math.tau)
-        here, there = in_reach(home), in_reach(moved(home, 1000 * math.sin(bearing), 1000 * math.cos(bearing)))
-        assert 40 < len(here) < 90
-        assert not here & there
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -205,14 +171,3 @@ def test_attacker_who_knows_a_true_point_a_kilometre_away_learns_nothing() -> No
     supposing, blind = errors_of("known-point", homes=400).values()
     assert statistics.median(supposing) > 1.1 * statistics.median(blind)
     assert np.percentile(supposing, 5) > 80
-
-
-@pytest.mark.slow
-def test_starts_from_the_streets_and_accounts_together_tell_what_the_decision_says_they_do() -> None:
-    """Bounds on both sides: an attacker who got worse would make everything look safe."""
-    _, streets = map(statistics.median, errors_of("streets", homes=20).values())
-    two, _, five, ten = map(statistics.median, errors_of("together", homes=20).values())
-    assert 85 < streets < 170
-    assert 170 < two < 290
-    assert 70 < five < 150
-    assert 35 < ten < 85

@@ -4,10 +4,8 @@ from typing import Any
 
 import pytest
 from after_hours.entrypoints.schema import MAX_FIELD_NAME, MAX_REPORTED_ERRORS, field_errors
-from after_hours.members.profiles import CreateProfile, UpdateProfile
+from after_hours.members.profiles import CreateProfile
 from after_hours.members.sessions import DeviceFingerprint, StartSession
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 GOOD = {"duration": 30, "latitude": 52.520008, "longitude": 13.404954}
@@ -55,30 +53,3 @@ def test_models_do_not_show_places_or_devices_when_printed() -> None:
     assert "52.5" not in repr(start)
     assert "13.4" not in repr(start)
     assert "4711" not in repr(DeviceFingerprint.model_validate({"deviceId": "device-4711"}))
-
-
-@given(st.text())
-def test_a_description_is_trimmed_bounded_and_storable_or_refused(text: str) -> None:
-    storable = "\0" not in text and len(text.strip()) <= 500
-    if storable:
-        assert UpdateProfile.model_validate({"description": text}).description == (text.strip() or None)
-    else:
-        assert "description" in errors(UpdateProfile, {"description": text})
-
-
-@given(st.integers() | st.floats() | st.booleans() | st.text() | st.none())
-def test_only_three_whole_numbers_are_durations(value: Any) -> None:
-    content = GOOD | {"duration": value}
-    if not isinstance(value, bool) and value in {15, 30, 60}:
-        assert StartSession.model_validate(content).duration == value
-    else:
-        assert "duration" in errors(StartSession, content)
-
-
-@given(st.floats(), st.floats())
-def test_only_points_on_earth_are_places(latitude: float, longitude: float) -> None:
-    content = GOOD | {"latitude": latitude, "longitude": longitude}
-    if abs(latitude) <= 90 and abs(longitude) <= 180 and (latitude or longitude):
-        assert StartSession.model_validate(content).latitude == latitude
-    else:
-        assert errors(StartSession, content)
