@@ -49,8 +49,10 @@ EVERY_ENDPOINT_CHANGES = (
 # The tests that read the tables which a recipe adds to. Left out is what looks at no single row and takes long, and the
 # snapshots, which were written a moment ago.
 SELECTIONS = (
-    [f"tests/unit/test_{name}.py" for name in ("compatibility", "document", "repository")],
-    [f"tests/infra/test_{name}.py" for name in ("api", "database", "functions", "options", "watching")],
+    [
+        *(f"tests/unit/test_{name}.py" for name in ("compatibility", "document", "repository")),
+        *(f"tests/infra/test_{name}.py" for name in ("api", "database", "functions", "watching")),
+    ],
     ["tests/integration", "-k", " or ".join(recipe.tests for recipe in RECIPES)],
 )
 
