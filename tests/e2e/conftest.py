@@ -6,12 +6,14 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from psycopg2.extensions import connection as Connection  # noqa: N812 (a class)
 
+from tests.support import browsers
 from tests.support.deployed import NewMember, connected, new_members
-from tests.support.page import Opener, launched, opener
+from tests.support.page import Opener
 from tests.support.system import Command, System, system_elsewhere
+from tests.support.waiting import LIMIT_SECONDS
 from tools.local import aws
 from tools.local.stack import Stack
 from tools.local.workspace import Workspace
@@ -62,23 +64,23 @@ def new_member(stack: Stack, connection: Connection) -> Iterator[NewMember]:
 
 
 @pytest.fixture(scope="session")
-def playwright() -> Iterator[Playwright]:
+def browser() -> Iterator[Browser]:
+    """Skips the test where there is no browser."""
+    executable = browsers.executable_or_skip()
+    # Where the sweep ends a session before its schedule does, the schedule fires up to five minutes later.
+    expect.set_options(timeout=(LIMIT_SECONDS + 120) * 1000)
     with sync_playwright() as playwright:
-        yield playwright
-
-
-@pytest.fixture(scope="session")
-def browser(playwright: Playwright) -> Iterator[Browser]:
-    browser = launched(playwright)
-    yield browser
-    browser.close()
+        yield playwright.chromium.launch(executable_path=executable, args=["--disable-gpu"])
 
 
 @pytest.fixture
 def open_page(browser: Browser, stack: Stack) -> Iterator[Opener]:
-    """Open the page, or another file of it. A fault in its scripts fails the test."""
-    with opener(browser, stack) as opening:
-        yield opening
+    """Open the page. A fault in its scripts fails the test."""
+    opener = Opener(browser, stack)
+    yield opener
+    for context in browser.contexts:
+        context.close()
+    assert opener.faults == []
 
 
 @pytest.fixture

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright, ViewportSize, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, ViewportSize, expect
 
-from tests.support import browsers
 from tests.support.waiting import LIMIT_SECONDS
 from tools.local.stack import Stack
 from tools.local.workspace import REPOSITORY, Workspace
@@ -18,28 +17,20 @@ DESK, PHONE = ViewportSize(width=1280, height=800), ViewportSize(width=360, heig
 _AXE = REPOSITORY / "node_modules" / "axe-core" / "axe.min.js"
 
 
-def launched(playwright: Playwright, *flags: str) -> Browser:
-    """Skips the test where there is no browser."""
-    executable = browsers.executable_or_skip()
-    # Where the sweep ends a session before its schedule does, the schedule fires up to five minutes later.
-    expect.set_options(timeout=(LIMIT_SECONDS + 120) * 1000)
-    return playwright.chromium.launch(executable_path=executable, args=["--disable-gpu", *flags])
-
-
 class Opener:
-    """Opens the page, or another file of it, and keeps the faults of its scripts and its calls to other hosts."""
+    """Opens the page, and keeps the faults of its scripts and its calls to other hosts."""
 
     def __init__(self, browser: Browser, stack: Stack) -> None:
-        self.browser = browser
-        self.stack = stack
+        self._browser = browser
+        self._stack = stack
         self.faults: list[str] = []
 
-    def __call__(self, path: str = "/", url: str | None = None, member: str | None = None, **context: Any) -> Page:
-        own = self.browser.new_context(**{"viewport": DESK} | context)
+    def __call__(self, url: str | None = None, member: str | None = None, **context: Any) -> Page:
+        own = self._browser.new_context(**{"viewport": DESK} | context)
         own.set_default_timeout(LIMIT_SECONDS * 1000)
         if member:
             own.add_init_script(f"sessionStorage.getItem('member') ?? sessionStorage.setItem('member', '{member}')")
-        return self.tab(own, (url or self.stack.page_url) + path)
+        return self.tab(own, url or self._stack.page_url)
 
     def tab(self, context: BrowserContext, url: str) -> Page:
         page = context.new_page()
@@ -53,31 +44,21 @@ def _is_elsewhere(url: str) -> bool:
     return not url.startswith(("http://127.0.0.1:", "data:", "blob:"))
 
 
-@contextmanager
-def opener(browser: Browser, stack: Stack) -> Iterator[Opener]:
-    opening = Opener(browser, stack)
-    yield opening
-    for context in browser.contexts:
-        context.close()
-    assert opening.faults == []
-
-
 def card(page: Page, name: str) -> Locator:
     return page.get_by_role("region", name=re.compile(f"^{name}")).first
 
 
 def step(page: Page, name: str) -> Locator:
-    return page.get_by_role("navigation", name="The story").get_by_role("button", name=re.compile(f"^{name}"))
+    return page.get_by_role("navigation", name="The story").get_by_role("button", name=re.compile(name))
 
 
-def press(page: Page, *names: str) -> None:
-    for name in names:
-        page.get_by_role("button", name=name, exact=True).click()
+def press(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
 
 
 def expect_done(page: Page, *names: str) -> None:
     """Exactly these steps of the story are done."""
-    expect(page.locator(".story .done b")).to_have_text([*names])
+    expect(page.locator(".story .done b")).to_contain_text([*names])
 
 
 def expect_events(page: Page, *names: str) -> None:
@@ -90,9 +71,9 @@ def expect_answer(page: Page, answer: str) -> None:
     expect(page.locator(".answer p")).to_contain_text(answer)
 
 
-def expect_to_be_read_by_everyone(page: Page, size: ViewportSize) -> None:
+def expect_to_be_read_by_everyone(page: Page, width: int) -> None:
     """Nothing stands beyond the window, and axe-core, which reads a page as a screen reader does, finds no fault."""
-    assert page.evaluate("document.documentElement.scrollWidth") == size["width"]
+    assert page.evaluate("document.documentElement.scrollWidth") == width
     page.evaluate(_AXE.read_text())
     found = page.evaluate("axe.run()")
     assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]] == []
@@ -100,7 +81,7 @@ def expect_to_be_read_by_everyone(page: Page, size: ViewportSize) -> None:
 
 
 @contextmanager
-def page_alone(workspace: Workspace, port: int = 0) -> Iterator[str]:
+def page_alone(workspace: Workspace, port: int) -> Iterator[str]:
     """Serve the page once more, beside the running system. Yields its address."""
     command = [sys.executable, "-m", "tools.local", "page", "--workspace", str(workspace.root), "--port", str(port)]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:

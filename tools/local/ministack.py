@@ -1,8 +1,9 @@
-"""MiniStack as a program, put right in five places. Its own Python runs this file alone.
+"""MiniStack as a program, put right in six places. Its own Python runs this file alone.
 
 With AUTH=true it checks each call against the caller's rights, and would refuse three kinds that AWS allows. It also
-lets any web page call it (CORS `*`), even where it asks for no credentials: `/_ministack/reset` deletes everything. And
-it does not log why a function could not be started.
+lets any web page call it (CORS `*`), even where it asks for no credentials: `/_ministack/reset` deletes everything. It
+does not log why a function could not be started. And it looks for due schedules every ten seconds only, so that the
+sweep is often first to end a session.
 """
 
 import importlib
@@ -16,6 +17,7 @@ _ministack: Any = importlib.import_module("ministack.app")
 _rights: Any = importlib.import_module("ministack.core.iam_actions")
 _templates: Any = importlib.import_module("ministack.services.cloudformation.provisioners")
 _functions: Any = importlib.import_module("ministack.services.lambda_svc")
+_scheduler: Any = importlib.import_module("ministack.services.scheduler")
 
 type _Channel = Callable[..., Awaitable[Any]]
 
@@ -91,6 +93,7 @@ def _with_its_error_logged(*call: Any) -> dict[str, Any]:  # noqa: ANN401 (MiniS
 _ministack.app = _for_programs_over_tls
 _rights.extract_resource_arn, _SECRET["create"] = _resource_with_its_group, _secret_by_arn
 _functions._execute_function_warm = _with_its_error_logged  # noqa: SLF001
+_scheduler._SCHEDULE_TICK_INTERVAL = 1  # noqa: SLF001 (seconds)
 
 if __name__ == "__main__":
     _ministack.main()

@@ -1,38 +1,22 @@
 """What happens behind the API, read from the running system, and what the page may change there."""
 
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import boto3
 from psycopg2.extras import RealDictCursor
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
 
 from tools.local import logs, members, schedules
 from tools.local.members import Member
 from tools.local.stack import Stack
 
 
-class MemberDetails(BaseModel):
-    """What the page may change of a member; the other details stay."""
-
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
-
-    name: str | None = None
-    age: int | None = None
-    gender: str | None = None
-    sexual_preference: str | None = None
-    subscribed: bool | None = None
-    verified: bool | None = None
-    consenting: bool | None = None
-
-
 class Moment(StrEnum):
-    """Until when the page lets time pass: until ten seconds before the warning or the end, or for ten minutes."""
+    """Until when the page lets time pass: until five seconds before the warning or the end, or for ten minutes."""
 
     WARNING = "warning"
     END = "end"
@@ -40,7 +24,7 @@ class Moment(StrEnum):
 
 
 class Backstage:
-    """One running system, seen from behind the API. Nothing is cached: every method reads anew."""
+    """One running system, read from behind the API. Nothing is cached: every method reads anew."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -49,30 +33,27 @@ class Backstage:
 
     def members(self) -> list[dict[str, Any]]:
         """Return all members of the main app, each with a token."""
-        return [self._with_token(member) for member in self._everyone()]
+        rows = self._rows(
+            """
+            SELECT
+                u.id, p.name, p.age, p.gender, p.sexual_preference, u.id_verified AS verified,
+                u.after_hours_consent AS consenting, EXISTS (
+                    SELECT FROM user_subscriptions s
+                    WHERE s.user_id = u.id AND s.is_active AND (s.expires_at IS NULL OR s.expires_at > now())
+                ) AS subscribed
+            FROM users u JOIN profiles p ON p.user_id = u.id
+            ORDER BY u.created_at, u.id
+            """
+        )
+        return [{**asdict(Member(**row)), "token": self._stack.token(row["id"])} for row in rows]
 
-    def save_member(self, user_id: str | None, details: MemberDetails) -> dict[str, Any]:
-        """Change the member with this id. Without an id, make a member with all entitlements that `details` allows.
-
-        Returns the member. Raises StopIteration when no member has the id.
-        """
-        if user_id is None:
-            member = replace(members.SEEDED["entitled"], id=f"page-{uuid4()}")
-        else:
-            member = next(each for each in self._everyone() if each.id == user_id)
-        member = replace(member, **details.model_dump(exclude_none=True))
+    def save_member(self, member: Member) -> None:
+        """Make the member, or change the one with this id."""
         with closing(self._stack.connect()) as connection:
             members.save(connection, member)
-        return self._with_token(member)
-
-    def _with_token(self, member: Member) -> dict[str, Any]:
-        named = {to_camel(name): value for name, value in asdict(member).items()}
-        return {**named, "token": self._stack.token(member.id)}
 
     def reset(self) -> None:
-        """Let everyone leave, as members do, so that photos and schedules go; then make the first members anew."""
-        for member in self._everyone():
-            self._stack.call("DELETE", "/profile", token=self._stack.token(member.id))
+        """Forget all that members did, and make the first members anew."""
         with closing(self._stack.connect()) as connection:
             members.begin_anew(connection)
 
@@ -81,6 +62,7 @@ class Backstage:
         (about,) = self._rows(
             """
             SELECT EXISTS (SELECT FROM after_hours_departures WHERE user_id = %(user_id)s) AS has_left, md5(concat(
+                (SELECT e::text FROM after_hours_entitlements(%(user_id)s) e),
                 (SELECT p::text FROM after_hours_profiles p WHERE user_id = %(user_id)s),
                 (SELECT p::text FROM after_hours_preferences p WHERE user_id = %(user_id)s),
                 (SELECT string_agg(u::text, ' ' ORDER BY number) FROM after_hours_photo_uploads u
@@ -120,12 +102,12 @@ class Backstage:
     def let_time_pass(self, session_id: UUID, until: Moment) -> None:
         """Move a live session into the past, as if time had passed; never into the future, and never beyond its end.
 
-        Its schedules are moved along, and all that happens then is their doing.
+        Its schedules are moved along, and cause all that happens then.
         """
         moved = self._rows(
             """
             WITH live AS (
-                SELECT id, expires_at - date_trunc('second', now()) - interval '10 seconds' AS most
+                SELECT id, expires_at - date_trunc('second', now()) - interval '5 seconds' AS most
                 FROM after_hours_sessions WHERE id = %(id)s AND ended_at IS NULL AND expires_at > now()
             ), step AS (
                 SELECT id, greatest(interval '0', least(most, CASE %(until)s
@@ -137,19 +119,18 @@ class Backstage:
             UPDATE after_hours_sessions AS s SET
                 started_at = started_at - passed, expires_at = expires_at - passed, warned_for = warned_for - passed
             FROM step WHERE s.id = step.id AND ended_at IS NULL
-            RETURNING expires_at, greatest(expires_at - interval '5 minutes', now() + interval '10 seconds') AS warns_at
+            RETURNING expires_at, greatest(expires_at - interval '5 minutes', now() + interval '5 seconds') AS warns_at
             """,
             {"id": str(session_id), "until": until},
         )
         for session in moved:
-            self._move_schedule(f"expire-{session_id}", session["expires_at"])
-            self._move_schedule(f"warn-{session_id}", session["warns_at"])  # soon, if that lies behind
+            # The warning comes soon if its time lies behind.
+            for kind, moment in (("expire", session["expires_at"]), ("warn", session["warns_at"])):
+                if schedule := self._schedule(f"{kind}-{session_id}"):
+                    schedules.move(self._scheduler, schedule, moment)
 
     def log_of_last_call(self, function: str, since: datetime) -> tuple[list[logs.Line], str | None]:
-        """Return what the function wrote in its last complete run since then, and how long the run took.
-
-        Raises KeyError when there is no such function.
-        """
+        """Return what the function wrote in its last complete run since then, and how long the run took."""
         pages = self._logs.get_paginator("filter_log_events").paginate(
             logGroupName=f"/aws/lambda/{self._stack.functions[function]}", startTime=int(since.timestamp() * 1000)
         )
@@ -165,21 +146,6 @@ class Backstage:
                 written.append(logs.Line(datetime.fromtimestamp(event["timestamp"] / 1000, UTC), function, text))
         return (written, duration) if duration else ([], None)
 
-    def _everyone(self) -> list[Member]:
-        rows = self._rows(
-            """
-            SELECT
-                u.id, p.name, p.age, p.gender, p.sexual_preference, u.id_verified AS verified,
-                u.after_hours_consent AS consenting, EXISTS (
-                    SELECT FROM user_subscriptions s
-                    WHERE s.user_id = u.id AND s.is_active AND (s.expires_at IS NULL OR s.expires_at > now())
-                ) AS subscribed
-            FROM users u JOIN profiles p ON p.user_id = u.id
-            ORDER BY u.created_at, u.id
-            """
-        )
-        return [Member(**row) for row in rows]
-
     def _rows(self, statement: str, parameters: dict[str, object] | None = None) -> list[dict[str, Any]]:
         with (
             closing(self._stack.connect()) as connection,
@@ -191,8 +157,3 @@ class Backstage:
 
     def _schedule(self, name: str) -> dict[str, Any] | None:
         return schedules.find(self._scheduler, self._stack.schedule_group, name)
-
-    def _move_schedule(self, name: str, moment: datetime) -> None:
-        """Move a schedule, if it is still there."""
-        if schedule := self._schedule(name):
-            schedules.move(self._scheduler, schedule, moment)

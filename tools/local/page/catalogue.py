@@ -1,17 +1,17 @@
-"""What the page offers to send: every endpoint with what the contract says of it, and its sample events as bodies."""
+"""What the page offers to send: every endpoint with its summary in the contract, and its sample events as bodies."""
 
 import json
 from typing import Any
 
 from infra.endpoints import ENDPOINTS, PREFIX, Endpoint
-from tools.local.samples import TOKEN, Sample, samples
+from tools.local.samples import TOKEN, samples
 from tools.local.workspace import REPOSITORY
 
 CONTRACT = REPOSITORY / "docs" / "openapi.json"
 
 
 def catalogue() -> dict[str, Any]:
-    """Return the endpoints with their samples, and the words from which preferences are chosen, by field."""
+    """Return the endpoints with their samples, and the values of preferences, by field."""
     contract = json.loads(CONTRACT.read_bytes())
     fields = contract["components"]["schemas"]["Preferences"]["properties"]
     orientation, _null = fields["sexualOrientation"]["anyOf"]
@@ -24,21 +24,19 @@ def catalogue() -> dict[str, Any]:
 def _endpoint(endpoint: Endpoint, paths: dict[str, Any]) -> dict[str, Any]:
     """Describe an endpoint, also one whose code comes first, and its samples and docs/openapi.json later."""
     described = paths.get(endpoint.path, {}).get(endpoint.method.lower(), {})
+    events = {sample: sample.event(TOKEN) for sample in samples().get(endpoint.function, {}).values()}
     return {
         "method": endpoint.method,
         "path": PREFIX + endpoint.path,
         "function": endpoint.function,
         "summary": described.get("summary", "Not described yet: make openapi"),
-        "samples": [_sample(sample) for sample in samples().get(endpoint.function, {}).values()],
-    }
-
-
-def _sample(sample: Sample) -> dict[str, Any]:
-    event = sample.event(TOKEN)
-    return {
-        "name": sample.name,
-        "body": event.get("body", ""),
-        "authorization": event["headers"].get("authorization"),
-        "outcome": str(sample.expected),
-        "needs": sample.expected.needs,
+        "samples": [
+            {
+                "name": sample.name,
+                "body": event.get("body", ""),
+                "authorization": event["headers"].get("authorization", ""),
+                "outcome": f"{sample.expected} (given: {sample.expected.needs})",
+            }
+            for sample, event in events.items()
+        ],
     }

@@ -1,10 +1,11 @@
 """Domain events, by a rule and a queue of the page's own on the local AWS."""
 
 import json
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from threading import Lock
-from typing import Any, Self
+from typing import Any
 from uuid import uuid4
 
 import boto3
@@ -15,41 +16,34 @@ from tools.local.stack import Stack
 
 
 class Listener:
-    """Hears the events of the bus, from the beginning of its block on. The rule and the queue are gone afterwards."""
+    """The events that a queue has received, in the order of their arrival."""
 
-    def __init__(self, stack: Stack) -> None:
-        self._client = partial(boto3.client, **stack.aws)
-        self._bus = stack.event_bus
-        self._name = f"page-{uuid4()}"
-        self._sqs = boto3.client("sqs", **stack.aws)
-        self._turn = Lock()
-        self._heard: list[dict[str, Any]] = []
+    def __init__(self, sqs: Any, queue: str) -> None:  # noqa: ANN401 (boto3's)
+        self._sqs = sqs
+        self._queue = queue
+        self._lock = Lock()
+        self._received: list[dict[str, Any]] = []
 
-    def __enter__(self) -> Self:
-        self._queue = bus.subscribe(self._client, self._bus, self._name)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with suppress(BotoCoreError, ClientError):  # the system may have ended first, and all of it is gone
-            bus.unsubscribe(self._client, self._bus, self._name, self._queue)
-
-    def events(self, after: int) -> list[dict[str, Any]]:
-        """Return the events in the order of their arrival, but for the first ones, which the caller has."""
-        with self._turn:
-            try:
-                while received := self._received():
-                    self._heard += received
-            except self._sqs.exceptions.QueueDoesNotExist:  # the local AWS was started anew
-                self._queue = bus.subscribe(self._client, self._bus, self._name)
-            return self._heard[after:]
+    def events_of(self, user_id: str) -> list[dict[str, Any]]:
+        with self._lock:
+            while messages := self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10).get("Messages"):
+                for message in messages:
+                    self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
+                    self._received.append(json.loads(message["Body"]))
+            return [event for event in self._received if event["detail"]["userId"] == user_id]
 
     def forget(self) -> None:
-        """Forget what has happened so far."""
-        self.events(0)
-        self._heard.clear()
+        """Forget the events so far."""
+        self._received.clear()
 
-    def _received(self) -> list[dict[str, Any]]:
-        messages = self._sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10).get("Messages", [])
-        for message in messages:
-            self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
-        return [json.loads(message["Body"]) for message in messages]
+
+@contextmanager
+def listening(stack: Stack) -> Iterator[Listener]:
+    """Receive all domain events until the block ends. Then the rule and the queue are deleted."""
+    client, name = partial(boto3.client, **stack.aws), f"page-{uuid4()}"
+    queue = bus.subscribe(client, stack.event_bus, name)
+    try:
+        yield Listener(client("sqs"), queue)
+    finally:
+        with suppress(BotoCoreError, ClientError):  # the local AWS may have ended first, with rule and queue
+            bus.unsubscribe(client, stack.event_bus, name, queue)

@@ -3,27 +3,28 @@
 It has no rules of After Hours: it forwards requests for the API, and their answers, unchanged.
 """
 
-import io
 import logging
 import socket
 from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from botocore.exceptions import BotoCoreError
 from flask import Flask, Response, request, send_file, send_from_directory
 from flask.typing import ResponseReturnValue
 from psycopg2 import OperationalError
+from pydantic import TypeAdapter
 from werkzeug.serving import make_server
 
 from infra.endpoints import ENDPOINTS, PREFIX
 from tools.local import calls
+from tools.local.members import Member
 from tools.local.page import picture
-from tools.local.page.backstage import Backstage, MemberDetails, Moment
+from tools.local.page.backstage import Backstage, Moment
 from tools.local.page.catalogue import CONTRACT, catalogue
-from tools.local.page.events import Listener
+from tools.local.page.events import Listener, listening
 from tools.local.stack import Stack
 from tools.local.workspace import REPOSITORY, CommandError, Workspace
 
@@ -31,7 +32,7 @@ _LIBRARIES = REPOSITORY / "node_modules"
 _LARGEST_BODY = 30 * 1024 * 1024  # more than S3 takes, so that S3 is seen to refuse it
 _PHOTOS = "after-hours-photos"  # the folder of the photo bucket that presigned addresses lead to
 _HANDED_BACK = ("content-type", "cache-control", "retry-after", "apigw-requestid")
-_PAGES = ("/", "/reference.html")  # what a link on another page may open
+_MEMBER = TypeAdapter(Member)
 _HEADERS = {
     # Swagger UI styles its elements one by one.
     "content-security-policy": "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
@@ -47,15 +48,14 @@ def serve(workspace: Workspace, port: int) -> None:
     stack = Stack.load(workspace)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # no line for each call
     try:
-        listening = socket.create_server(("127.0.0.1", port))
+        server_socket = socket.create_server(("127.0.0.1", port))
     except OSError as error:
         raise CommandError(f"Port {port} is taken. Name another one: --port 0 finds one.") from error
-    with listening, suppress(KeyboardInterrupt), Listener(stack) as listener:
-        host, port = listening.getsockname()
+    with server_socket, suppress(KeyboardInterrupt), listening(stack) as listener:
+        host, port = server_socket.getsockname()
         print(f"The page is at http://{host}:{port}", flush=True)
-        make_server(
-            host, port, Page(stack, listener).application(), threaded=True, fd=listening.fileno()
-        ).serve_forever()
+        app = Page(stack, listener).application()
+        make_server(host, port, app, threaded=True, fd=server_socket.fileno()).serve_forever()
 
 
 class _Text(Response):
@@ -69,7 +69,6 @@ class Page:
         self._stack = stack
         self._backstage = Backstage(stack)
         self._listener = listener
-        self._instance = str(uuid4())
 
     def application(self) -> Flask:
         app = Flask(__name__, static_url_path="")
@@ -86,16 +85,19 @@ class Page:
         app.get(f"/storage/{self._stack.r2_bucket}/{_PHOTOS}/<path:key>")(self.to_photos)
         app.get("/", endpoint="index")(lambda: app.send_static_file("index.html"))
         app.get("/lib/<path:file>", endpoint="libraries")(lambda file: send_from_directory(_LIBRARIES, file))
+        # Swagger UI's own page loads this, to know what it describes.
+        app.get("/lib/swagger-ui-dist/swagger-initializer.js", endpoint="reference")(
+            lambda: app.send_static_file("reference.js")
+        )
         app.get("/openapi.json", endpoint="contract")(lambda: send_file(CONTRACT))
         app.get("/system/catalogue")(self.catalogue)
         app.get("/system/state")(self.state)
         app.get("/system/logs/<function>")(self.log)
-        app.post("/system/members")(self.make_member)
-        app.patch("/system/members/<user_id>")(self.change_member)
+        app.put("/system/members")(self.save_member)
         app.post("/system/sessions/<uuid:session_id>/time")(self.time)
         app.post("/system/reset")(self.reset)
         app.post("/system/pictures")(self.look)
-        app.get("/system/pictures/<name>")(self.sample_picture)
+        app.get("/system/pictures/<name>", endpoint="sample")(lambda name: picture.samples()[name])
         return app
 
     def to_the_api(self) -> Response:
@@ -117,34 +119,24 @@ class Page:
         }
 
     def state(self) -> dict[str, Any]:
-        """Return the state of the system, of one or two members, and of the events after those that the page has."""
-        shown = request.args.getlist("member")
+        """Return all members, and the state and the events of one or two of them."""
         return {
-            "instance": self._instance,  # when this changes, the page reloads: it shows a system that is gone
             "members": self._backstage.members(),
-            "events": self._listener.events(int(request.args.get("after", "0"))),
-            "behind": {user_id: self._backstage.state(user_id) for user_id in shown},
+            "behind": {
+                user_id: {**self._backstage.state(user_id), "events": self._listener.events_of(user_id)}
+                for user_id in request.args.getlist("member")
+            },
         }
 
-    def log(self, function: str) -> ResponseReturnValue:
-        since = datetime.fromtimestamp(int(request.args.get("since", "0")) / 1000, UTC)
-        try:
-            lines, duration = self._backstage.log_of_last_call(function, since)
-        except KeyError:
-            return "There is no such function.", HTTPStatus.NOT_FOUND
+    def log(self, function: str) -> dict[str, Any]:
+        since = datetime.fromtimestamp(int(request.args["since"]) / 1000, UTC)
+        lines, duration = self._backstage.log_of_last_call(function, since)
         return {"lines": [str(line) for line in lines], "duration": duration}
 
-    def make_member(self) -> ResponseReturnValue:
-        details = MemberDetails.model_validate_json(request.get_data())
-        return self._backstage.save_member(None, details), HTTPStatus.CREATED
-
-    def change_member(self, user_id: str) -> ResponseReturnValue:
-        details = MemberDetails.model_validate_json(request.get_data())
-        try:
-            self._backstage.save_member(user_id, details)
-        except StopIteration:
-            return "There is no such member.", HTTPStatus.NOT_FOUND
-        return "", HTTPStatus.NO_CONTENT
+    def save_member(self) -> list[dict[str, Any]]:
+        """Make or change a member. Return all of them."""
+        self._backstage.save_member(_MEMBER.validate_json(request.get_data()))
+        return self._backstage.members()
 
     def time(self, session_id: UUID) -> ResponseReturnValue:
         self._backstage.let_time_pass(session_id, Moment(request.get_json(force=True)["until"]))
@@ -153,7 +145,6 @@ class Page:
     def reset(self) -> ResponseReturnValue:
         self._backstage.reset()
         self._listener.forget()
-        self._instance = str(uuid4())
         return "", HTTPStatus.NO_CONTENT
 
     def look(self) -> ResponseReturnValue:
@@ -161,13 +152,6 @@ class Page:
             return picture.look(request.get_data())
         except OSError:
             return "This cannot be read as a picture.", HTTPStatus.UNPROCESSABLE_ENTITY
-
-    def sample_picture(self, name: str) -> ResponseReturnValue:
-        samples = picture.samples()
-        if name not in samples:
-            return "There is no such picture.", HTTPStatus.NOT_FOUND
-        content_type, content = samples[name]
-        return send_file(io.BytesIO(content), content_type)
 
 
 def _refuse_other_pages() -> ResponseReturnValue | None:
@@ -177,7 +161,7 @@ def _refuse_other_pages() -> ResponseReturnValue | None:
     """
     is_own = request.headers.get("sec-fetch-site", "none") in {"same-origin", "none"}
     is_own &= request.headers.get("origin", request.host_url.rstrip("/")) == request.host_url.rstrip("/")
-    is_link = request.headers.get("sec-fetch-mode") == "navigate" and request.path in _PAGES
+    is_link = request.headers.get("sec-fetch-mode") == "navigate" and request.path == "/"
     if is_own or (is_link and request.method == "GET"):
         return None
     return "Only this page itself may do that.", HTTPStatus.FORBIDDEN

@@ -1,6 +1,6 @@
 // What the page can do. Everything a phone does goes through the API; nothing here knows its rules.
 
-import { Away, blob, call, patch, post, PREFIX, system, upload } from "./api.js";
+import { Away, blob, call, PREFIX, system, upload } from "./api.js";
 import { announce, changed, endpoint, liveSession, member, placeOf, state, unknown } from "./state.js";
 import { look, readLog } from "./watch.js";
 
@@ -14,7 +14,10 @@ export function doing(work) {
   state.problem = null;
   turn = turn
     .then(work)
-    .catch(failed)
+    .catch((error) => {
+      if (error instanceof Away) state.away = true;
+      else announce((state.problem = error.message));
+    })
     .finally(() => {
       state.busy -= 1;
       look();
@@ -24,76 +27,49 @@ export function doing(work) {
   return turn;
 }
 
-function failed(error) {
-  if (error instanceof Away) {
-    state.away = true;
-  } else {
-    state.problem = error.message;
-    announce(error.message);
-  }
-}
-
 // Members
 
 export function chooseMember(id) {
   sessionStorage.setItem("member", id);
   Object.assign(state, unknown(), { memberId: id });
-  if (state.otherId === id) beside("");
   changed();
   look();
 }
 
 /** Show another member beside the chosen one, or none. */
 export function beside(id) {
-  sessionStorage.setItem("other", id);
   state.otherId = id;
   changed();
   look();
 }
 
-/** Play as the member beside; the one who played so far stands beside then. */
-export function swap() {
-  const { memberId, otherId } = state;
-  chooseMember(otherId);
-  beside(memberId);
-}
-
-export const changeMember = (details) => doing(() => patch(`/members/${encodeURIComponent(state.memberId)}`, details));
+export const changeMember = (details) => doing(() => system("/members", "PUT", { ...member(), ...details }));
 
 export const makeMember = (details) =>
   doing(async () => {
-    const made = await post("/members", details);
-    state.members = [...state.members, made];
-    chooseMember(made.id);
+    const id = `page-${crypto.randomUUID()}`;
+    state.members = await system("/members", "PUT", { id, ...details });
+    chooseMember(id);
   });
 
-/** Begin anew. The server is another instance then, by which every tab finds out. */
-export const reset = () => doing(() => system("/reset", { method: "POST" }));
+export function reset() {
+  if (confirm("Forget all that members did, and make the first members anew?")) doing(() => system("/reset", "POST"));
+}
 
 // Calls
 
 /** Put a call into the console, as if it had been written there. */
-export function prepare(name, { sample = "", authorization = "", body = "" } = {}) {
+export function prepare(name, sample = "", { authorization = "Bearer SAMPLE_TOKEN", body = "" } = {}) {
   state.request = { function: name, sample, authorization, body };
   changed();
 }
 
-export function prepareSample(name, sample) {
-  const found = endpoint(name).samples.find((each) => each.name === sample);
-  if (!found) return prepare(name);
-  const authorization = found.authorization === "Bearer SAMPLE_TOKEN" ? "" : (found.authorization ?? "none");
-  prepare(name, { sample, authorization, body: found.body });
-}
-
-/** What the console will send as the Authorization header: the member's token, unless a sample has its own. */
-export function authorization() {
-  const own = state.request.authorization;
-  if (own === "none") return undefined;
-  return own || `Bearer ${member().token}`;
-}
-
-/** What the console holds now, with the member who sends it. */
-const held = () => ({ ...state.request, authorization: authorization(), memberId: state.memberId });
+/** What the console holds now, with the member who sends it, and whose token stands for the samples' own. */
+export const held = () => ({
+  ...state.request,
+  authorization: state.request.authorization.replace("SAMPLE_TOKEN", member().token),
+  memberId: state.memberId,
+});
 
 /** Send what the console holds. */
 export function send() {
@@ -118,20 +94,16 @@ async function transmitted({ function: name, body, authorization, memberId }) {
 
 /** Prepare and send at once: what the buttons of the page do. */
 export function press(name, body) {
-  prepare(name, { body: body ? JSON.stringify(body, null, 2) : "" });
+  prepare(name, "", { body: body && JSON.stringify(body, null, 2) });
   return send();
 }
 
-const sample = (name) => JSON.parse(endpoint(name).samples.find((each) => each.name === "valid").body);
-
-export const join = () => press("create_profile", sample("create_profile"));
-export const seek = () => press("create_preferences", sample("create_preferences"));
+export const pressSample = (name) =>
+  press(name, JSON.parse(endpoint(name).samples.find((each) => each.name === "valid").body));
 export const describe = (description) => press(state.profile ? "update_profile" : "create_profile", { description });
 export const prefer = (wishes) => press(state.preferences ? "update_preferences" : "create_preferences", wishes);
 export const extend = (additionalMinutes) =>
   press("extend_session", { additionalMinutes, expiresAt: liveSession()?.expiresAt });
-export const end = () => press("end_session");
-export const leave = () => press("delete_profile");
 
 export function goLive(duration) {
   const { latitude, longitude } = placeOf(state.memberId);
@@ -143,8 +115,8 @@ export function goLive(duration) {
 export const letTimePass = (until) =>
   doing(async () => {
     const session = liveSession();
-    if (!session) throw new Error("Nobody is live: there is no end to bring near.");
-    await post(`/sessions/${session.id}/time`, { until });
+    if (!session) throw new Error("No session is live: there is no end to bring near.");
+    await system(`/sessions/${session.id}/time`, "POST", { until });
     announce("Time has passed.");
   });
 
@@ -152,23 +124,23 @@ export const letTimePass = (until) =>
 
 export async function sendSamplePhoto(name) {
   const photo = await doing(() => blob(`/system/pictures/${name}`));
-  if (photo) await sendPhoto(new File([photo], name, { type: photo.type }));
+  if (photo) await sendPhoto(new File([photo], name));
 }
 
 /** What an app does: ask for a form, and post the file with it straight to S3. */
 export function sendPhoto(file) {
-  const shown = { name: file.name, before: null, unreadable: null, refused: null };
-  state.file = shown;
-  system("/pictures", { method: "POST", body: file })
-    .then((seen) => (shown.before = seen), (error) => (shown.unreadable = error.message))
+  const sent = { name: file.name, seen: null, problem: null };
+  state.file = sent;
+  system("/pictures", "POST", file)
+    .then((seen) => (sent.seen = seen), (error) => (sent.name = error.message))
     .finally(changed);
   prepare("request_photo_upload");
   const request = held();
   return doing(async () => {
     const form = (await transmitted(request)).body?.upload;
     if (!form) return;
-    shown.refused = await refusal(form, file);
-    if (shown.refused) announce(shown.refused);
+    sent.problem = await refusal(form, file);
+    if (sent.problem) announce(sent.problem);
     else readLog("process_photo", state.calls.at(-1).at.getTime());
   });
 }
@@ -176,6 +148,5 @@ export function sendPhoto(file) {
 /** Send the file, unless it is larger than the form allows. Returns why it was not taken; null when it was. */
 async function refusal(form, file) {
   if (file.size <= form.maxBytes) return upload(form, file);
-  const [has, allows] = [file.size, form.maxBytes].map((bytes) => bytes.toLocaleString("en"));
-  return `It was not sent: it has ${has} bytes, and maxBytes allows ${allows}.`;
+  return `It was not sent: it has ${file.size} bytes, and maxBytes allows ${form.maxBytes}.`;
 }

@@ -28,15 +28,12 @@ export async function call(method, path, { authorization, body } = {}) {
 }
 
 /** Ask the local system. Returns the body of its answer, or throws an Error with its message. */
-export async function system(path, options = {}) {
-  const answer = await fetched(`/system${path}`, options);
+export async function system(path, method = "GET", body = undefined) {
+  const sent = body === undefined || body instanceof Blob ? body : JSON.stringify(body);
+  const answer = await fetched(`/system${path}`, { method, body: sent });
   if (!answer.ok) throw new Error(await answer.text());
   return answer.status === 204 ? null : answer.json();
 }
-
-const sending = (method) => (path, body) => system(path, { method, body: JSON.stringify(body) });
-export const post = sending("POST");
-export const patch = sending("PATCH");
 
 /** The path by which this page's server forwards to a presigned URL of S3 or R2. */
 export function storage(url) {
@@ -50,10 +47,7 @@ export async function upload({ url, fields }, file) {
   for (const [name, value] of Object.entries(fields)) form.append(name, value);
   form.append("file", file);
   const answer = await fetched(storage(url), { method: "POST", body: form });
-  if (answer.ok) return null;
-  const said = new DOMParser().parseFromString(await answer.text(), "text/xml");
-  const [code, message] = ["Code", "Message"].map((name) => said.querySelector(name)?.textContent ?? "");
-  return `S3 answered ${answer.status} ${code}: ${message}`;
+  return answer.ok ? null : `S3 answered ${answer.status}: ${await answer.text()}`;
 }
 
 export const blob = async (path) => (await fetched(path)).blob();

@@ -16,10 +16,10 @@ import { watch } from "./watch.js";
 
 const page = document.getElementById("page");
 
-function draw() {
+onChange(() => {
   page.setAttribute("aria-busy", String(state.busy > 0));
   render(html`${banner()} ${member() ? cards() : html`<p class="waiting">One moment…</p>`}`, page);
-}
+});
 
 function banner() {
   const problem = state.away
@@ -35,11 +35,7 @@ const cards = () => html`
   </div>
 `;
 
-page.replaceChildren();
-onChange(draw);
 document.getElementById("report").addEventListener("click", copyReport);
-document.getElementById("reset").addEventListener("click", () => {
-  if (confirm("Let everyone leave, and make the first members anew?")) reset();
-});
+document.getElementById("reset").addEventListener("click", reset);
 setInterval(changed, 1000);
 watch();

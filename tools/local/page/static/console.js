@@ -1,14 +1,15 @@
 // Every endpoint, with a body to edit; what it answered last.
 
 import { html } from "/lib/lit-html/lit-html.js";
-import { authorization, prepareSample, send } from "./actions.js";
+import { held, prepare, send } from "./actions.js";
 import { PREFIX } from "./api.js";
-import { button, card, form, option } from "./parts.js";
-import { announce, changed, endpoint, member, state } from "./state.js";
+import { button, card, form, select } from "./parts.js";
+import { announce, changed, endpoint, state } from "./state.js";
 
 export function consoleCard() {
   const { request, catalogue } = state;
-  const chosen = endpoint(request.function);
+  const { method, summary, samples } = endpoint(request.function);
+  const choices = samples.map(({ name, outcome }) => [name, `${name.replaceAll("_", " ")} → ${outcome}`]);
   return card(
     "console",
     "API",
@@ -17,64 +18,31 @@ export function consoleCard() {
         ${form(
           "Send",
           html`
-            ${select("Endpoint", request.function, endpoints(catalogue), (name) => prepareSample(name, "valid"))}
-            <p class="soft">${chosen.summary}.</p>
-            ${select("Sample", request.sample, samples(chosen), (name) => prepareSample(request.function, name))}
-            ${select("Authorization", request.authorization, tokens(request), (own) => edit({ authorization: own }))}
-            ${["POST", "PATCH"].includes(chosen.method) ? body(request) : null}
+            ${select("Endpoint", request.function, catalogue.endpoints.map((each) => [each.function, line(each)]), (name) =>
+              choose(name, "valid"))}
+            <p class="soft">${summary}.</p>
+            ${select("Sample", request.sample, [["", "your own"], ...choices], (name) => choose(request.function, name))}
+            <label>Authorization <input .value=${request.authorization} @input=${edit("authorization")} /></label>
+            ${["POST", "PATCH"].includes(method)
+              ? html`<label>Body <textarea rows="5" .value=${request.body} @input=${edit("body")}></textarea></label>`
+              : null}
           `,
           send,
           button("Copy as curl", copy),
         )}
-        ${answer()}
+        ${answer(state.answer)}
       </div>
     `,
   );
 }
 
-const select = (label, chosen, choices, choose) => html`
-  <label>
-    ${label}
-    <select @change=${(event) => choose(event.target.value)}>
-      ${choices.map(([value, text]) => option(value, text, chosen))}
-    </select>
-  </label>
-`;
-
 const line = ({ method, path }) => `${method} ${path.replace(PREFIX, "")}`;
 
-const endpoints = (catalogue) => catalogue.endpoints.map((each) => [each.function, line(each)]);
+const choose = (name, sample) => prepare(name, sample, endpoint(name).samples.find((each) => each.name === sample));
 
-const samples = ({ samples: known }) => [
-  ["", "your own"],
-  ...known.map(({ name, outcome, needs }) => [name, `${name.replaceAll("_", " ")} → ${outcome} (given: ${needs})`]),
-];
+const edit = (part) => (event) => changed(Object.assign(state.request, { [part]: event.target.value, sample: "" }));
 
-function tokens({ authorization: own }) {
-  const others = [["", `${member().name}'s token`], ["none", "none"]];
-  return others.some(([value]) => value === own) ? others : [...others, [own, "the sample's own"]];
-}
-
-const body = (request) => html`
-  <label>
-    Body
-    <textarea
-      rows="5"
-      spellcheck="false"
-      .value=${request.body}
-      @input=${(event) => edit({ body: event.target.value, sample: "" })}
-      @keydown=${(event) => event.key === "Enter" && event.ctrlKey && send()}
-    ></textarea>
-  </label>
-`;
-
-function edit(change) {
-  Object.assign(state.request, change);
-  changed();
-}
-
-function answer() {
-  const { answer: last } = state;
+function answer(last) {
   if (!last) return html`<p class="answer soft">The answer will stand here.</p>`;
   const mood = last.status < 300 ? "good" : last.status < 500 ? "warn" : "bad";
   return html`
@@ -93,11 +61,11 @@ function answer() {
 const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
 async function copy() {
-  const { function: name, body: sent } = state.request;
+  const { function: name, authorization, body } = held();
   const { method, path } = endpoint(name);
   const words = ["curl", "-i", "-X", method, quoted(state.catalogue.apiUrl + path)];
-  if (authorization()) words.push("-H", quoted(`Authorization: ${authorization()}`));
-  if (sent) words.push("-H", quoted("Content-Type: application/json"), "-d", quoted(sent));
+  if (authorization) words.push("-H", quoted(`Authorization: ${authorization}`));
+  if (body) words.push("-H", quoted("Content-Type: application/json"), "-d", quoted(body));
   await navigator.clipboard.writeText(words.join(" "));
   announce("Copied.");
 }

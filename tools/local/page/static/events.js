@@ -2,19 +2,18 @@
 
 import { html } from "/lib/lit-html/lit-html.js";
 import { repeat } from "/lib/lit-html/directives/repeat.js";
-import { card, looking } from "./parts.js";
+import { card } from "./parts.js";
 import { eventsOf, state, timeOf } from "./state.js";
 
 export function eventsCard() {
-  const theirs = eventsOf(state.memberId).reverse();
+  const events = eventsOf(state.memberId).toReversed();
   return card(
     "events",
     "Domain events",
     html`
       <div class="scroll" tabindex="0" role="region" aria-label="Domain events, the newest first">
-        ${theirs.length
-          ? html`<ol>${repeat(theirs, ({ id }) => id, drawn)}</ol>`
-          : html`<p class="soft">Nothing has happened yet. Chat and push services hear of it here.</p>`}
+        <ol>${repeat(events, ({ id }) => id, drawn)}</ol>
+        ${events.length ? null : html`<p class="soft">Nothing has happened yet.</p>`}
       </div>
       <h3>Schedules</h3>
       ${schedules(state.behind[state.memberId])}
@@ -34,21 +33,13 @@ const drawn = ({ "detail-type": name, detail }) => html`
   </li>
 `;
 
-const MEANINGS = { warn: "warns five minutes before the end", expire: "ends the session" };
-
 function schedules(behind) {
-  if (!behind) return looking;
+  if (!behind) return html`<p class="soft">Looking…</p>`;
   const held = behind.session?.schedules ?? [];
   if (held.length === 0) return html`<p class="soft">EventBridge Scheduler holds nothing for this member.</p>`;
   return html`<ul>${held.map(schedule)}</ul>`;
 }
 
-/** An expression is `at(2026-11-25T16:37:20)`, which is UTC. */
-function schedule({ name, expression }) {
-  const [kind] = name.split("-");
-  return html`
-    <li title=${name}>
-      <b>${kind}</b> <time>${timeOf(`${expression.slice(3, -1)}Z`)}</time> <span class="soft">${MEANINGS[kind]}</span>
-    </li>
-  `;
-}
+/** A name is `warn-<id>` or `expire-<id>`; an expression is `at(2026-11-25T16:37:20)`, which is UTC. */
+const schedule = ({ name, expression }) =>
+  html`<li title=${name}><b>${name.split("-")[0]}</b> <time>${timeOf(`${expression.slice(3, -1)}Z`)}</time></li>`;

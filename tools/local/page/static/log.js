@@ -1,7 +1,7 @@
 // What a function wrote to its log when it was last called.
 
 import { html } from "/lib/lit-html/lit-html.js";
-import { card, options } from "./parts.js";
+import { card, select } from "./parts.js";
 import { state } from "./state.js";
 import { readLog } from "./watch.js";
 
@@ -12,10 +12,7 @@ export function logCard() {
     "log",
     "Log of the last call",
     html`
-      <label>
-        Function
-        <select @change=${(event) => readLog(event.target.value)}>${options(state.catalogue.functions, name)}</select>
-      </label>
+      ${select("Function", name, state.catalogue.functions.map((each) => [each, each]), readLog)}
       <div class="scroll" tabindex="0" role="region" aria-label="Lines of the log">
         ${lines.map((line) => html`<p><code>${line}</code></p>`)}
         <p class="soft">${duration ? `It took ${duration}.` : instead}</p>

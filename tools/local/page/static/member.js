@@ -3,14 +3,10 @@
 import { html } from "/lib/lit-html/lit-html.js";
 import { keyed } from "/lib/lit-html/directives/keyed.js";
 import { changeMember, chooseMember, describe, makeMember, prefer } from "./actions.js";
-import { card, form, options, people } from "./parts.js";
+import { card, form, options, people, select } from "./parts.js";
 import { member, state } from "./state.js";
 
-const SWITCHES = [
-  ["subscribed", "Premium", "an active subscription"],
-  ["verified", "ID verified", "has shown an ID"],
-  ["consenting", "Consent", "has agreed to After Hours"],
-];
+const SWITCHES = { subscribed: "Premium", verified: "ID verified", consenting: "Consent" };
 
 /** The forms are made anew when another member or other values are shown; what is typed meanwhile stays. */
 export function memberCard() {
@@ -19,13 +15,8 @@ export function memberCard() {
     "member",
     "Member",
     html`
-      <label>
-        <span class="unseen">Who is playing</span>
-        <select @change=${(event) => chooseMember(event.target.value)}>
-          ${people(state.members, memberId)}
-        </select>
-      </label>
-      <div>${SWITCHES.map(toggle)}</div>
+      ${select("Playing as", memberId, people(state.members), chooseMember)}
+      <div class="row">${Object.entries(SWITCHES).map(toggle)}</div>
       ${known()}
       ${opens("Edit the description", keyed(`${memberId} ${profile?.description}`, description(profile)))}
       ${opens("Edit the preferences", keyed(`${memberId} ${JSON.stringify(preferences)}`, wishes(preferences)))}
@@ -36,7 +27,7 @@ export function memberCard() {
 
 const opens = (title, content) => html`<details class="edit"><summary>${title}</summary>${content}</details>`;
 
-const toggle = ([name, label, hint]) => html`
+const toggle = ([name, label]) => html`
   <label class="switch">
     <input
       type="checkbox"
@@ -44,7 +35,7 @@ const toggle = ([name, label, hint]) => html`
       .checked=${member()[name]}
       @change=${(event) => changeMember({ [name]: event.target.checked })}
     />
-    <span>${label} <small>${hint}</small></span>
+    ${label}
   </label>
 `;
 
@@ -102,24 +93,22 @@ const choice = (name, preferences, none = null) => html`
 const number = (name, preferences) =>
   html`<input name=${name} inputmode="numeric" .value=${String(preferences?.[name] ?? "")} />`;
 
-/** The fields that say something. What is no number is sent as it is: the API answers it. */
-function chosen(fields) {
-  const filled = Object.entries(fields).filter(([, value]) => value !== "");
-  return Object.fromEntries(
-    filled.map(([name, value]) => [name, value === "null" ? null : Number.isNaN(Number(value)) ? value : Number(value)]),
-  );
-}
+/** The fields that were filled in. What is no number is sent as it is: the API answers it. */
+const chosen = (fields) =>
+  Object.fromEntries(Object.entries(fields).flatMap(([name, text]) => (text ? [[name, meant(text)]] : [])));
+
+const meant = (text) => (text === "null" ? null : Number.isNaN(Number(text)) ? text : Number(text));
 
 const newMember = () =>
   form(
     "Make them",
     html`
-      <label>Name <input name="name" required maxlength="100" value="Robin" autocomplete="off" /></label>
+      <label>Name <input name="name" required value="Robin" /></label>
       <label>Age <input name="age" type="number" min="18" max="99" required value="27" /></label>
       <label>Gender <select name="gender">${options(["Female", "Male", "Non-Binary"], "Female")}</select></label>
       <label>
         Orientation in the main profile
-        <select name="sexualPreference">${options(["Straight", "Gay", "Bisexual", "Pansexual"], "Straight")}</select>
+        <select name="sexual_preference">${options(["Straight", "Gay", "Bisexual", "Pansexual"], "Straight")}</select>
       </label>
     `,
     (fields) => makeMember({ ...fields, age: Number(fields.age) }),

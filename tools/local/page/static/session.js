@@ -1,10 +1,10 @@
 // The live session as a clock, and the place that others are shown.
 
 import { html, svg } from "/lib/lit-html/lit-html.js";
-import { end, extend, goLive, letTimePass } from "./actions.js";
+import { extend, goLive, letTimePass, press } from "./actions.js";
 import { distance, map, placeInputs } from "./map.js";
-import { button, card, group } from "./parts.js";
-import { liveSession, remainingSeconds, state, timeOf, whereabouts } from "./state.js";
+import { button, card } from "./parts.js";
+import { liveSession, state, timeOf, whereabouts } from "./state.js";
 
 const LENGTHS = [15, 30, 60];
 const LEAPS = { "ten minutes": "ten-minutes", "to the warning": "warning", "to the end": "end" };
@@ -22,18 +22,23 @@ export function sessionCard() {
     "Session",
     html`
       <div class="halves">${clock(session)} ${map(stood, session?.shownPlace, caption(session, stood))}</div>
-      <div class="row">
-        ${group("Go live", starts, !session)} ${group("From latitude, longitude", placeInputs(), !session)}
-        ${group("Extend, or end", [...extensions, button("End now", end)], session)}
-        ${group("Let time pass", leaps, session)}
-      </div>
+      ${group("Go live", starts)} ${group("From latitude, longitude", placeInputs())}
+      ${group("Extend, or end", [...extensions, button("End now", () => press("end_session"))])}
+      ${group("Let time pass", leaps)}
     `,
   );
 }
 
+const group = (label, content) => html`
+  <div role="group" aria-label=${label}>
+    <span class="soft" aria-hidden="true">${label}</span>
+    <div class="row">${content}</div>
+  </div>
+`;
+
 function clock(session) {
-  const left = session ? remainingSeconds(session) : 0;
-  const passed = session ? 1 - Math.min(1, left / session.seconds) : 1;
+  const seconds = session ? remainingSeconds(session) : 0;
+  const passed = session ? 1 - Math.min(1, seconds / session.seconds) : 1;
   const mood = state.away ? "away" : session?.isWarned ? "warned" : "live";
   return html`
     <figure class="clock ${mood}">
@@ -45,15 +50,17 @@ function clock(session) {
           : null}
       </svg>
       <figcaption>
-        ${session
-          ? html`<span class="time" role="timer" aria-label="Time left">${clockFace(left)}</span>`
-          : html`<span class="time soft">${session === null ? "0:00" : "–:––"}</span>`}
-        <span class="mood">${state.away ? "no answer" : moodOf(session)}</span>
+        ${session ? html`<span class="time" role="timer" aria-label="Time left">${clockFace(seconds)}</span>` : null}
+        <b>${state.away ? "no answer" : moodOf(session)}</b>
         ${session ? html`<span class="soft">until ${timeOf(session.expiresAt)}</span>` : null}
       </figcaption>
     </figure>
   `;
 }
+
+/** Seconds until a session's end. The database said how many there were; this page's clock counts them down. */
+const remainingSeconds = (session) =>
+  Math.max(0, Math.ceil(session.remainingSeconds - (performance.now() - session.receivedAt) / 1000));
 
 function moodOf(session) {
   if (session === undefined) return "looking…";
@@ -61,7 +68,7 @@ function moodOf(session) {
   return state.behind[state.memberId].session ? "over" : "not live";
 }
 
-export function clockFace(seconds) {
+function clockFace(seconds) {
   const two = (number) => String(number).padStart(2, "0");
   const hours = Math.floor(seconds / 3600);
   const minutes = Math.floor(seconds / 60) % 60;
@@ -71,9 +78,7 @@ export function clockFace(seconds) {
 function caption(session, stood) {
   const shown = session?.shownPlace;
   if (session === undefined) return "Looking…";
-  if (shown && stood) {
-    return `Others are shown the point, ${distance(shown, stood)} m away. The cross is where you stand.`;
-  }
+  if (shown && stood) return `Others are shown the point, ${distance(shown, stood)} m from the cross: where you stand.`;
   if (shown) return "Others are shown the point. You stand somewhere in the disc: nothing here knows where.";
   if (state.behind[state.memberId].session) return "The point is erased. The cross was never stored.";
   return "Where you stand. It is sent once, and never kept.";

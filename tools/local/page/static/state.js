@@ -7,23 +7,21 @@ export const unknown = () => ({
   profile: undefined,
   preferences: undefined,
   photo: undefined,
-  shown: null, // the photo that is shown: {address, facts}
-  file: null, // the photo that was sent: {name, before, unreadable, refused}
+  shown: null, // the photo that is shown: {address, seen}
+  file: null, // the photo that was sent: {name, seen, problem}
   answer: null, // the API's last one
 });
 
 export const state = {
   catalogue: null, // endpoints, functions, choices, and the API's own address
-  instance: null, // of the server; another one has begun anew
   away: false, // whether the system does not answer
   members: [],
   memberId: sessionStorage.getItem("member"),
-  otherId: sessionStorage.getItem("other"), // the member beside
-  behind: {}, // by member: {hasLeft, session}, the newest session as database and scheduler have it
+  otherId: null, // the member beside
+  behind: {}, // by member: {hasLeft, session, events}; the newest session as database and scheduler have it
   ...unknown(),
   places: {}, // where each member stands, by id; with the session that was started there, which only this page knows
-  events: [], // of all members, the oldest first
-  request: { function: "get_session", sample: "valid", authorization: "", body: "" },
+  request: { function: "get_session", sample: "valid", authorization: "Bearer SAMPLE_TOKEN", body: "" },
   calls: [], // those of this page, the oldest first
   log: { function: "get_session", lines: [], duration: null },
   busy: 0, // how many actions are under way
@@ -42,17 +40,13 @@ export const changed = () => draw();
 export const named = (id) => state.members.find((each) => each.id === id);
 export const member = () => named(state.memberId);
 export const endpoint = (name) => state.catalogue.endpoints.find((each) => each.function === name);
-export const eventsOf = (id) => state.events.filter(({ detail }) => detail.userId === id);
+export const eventsOf = (id) => state.behind[id]?.events ?? [];
 
 /** A member's live session, or null; undefined while it is not known. */
 export function liveSession(id = state.memberId) {
   const behind = state.behind[id];
   return behind && (behind.session?.isLive ? behind.session : null);
 }
-
-/** Seconds until a session's end. The database said how many there were; this page's clock counts them down. */
-export const remainingSeconds = (session) =>
-  Math.max(0, Math.ceil(session.remainingSeconds - (performance.now() - session.receivedAt) / 1000));
 
 const SOMEWHERE = { latitude: 52.520008, longitude: 13.404954 };
 
@@ -72,5 +66,3 @@ export function announce(text) {
 }
 
 export const timeOf = (moment) => new Date(moment).toLocaleTimeString([], { hourCycle: "h23" });
-
-export const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));

@@ -1,11 +1,14 @@
 // The story in eight steps: what a member does first, and what happens then. Each step is a button.
 
 import { html } from "/lib/lit-html/lit-html.js";
-import { extend, goLive, join, leave, letTimePass, seek, sendSamplePhoto } from "./actions.js";
+import { extend, goLive, letTimePass, press, pressSample, sendSamplePhoto } from "./actions.js";
 import { eventsOf, state } from "./state.js";
 
+const join = () => pressSample("create_profile");
+const seek = () => pressSample("create_preferences");
 const warn = () => letTimePass("warning");
 const expire = () => letTimePass("end");
+const leave = () => press("delete_profile");
 
 const STEPS = [
   { name: "Join", what: "make a profile", act: join, isDone: ({ profile }) => profile },
@@ -38,12 +41,10 @@ export function story() {
   const isKnown = [state.profile, state.preferences, state.photo].every((part) => part !== undefined);
   const next = happened.hasLeft || !isKnown ? -1 : done.lastIndexOf(true) + 1;
   const step = ({ name, what, act }, number) => html`
-    <li class=${done[number] ? "done" : number === next ? "next" : ""}>
+    <li class=${done[number] ? "done" : ""}>
       <button type="button" aria-current=${number === next ? "step" : "false"} @click=${act}>
-        <span class="number" aria-hidden="true">${done[number] ? "✓" : number + 1}</span>
-        <b>${name}</b>
+        <b>${done[number] ? html`✓ <span class="unseen">done:</span>` : `${number + 1} `} ${name}</b>
         <small>${what}</small>
-        ${done[number] ? html`<span class="unseen">, done</span>` : null}
       </button>
     </li>
   `;
