@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 import pytest
 import urllib3
 
-from tests.support.deployed import NewMember
 from tests.support.system import Command
 from tests.support.waiting import LIMIT_SECONDS
 from tools.local.stack import Stack
@@ -53,21 +52,6 @@ def test_each_call_has_its_answer_and_none_is_for_another_page(
     assert "access-control-allow-origin" not in answer.headers
     assert answer.headers["cross-origin-resource-policy"] == "same-origin"
     assert "default-src 'self'" in answer.headers["content-security-policy"]
-
-
-def test_calls_go_to_the_api_as_they_are(stack: Stack, new_member: NewMember) -> None:
-    member = new_member()
-    token = {"authorization": f"Bearer {member.token}", "content-type": "application/json"}
-
-    def call(method: str, headers: dict[str, str], body: bytes | None = None) -> urllib3.BaseHTTPResponse:
-        return HTTP.request(method, f"{stack.page_url}/api/after-hours/profile", headers=headers, body=body)
-
-    assert (call("GET", {}).status, call("POST", token, b"\xff not json").status) == (401, 400)
-    made = call("POST", token, b'{"description": "x"}')
-    assert (made.status, made.headers["cache-control"]) == (201, "no-store")
-    assert member.call("GET", "/profile").body == made.json()
-    gone = call("DELETE", token)
-    assert (gone.status, gone.data) == (204, b"")
 
 
 @pytest.mark.parametrize(

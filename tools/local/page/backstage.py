@@ -1,7 +1,6 @@
 """What happens behind the API, read from the running system, and what the page may change there."""
 
 from contextlib import closing
-from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -45,7 +44,7 @@ class Backstage:
             ORDER BY u.created_at, u.id
             """
         )
-        return [{**asdict(Member(**row)), "token": self._stack.token(row["id"])} for row in rows]
+        return [{**row, "token": self._stack.token(row["id"])} for row in rows]
 
     def save_member(self, member: Member) -> None:
         """Make the member, or change the one with this id."""
@@ -58,46 +57,46 @@ class Backstage:
             members.begin_anew(connection)
 
     def state(self, user_id: str) -> dict[str, Any]:
-        """Return the newest session, whether the member has left within the hour, and a digest of what GETs answer."""
-        (about,) = self._rows(
-            """
-            SELECT EXISTS (SELECT FROM after_hours_departures WHERE user_id = %(user_id)s) AS has_left, md5(concat(
-                (SELECT e::text FROM after_hours_entitlements(%(user_id)s) e),
-                (SELECT p::text FROM after_hours_profiles p WHERE user_id = %(user_id)s),
-                (SELECT p::text FROM after_hours_preferences p WHERE user_id = %(user_id)s),
-                (SELECT string_agg(u::text, ' ' ORDER BY number) FROM after_hours_photo_uploads u
-                    WHERE user_id = %(user_id)s)
-            )) AS digest
-            """,
-            {"user_id": user_id},
-        )
-        return {"hasLeft": about["has_left"], "digest": about["digest"], "session": self._newest_session(user_id)}
+        """Return a digest of what GETs answer, whether the member has left within the hour, and the newest session.
 
-    def _newest_session(self, user_id: str) -> dict[str, Any] | None:
-        """Return it as the database has it, with the place that others are shown, and with its schedules."""
-        rows = self._rows(
+        The session is as the database has it, with the place that others are shown, and with its schedules.
+        """
+        (row,) = self._rows(
             """
             SELECT json_build_object(
-                'id', id, 'expiresAt', expires_at, 'endsAt', coalesce(ended_at, expires_at),
-                'isLive', ended_at IS NULL AND expires_at > now(),
-                'remainingSeconds', extract(epoch FROM expires_at - now()),
-                'seconds', extract(epoch FROM expires_at - started_at),
-                'isWarned', coalesce(warned_for = expires_at, false),
-                'shownPlace', CASE WHEN fuzzed_latitude IS NOT NULL THEN
-                    json_build_object('latitude', fuzzed_latitude, 'longitude', fuzzed_longitude)
-                END
-            ) AS session
-            FROM after_hours_sessions WHERE user_id = %(user_id)s
-            ORDER BY ended_at DESC NULLS FIRST LIMIT 1 -- time that passes moves starts, and so their order
+                'digest', md5(concat(
+                    (SELECT e::text FROM after_hours_entitlements(%(user_id)s) e),
+                    (SELECT p::text FROM after_hours_profiles p WHERE user_id = %(user_id)s),
+                    (SELECT p::text FROM after_hours_preferences p WHERE user_id = %(user_id)s),
+                    (SELECT string_agg(u::text, ' ' ORDER BY number) FROM after_hours_photo_uploads u
+                        WHERE user_id = %(user_id)s)
+                )),
+                'hasLeft', EXISTS (SELECT FROM after_hours_departures WHERE user_id = %(user_id)s),
+                'session', (
+                    SELECT json_build_object(
+                        'id', id, 'expiresAt', expires_at, 'endsAt', coalesce(ended_at, expires_at),
+                        'isLive', ended_at IS NULL AND expires_at > now(),
+                        'remainingSeconds', extract(epoch FROM expires_at - now()),
+                        'seconds', extract(epoch FROM expires_at - started_at),
+                        'isWarned', coalesce(warned_for = expires_at, false),
+                        'shownPlace', CASE WHEN fuzzed_latitude IS NOT NULL THEN
+                            json_build_object('latitude', fuzzed_latitude, 'longitude', fuzzed_longitude)
+                        END
+                    )
+                    FROM after_hours_sessions WHERE user_id = %(user_id)s
+                    ORDER BY ended_at DESC NULLS FIRST LIMIT 1 -- time that passes moves starts, and so their order
+                )
+            ) AS state
             """,
             {"user_id": user_id},
         )
-        if not rows:
-            return None
-        session = rows[0]["session"]
-        held = [self._schedule(f"{kind}-{session['id']}") for kind in ("warn", "expire")]
-        named = [{"name": each["Name"], "expression": each["ScheduleExpression"]} for each in held if each]
-        return {**session, "schedules": named}
+        state: dict[str, Any] = row["state"]
+        if session := state["session"]:
+            found = [self._schedule(f"{kind}-{session['id']}") for kind in ("warn", "expire")]
+            session["schedules"] = [
+                {"name": each["Name"], "expression": each["ScheduleExpression"]} for each in found if each
+            ]
+        return state
 
     def let_time_pass(self, session_id: UUID, until: Moment) -> None:
         """Move a live session into the past, as if time had passed; never into the future, and never beyond its end.

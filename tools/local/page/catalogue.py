@@ -5,18 +5,21 @@ from typing import Any
 
 from infra.endpoints import ENDPOINTS, PREFIX, Endpoint
 from tools.local.samples import TOKEN, samples
+from tools.local.stack import Stack
 from tools.local.workspace import REPOSITORY
 
 CONTRACT = REPOSITORY / "docs" / "openapi.json"
 
 
-def catalogue() -> dict[str, Any]:
-    """Return the endpoints with their samples, and the values of preferences, by field."""
+def catalogue(stack: Stack) -> dict[str, Any]:
+    """Return the endpoints with their samples, the API's address, all functions, and the values of preferences."""
     contract = json.loads(CONTRACT.read_bytes())
     fields = contract["components"]["schemas"]["Preferences"]["properties"]
     orientation, _null = fields["sexualOrientation"]["anyOf"]
     return {
         "endpoints": [_endpoint(each, contract["paths"]) for each in ENDPOINTS],
+        "apiUrl": stack.api_url.removesuffix(PREFIX),
+        "functions": [*stack.functions],
         "choices": {"seekingGender": fields["seekingGender"]["enum"], "sexualOrientation": orientation["enum"]},
     }
 

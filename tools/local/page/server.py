@@ -32,6 +32,7 @@ _LIBRARIES = REPOSITORY / "node_modules"
 _LARGEST_BODY = 30 * 1024 * 1024  # more than S3 takes, so that S3 is seen to refuse it
 _PHOTOS = "after-hours-photos"  # the folder of the photo bucket that presigned addresses lead to
 _HANDED_BACK = ("content-type", "cache-control", "retry-after", "apigw-requestid")
+_REFERENCE = "/lib/swagger-ui-dist/swagger-initializer.js"  # Swagger UI's own page loads this
 _MEMBER = TypeAdapter(Member)
 _HEADERS = {
     # Swagger UI styles its elements one by one.
@@ -83,14 +84,7 @@ class Page:
             app.route(PREFIX + endpoint.path, endpoint=endpoint.function, methods=[endpoint.method])(self.to_the_api)
         app.post(f"/storage/{self._stack.upload_bucket}")(self.to_uploads)
         app.get(f"/storage/{self._stack.r2_bucket}/{_PHOTOS}/<path:key>")(self.to_photos)
-        app.get("/", endpoint="index")(lambda: app.send_static_file("index.html"))
-        app.get("/lib/<path:file>", endpoint="libraries")(lambda file: send_from_directory(_LIBRARIES, file))
-        # Swagger UI's own page loads this, to know what it describes.
-        app.get("/lib/swagger-ui-dist/swagger-initializer.js", endpoint="reference")(
-            lambda: app.send_static_file("reference.js")
-        )
-        app.get("/openapi.json", endpoint="contract")(lambda: send_file(CONTRACT))
-        app.get("/system/catalogue")(self.catalogue)
+        app.get("/system/catalogue", endpoint="catalogue")(lambda: catalogue(self._stack))
         app.get("/system/state")(self.state)
         app.get("/system/logs/<function>")(self.log)
         app.put("/system/members")(self.save_member)
@@ -98,25 +92,20 @@ class Page:
         app.post("/system/reset")(self.reset)
         app.post("/system/pictures")(self.look)
         app.get("/system/pictures/<name>", endpoint="sample")(lambda name: picture.samples()[name])
+        app.get("/", endpoint="index")(lambda: app.send_static_file("index.html"))
+        app.get("/openapi.json", endpoint="contract")(lambda: send_file(CONTRACT))
+        app.get("/lib/<path:file>", endpoint="library")(lambda file: send_from_directory(_LIBRARIES, file))
+        app.get(_REFERENCE, endpoint="reference")(lambda: app.send_static_file("reference.js"))
         return app
 
     def to_the_api(self) -> Response:
         return _forwarded(self._stack.api_url + request.path.removeprefix(PREFIX))
 
     def to_uploads(self) -> Response:
-        """Forward a form that was signed for the upload bucket."""
         return _forwarded(f"{self._stack.aws_endpoint_url}/{self._stack.upload_bucket}")
 
     def to_photos(self, key: str) -> Response:
-        """Forward to a presigned address: its signature is for the bucket's own host and path."""
         return _forwarded(f"{self._stack.r2_endpoint_url}/{self._stack.r2_bucket}/{_PHOTOS}/{key}")
-
-    def catalogue(self) -> dict[str, Any]:
-        return {
-            **catalogue(),
-            "apiUrl": self._stack.api_url.removesuffix(PREFIX),
-            "functions": [*self._stack.functions],
-        }
 
     def state(self) -> dict[str, Any]:
         """Return all members, and the state and the events of one or two of them."""

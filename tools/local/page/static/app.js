@@ -3,12 +3,10 @@
 import { html, render } from "/lib/lit-html/lit-html.js";
 import { reset } from "./actions.js";
 import { besideCard } from "./beside.js";
-import { consoleCard } from "./console.js";
+import { consoleCard, copyReport, logCard } from "./console.js";
 import { eventsCard } from "./events.js";
-import { logCard } from "./log.js";
 import { memberCard } from "./member.js";
 import { photoCard } from "./photo.js";
-import { copyReport } from "./report.js";
 import { sessionCard } from "./session.js";
 import { changed, member, onChange, state } from "./state.js";
 import { story } from "./story.js";

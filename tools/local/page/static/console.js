@@ -1,10 +1,14 @@
-// Every endpoint, with a body to edit; what it answered last.
+// Every endpoint, with a body to edit; what it answered last, and what the function wrote; both to copy.
 
 import { html } from "/lib/lit-html/lit-html.js";
-import { held, prepare, send } from "./actions.js";
+import { doing, held, prepare, send } from "./actions.js";
 import { PREFIX } from "./api.js";
 import { button, card, form, select } from "./parts.js";
-import { announce, changed, endpoint, state } from "./state.js";
+import { announce, changed, endpoint, member, state } from "./state.js";
+import { readLog } from "./watch.js";
+
+const LEFT_OUT_OF_REPORTS = ["token", "shownPlace", "upload"];
+const SIGNATURES = /([?&]X-Amz-[\w-]+=)[^&\s"]+/gi;
 
 export function consoleCard() {
   const { request, catalogue } = state;
@@ -28,7 +32,7 @@ export function consoleCard() {
               : null}
           `,
           send,
-          button("Copy as curl", copy),
+          button("Copy as curl", copyAsCurl),
         )}
         ${answer(state.answer)}
       </div>
@@ -58,14 +62,43 @@ function answer(last) {
   `;
 }
 
+export function logCard() {
+  const { lines, duration, isAwaited, function: name } = state.log;
+  const instead = isAwaited ? "Looking; it writes when it is through…" : "It was not called yet.";
+  return card(
+    "log",
+    "Log of the last call",
+    html`
+      ${select("Function", name, state.catalogue.functions.map((each) => [each, each]), readLog)}
+      <div class="scroll" tabindex="0" role="region" aria-label="Lines of the log">
+        ${lines.map((line) => html`<p><code>${line}</code></p>`)}
+        <p class="soft">${duration ? `It took ${duration}.` : instead}</p>
+      </div>
+    `,
+  );
+}
+
+const copy = (text) =>
+  doing(async () => {
+    await navigator.clipboard.writeText(text);
+    announce("Copied.");
+  });
+
 const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
-async function copy() {
+function copyAsCurl() {
   const { function: name, authorization, body } = held();
   const { method, path } = endpoint(name);
   const words = ["curl", "-i", "-X", method, quoted(state.catalogue.apiUrl + path)];
   if (authorization) words.push("-H", quoted(`Authorization: ${authorization}`));
   if (body) words.push("-H", quoted("Content-Type: application/json"), "-d", quoted(body));
-  await navigator.clipboard.writeText(words.join(" "));
-  announce("Copied.");
+  copy(words.join(" "));
+}
+
+/** What another person needs to understand a fault. No token, no place, no address that lets one in. */
+export function copyReport() {
+  const { memberId, behind, calls, log } = state;
+  const report = { at: new Date(), member: member(), ...behind[memberId], calls, log };
+  const kept = (name, value) => (LEFT_OUT_OF_REPORTS.includes(name) ? undefined : value);
+  copy(JSON.stringify(report, kept, 2).replace(SIGNATURES, "$1…"));
 }

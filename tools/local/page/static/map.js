@@ -24,23 +24,17 @@ export function map(stood, shown, caption) {
 }
 
 /** Where the chosen member stands: what the next start is sent from. */
-export const placeInputs = () => [input("latitude", "Latitude", 90), input("longitude", "Longitude", 180)];
+export const placeInputs = () => [input("latitude", "Latitude"), input("longitude", "Longitude")];
 
-const input = (name, label, most) => html`
-  <input
-    aria-label=${label}
-    type="number"
-    step="any"
-    min=${-most}
-    max=${most}
-    .value=${String(placeOf(state.memberId)[name])}
-    @change=${(event) => {
-      const { latitude, longitude } = placeOf(state.memberId);
-      state.places[state.memberId] = { latitude, longitude, [name]: event.target.valueAsNumber };
-      changed();
-    }}
-  />
-`;
+function input(name, label) {
+  const { latitude, longitude } = placeOf(state.memberId);
+  const move = ({ target }) => {
+    state.places[state.memberId] = { latitude, longitude, [name]: target.valueAsNumber };
+    changed();
+  };
+  const value = String(placeOf(state.memberId)[name]);
+  return html`<input aria-label=${label} type="number" step="any" .value=${value} @change=${move} />`;
+}
 
 /** How many metres are between two places. */
 export function distance(place, from) {
