@@ -52,10 +52,6 @@ export const makeMember = (details) =>
     chooseMember(id);
   });
 
-export function reset() {
-  if (confirm("Forget all that members did, and make the first members anew?")) doing(() => system("/reset", "POST"));
-}
-
 // Calls
 
 /** Put a call into the console, as if it had been written there. */
@@ -100,8 +96,10 @@ export function press(name, body) {
 
 export const pressSample = (name) =>
   press(name, JSON.parse(endpoint(name).samples.find((each) => each.name === "valid").body));
-export const describe = (description) => press(state.profile ? "update_profile" : "create_profile", { description });
-export const prefer = (wishes) => press(state.preferences ? "update_preferences" : "create_preferences", wishes);
+
+/** Create the profile or the preferences, or update them. */
+export const save = (part, body) => press(`${state[part] ? "update" : "create"}_${part}`, body);
+
 export const extend = (additionalMinutes) =>
   press("extend_session", { additionalMinutes, expiresAt: liveSession()?.expiresAt });
 

@@ -1,13 +1,11 @@
 // The page: the state drawn with lit-html.
 
 import { html, render } from "/lib/lit-html/lit-html.js";
-import { reset } from "./actions.js";
-import { besideCard } from "./beside.js";
 import { consoleCard, copyReport, logCard } from "./console.js";
 import { eventsCard } from "./events.js";
 import { memberCard } from "./member.js";
 import { photoCard } from "./photo.js";
-import { sessionCard } from "./session.js";
+import { besideCard, sessionCard } from "./session.js";
 import { changed, member, onChange, state } from "./state.js";
 import { story } from "./story.js";
 import { watch } from "./watch.js";
@@ -34,6 +32,5 @@ const cards = () => html`
 `;
 
 document.getElementById("report").addEventListener("click", copyReport);
-document.getElementById("reset").addEventListener("click", reset);
 setInterval(changed, 1000);
 watch();

@@ -11,7 +11,7 @@ export function eventsCard() {
     "events",
     "Domain events",
     html`
-      <div class="scroll" tabindex="0" role="region" aria-label="Domain events, the newest first">
+      <div class="scroll" tabindex="0" role="log" aria-label="Domain events, the newest first">
         <ol>${repeat(events, ({ id }) => id, drawn)}</ol>
         ${events.length ? null : html`<p class="soft">Nothing has happened yet.</p>`}
       </div>

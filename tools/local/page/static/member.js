@@ -2,7 +2,7 @@
 
 import { html } from "/lib/lit-html/lit-html.js";
 import { keyed } from "/lib/lit-html/directives/keyed.js";
-import { changeMember, chooseMember, describe, makeMember, prefer } from "./actions.js";
+import { changeMember, chooseMember, makeMember, save } from "./actions.js";
 import { card, form, options, people, select } from "./parts.js";
 import { member, state } from "./state.js";
 
@@ -64,8 +64,8 @@ const sought = ({ seekingGender, minAge, maxAge, maxDistanceKm }) =>
 const description = (profile) =>
   form(
     "Save the description",
-    html`<label>Description <textarea name="text" rows="3" .value=${profile?.description ?? ""}></textarea></label>`,
-    ({ text }) => describe(text),
+    html`<label>Description <textarea name="description" rows="3" .value=${profile?.description ?? ""}></textarea></label>`,
+    (fields) => save("profile", fields),
   );
 
 const wishes = (preferences) =>
@@ -80,7 +80,7 @@ const wishes = (preferences) =>
         Own orientation ${choice("sexualOrientation", preferences, html`<option value="null">none</option>`)}
       </label>
     `,
-    (fields) => prefer(chosen(fields)),
+    (fields) => save("preferences", chosen(fields)),
   );
 
 const choice = (name, preferences, none = null) => html`

@@ -1,10 +1,10 @@
-// The live session as a clock, and the place that others are shown.
+// The live session as a clock, and the place that others are shown; two members side by side.
 
 import { html, svg } from "/lib/lit-html/lit-html.js";
-import { extend, goLive, letTimePass, press } from "./actions.js";
+import { beside, extend, goLive, letTimePass, press } from "./actions.js";
 import { distance, map, placeInputs } from "./map.js";
-import { button, card } from "./parts.js";
-import { liveSession, state, timeOf, whereabouts } from "./state.js";
+import { button, card, people, select } from "./parts.js";
+import { liveSession, member, state, timeOf, whereabouts } from "./state.js";
 
 const LENGTHS = [15, 30, 60];
 const LEAPS = { "ten minutes": "ten-minutes", "to the warning": "warning", "to the end": "end" };
@@ -68,12 +68,7 @@ function moodOf(session) {
   return state.behind[state.memberId].session ? "over" : "not live";
 }
 
-function clockFace(seconds) {
-  const two = (number) => String(number).padStart(2, "0");
-  const hours = Math.floor(seconds / 3600);
-  const minutes = Math.floor(seconds / 60) % 60;
-  return `${hours ? `${hours}:${two(minutes)}` : minutes}:${two(seconds % 60)}`;
-}
+const clockFace = (seconds) => `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 
 function caption(session, stood) {
   const shown = session?.shownPlace;
@@ -82,4 +77,25 @@ function caption(session, stood) {
   if (shown) return "Others are shown the point. You stand somewhere in the disc: nothing here knows where.";
   if (state.behind[state.memberId].session) return "The point is erased. The cross was never stored.";
   return "Where you stand. It is sent once, and never kept.";
+}
+
+export function besideCard() {
+  const others = state.members.filter(({ id }) => id !== state.memberId);
+  const other = others.find(({ id }) => id === state.otherId);
+  return card(
+    "beside",
+    "Side by side",
+    html`
+      ${select("Other member", other?.id ?? "", [["", "none"], ...people(others)], beside)}
+      ${other ? html`<div class="halves">${side(member(), other)} ${side(other, member())}</div>` : null}
+    `,
+  );
+}
+
+/** A member with the point that the other one is shown of them. */
+function side({ id, name }, other) {
+  const [stood, shown, otherStood] = [whereabouts(id), liveSession(id)?.shownPlace, whereabouts(other.id)];
+  const apart = otherStood && shown ? `, ${distance(shown, otherStood)} m from ${other.name}` : "";
+  const caption = shown ? `${other.name} is shown the point${apart}.` : `${name} is not live.`;
+  return html`<div><h3>${name}</h3>${map(stood, shown, liveSession(id) === undefined ? "Looking…" : caption)}</div>`;
 }

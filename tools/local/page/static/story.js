@@ -4,21 +4,15 @@ import { html } from "/lib/lit-html/lit-html.js";
 import { extend, goLive, letTimePass, press, pressSample, sendSamplePhoto } from "./actions.js";
 import { eventsOf, state } from "./state.js";
 
-const join = () => pressSample("create_profile");
-const seek = () => pressSample("create_preferences");
-const warn = () => letTimePass("warning");
-const expire = () => letTimePass("end");
-const leave = () => press("delete_profile");
-
 const STEPS = [
-  { name: "Join", what: "make a profile", act: join, isDone: ({ profile }) => profile },
-  { name: "Seek", what: "say whom", act: seek, isDone: ({ preferences }) => preferences },
-  { name: "Photo", what: "send one", act: () => sendSamplePhoto("phone.jpg"), isDone: ({ photo }) => photo?.photoUrl },
-  { name: "Live", what: "for 30 minutes", act: () => goLive(30), isDone: ({ session }) => session },
-  { name: "Extend", what: "by 15 minutes", act: () => extend(15), isDone: ({ isExtended }) => isExtended },
-  { name: "Warned", what: "let time pass", act: warn, isDone: ({ session }) => session?.isWarned },
-  { name: "Ended", what: "let time pass", act: expire, isDone: ({ session }) => session && !session.isLive },
-  { name: "Leave", what: "and leave nothing", act: leave, isDone: ({ hasLeft }) => hasLeft },
+  ["Join", "make a profile", () => pressSample("create_profile"), ({ profile }) => profile],
+  ["Seek", "say whom", () => pressSample("create_preferences"), ({ preferences }) => preferences],
+  ["Photo", "send one", () => sendSamplePhoto("phone.jpg"), ({ photo }) => photo?.photoUrl],
+  ["Live", "for 30 minutes", () => goLive(30), ({ session }) => session],
+  ["Extend", "by 15 minutes", () => extend(15), ({ isExtended }) => isExtended],
+  ["Warned", "let time pass", () => letTimePass("warning"), ({ session }) => session?.isWarned],
+  ["Ended", "let time pass", () => letTimePass("end"), ({ session }) => session && !session.isLive],
+  ["Leave", "and leave nothing", () => press("delete_profile"), ({ hasLeft }) => hasLeft],
 ];
 
 /** What has happened to the member since they joined, as any tab can read it: one evening is told, the latest. */
@@ -37,10 +31,10 @@ function soFar() {
 
 export function story() {
   const happened = soFar();
-  const done = STEPS.map((step) => Boolean(step.isDone(happened)));
+  const done = STEPS.map(([, , , isDone]) => Boolean(isDone(happened)));
   const isKnown = [state.profile, state.preferences, state.photo].every((part) => part !== undefined);
   const next = happened.hasLeft || !isKnown ? -1 : done.lastIndexOf(true) + 1;
-  const step = ({ name, what, act }, number) => html`
+  const step = ([name, what, act], number) => html`
     <li class=${done[number] ? "done" : ""}>
       <button type="button" aria-current=${number === next ? "step" : "false"} @click=${act}>
         <b>${done[number] ? html`✓ <span class="unseen">done:</span>` : `${number + 1} `} ${name}</b>

@@ -1,7 +1,7 @@
 // The page looks once a second. One call reads what is behind the API; where that differs, the API is asked, too.
 
 import { Away, blob, call, PREFIX, storage, system } from "./api.js";
-import { announce, changed, eventsOf, member, state } from "./state.js";
+import { changed, member, state, unknown } from "./state.js";
 
 let due = Promise.withResolvers();
 
@@ -33,12 +33,9 @@ async function lookOnce() {
   const { members, behind } = await system(`/state?${new URLSearchParams(shown)}`);
   if (memberId !== state.memberId) return look();
   for (const { session } of Object.values(behind)) if (session) session.receivedAt = performance.now();
-  const isFirst = !(memberId in state.behind);
-  const news = behind[memberId]?.events.slice(eventsOf(memberId).length) ?? [];
   Object.assign(state, { members, behind });
-  if (!isFirst) news.forEach(hear);
   if (!member()) {
-    state.memberId = members[0].id;
+    Object.assign(state, unknown(), { memberId: members[0].id });
     return look();
   }
   changed();
@@ -77,12 +74,6 @@ async function see(photo, keep) {
   if (!address) return keep({ shown: null });
   if (state.shown?.address === address) return;
   keep({ shown: { address, seen: await system("/pictures", "POST", await blob(address)) } });
-}
-
-/** Say what happened to the member, and show what the scheduler's function wrote. */
-function hear({ "detail-type": kind, detail, time }) {
-  announce(`${kind} ${detail.reason ?? ""}`);
-  if (kind === "SessionExpiring" || detail.reason === "expired") readLog("expire_session", Date.parse(time) - 5000);
 }
 
 /** Show what the function wrote in its last call since then; it writes when it is through, so this may take a while. */
