@@ -7,37 +7,32 @@ import zipfile
 import boto3
 
 from tests.support.system import Command, System
-from tests.support.waiting import until
 from tools.local.stack import Stack
 
 START = {"duration": 45, "latitude": 52.5200081, "longitude": 13.4049541}
-RULES = "layers/after_hours/python/after_hours/members"
 
 
 def test_a_rule_that_is_edited_is_another_rule_while_it_runs(system: System, stack: Stack) -> None:
     token = stack.users["other"].token
     stack.call("POST", "/profile", token=token, body={})
     assert stack.call("POST", "/session/start", token=token, body=START).status == 400
-    rules = system.repository / RULES / "sessions.py"
+    rules = system.repository / "layers/after_hours/python/after_hours/members/sessions.py"
     rules.write_text(rules.read_text().replace("ALLOWED_MINUTES = (15, 30, 60)", "ALLOWED_MINUTES = (15, 30, 45, 60)"))
-    until(lambda: stack.call("POST", "/session/start", token=token, body=START).status == 201)
     system.await_line("layers/after_hours: renewed .*start_session")
+    assert stack.call("POST", "/session/start", token=token, body=START).status == 201
 
 
 def test_an_edit_that_cannot_be_imported_changes_nothing(system: System, stack: Stack) -> None:
-    rules = system.repository / RULES / "profiles.py"
-    right = rules.read_text()
-    rules.write_text(f"from after_hours.members.sessions import nothing_by_this_name\n{right}")
-    system.await_line("layers/after_hours: cannot be compiled or imported")
+    (system.repository / "functions/get_profile/handler.py").write_text("import nothing_by_this_name\n")
+    system.await_line("functions/get_profile: cannot be compiled or imported")
     assert stack.call("GET", "/profile", token=stack.users["entitled"].token).status < 500
-    rules.write_text(right)
 
 
 def test_a_breakpoint_stops_the_debugger_and_no_call(system: System, stack: Stack, command: Command) -> None:
     handler = system.repository / "functions/get_session/handler.py"
-    edited = handler.read_text().replace("    return {", '    breakpoint()\n    return {"edited": True, ')
-    handler.write_text(edited)
-    until(lambda: "edited" in stack.call("GET", "/session", token=stack.users["entitled"].token).body)
+    handler.write_text(handler.read_text().replace("    return {", '    breakpoint()\n    return {"edited": True, '))
+    system.await_line("functions/get_session: renewed")
+    assert stack.call("GET", "/session", token=stack.users["entitled"].token).body["edited"]
     stopped = command("invoke", "--here", "get_session", text="continue\n")
     assert (stopped.returncode, "(Pdb)" in stopped.stdout) == (0, True), stopped
 

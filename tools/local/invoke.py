@@ -9,8 +9,8 @@ import json
 import os
 import sys
 from contextlib import closing
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import boto3
@@ -27,39 +27,27 @@ _SWEPT = {Given.OVERDUE_SESSION, Given.UPLOADED_PHOTO}
 _ATTEMPTS = 3
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What came of one event: the `result` as the function returned it, or the error that it failed with."""
+class Outcome(NamedTuple):
+    """What came of one event, in the words of its expectation, and whether that was expected."""
 
-    failed: bool
-    result: Any
-    log: str = ""
+    said: str
+    body: Any  # of an endpoint's answer, or the result of a job
+    log: str
+    as_expected: bool
 
-    @property
-    def body(self) -> Any:  # noqa: ANN401 (JSON)
-        """The parsed body of an endpoint's answer, or the result of a job."""
-        if not self._is_answer:
-            return self.result
-        return json.loads(self.result["body"]) if self.result.get("body") else None
 
-    def __str__(self) -> str:
-        if self.failed:
-            return f"fails with {self.result.get('errorType')}: {self.result.get('errorMessage')}"
-        if not self._is_answer:
-            return f"returns {json.dumps(self.result)}"
-        code = self.body.get("code") if isinstance(self.body, dict) else None
-        return f"{self.result['statusCode']} {code or ''}".rstrip()
-
-    def is_as(self, expected: Expected) -> bool:
-        if self.failed:
-            return expected.raises is not None and expected.raises in json.dumps(self.result) + self.log
-        if self._is_answer:
-            return str(self) == str(expected)
-        return expected.returns is not None and expected.returns.items() <= self.result.items()
-
-    @property
-    def _is_answer(self) -> bool:
-        return not self.failed and isinstance(self.result, dict) and "statusCode" in self.result
+def _outcome(expected: Expected, result: dict[str, Any], log: str = "", *, failed: bool) -> Outcome:
+    """Compare what a function returned, or the error that it failed with."""
+    if failed:
+        said = f"fails with {result.get('errorType')}: {result.get('errorMessage')}"
+        return Outcome(said, result, log, expected.raises is not None and expected.raises in said + log)
+    if "statusCode" in result:
+        body = json.loads(result["body"]) if result.get("body") else {}
+        said = f"{result['statusCode']} {body.get('code', '')}".rstrip()
+        return Outcome(said, body, log, said == str(expected))
+    returns = expected.returns
+    is_one = returns is not None and returns.items() <= result.items()
+    return Outcome(f"returns {json.dumps(result)}", result, log, is_one)
 
 
 def _prepare(stack: Stack, expected: Expected) -> None:
@@ -86,7 +74,7 @@ def _send(stack: Stack, sample: Sample) -> Outcome:
         LogType="Tail",
     )
     log = base64.b64decode(answer.get("LogResult", "")).decode(errors="replace").strip()
-    return Outcome("FunctionError" in answer, json.load(answer["Payload"]), log)
+    return _outcome(sample.expected, json.load(answer["Payload"]), log, failed="FunctionError" in answer)
 
 
 def _run_here(stack: Stack, sample: Sample) -> Outcome:
@@ -101,8 +89,9 @@ def _run_here(stack: Stack, sample: Sample) -> Outcome:
         result = handler(sample.event(stack.token(members.SAMPLE.id)), context)
     except Exception as error:  # noqa: BLE001 (every exception is an outcome)
         sys.excepthook(type(error), error, error.__traceback__)
-        return Outcome(failed=True, result={"errorType": type(error).__name__, "errorMessage": str(error)})
-    return Outcome(failed=False, result=json.loads(json.dumps(result)))
+        described = {"errorType": type(error).__name__, "errorMessage": str(error)}
+        return _outcome(sample.expected, described, failed=True)
+    return _outcome(sample.expected, json.loads(json.dumps(result)), failed=False)
 
 
 def invoke(workspace: Workspace, function: str, event: str, *, here: bool) -> int:
@@ -118,11 +107,11 @@ def invoke(workspace: Workspace, function: str, event: str, *, here: bool) -> in
     _prepare(stack, chosen.expected)
     outcome = (_run_here if here else _send)(stack, chosen)
     print(f"Sent:     {chosen} as {members.SAMPLE.id}, given: {chosen.expected.needs}")
-    print(f"Expected: {chosen.expected}\nOutcome:  {outcome}")
+    print(f"Expected: {chosen.expected}\nOutcome:  {outcome.said}")
     print(json.dumps(outcome.body, indent=2, ensure_ascii=False))
     if outcome.log:
         print(f"\nLog:\n{outcome.log}")
-    return 0 if outcome.is_as(chosen.expected) else 1
+    return 0 if outcome.as_expected else 1
 
 
 def events(workspace: Workspace) -> int:
@@ -142,8 +131,8 @@ def _passes(stack: Stack, sample: Sample) -> bool:
     for _ in range(1 if _SWEPT.isdisjoint(sample.expected.given) else _ATTEMPTS):
         _prepare(stack, sample.expected)
         outcome = _send(stack, sample)
-        if outcome.is_as(sample.expected):
+        if outcome.as_expected:
             print(f"pass  {sample}: {sample.expected}", flush=True)
             return True
-    print(f"FAIL  {sample}: {outcome}, expected: {sample.expected}\n{outcome.log}", flush=True)
+    print(f"FAIL  {sample}: {outcome.said}, expected: {sample.expected}\n{outcome.log}", flush=True)
     return False

@@ -25,10 +25,6 @@ class Member:
     verified: bool = True
     consenting: bool = True
 
-    @property
-    def email(self) -> str:
-        return f"{self.id}@example.com"
-
 
 _ENTITLED = Member("local-entitled", "Alex", 29, "Male", "Straight")
 SEEDED = {
@@ -56,11 +52,11 @@ def save(connection: Connection, *members: Member) -> None:
                 """
                 INSERT INTO users (id, provider, email, id_verified, after_hours_consent, after_hours_consent_at)
                 VALUES (
-                    %(id)s, 'google', %(email)s, %(verified)s, %(consenting)s, CASE WHEN %(consenting)s THEN now() END
+                    %(id)s, 'google', %(id)s || '@example.com', %(verified)s, %(consenting)s,
+                    CASE WHEN %(consenting)s THEN now() END
                 )
                 ON CONFLICT (id) DO UPDATE SET
-                    email = EXCLUDED.email, id_verified = EXCLUDED.id_verified,
-                    after_hours_consent = EXCLUDED.after_hours_consent,
+                    id_verified = EXCLUDED.id_verified, after_hours_consent = EXCLUDED.after_hours_consent,
                     after_hours_consent_at = EXCLUDED.after_hours_consent_at;
 
                 INSERT INTO profiles (user_id, name, age, gender, sexual_preference)
@@ -72,7 +68,7 @@ def save(connection: Connection, *members: Member) -> None:
                 DELETE FROM user_subscriptions WHERE user_id = %(id)s;
                 INSERT INTO user_subscriptions (user_id, is_active) VALUES (%(id)s, %(subscribed)s);
                 """,
-                {**vars(member), "email": member.email},
+                vars(member),
             )
 
 
