@@ -1,7 +1,6 @@
 """What is handed to Lambda: complete, trimmed, compiled, and for the right processor."""
 
 import json
-import shutil
 import ssl
 import struct
 import subprocess
@@ -16,7 +15,6 @@ from after_hours.foundation import connecting
 
 from infra import build
 from tests.support.synthesized import Synthesized
-from tools.pictures import FOLDER
 
 UNCHECKED_HASH = 0b01
 ELF_AARCH64 = 183
@@ -58,29 +56,6 @@ def test_a_function_imports_with_its_asset_and_layers_only(local: Synthesized, t
     allowed = (*loaded["folders"], loaded["stdlib"])
     assert {name: file for name, file in loaded["files"].items() if not file.startswith(allowed)} == {}
     assert not any("site-packages" in file for file in loaded["files"].values())
-
-
-PROCESS = """
-import sys
-sys.path[:0] = sys.argv[1:]
-from after_hours.images import isolation
-from PIL import Image
-import io
-from pathlib import Path
-assert isolation.process(Path('photo.heic').read_bytes()).photo
-for kind in ("JPEG", "PNG", "WEBP"):
-    file = io.BytesIO()
-    Image.new("RGB", (1600, 1200), "teal").save(file, kind)
-    photo = isolation.process(file.getvalue()).photo
-    assert Image.open(io.BytesIO(photo)).size == (1200, 900)
-"""
-
-
-def test_the_layers_make_photos_of_every_kind(local: Synthesized, tmp_path: Path) -> None:
-    layers = [local.layers[layer] / "python" for layer in local.layers_of("process_photo")]
-    shutil.copy(FOLDER / "heic-only-mif1-brand.heic", tmp_path / "photo.heic")
-    result = _run_isolated(PROCESS, *layers, cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
 
 
 def test_nothing_outgrows_its_budget(aws: Synthesized) -> None:

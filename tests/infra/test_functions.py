@@ -3,11 +3,9 @@
 import re
 from pathlib import Path
 
-import pytest
 from after_hours.members import uploads
 
 from infra.endpoints import ENDPOINTS, Right, Secret
-from infra.stages import STAGES, Stage
 from tests.support.synthesized import Synthesized
 
 INTERFACES = {
@@ -107,11 +105,6 @@ def test_every_log_is_written_to_a_group_that_forgets(aws: Synthesized) -> None:
     assert {group["Properties"]["RetentionInDays"] for group in groups.values()} == {30, 14}  # 14: the access log's
     for function in aws.resources("AWS::Lambda::Function").values():
         assert function["Properties"]["LoggingConfig"]["LogGroup"]["Ref"] in groups
-
-
-@pytest.mark.parametrize("stage", [stage for stage in STAGES.values() if stage.concurrency])
-def test_reserved_concurrency_leaves_the_account_what_aws_keeps_for_the_rest(stage: Stage) -> None:
-    assert stage.reserved(RIGHTS) + 100 <= stage.account_concurrency
 
 
 def test_a_function_ends_before_those_who_wait_give_up_and_an_upload_is_leased_as_long(aws: Synthesized) -> None:

@@ -27,15 +27,8 @@ def test_a_package_with_another_licence_or_none_is_refused(tmp_path: Path, monke
 
 def test_a_library_that_nobody_looked_up_is_refused(tmp_path: Path) -> None:
     (tmp_path / "wheel.libs").mkdir()
-    (tmp_path / "wheel").mkdir()
-    known = ("libcrypto-02bae65c.so.1.1.1k", "libcrypto-d03c352e.so.3", "libpcre2-8-8701a61e.so.0.7.1")
-    for name in (*known, "libcrypto-d03c352e.so.4", "libx265-f7a03873.so.217"):
+    for name in ("libcrypto-d03c352e.so.3", "libcrypto-d03c352e.so.4", "libx265-f7a03873.so.217"):
         (tmp_path / "wheel.libs" / name).touch()
-    (tmp_path / "wheel" / "libpq.so").touch()
-    parts = {part.name: part.licence for part in licences.libraries([tmp_path]) if part.accepted}
-    assert parts == {
-        "libcrypto.so.1 (wheel)": "OpenSSL",
-        "libcrypto.so.3 (wheel)": "Apache-2.0",
-        "libpcre2-8 (wheel)": "BSD-3-Clause",
-    }
-    assert len(list(licences.libraries([tmp_path]))) == 6
+    accepted = [(part.name, part.accepted) for part in licences.libraries([tmp_path])]
+    assert len(accepted) == 3
+    assert [name for name, is_accepted in accepted if is_accepted] == ["libcrypto.so.3 (wheel)"]

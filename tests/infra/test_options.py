@@ -67,20 +67,6 @@ def test_a_region_whose_databases_cannot_be_verified_is_refused() -> None:
         options.read(PROD, region="cn-north-1")
 
 
-def test_every_option_is_read_and_those_of_the_cdk_itself_are_left_alone() -> None:
-    """Each of the names that are offered changes something."""
-    values = {**dict.fromkeys(options.NAMES, SECRET), **PROD, **LOCAL, **PRIVATE}
-    values |= {
-        "allowedOrigins": "https://app.example.com",
-        "ticketEmail": "t@example.com",
-        "domainName": "a.example.com",
-        "certificateArn": CERTIFICATE,
-    }
-    read = options.read({**values, "@aws-cdk/aws-iam:minimizePolicies": True, "aws:cdk:bundling-stacks": []})
-    assert all(vars(read).values())
-    assert read.private_database == options.PrivateDatabase("vpc-1", ("subnet-1", "subnet-2"), "sg-1", 6432)
-
-
 def test_the_app_ends_with_that_sentence_before_the_cdk_is_loaded(tmp_path: Path) -> None:
     """Which needs Node.js and takes ten seconds."""
     without_node = {"PATH": str(tmp_path), "CDK_CONTEXT_JSON": '{"stage": "prod"}', "CDK_OUTDIR": str(tmp_path)}

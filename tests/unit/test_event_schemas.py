@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft4Validator
 
 from tools.contract import events
-from tools.contract.published import faults
+from tools.contract.published import SCHEMAS, faults
 
 type Json = dict[str, Any]
 
@@ -17,9 +17,8 @@ PAGE = events.PAGE.read_text()
 
 
 def test_the_files_are_up_to_date_and_break_no_consumer() -> None:
-    written = events.published()
-    assert events.incompatibilities(written, events.schemas()) == [], "this breaks those who hear our events"
-    assert written == events.schemas(), "docs/events is stale: run `make openapi`"
+    assert events.incompatibilities(SCHEMAS, events.schemas()) == [], "this breaks those who hear our events"
+    assert events.schemas() == SCHEMAS, "docs/events is stale: run `make openapi`"
 
 
 @pytest.mark.parametrize("name", events.EVENTS)

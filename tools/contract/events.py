@@ -4,7 +4,6 @@ Schemas are JSON Schema Draft 4 of whole events, which EventBridge's schema regi
 answers they are open: a member that is added later breaks no consumer.
 """
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -94,11 +93,6 @@ def schemas() -> dict[str, Json]:
     for model in EVENTS.values():
         components.schema(model, "serialization")
     return {name: _envelope(name, components.schemas[name]) for name in EVENTS}
-
-
-def published() -> dict[str, Json]:
-    """Return the schemas as docs/events holds them."""
-    return {file.stem: json.loads(file.read_text()) for file in sorted(FOLDER.glob("*.json"))}
 
 
 def incompatibilities(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[str]:

@@ -9,7 +9,7 @@ from tools.local.workspace import REPOSITORY
 
 # Draft 4 has no format `uuid`; without a checker that has it every text would pass.
 _FORMATS = Draft202012Validator.FORMAT_CHECKER
-_SCHEMAS = {path.stem: json.loads(path.read_text()) for path in (REPOSITORY / "docs" / "events").glob("*.json")}
+SCHEMAS = {path.stem: json.loads(path.read_text()) for path in (REPOSITORY / "docs" / "events").glob("*.json")}
 
 
 def closed(part: Any) -> Any:  # noqa: ANN401 (JSON)
@@ -26,7 +26,7 @@ def closed(part: Any) -> Any:  # noqa: ANN401 (JSON)
 
 _DETAILS = {
     name: Draft4Validator(closed(schema["properties"]["detail"]), format_checker=_FORMATS)
-    for name, schema in _SCHEMAS.items()
+    for name, schema in SCHEMAS.items()
 }
 
 
