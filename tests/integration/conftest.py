@@ -12,7 +12,6 @@ from typing import Any
 import boto3
 import pytest
 from after_hours.foundation import clients, secrets
-from after_hours.foundation.database import Database
 from after_hours.foundation.observability import logger
 from moto.events.models import EventsBackend
 from moto.s3.models import s3_backends
@@ -203,13 +202,6 @@ def world(
     world = World(serving, own_connection, client("s3"), client("scheduler"))
     world.begin_anew()
     return world
-
-
-@pytest.fixture
-def connection(world: World) -> Iterator[Database]:
-    """A connection such as a function has."""
-    with world.connection() as connection:
-        yield connection
 
 
 @pytest.fixture

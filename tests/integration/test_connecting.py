@@ -201,11 +201,12 @@ def test_a_warm_function_keeps_one_connection_and_replaces_it_unnoticed(phone: P
     phone.session()
 
 
-def test_after_a_timeout_or_a_failover_the_connection_is_given_up(connection: Database) -> None:
-    with pytest.raises(DatabaseUnavailable, match="57014"):
-        connection.fetch_one("SELECT set_config('statement_timeout', '50ms', true); SELECT pg_sleep(5)")
-    connection.execute("SET default_transaction_read_only = on")  # what was a writer is a reader
+def test_after_a_timeout_or_a_failover_the_connection_is_given_up(world: World) -> None:
     change = "UPDATE after_hours_profiles SET photo_url = photo_url"
-    with pytest.raises(DatabaseUnavailable):
+    with world.connection() as connection:
+        with pytest.raises(DatabaseUnavailable, match="57014"):
+            connection.fetch_one("SELECT set_config('statement_timeout', '50ms', true); SELECT pg_sleep(5)")
+        connection.execute("SET default_transaction_read_only = on")  # what was a writer is a reader
+        with pytest.raises(DatabaseUnavailable):
+            connection.execute(change)
         connection.execute(change)
-    connection.execute(change)

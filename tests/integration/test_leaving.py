@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 from after_hours.foundation import calls, clients, secrets
@@ -23,21 +24,19 @@ FASTER = 2  # the clocks of these tests, than those in service
 LIMIT_SECONDS = 20 / FASTER  # the function may run for 25
 
 
-def hurry(patch: pytest.MonkeyPatch) -> None:
-    """Wait for AWS as long as in service, by a clock that goes faster."""
+@contextmanager
+def silence_outside(patch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let every service but the database take connections and give no answer. The block must end in time.
+
+    It waits as long as in service, by a clock that goes faster.
+    """
     for name, slow in LIMITS.items():
         patch.setattr(clients, name, replace(slow, read_seconds=slow.read_seconds / FASTER))
     for module, name in ((calls, "_SILENCE_SECONDS"), (relay, "_SECONDS_TO_BEGIN")):
         patch.setattr(module, name, getattr(module, name) / FASTER)
     pause = ExponentialBackoff.delay_amount
     patch.setattr(ExponentialBackoff, "delay_amount", lambda *arguments: pause(*arguments) / FASTER)
-
-
-@contextmanager
-def silence_outside(patch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let every service but the database take connections and give no answer. The block must end in time."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        hurry(patch)
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
         patch.setenv("AWS_ENDPOINT_URL", url)
         patch.setattr(secrets.r2_secret, "_value", secrets.r2_secret.read().model_copy(update={"endpoint_url": url}))
@@ -55,12 +54,8 @@ def silence_outside(patch: pytest.MonkeyPatch) -> Iterator[None]:
     secrets.breaker.close()
 
 
-def unreadable() -> None:
-    raise SecretsUnavailable("Timeout")
-
-
 PATCHES: dict[str, tuple[object, str, object]] = {
-    "the secret of R2 cannot be read": (secrets.r2_secret, "read", unreadable),
+    "the secret of R2 cannot be read": (secrets.r2_secret, "read", Mock(side_effect=SecretsUnavailable("Timeout"))),
     "the function dies after its commit": (relay, "do_now", lambda *_: None),
     "the database goes after the commit": (relay, "_SETTLE", "SELECT pg_terminate_backend(pg_backend_pid())"),
 }

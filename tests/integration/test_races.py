@@ -346,9 +346,7 @@ def sweep_photos(database: Database) -> None:
         relay.do_due(database, time.monotonic() + LIMIT_SECONDS, kind=Kind(store.value))
 
 
-def test_after_any_race_the_photo_that_is_shown_exists_and_no_other(
-    world: World, connection: Database, stores: dict[Store, Memory]
-) -> None:
+def test_after_any_race_the_photo_that_is_shown_exists_and_no_other(world: World, stores: dict[Store, Memory]) -> None:
     endings: list[Action] = [CHANGES["delete the photo"].make, CHANGES["leave"].make, sweep_photos]
     originals, made = stores[Store.UPLOADS], stores[Store.R2]
 
@@ -372,9 +370,9 @@ def test_after_any_race_the_photo_that_is_shown_exists_and_no_other(
         # Events that failed come back, and the sweep comes by when the deletions that a claim recorded are due.
         originals.faults = made.faults = 0
         for event in events:
-            event(connection)
+            world.at_once(event)
         world.pass_time(minutes=16)
-        sweep_photos(connection)
+        world.at_once(sweep_photos)
         shown = {key for (key,) in world.rows("SELECT photo_url FROM after_hours_profiles WHERE photo_url <> ''")}
         assert made.objects.keys() == shown | {key.replace(".jpg", "_thumb.jpg") for key in shown}
         assert originals.objects == {}

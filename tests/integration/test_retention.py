@@ -14,18 +14,12 @@ MAIN_APP = """
         id SERIAL PRIMARY KEY, session_id UUID NOT NULL REFERENCES after_hours_sessions (id) ON DELETE CASCADE
     );
     CREATE INDEX ON after_hours_matches (session_id);
-    CREATE TABLE after_hours_messages (
-        id SERIAL PRIMARY KEY, match_id INTEGER NOT NULL REFERENCES after_hours_matches (id) ON DELETE CASCADE
-    );
     CREATE TABLE after_hours_declines (
         id SERIAL PRIMARY KEY, session_id UUID NOT NULL REFERENCES after_hours_sessions (id) ON DELETE CASCADE
     );
 """
-DROP = "DROP TABLE IF EXISTS after_hours_messages, after_hours_matches, after_hours_declines"
-MATCH = """
-    INSERT INTO after_hours_matches (session_id) SELECT id FROM after_hours_sessions;
-    INSERT INTO after_hours_messages (match_id) SELECT id FROM after_hours_matches
-"""
+DROP = "DROP TABLE IF EXISTS after_hours_matches, after_hours_declines"
+MATCH = "INSERT INTO after_hours_matches (session_id) SELECT id FROM after_hours_sessions"
 # So many sessions of the entitled member, which ended a minute after each other, the last one this long ago.
 ENDED = """
     INSERT INTO after_hours_sessions (user_id, started_at, expires_at, ended_at)
@@ -45,7 +39,7 @@ def main_app(world: World) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("main_app")
-def test_a_match_and_its_messages_outlive_the_leaving_of_a_member(phone: Phone, world: World) -> None:
+def test_a_match_outlives_the_leaving_of_a_member(phone: Phone, world: World) -> None:
     phone.start()
     phone.end()
     world.rows(MATCH)
@@ -54,7 +48,7 @@ def test_a_match_and_its_messages_outlive_the_leaving_of_a_member(phone: Phone, 
     for hours in (1, 90 * 24, 90 * 24):
         world.pass_time(hours=hours)
         world.sweep()
-        assert world.counts("after_hours_sessions", "after_hours_matches", "after_hours_messages") == [1, 1, 1]
+        assert world.counts("after_hours_sessions", "after_hours_matches") == [1, 1]
     assert world.counts("device_fingerprints", "after_hours_departures") == [0, 0]
     world.rows("DELETE FROM after_hours_matches")
     world.pass_time(days=90)
@@ -149,22 +143,16 @@ READ_AS = """
 """
 UNDONE = """
     ALTER FUNCTION after_hours_referenced_sessions OWNER TO CURRENT_USER;
-    DROP SCHEMA main_app CASCADE; DROP TABLE IF EXISTS after_hours_declines;
+    DROP SCHEMA main_app CASCADE;
     ALTER TABLE after_hours_sessions DROP CONSTRAINT IF EXISTS begun;
     DROP OWNED BY keeper; DROP ROLE keeper
 """
 ROW = "INSERT INTO main_app.matches (session_id) SELECT id FROM after_hours_sessions WHERE user_id = 'local-entitled'"
 PLAIN = "CREATE TABLE main_app.matches (session_id UUID REFERENCES after_hours_sessions (id) ON DELETE"
-DECLINES = f"""
-    CREATE TABLE after_hours_declines (session_id UUID REFERENCES after_hours_sessions (id) ON DELETE CASCADE);
-    {ROW.replace("main_app.matches", "after_hours_declines")};
-    GRANT SELECT ON after_hours_declines TO keeper
-"""
 
 # What the main app has → which sessions are still there after a sweep
 REFERENCES = {
     "deleted with it": (f"{PLAIN} CASCADE); {ROW}", {"local-entitled"}),
-    "declines": (DECLINES, set()),
     "a key without the id": (
         """
         ALTER TABLE after_hours_sessions ADD CONSTRAINT begun UNIQUE (user_id, started_at);

@@ -63,20 +63,6 @@ def test_what_is_paused_gets_back_what_its_row_reserves() -> None:
 # A restore: the database goes back to an earlier moment; stores and bus do not.
 
 
-def keep_this_moment(world: World) -> None:
-    world.rows("DROP SCHEMA IF EXISTS moment CASCADE; CREATE SCHEMA moment")
-    for (table,) in world.rows(TABLES):
-        world.rows(f"CREATE TABLE moment.{table} AS TABLE public.{table}")
-
-
-def go_back(world: World) -> None:
-    """Rows come back as they were: a restore fires no trigger."""
-    world.rows("SET session_replication_role = replica")
-    for (table,) in world.rows(TABLES):
-        world.rows(f"DELETE FROM {table}; INSERT INTO {table} OVERRIDING SYSTEM VALUE TABLE moment.{table}")
-    world.rows("RESET session_replication_role; DROP SCHEMA moment CASCADE")
-
-
 def restore(world: World, file: str, *lines: str) -> None:
     """As `make sql FILE=… LINES=…`."""
     statement = re.sub(r"(?<!:):lines", "%(lines)s", (RESTORE / file).read_text().replace("%", "%%"))
@@ -95,7 +81,9 @@ def test_a_restore_loses_no_more_than_it_must(world: World) -> None:
     leaves.end()
     world.rows("INSERT INTO device_fingerprints (user_id, device_id) VALUES (%s, 'of the main app')", leaves.id)
     live = stays.start(duration=15)
-    keep_this_moment(world)
+    world.rows("DROP SCHEMA IF EXISTS moment CASCADE; CREATE SCHEMA moment")
+    for (table,) in world.rows(TABLES):
+        world.rows(f"CREATE TABLE moment.{table} AS TABLE public.{table}")
 
     stays.end()
     lost = stays.start()
@@ -107,7 +95,11 @@ def test_a_restore_loses_no_more_than_it_must(world: World) -> None:
     world.sweep()
     assert world.photos() == keys_of(photos[0]) | keys_of(lost_photo)
 
-    go_back(world)
+    # Rows come back as they were: a restore fires no trigger.
+    world.rows("SET session_replication_role = replica")
+    for (table,) in world.rows(TABLES):
+        world.rows(f"DELETE FROM {table}; INSERT INTO {table} OVERRIDING SYSTEM VALUE TABLE moment.{table}")
+    world.rows("RESET session_replication_role; DROP SCHEMA moment CASCADE")
     restore(world, "who_left.sql", leaves.id)
     assert world.counts("after_hours_profiles", "after_hours_preferences") == [1, 1]
     restore(world, "orphans.sql", *world.photos())

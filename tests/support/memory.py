@@ -2,7 +2,6 @@
 
 import random
 import time
-from threading import Lock
 
 from after_hours.foundation.faults import StorageUnavailable
 from after_hours.foundation.storage import Post
@@ -14,7 +13,6 @@ class Memory:
     def __init__(self, faults: float = 0) -> None:
         self.objects: dict[str, bytes] = {}
         self.faults = faults
-        self._lock = Lock()
 
     def _take_a_moment(self) -> None:
         time.sleep(random.random() * 0.004)
@@ -23,18 +21,15 @@ class Memory:
 
     def get(self, key: str) -> bytes | None:
         self._take_a_moment()
-        with self._lock:
-            return self.objects.get(key)
+        return self.objects.get(key)
 
     def put(self, key: str, content: bytes) -> None:
         self._take_a_moment()
-        with self._lock:
-            self.objects[key] = content
+        self.objects[key] = content
 
     def delete(self, key: str) -> None:
         self._take_a_moment()
-        with self._lock:
-            self.objects.pop(key, None)
+        self.objects.pop(key, None)
 
     def sign_post(self, key: str, **_: object) -> Post:
         return Post("https://uploads.invalid", {"key": key})

@@ -70,13 +70,9 @@ class Phone:
     def token(self) -> str:
         return members.token(self.id, JWT_SECRET)
 
-    def call(
-        self, function: str, *, body: Any = None, extra_headers: dict[str, str] | None = None, **overrides: Any
-    ) -> Answer:
+    def call(self, function: str, *, body: Any = None, **overrides: Any) -> Answer:
         """Call an endpoint's handler, whatever it answers."""
-        event = http_event(token=self.token, body=body, **overrides)
-        event["headers"] |= extra_headers or {}
-        return send(function, event)
+        return send(function, http_event(token=self.token, body=body, **overrides))
 
     def _ask(self, function: str, body: Any = None) -> Any:
         answer = self.call(function, body=body)

@@ -24,8 +24,6 @@ from tests.support.handlers import invoke
 from tools.local import members, postgres, states
 from tools.local.samples import Given
 
-type Rows = list[tuple[Any, ...]]
-
 SCHEDULE_GROUP = SETTINGS["SCHEDULE_GROUP"]
 
 # Triggers would take the earlier ends for changes.
@@ -83,7 +81,7 @@ class World:
         """Bring about the state that a sample event needs."""
         states.prepare(given, user_id, rows=self.rows, s3=self.s3, bucket=UPLOAD_BUCKET)
 
-    def rows(self, statement: str, *parameters: object, **named: object) -> Rows:
+    def rows(self, statement: str, *parameters: object, **named: object) -> list[tuple[Any, ...]]:
         """Send a statement past the functions, and read what it returns."""
         with self.own_connection.cursor() as cursor:
             cursor.execute(statement, named or parameters)
