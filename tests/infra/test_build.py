@@ -83,9 +83,10 @@ def test_every_module_has_byte_code_that_is_taken_unchecked(request: pytest.Fixt
             assert str(build.ROOT).encode() not in compiled.read_bytes(), "a traceback names the file on Lambda"
 
 
-def test_all_machine_code_for_aws_is_aarch64(aws: Synthesized) -> None:
+def test_everyone_may_read_all_files_and_machine_code_for_aws_is_aarch64(aws: Synthesized) -> None:
     machines = {}
     for file in (file for folder in _folders(aws) for file in folder.rglob("*") if file.is_file()):
+        assert file.stat().st_mode & 0o004, file
         with file.open("rb") as opened:
             start = opened.read(20)
         if start.startswith(b"\x7fELF"):
@@ -93,11 +94,6 @@ def test_all_machine_code_for_aws_is_aarch64(aws: Synthesized) -> None:
     for library in ("_psycopg", "_imaging", "_pi_heif", "libwebp"):
         assert any(name.startswith(library) for name in machines), library
     assert set(machines.values()) == {ELF_AARCH64}
-
-
-def test_everyone_may_read_what_lambda_reads(aws: Synthesized) -> None:
-    for file in (file for folder in _folders(aws) for file in folder.rglob("*")):
-        assert file.stat().st_mode & 0o004, file
 
 
 @pytest.fixture

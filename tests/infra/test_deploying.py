@@ -108,6 +108,8 @@ def test_zones_without_rds_proxy_are_refused_by_their_id(account: Account, monke
 
 
 def test_a_database_is_not_taken_away_nor_an_empty_one_made(aws: Synthesized, public: Synthesized) -> None:
+    for each in (aws, public):
+        deploy.check_deployed(each.options, each.template["Resources"])
     with pytest.raises(Refused, match=r"^The stack has a database of its own, and the row of prod"):
         deploy.check_deployed(public.options, aws.template["Resources"])
     with pytest.raises(Refused, match=r"^The stack uses an existing database, and the row of prod"):
@@ -127,11 +129,6 @@ def test_an_option_that_was_given_once_must_be_given_again(private: Synthesized,
     deploy.check_deployed(private.options, resources)
     with pytest.raises(Refused, match=f"^The last deployment had {to_camel(lost)}, and without it [^\n]*$"):
         deploy.check_deployed(private.options.model_copy(update={lost: None}), resources)
-
-
-def test_options_that_were_never_given_are_not_asked_for(aws: Synthesized, public: Synthesized) -> None:
-    for each in (aws, public):
-        deploy.check_deployed(each.options, each.template["Resources"])
 
 
 def test_the_stack_policy_keeps_what_holds_data(aws: Synthesized) -> None:

@@ -4,7 +4,7 @@ Each sample event has the outcome that `expected.json` beside it promises, in th
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -148,22 +148,18 @@ def with_other_requests(function: str) -> Iterator[Answer]:
 
 
 def while_something_is_broken(function: str, world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Answer]:
-    with monkeypatch.context() as broken:
-        broken.setattr(auth, "authenticate", lambda *_: 1 / 0)
-        yield send(function, sent(function))
-    with monkeypatch.context() as broken:
-        start_cold()
-        nowhere = secrets.DatabaseSecret.model_validate(world.database.secret | {"port": 9})
-        broken.setattr(secrets.database_secret, "read", lambda **_: nowhere)
-        yield send(function, sent(function))
-    with monkeypatch.context() as broken:
-        start_cold()
-        broken.setenv("AWS_ENDPOINT_URL", UNREACHABLE)
-        yield send(function, sent(function))
-    with monkeypatch.context() as broken:
-        start_cold()
-        broken.setattr(Database, "_run", lose_the_answer)
-        yield send(function, sent(function))
+    nowhere = secrets.DatabaseSecret.model_validate(world.database.secret | {"port": 9})
+    faults: list[Callable[[pytest.MonkeyPatch], None]] = [
+        lambda patch: patch.setattr(auth, "authenticate", lambda *_: 1 / 0),
+        lambda patch: patch.setattr(secrets.database_secret, "read", lambda **_: nowhere),
+        lambda patch: patch.setenv("AWS_ENDPOINT_URL", UNREACHABLE),
+        lambda patch: patch.setattr(Database, "_run", lose_the_answer),
+    ]
+    for fault in faults:
+        with monkeypatch.context() as patch:
+            start_cold()
+            fault(patch)
+            yield send(function, sent(function))
 
 
 def prepare_for(sample: Sample, world: World) -> None:

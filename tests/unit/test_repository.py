@@ -2,7 +2,6 @@
 
 import ast
 import re
-import subprocess
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -25,11 +24,6 @@ def test_the_lock_holds_what_the_requirements_name() -> None:
     wanted = set().union(*(pins(file.read_text()) for file in named))
     assert wanted
     assert wanted - pins(LOCK) == set(), "requirements.lock is stale: run `make lock`"
-
-
-def test_help_tells_of_every_command() -> None:
-    listed = subprocess.run(["make", "help"], check=True, capture_output=True, text=True).stdout
-    assert sorted(re.findall(r"^  make ([a-z-]+)", listed, re.MULTILINE)) == sorted(COMMANDS)
 
 
 def test_pages_name_commands_and_link_to_files_that_there_are() -> None:

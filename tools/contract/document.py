@@ -77,7 +77,10 @@ def document() -> Json:
         },
         "servers": [{"url": PREFIX, "description": "At the address that the deployment prints as ApiUrl."}],
         "security": [{"token": []}],
-        "tags": [_described(tag, TAGS.get(tag)) for tag in dict.fromkeys(_tag(endpoint) for endpoint in ENDPOINTS)],
+        "tags": [
+            {"name": tag} | ({"description": TAGS[tag]} if tag in TAGS else {})
+            for tag in dict.fromkeys(map(_tag, ENDPOINTS))
+        ],
         "paths": paths,
         "components": {
             "securitySchemes": {
@@ -178,10 +181,6 @@ def _common_errors(endpoint: Endpoint, declared: Declaration) -> Iterator[type[A
 def _sample_body(function: str) -> Any:  # noqa: ANN401 (JSON)
     """Return the body of the sample event that testers send; a test runs it."""
     return json.loads(json.loads((REPOSITORY / "events" / function / "valid.json").read_text())["body"])
-
-
-def _described(tag: str, about: str | None) -> Json:
-    return {"name": tag, **({"description": about} if about else {})}
 
 
 def _tag(endpoint: Endpoint) -> str:
