@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tools.attacks.households import Household, Metres, household_of
+from tools.attacks.households import Household, Metres
 from tools.attacks.likelihood import most_likely
 
 GPS_NOISE = 20.0  # metres, standard deviation on each axis
@@ -35,7 +35,7 @@ def metres(estimate: Metres) -> float:
 
 
 def thousand_sessions(rng: np.random.Generator, household: Household) -> Errors:
-    seen = household(0)(at_home(rng, SESSIONS))
+    seen = household.shown(at_home(rng, SESSIONS))
     distinct = np.unique(seen, axis=0)
     likely = metres(most_likely([seen], _supposed(at_home), step=10))
     border = "homes that show one point only" if len(distinct) == 1 else "homes that show more (the border case)"
@@ -51,7 +51,7 @@ def thousand_sessions(rng: np.random.Generator, household: Household) -> Errors:
 def known_point(rng: np.random.Generator, household: Household) -> Errors:
     bearing = rng.uniform(0, math.tau)
     known = np.array(((KNOWN_POINT * math.sin(bearing), KNOWN_POINT * math.cos(bearing)),))
-    [there], [here] = (household(0)(place) for place in (known, np.zeros((1, 2))))
+    [there], [here] = household.shown(known), household.shown(np.zeros((1, 2)))
     return {
         "knows a true point 1 km away, supposes the same offset": metres(here - (there - known[0])),
         "the same homes without knowing it": metres(here),
@@ -59,18 +59,17 @@ def known_point(rng: np.random.Generator, household: Household) -> Errors:
 
 
 def streets(rng: np.random.Generator, household: Household) -> Errors:
-    seen = household(0)(in_the_streets(rng, STREET_SESSIONS))
+    seen = household.shown(in_the_streets(rng, STREET_SESSIONS))
+    likely = metres(most_likely([seen], _supposed(in_the_streets), step=20))
     return {
         "averages 50 starts from streets 50 to 300 m around home": metres(seen.mean(axis=0)),
-        "weighs every place by the likelihood of these 50": metres(
-            most_likely([seen], _supposed(in_the_streets), step=20)
-        ),
+        "weighs every place by the likelihood of these 50": likely,
     }
 
 
 def together(rng: np.random.Generator, household: Household) -> Errors:
     """Accounts known to be at one place, each with one session."""
-    seen = [household(number)(at_home(rng, 1)) for number in range(max(TOGETHER))]
+    seen = [household.shown(at_home(rng, 1), member=number) for number in range(max(TOGETHER))]
     return {
         f"knows {count} accounts to be together": metres(most_likely(seen[:count], _supposed(at_home), step=15))
         for count in TOGETHER
@@ -94,6 +93,6 @@ def errors_of(attack: str, *, homes: int, seed: int = 20) -> dict[str, list[floa
     errors: dict[str, list[float]] = {}
     for number in range(homes):
         rng = np.random.default_rng([seed, number])
-        for name, error in ATTACKS[attack](rng, household_of(rng)).items():
+        for name, error in ATTACKS[attack](rng, Household(rng)).items():
             errors.setdefault(name, []).append(error)
     return errors

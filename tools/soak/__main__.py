@@ -5,8 +5,6 @@ python -m tools.soak [--minutes 2] [--seed 4711] [--fault "PostgreSQL frozen" â€
 
 import secrets
 import sys
-from collections import Counter
-from math import ceil
 from random import Random
 
 from tools.local import aws
@@ -15,11 +13,9 @@ from tools.local.processes import end_on_any_interruption
 from tools.local.progress import clock
 from tools.local.workspace import DEFAULT_WORKSPACE, Workspace, shows_errors
 from tools.soak.faults import FAULTS
-from tools.soak.rounds import Results, Round
+from tools.soak.run import Soak
 from tools.soak.system import soaking_system
 
-WORKSPACE = Workspace(DEFAULT_WORKSPACE.root / "soak")
-_ROUND_MINUTES = 5.0
 _CLOCKS_OFF_SECONDS = (0, 290, -290)  # AWS refuses what is signed by a clock that is more than 300 seconds off
 
 
@@ -33,28 +29,15 @@ def main() -> int:
     parser.add_argument("--fault", action="append", choices=FAULTS, help="only these; may be given several times")
     options = parser.parse_args()
     seed = secrets.randbits(24) if options.seed is None else options.seed
-    faults = options.fault or list(FAULTS)
     end_on_any_interruption()
     aws.keep_to_this_machine()
     progress = clock()
-    results: list[Results] = []
-    try:
-        for done in range(ceil(options.minutes / _ROUND_MINUTES)):
-            minutes = min(_ROUND_MINUTES, options.minutes - done * _ROUND_MINUTES)
-            name = f"{seed} round {done + 1}"
-            clock_off = Random(f"{name} clock").choice(_CLOCKS_OFF_SECONDS)  # noqa: S311 (no secret)
-            progress(f"seed {name}; the functions' clocks are {clock_off:+} s off")
-            with soaking_system(WORKSPACE, progress, clock_off_seconds=clock_off) as system:
-                results.append(Round(system, name, faults, progress).run(minutes))
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-    print(f"Seed {seed}, {len(results)} rounds")
-    for title in ("answers", "changes", "faults"):
-        total = sum((getattr(each, title) for each in results), Counter[str]())
-        print(f"{title.capitalize()}:", *(f"  {times:7,}  {name}" for name, times in sorted(total.items())), sep="\n")
-    violations = [violation for each in results for violation in each.violations]
-    print(f"{len(violations)} violations", *violations, sep="\n")
-    return 1 if violations or not results else 0
+    clock_off = Random(f"{seed} clock").choice(_CLOCKS_OFF_SECONDS)  # noqa: S311 (no secret)
+    progress(f"seed {seed}; the functions' clocks are {clock_off:+} s off")
+    with soaking_system(Workspace(DEFAULT_WORKSPACE.root / "soak"), progress, clock_off_seconds=clock_off) as system:
+        violations = Soak(system, seed, options.fault or list(FAULTS), progress).run(options.minutes)
+    print(f"Seed {seed}: {len(violations)} violations", *violations, sep="\n")
+    return 1 if violations else 0
 
 
 if __name__ == "__main__":

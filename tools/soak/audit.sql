@@ -1,7 +1,8 @@
 -- The records that the rules compare (tools/soak/rules.py), in the soak's own database alone, never in a deployment.
 CREATE SCHEMA soak;
 
--- What really changed, written by the triggers below, which know nothing of the product's outbox.
+-- What really changed, written by the triggers below, which know nothing of the product's outbox. What a domain event
+-- announces has the type of that event.
 CREATE TABLE soak.changes (
     what TEXT NOT NULL,
     user_id TEXT NOT NULL,
@@ -14,22 +15,14 @@ CREATE INDEX ON soak.changes (what, key);
 -- What callers asked for. `outcome` is done (2xx), refused (4xx) or unknown (5xx, or no answer).
 CREATE TABLE soak.asked (what TEXT, user_id TEXT, key TEXT, outcome TEXT);
 
--- The domain events that the bus delivered. `key` is the id of the session or photo.
-CREATE TABLE soak.heard (event_id TEXT PRIMARY KEY, type TEXT, key TEXT, reason TEXT, fault TEXT);
+-- The domain events that the bus delivered, a row for each time. `at` is in milliseconds since 1970, and `key` is the id
+-- of the session or photo.
+CREATE TABLE soak.heard (
+    message TEXT PRIMARY KEY, at BIGINT, event_id TEXT, type TEXT, key TEXT, reason TEXT, fault TEXT
+);
 
--- Which event announces which change.
-CREATE TABLE soak.announcements (what TEXT PRIMARY KEY, type TEXT NOT NULL);
-INSERT INTO soak.announcements VALUES
-    ('started', 'SessionStarted'),
-    ('extended', 'SessionExtended'),
-    ('expiring', 'SessionExpiring'),
-    ('ended', 'SessionEnded'),
-    ('ready', 'PhotoReady'),
-    ('rejected', 'PhotoRejected');
-
--- Events on their way to the bus, and leaps of time. `at` is in seconds since 1970, plus those that were leapt over.
-CREATE TABLE soak.sent (event_id TEXT, at DOUBLE PRECISION);
-CREATE TABLE soak.leaps (number INTEGER PRIMARY KEY, at DOUBLE PRECISION);
+-- When time leapt, in milliseconds, too. Leaps do not change these two tables.
+CREATE TABLE soak.leaps (number INTEGER PRIMARY KEY, at BIGINT DEFAULT extract(epoch FROM clock_timestamp()) * 1000);
 
 -- Schedules, objects and logs at AWS, when they were last looked at. `at` is null for a schedule not looked at.
 CREATE TABLE soak.schedules (name TEXT PRIMARY KEY, at TIMESTAMPTZ);
@@ -63,12 +56,12 @@ DECLARE
     noted RECORD;
 BEGIN
     FOR noted IN SELECT * FROM (VALUES
-        ('started', 'id', 'INSERT', 'sessions', 'true'),
-        ('extended', 'id', 'UPDATE', 'sessions', 'NEW.expires_at > OLD.expires_at'),
-        ('expiring', 'id', 'UPDATE', 'sessions', 'NEW.warned_for IS DISTINCT FROM OLD.warned_for'),
-        ('ended', 'id', 'UPDATE', 'sessions', 'OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL'),
+        ('SessionStarted', 'id', 'INSERT', 'sessions', 'true'),
+        ('SessionExtended', 'id', 'UPDATE', 'sessions', 'NEW.expires_at > OLD.expires_at'),
+        ('SessionExpiring', 'id', 'UPDATE', 'sessions', 'NEW.warned_for IS DISTINCT FROM OLD.warned_for'),
+        ('SessionEnded', 'id', 'UPDATE', 'sessions', 'OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL'),
         ('ended early', 'id', 'UPDATE', 'sessions', 'OLD.ended_at IS NULL AND NEW.ended_at < NEW.expires_at'),
-        ('ended', 'id', 'DELETE', 'sessions', 'OLD.ended_at IS NULL'),
+        ('SessionEnded', 'id', 'DELETE', 'sessions', 'OLD.ended_at IS NULL'),
         ('ended with the account', 'id', 'DELETE', 'sessions', 'OLD.ended_at IS NULL'),
         ('described', 'description', 'INSERT', 'profiles', 'true'),
         ('described', 'description', 'UPDATE', 'profiles', 'NEW.description IS DISTINCT FROM OLD.description'),
@@ -76,8 +69,8 @@ BEGIN
         ('preferred', NULL, 'INSERT OR UPDATE', 'preferences', 'true'),
         ('left', NULL, 'DELETE', 'preferences', 'true'),
         ('asked', 'id', 'INSERT', 'photo_uploads', 'true'),
-        ('ready', 'id', 'UPDATE', 'photo_uploads', 'NEW.status <> OLD.status AND NEW.status = ''ready'''),
-        ('rejected', 'id', 'UPDATE', 'photo_uploads', 'NEW.status <> OLD.status AND NEW.status = ''rejected'''),
+        ('PhotoReady', 'id', 'UPDATE', 'photo_uploads', 'NEW.status <> OLD.status AND NEW.status = ''ready'''),
+        ('PhotoRejected', 'id', 'UPDATE', 'photo_uploads', 'NEW.status <> OLD.status AND NEW.status = ''rejected'''),
         ('claimed twice', 'id', 'UPDATE', 'photo_uploads',
             'OLD.leased_until > clock_timestamp() AND NEW.leased_until > OLD.leased_until')
     ) AS _ (what, key, statement, of_table, condition)

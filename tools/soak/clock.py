@@ -1,6 +1,5 @@
-"""Two clocks: the database's, which the soak moves on, and a function's, which may be wrong."""
+"""Two clocks: the database's, which the soak moves on (soak.leaps), and a function's, which may be wrong."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,21 +17,17 @@ time_machine.travel(datetime.datetime.now(datetime.UTC) + datetime.timedelta(sec
 
 
 class Clock:
-    """The database's time: this machine's clock plus the seconds that were leapt over (soak.leaps)."""
+    """The database's time. Members hold it while they call, so that it does not leap then."""
 
     CALLS = 20  # of members at once; more than there ever are
 
     def __init__(self) -> None:
-        self.leapt = 0.0
         self._door = Lock()  # without it, new calls would pass a leap that waits
         self._calls = Semaphore(self.CALLS)
 
-    def now(self) -> float:
-        return time.time() + self.leapt
-
     @contextmanager
     def held(self, calls: int = 1) -> Iterator[None]:
-        """Let no time leap while a member calls; a leap holds the clock as all CALLS, and so waits for them."""
+        """Hold the clock. A leap holds it as all CALLS, and so waits for them."""
         with self._door:
             for _ in range(calls):
                 self._calls.acquire()
@@ -52,9 +47,5 @@ def wrong_clock(folder: Path, seconds: int) -> dict[str, str]:
     site = folder / "wrong-clock"
     site.mkdir(parents=True, exist_ok=True)
     (site / "sitecustomize.py").write_text(_SITE.format(seconds=seconds))
-    # Link this package alone: the function must see nothing else of this virtual environment.
-    for installed in Path(time_machine.__file__).parents[1].glob("*time_machine*"):
-        link = site / installed.name
-        link.unlink(missing_ok=True)
-        link.symlink_to(installed)
-    return {"PYTHONPATH": str(site)}
+    # The function's own folders come first, so this environment replaces none of their packages.
+    return {"PYTHONPATH": f"{site}:{Path(time_machine.__file__).parents[1]}"}

@@ -18,35 +18,42 @@ _LEAPS = (1, 4, 9, 16, 25)  # minutes
 _CROWD = 1000
 _UNSCHEDULED = 300  # more than a sweep can schedule in its time while the scheduler is slow
 
+# The client's port of the function that sent the last statement.
+_CALLER = """
+    SELECT client_port FROM pg_stat_activity WHERE application_name = 'after-hours' ORDER BY query_start DESC LIMIT 1
+"""
+
 type Fault = Callable[[World, Random], None]
 
 
 def kill_postgres(world: World, random: Random) -> None:
-    world.system.server.signal(signal.SIGKILL)
+    world.system.signal_postgres(signal.SIGKILL)
     time.sleep(random.uniform(0.5, 4))
-    world.system.server.restart()
+    world.system.restart_postgres()
 
 
 def freeze_postgres(world: World, random: Random) -> None:
-    world.system.server.signal(signal.SIGSTOP)
+    world.system.signal_postgres(signal.SIGSTOP)
     try:
         time.sleep(random.uniform(1, 9))  # functions give up, and answer their members, after six seconds
     finally:
-        world.system.server.signal(signal.SIGCONT)
+        world.system.signal_postgres(signal.SIGCONT)
 
 
 def cut_connections(world: World, random: Random) -> None:
     for _ in range(random.randint(1, 4)):
-        world.system.server.cut_connections()
+        world.system.database.run(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'after-hours'"
+        )
         time.sleep(random.uniform(0.2, 1))
 
 
 def kill_workers(world: World, random: Random) -> None:
-    """Kill workers in the middle of a call: the one that sent the last statement, or any."""
+    """Kill workers in the middle of a call: the one that is most likely at work, or any."""
     for _ in range(random.randint(2, 6)):
-        port = world.system.server.latest_caller() if random.random() < 0.7 else None  # noqa: PLR2004
-        if not world.system.workers.kill_at(port):
-            world.system.workers.kill_any(random)
+        callers = world.system.database.run(_CALLER) if random.random() < 0.7 else []  # noqa: PLR2004
+        if not any(world.system.kill_worker_at(port) for (port,) in callers):
+            world.system.kill_worker(random)
         time.sleep(random.uniform(0.2, 1.5))
 
 
@@ -89,6 +96,14 @@ def earlier_release(world: World, random: Random) -> None:
             )
 
 
+def events_early(world: World, random: Random) -> None:
+    """Events of schedules come long before their time."""
+    ids = world.system.database.run("SELECT id::text FROM after_hours_sessions WHERE ended_at IS NULL")
+    for (session_id,) in random.sample(ids, min(6, len(ids))):
+        kind = random.choice(("expiry", "warning"))
+        world.system.invoke("expire_session", {"kind": kind, "sessionId": session_id})
+
+
 def crowd_is_due(world: World, random: Random) -> None:
     """A thousand sessions end in one second, nearly all of their schedules are lost, and three sweeps run at once."""
     crowd = _crowd(world, _CROWD, timedelta(seconds=4), scheduled=True)
@@ -129,13 +144,9 @@ def refuse_for_an_hour(service: Service, world: World, random: Random) -> None:
 
 def _crowd(world: World, number: int, lasting: timedelta, *, scheduled: bool) -> list[str]:
     """Put so many members with a live session into the database, without firing triggers. Return their ids."""
-    name = f"soak-crowd-{time.monotonic_ns()}"
-    crowd = [f"{name}-{nth}" for nth in range(number)]
+    crowd = world.join("crowd", number)
     world.system.database.run(
         """
-        INSERT INTO users (id, provider, id_verified, after_hours_consent)
-        SELECT id, 'google', true, true FROM unnest(%(crowd)s) AS id ON CONFLICT DO NOTHING;
-        INSERT INTO user_subscriptions (user_id, is_active) SELECT id, true FROM unnest(%(crowd)s) AS id;
         SET LOCAL session_replication_role = replica;
         INSERT INTO after_hours_profiles (user_id) SELECT id FROM unnest(%(crowd)s) AS id ON CONFLICT DO NOTHING;
         INSERT INTO after_hours_sessions (
@@ -163,7 +174,7 @@ FAULTS: dict[str, Fault] = {
     "R2 slow": partial(ail, Service.R2, ailments=(Ailment.SLOW,)),
     "makers of photos killed": photo_makers_die,
     "time leaps": lambda world, random: world.leaps.leap(timedelta(minutes=random.choice(_LEAPS)), random),
-    "events early": lambda world, random: world.leaps.deliver_early(random),
+    "events early": events_early,
     "sweeps meet": sweeps_meet,
     "earlier release beside": earlier_release,
     "crowd due in one second": crowd_is_due,

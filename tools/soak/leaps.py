@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from random import Random
 from threading import Lock
-from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -46,18 +45,12 @@ class Leaps:
             due, self._late = self._late, []
             with self._system.clock.held(Clock.CALLS):
                 self._age_rows(distance.total_seconds())
-                self._system.clock.leapt += distance.total_seconds()
                 due += self._move_schedules(distance, random)
             random.shuffle(due)
             half = len(due) // 2 if distance < timedelta(hours=1) else 0
             self._late += due[:half]
-            self._deliver(due[half:])
-
-    def deliver_early(self, random: Random, most: int = 6) -> None:
-        """Deliver some schedules long before their time, without removing them."""
-        names = sorted(self._system.schedules())
-        found = [self._find(name) for name in random.sample(names, min(most, len(names)))]
-        self._deliver([schedule["Target"]["Input"] for schedule in found if schedule])
+            with ThreadPoolExecutor(2) as pool:
+                list(pool.map(lambda event: self._system.invoke("expire_session", json.loads(event)), due[half:]))
 
     def _age_rows(self, seconds: float) -> None:
         number, by = next(self._numbers), f"interval '{seconds} seconds'"
@@ -76,31 +69,24 @@ class Leaps:
                     UPDATE after_hours_outbox SET payload = payload || jsonb_build_object(
                         'expiresAt', after_hours_utc((payload ->> 'expiresAt')::timestamptz - {by})
                     ) WHERE kind = 'schedules';
-                    INSERT INTO soak.leaps
-                    VALUES ({number}, extract(epoch FROM clock_timestamp()) + {self._system.clock.leapt + seconds});
+                    INSERT INTO soak.leaps VALUES ({number});
                 END IF;
             END $$
             """
         )
 
-    def _find(self, name: str) -> dict[str, Any] | None:
-        return schedules.find(self._system.client("scheduler"), self._system.stack.schedule_group, name)
-
     def _move_schedules(self, distance: timedelta, random: Random) -> list[str]:
         """Bring each schedule nearer. Return the events of those that are due, each as often as it is delivered."""
-        client, now, due = self._system.client("scheduler"), datetime.now(UTC), []
+        client, group = self._system.client("scheduler"), self._system.stack.schedule_group
+        now, due = datetime.now(UTC), []
         for name in sorted(self._system.schedules()):
-            if (schedule := self._find(name)) is None:
+            if (schedule := schedules.find(client, group, name)) is None:
                 continue
             with suppress(ClientError):  # it has fired by now
                 at = schedules.moment(schedule["ScheduleExpression"]) - distance
                 if at > now:
                     schedules.move(client, schedule, at)
                 else:
-                    client.delete_schedule(GroupName=self._system.stack.schedule_group, Name=name)
+                    client.delete_schedule(GroupName=group, Name=name)
                     due += [schedule["Target"]["Input"]] * random.choice(_COPIES)
         return due
-
-    def _deliver(self, events: list[str]) -> None:
-        with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda event: self._system.invoke("expire_session", json.loads(event)), events))

@@ -4,15 +4,14 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from itertools import count
 from random import Random
 from threading import Lock
 from typing import Any
 
-from tools.local import forms, members
+from tools.local import forms
 from tools.local.stack import Answer
 from tools.pictures.files import corners, encoded, exif
 from tools.soak.leaps import Leaps
@@ -22,6 +21,14 @@ from tools.soak.system import System
 _TEXT, _DEVICE = "soak-text-", "soak-device-"
 _LATITUDE, _LONGITUDE = -41.0, -71.0
 _MINUTES = (15, 30, 60)
+_PHOTO = encoded(corners(), exif=exif(6), comment=f"{_TEXT}comment")  # its EXIF has the place where it was taken
+_JOIN = """
+    INSERT INTO users (id, provider, id_verified, after_hours_consent)
+    SELECT id, 'google', true, true FROM unnest(%(ids)s) AS id ON CONFLICT DO NOTHING;
+    INSERT INTO profiles (user_id, name, age, gender, sexual_preference)
+    SELECT id, 'Alex', 29, 'Male', 'Straight' FROM unnest(%(ids)s) AS id ON CONFLICT DO NOTHING;
+    INSERT INTO user_subscriptions (user_id, is_active) SELECT id, true FROM unnest(%(ids)s) AS id
+"""
 _ENTITLED = """
     UPDATE users SET id_verified = true, after_hours_consent = true WHERE id = %(id)s;
     UPDATE user_subscriptions SET is_active = true WHERE user_id = %(id)s
@@ -46,7 +53,7 @@ class Phone:
 class World:
     """The members, and the records of what they did: lists, because threads may append to one without a lock."""
 
-    def __init__(self, system: System, run: str) -> None:
+    def __init__(self, system: System) -> None:
         self.system = system
         self.leaps = Leaps(system)
         self.phones: list[Phone] = []
@@ -54,14 +61,16 @@ class World:
         self.answers: list[str] = []
         self.violations: list[str] = []
         self.quiet = False  # True once no fault is injected any more: then no answer may be a 5xx
-        self._run = run
-        self._numbers = count()
+        self.numbers = count()
 
-    def new_phone(self) -> Phone:
-        """Make an entitled member, as the main app does."""
-        member = replace(members.SEEDED["entitled"], id=f"soak-{self._run}-{next(self._numbers)}")
-        self.system.database.retry(lambda connection: members.save(connection, member))
-        return Phone(member.id, self.system.stack.token(member.id))
+    def join(self, name: str, number: int) -> list[str]:
+        """Let so many entitled members join the main app. Return their ids."""
+        ids = [f"soak-{name}-{next(self.numbers)}" for _ in range(number)]
+        self.system.database.run(_JOIN, {"ids": ids})
+        return ids
+
+    def new_phones(self, number: int) -> list[Phone]:
+        return [Phone(id_, self.system.stack.token(id_)) for id_ in self.join("member", number)]
 
     def act(self, random: Random, action: "Action | None" = None) -> None:
         """Let one member do one thing. A tenth of the members do half of it all, so that long stories happen, too."""
@@ -74,9 +83,6 @@ class World:
                 (action or chosen)(self, phone, random)
         finally:
             phone.lock.release()
-
-    def text(self) -> str:
-        return f"{_TEXT}{next(self._numbers)}"
 
     def call(
         self,
@@ -101,9 +107,8 @@ class World:
         code = answer.body.get("code", "") if isinstance(answer.body, dict) else ""
         self.answers.append(f"{answer.status} {code}".rstrip())
         if code == "INTERNAL_ERROR" or (self.quiet and outcome == "unknown"):
-            self.violations.append(
-                f"{method} {path} answered {answer.status} {code}{' in quiet' if self.quiet else ''}"
-            )
+            when = "in quiet" if self.quiet else "during a fault"
+            self.violations.append(f"{method} {path} answered {answer.status} {code} {when}")
         body = answer.body if outcome == "done" else None
         if callable(key):
             key = key(body) if body else None
@@ -121,7 +126,7 @@ def _session_id(body: Any) -> str:  # noqa: ANN401 (JSON)
 
 
 def write_profile(world: World, phone: Phone, random: Random) -> None:
-    text, method = world.text(), random.choice(("POST", "POST", "PATCH"))
+    text, method = f"{_TEXT}{next(world.numbers)}", random.choice(("POST", "POST", "PATCH"))
     world.call(phone, method, "/profile", {"description": text}, change="described", key=text)
 
 
@@ -132,22 +137,15 @@ def choose(world: World, phone: Phone, random: Random) -> None:
 
 def send_photo(world: World, phone: Phone, random: Random) -> None:
     """Send a good file, a bad one or none; S3's event may come twice."""
-    content = random.choice((picture(), picture(), picture(), picture()[:900], b"<html>no</html>", None))
+    content = random.choice((_PHOTO, _PHOTO, _PHOTO, _PHOTO[:900], b"<html>no</html>", None))
     answer = world.call(phone, "POST", "/profile/photo", change="asked", key=lambda made: made["upload"]["photoId"])
     if not answer or content is None:
         return
-    form, stack = answer["upload"], world.system.stack
+    form, bucket = answer["upload"], {"name": world.system.stack.upload_bucket}
     with suppress(OSError):  # S3 may have the file, or not
         if forms.post(form["url"], form["fields"], content) < 400 and random.random() < 0.5:  # noqa: PLR2004
-            s3 = {
-                "bucket": {"name": stack.upload_bucket},
-                "object": {"key": form["fields"]["key"], "size": len(content)},
-            }
-            world.system.client("lambda").invoke(
-                FunctionName=stack.functions["process_photo"],
-                InvocationType="Event",
-                Payload=json.dumps({"Records": [{"eventName": "ObjectCreated:Post", "s3": s3}]}).encode(),
-            )
+            s3 = {"bucket": bucket, "object": {"key": form["fields"]["key"], "size": len(content)}}
+            world.system.invoke("process_photo", {"Records": [{"eventName": "ObjectCreated:Post", "s3": s3}]})
 
 
 def begin_with_a_photo(world: World, phone: Phone, random: Random) -> None:
@@ -164,7 +162,7 @@ def start(world: World, phone: Phone, random: Random) -> None:
         "longitude": _LONGITUDE - random.random(),
         "deviceFingerprint": {"deviceId": f"{_DEVICE}{random.random()}", "platform": "iOS"},
     }
-    answer = world.call(phone, "POST", "/session/start", body, change="started", key=_session_id)
+    answer = world.call(phone, "POST", "/session/start", body, change="SessionStarted", key=_session_id)
     if answer:
         phone.seen_end = answer["session"]["expiresAt"]
 
@@ -173,7 +171,7 @@ def extend(world: World, phone: Phone, random: Random) -> None:
     body: dict[str, object] = {"additionalMinutes": random.choice(_MINUTES)}
     if random.random() < 0.5:  # noqa: PLR2004
         body["expiresAt"] = phone.seen_end or datetime.now(UTC).isoformat()
-    if answer := world.call(phone, "POST", "/session/extend", body, change="extended"):
+    if answer := world.call(phone, "POST", "/session/extend", body, change="SessionExtended"):
         phone.seen_end = answer["session"]["expiresAt"]
 
 
@@ -208,7 +206,7 @@ def delete_account(world: World, phone: Phone, random: Random) -> None:
         )
     for turn in turns:
         turn.result()
-    world.phones[world.phones.index(phone)] = world.new_phone()
+    [world.phones[world.phones.index(phone)]] = world.new_phones(1)
 
 
 type Action = Callable[[World, Phone, Random], object]
@@ -221,15 +219,9 @@ ACTIONS: dict[Action, int] = {
     lambda world, phone, _: world.call(phone, "DELETE", "/profile/photo"): 3,
     start: 20,
     extend: 10,
-    lambda world, phone, _: world.call(phone, "POST", "/session/end", change="ended", key=_session_id): 6,
+    lambda world, phone, _: world.call(phone, "POST", "/session/end", change="SessionEnded", key=_session_id): 6,
     look: 12,
     lambda world, phone, _: world.call(phone, "DELETE", "/profile", change="left"): 3,
     withdraw: 3,
     delete_account: 2,
 }
-
-
-@cache
-def picture() -> bytes:
-    """Return a small JPEG with the place in its EXIF where it was taken."""
-    return encoded(corners(), exif=exif(6), comment=f"{_TEXT}comment")

@@ -1,6 +1,5 @@
-"""A proxy in front of the local AWS: it sees which service a function calls, and can make that service fail."""
+"""A proxy with a port for each service of the local AWS. It can make a service fail for the functions that call it."""
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -10,7 +9,7 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from threading import Thread
-from typing import Any, Self
+from typing import Any
 
 from tools.local import calls
 
@@ -39,51 +38,30 @@ class Ailment(StrEnum):
     CALLERS_KILLED = "callers killed"
 
 
-def service_of(path: str, target: str, authorization: str, *, r2_bucket: str) -> Service | None:
-    """Tell the service from a request's path, its `X-Amz-Target`, and the scope that its signature names."""
-    if target.startswith("secretsmanager."):
-        return Service.SECRETS
-    if target.startswith("AWSEvents."):
-        return Service.BUS
-    if "/scheduler/aws4_request" in authorization:
-        return Service.SCHEDULER
-    if path.startswith(f"/{r2_bucket}"):
-        return Service.R2
-    # A phone's form is not signed in a header.
-    return Service.S3 if "/s3/aws4_request" in authorization or not authorization else None
-
-
 class Proxy:
-    """A port in front of a local AWS, of which one bucket stands for R2. `kill` is called with a caller's own port."""
+    """The ports, and which services are ailing. `kill` is called with a caller's own port."""
 
-    def __init__(
-        self,
-        aws_url: str,
-        r2_bucket: str,
-        *,
-        kill: Callable[[int], object],
-        now: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, aws_url: str, kill: Callable[[int], object]) -> None:
         self.aws_url = aws_url
-        self.r2_bucket = r2_bucket
         self.kill = kill
-        self.sent: list[dict[str, object]] = []  # domain events on their way to the bus, and when
-        self._now = now
+        self.urls: dict[Service, str] = {}
         self._ailments: dict[Service, Ailment] = {}
         self._callers = count()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        servers = {
+            service: ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self, service)) for service in Service
+        }
+        for service, server in servers.items():
+            self.urls[service] = f"http://127.0.0.1:{server.server_port}"
+            Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield
+        finally:
+            for server in servers.values():
+                server.shutdown()
+                server.server_close()
 
     @contextmanager
     def ailing(self, service: Service, ailment: Ailment) -> Iterator[None]:
@@ -93,17 +71,12 @@ class Proxy:
         finally:
             self._ailments.pop(service, None)
 
-    def ailment(self, service: Service | None) -> Ailment | None:
+    def ailment(self, service: Service) -> Ailment | None:
         """Return how this call is to fail, None when it is not."""
-        ailment = self._ailments.get(service) if service else None
+        ailment = self._ailments.get(service)
         if ailment is Ailment.CALLERS_KILLED and next(self._callers) % _EVERY:
             return None
         return ailment
-
-    def see(self, body: bytes) -> None:
-        """Note which domain events are sent to the bus."""
-        details = [json.loads(entry["Detail"]) for entry in json.loads(body).get("Entries", [])]
-        self.sent += [{"event_id": detail["eventId"], "at": self._now()} for detail in details if "eventId" in detail]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -112,8 +85,9 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 120
 
-    def __init__(self, proxy: Proxy, *connection: Any) -> None:  # noqa: ANN401 (http.server's)
+    def __init__(self, proxy: Proxy, service: Service, *connection: Any) -> None:  # noqa: ANN401 (http.server's)
         self._proxy = proxy
+        self._service = service
         super().__init__(*connection)
 
     def handle(self) -> None:
@@ -129,11 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _pass_on  # noqa: N815 (http.server's names)
 
     def _answer(self, body: bytes) -> None:
-        target, authorization = self.headers.get("x-amz-target", ""), self.headers.get("authorization", "")
-        service = service_of(self.path, target, authorization, r2_bucket=self._proxy.r2_bucket)
-        if service is Service.BUS:
-            self._proxy.see(body)
-        ailment = self._proxy.ailment(service)
+        ailment = self._proxy.ailment(self._service)
         time.sleep({Ailment.SLOW: _SLOW_SECONDS, Ailment.SILENT: _SILENCE_SECONDS}.get(ailment, 0) if ailment else 0)
         if ailment in {Ailment.UNREACHABLE, Ailment.SILENT}:
             raise ConnectionAbortedError
@@ -150,7 +120,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _write(self, status: int, headers: dict[str, str], content: bytes) -> None:
         self.send_response_only(status)
-        for name, value in {**headers, "content-length": str(len(content))}.items():
+        connection = "close" if self.close_connection else "keep-alive"
+        for name, value in {**headers, "connection": connection, "content-length": str(len(content))}.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":

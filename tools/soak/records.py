@@ -2,40 +2,47 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from tools.contract import published
 from tools.local.schedules import find, moment
 from tools.soak.system import QUEUE, System
 
+_ADD = "INSERT INTO soak.{0} SELECT * FROM json_populate_recordset(NULL::soak.{0}, %s)"
 _LOOKED_AT = 120  # schedules at the most, since each takes a call
 _SECRET = re.compile(r"[\w-]{24,}")  # too long to be guessed
 
 
 def keep(system: System, table: str, rows: Iterable[object]) -> None:
     """Replace the rows of a table of the audit. Each row is a dictionary by the names of the columns."""
-    system.database.run(
-        f"DELETE FROM soak.{table};"
-        f"INSERT INTO soak.{table} SELECT * FROM json_populate_recordset(NULL::soak.{table}, %s)",
-        (json.dumps(list(rows)),),
-    )
+    system.database.run(f"DELETE FROM soak.{table}; {_ADD.format(table)}", (json.dumps(list(rows)),))
 
 
 def listen(system: System) -> None:
     """Take the events that the bus has delivered. To be called by one thread."""
     sqs = system.client("sqs")
     queue = sqs.get_queue_url(QueueName=QUEUE)["QueueUrl"]
-    while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
-        for message in messages:
-            event = json.loads(message["Body"])
-            detail = event["detail"]
-            key = str(detail.get("sessionId") or detail.get("photoId"))
-            faults = published.faults(event["source"], event["detail-type"], detail)
-            system.database.run(
-                "INSERT INTO soak.heard VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                (detail["eventId"], event["detail-type"], key, detail.get("reason"), "; ".join(faults)),
-            )
-            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    asked = {"QueueUrl": queue, "MaxNumberOfMessages": 10, "MessageSystemAttributeNames": ["SentTimestamp"]}
+    while messages := sqs.receive_message(**asked).get("Messages"):
+        rows = json.dumps([_heard(message) for message in messages])
+        system.database.run(f"{_ADD.format('heard')} ON CONFLICT DO NOTHING", (rows,))
+        taken = [{"Id": message["MessageId"], "ReceiptHandle": message["ReceiptHandle"]} for message in messages]
+        sqs.delete_message_batch(QueueUrl=queue, Entries=taken)
+
+
+def _heard(message: Mapping[str, Any]) -> dict[str, object]:
+    event = json.loads(message["Body"])
+    detail = event["detail"]
+    return {
+        "message": message["MessageId"],
+        "at": message["Attributes"]["SentTimestamp"],
+        "event_id": detail["eventId"],
+        "type": event["detail-type"],
+        "key": detail.get("sessionId") or detail.get("photoId"),
+        "reason": detail.get("reason"),
+        "fault": "; ".join(published.faults(event["source"], event["detail-type"], detail)),
+    }
 
 
 def look_at_aws(system: System) -> None:

@@ -1,14 +1,13 @@
-"""One round: members act while faults happen; then it is quiet, and all must be as promised, now and months later."""
+"""The soak: members act while faults happen; then it is quiet, and all must be as promised, now and months later."""
 
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from random import Random
 from threading import Event
-from typing import NamedTuple
 
 from tools.local.background import beside
 from tools.local.progress import Progress
@@ -45,38 +44,33 @@ _SPOIL = """
 """
 
 
-class Results(NamedTuple):
-    """Numbers of answers, changes and faults by their names, and the violations in sentences."""
+class Soak:
+    """A soak of a running system. `faults` are names in FAULTS."""
 
-    answers: Counter[str]
-    changes: Counter[str]
-    faults: Counter[str]
-    violations: list[str]
-
-
-class Round:
-    """A round on a running system. `faults` are names in FAULTS."""
-
-    def __init__(self, system: System, seed: str, faults: Sequence[str], progress: Progress) -> None:
+    def __init__(self, system: System, seed: int, faults: Sequence[str], progress: Progress) -> None:
         self._system = system
-        self._world = World(system, seed.replace(" ", "-"))
+        self._world = World(system)
         self._seed = seed
         self._faults = faults
         self._progress = progress
         self._happened: Counter[str] = Counter()
         self._found: defaultdict[str, set[str]] = defaultdict(set)
 
-    def run(self, minutes: float) -> Results:
-        """Soak for so many minutes, and return the counts and the violations."""
-        self._world.phones = [self._world.new_phone() for _ in range(_MEMBERS)]
+    def run(self, minutes: float) -> list[str]:
+        """Soak for so many minutes, print the counts, and return the violations in sentences."""
+        self._world.phones = self._world.new_phones(_MEMBERS)
         with beside(self._watch), beside(self._listen):
             self._act_and_fail(minutes)
             self._world.quiet = True
             violations = self._come_to_rest()
-        violations = [*sentences(self._found), *sorted(set(self._world.violations)), *violations]
-        counts = "SELECT what, count(*) FROM soak.changes GROUP BY 1 UNION SELECT 'announced', count(*) FROM soak.heard"
-        changes = Counter[str](dict(self._system.database.run(counts)))
-        return Results(Counter(self._world.answers), changes, self._happened, violations)
+        changes = self._system.database.run(
+            "SELECT what, count(*) FROM soak.changes GROUP BY 1"
+            " UNION SELECT 'announced', count(DISTINCT event_id) FROM soak.heard"
+        )
+        counts = {"Answers": Counter(self._world.answers), "Changes": dict(changes), "Faults": self._happened}
+        for title, numbers in counts.items():
+            print(f"{title}:", *(f"  {times:7,}  {name}" for name, times in sorted(numbers.items())), sep="\n")
+        return [*sentences(self._found), *sorted(set(self._world.violations)), *violations]
 
     def _random(self, what: str) -> Random:
         return Random(f"{self._seed} {what}")  # noqa: S311 (no secret)
@@ -85,23 +79,17 @@ class Round:
         with ThreadPoolExecutor(_THREADS) as pool:  # until most functions have started: there must be something to lose
             for number in range(_WARM_UP):
                 pool.submit(self._world.act, self._random(f"warm-up {number}"))
-        until, stopped = time.monotonic() + minutes * 60, Event()
+        until = time.monotonic() + minutes * 60
         self._progress(f"{_MEMBERS} members, {_THREADS} at a time, for {minutes:g} minutes…")
 
         def repeat(act: Callable[[], None]) -> None:
-            while time.monotonic() < until and not stopped.is_set():
+            while time.monotonic() < until:
                 act()
 
         actions = [partial(self._world.act, self._random(f"members {number}")) for number in range(_THREADS)]
         actions.append(partial(self._fail, self._random("faults"), []))
         with ThreadPoolExecutor(len(actions)) as pool:
-            threads = [pool.submit(repeat, action) for action in actions]
-            try:
-                wait(threads, return_when=FIRST_EXCEPTION)
-            finally:
-                stopped.set()
-            for thread in threads:
-                thread.result()
+            list(pool.map(repeat, actions))  # raises what one of them has raised
 
     def _fail(self, random: Random, to_come: list[str]) -> None:
         """Let a fault happen, or two at once. All of `to_come` happen before one happens again."""
@@ -142,7 +130,6 @@ class Round:
             if violations := self._sweep(f"{leap} later"):
                 break
         records.keep(self._system, "asked", self._world.asked)
-        records.keep(self._system, "sent", self._system.proxy.sent)
         records.read_logs(self._system)
         return violations + sentences(broken(self._system.database, IN_THE_END))
 
