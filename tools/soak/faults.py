@@ -127,7 +127,7 @@ def crowd_has_no_schedules(world: World, random: Random) -> None:
 
 def schedules_vanish(world: World, random: Random) -> None:
     """The group of the schedules is deleted and made again, as on a new local AWS. Between the two it accepts none."""
-    client, group = world.system.client("scheduler"), world.system.stack.schedule_group
+    client, group = world.system.clients["scheduler"], world.system.stack.schedule_group
     client.delete_schedule_group(Name=group)
     time.sleep(random.uniform(0, 1))
     client.create_schedule_group(Name=group)

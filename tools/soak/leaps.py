@@ -77,7 +77,7 @@ class Leaps:
 
     def _move_schedules(self, distance: timedelta, random: Random) -> list[str]:
         """Bring each schedule nearer. Return the events of those that are due, each as often as it is delivered."""
-        client, group = self._system.client("scheduler"), self._system.stack.schedule_group
+        client, group = self._system.clients["scheduler"], self._system.stack.schedule_group
         now, due = datetime.now(UTC), []
         for name in sorted(self._system.schedules()):
             if (schedule := schedules.find(client, group, name)) is None:

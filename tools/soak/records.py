@@ -21,7 +21,7 @@ def keep(system: System, table: str, rows: Iterable[object]) -> None:
 
 def listen(system: System) -> None:
     """Take the events that the bus has delivered. To be called by one thread."""
-    sqs = system.client("sqs")
+    sqs = system.clients["sqs"]
     queue = sqs.get_queue_url(QueueName=QUEUE)["QueueUrl"]
     asked = {"QueueUrl": queue, "MaxNumberOfMessages": 10, "MessageSystemAttributeNames": ["SentTimestamp"]}
     while messages := sqs.receive_message(**asked).get("Messages"):
@@ -51,21 +51,21 @@ def look_at_aws(system: System) -> None:
     names = sorted(system.schedules(), key=lambda name: (name.partition("-")[2] in sessions, name))
     times: dict[str, str | None] = dict.fromkeys(names)
     for name in names[:_LOOKED_AT]:
-        schedule = find(system.client("scheduler"), system.stack.schedule_group, name)
+        schedule = find(system.clients["scheduler"], system.stack.schedule_group, name)
         if schedule:  # else it has fired since it was listed
             times[name] = moment(schedule["ScheduleExpression"]).isoformat()
     keep(system, "schedules", [{"name": name, "at": at} for name, at in times.items()])
 
     objects = []
     for store, bucket in (("r2", system.stack.r2_bucket), ("uploads", system.stack.upload_bucket)):
-        for page in system.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        for page in system.clients["s3"].get_paginator("list_objects_v2").paginate(Bucket=bucket):
             objects += [{"store": store, "key": item["Key"]} for item in page.get("Contents", ())]
     keep(system, "objects", objects)
 
 
 def read_logs(system: System) -> None:
     """Keep the logs, and the secrets that none of them may hold."""
-    secrets, logs = system.client("secretsmanager"), system.client("logs")
+    secrets, logs = system.clients["secretsmanager"], system.clients["logs"]
     written = {"PostgreSQL": (system.workspace.logs / "postgresql.log").read_text(errors="replace")}
     for name, function in system.stack.functions.items():
         pages = logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{function}")

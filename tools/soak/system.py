@@ -9,7 +9,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -38,33 +37,29 @@ _VARIABLES = {
     Service.S3: "AWS_ENDPOINT_URL_S3",
     Service.SECRETS: "AWS_ENDPOINT_URL_SECRETS_MANAGER",
 }
+_SERVICES = ("events", "lambda", "logs", "s3", "scheduler", "secretsmanager", "sqs")
 # No retries: the soak itself decides when an event is delivered twice.
 _ONCE = Config(read_timeout=90, retries={"total_max_attempts": 1}, max_pool_connections=20)
 
 
 @dataclass
 class System:
-    """Everything that the soak acts on: `stack` as callers see it, and the processes and services below it."""
+    """Everything that the soak acts on: `stack` as callers see it, and the processes and services below it.
+
+    `clients` are those of the local AWS, and not of the proxy.
+    """
 
     workspace: Workspace
     stack: Stack
     proxy: Proxy
     database: RetryingDatabase
     processes: Processes
+    clients: dict[str, Any]
     clock: Clock = field(default_factory=Clock)
-    _clients: dict[str, Any] = field(default_factory=dict)
-    _lock: Lock = field(default_factory=Lock)
-
-    def client(self, service: str) -> Any:  # noqa: ANN401 (as boto3)
-        """Return a client of the local AWS that does not go through the proxy."""
-        with self._lock:  # boto3 cannot create two clients at once
-            if service not in self._clients:
-                self._clients[service] = boto3.client(service, config=_ONCE, **self.stack.aws)
-            return self._clients[service]
 
     def invoke(self, function: str, event: object) -> None:
         """Run a function to its end, also one that fails."""
-        self.client("lambda").invoke(FunctionName=self.stack.functions[function], Payload=json.dumps(event).encode())
+        self.clients["lambda"].invoke(FunctionName=self.stack.functions[function], Payload=json.dumps(event).encode())
 
     def sweep(self) -> None:
         """Run a sweep to its end, and note how long it took."""
@@ -110,7 +105,7 @@ class System:
 
     def schedules(self) -> set[str]:
         """Return the names of all schedules, in one page: MiniStack has no further ones."""
-        listed = self.client("scheduler").list_schedules(GroupName=self.stack.schedule_group, MaxResults=_ALL)
+        listed = self.clients["scheduler"].list_schedules(GroupName=self.stack.schedule_group, MaxResults=_ALL)
         return {schedule["Name"] for schedule in listed["Schedules"]}
 
 
@@ -123,18 +118,19 @@ def soaking_system(workspace: Workspace, progress: Progress, *, clock_off_second
         shutil.rmtree(workspace.postgres, ignore_errors=True)
     with running_system(workspace, Ports.free(), progress) as stack:
         proxy = Proxy(stack.aws_endpoint_url, kill=lambda port: system.kill_worker_at(port))  # noqa: PLW0108 (made below)
-        system = System(workspace, stack, proxy, RetryingDatabase(stack.database_url), processes)
+        clients = {name: boto3.client(name, config=_ONCE, **stack.aws) for name in _SERVICES}
+        system = System(workspace, stack, proxy, RetryingDatabase(stack.database_url), processes, clients)
         with proxy.serving():
             progress("pointing the functions at the proxy, and adding the audit to the database…")
             _point_functions_at_proxy(system, wrong_clock(workspace.root, clock_off_seconds))
-            bus.subscribe(system.client, stack.event_bus, QUEUE)
+            bus.subscribe(clients.__getitem__, stack.event_bus, QUEUE)
             system.database.run(_AUDIT.read_text())
             yield system
 
 
 def _point_functions_at_proxy(system: System, environment: dict[str, str]) -> None:
     """Let the functions call AWS and R2 by the proxy."""
-    client, secrets, urls = system.client("lambda"), system.client("secretsmanager"), system.proxy.urls
+    client, secrets, urls = system.clients["lambda"], system.clients["secretsmanager"], system.proxy.urls
     environment = environment | {variable: urls[service] for service, variable in _VARIABLES.items()}
     for name in system.stack.functions.values():
         variables = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
