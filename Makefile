@@ -38,7 +38,7 @@ APP_DATABASE_SECRET_ARN ?= $(EXAMPLE_SECRET:%-=%-d4E5f6)
 CONTEXT = -c stage="$(SYNTHESIZED)" -c alarmEmail="$(ALARM_EMAIL)" -c databaseSecretArn="$(DATABASE_SECRET_ARN)" \
 	-c appDatabaseSecretArn="$(APP_DATABASE_SECRET_ARN)" $(OPTIONS)
 
-.PHONY: help setup run test test-fast fuzz demo invoke events-run redrive sql pause resume lint licences format bench openapi schema dart compatible synth diff deploy coverage lock clean stop logs debug psql token reset page screenshots rights soak
+.PHONY: help setup run test test-fast fuzz demo invoke events events-run redrive sql pause resume lint licences format bench openapi schema dart compatible synth diff deploy coverage lock clean stop logs debug psql token reset page screenshots rights soak
 
 # What tidies up when it ends is started by `exec`: a kill of make reaches it then, and no shell between them.
 
@@ -66,8 +66,8 @@ debug: $(PYTHON_READY) ## developer: Run one handler in this process: make debug
 logs: $(PYTHON_READY) ## tester: Follow what the functions write: make logs [FUNCTION=start_session]
 	@$(RUN) tools.local logs $(if $(FUNCTION),"$(FUNCTION)")
 
-psql: $(PYTHON_READY) ## tester: Open the database of the running system: make psql [SQL="SELECT 1"]
-	@$(RUN) tools.local psql $(if $(SQL),"$(SQL)")
+psql: $(PYTHON_READY) ## tester: Open the database of the running system: make psql [SQL="SELECT 1"] [STATEMENT=sessions._START]
+	@$(RUN) tools.local psql $(if $(SQL),"$(SQL)") $(if $(STATEMENT),--statement "$(STATEMENT)")
 
 # USER is also a variable of every shell: only one that is given here counts.
 token: $(PYTHON_READY) ## tester: Print a token, of every stage but prod: make token USER=local-entitled [STAGE=local]
@@ -85,11 +85,14 @@ page: $(PYTHON_READY) $(NODE_READY) ## developer: Serve the page once more, to w
 demo: $(PYTHON_READY) ## newcomer: Play the whole story against the running system
 	@$(RUN) tools.local demo
 
-invoke: $(PYTHON_READY) ## tester: Send a sample event: make invoke FUNCTION=start_session [EVENT=valid]
-	@$(RUN) tools.local invoke "$(FUNCTION)" $(if $(EVENT),"$(EVENT)")
+invoke: $(PYTHON_READY) ## tester: Send a sample event: make invoke FUNCTION=start_session [EVENT=valid] [JSON=1]
+	@$(RUN) tools.local invoke "$(FUNCTION)" $(if $(EVENT),"$(EVENT)") $(if $(JSON),--json)
+
+events: $(PYTHON_READY) ## tester: List the sample events: what each needs, and what comes of it
+	@$(RUN) tools.local events
 
 events-run: $(PYTHON_READY) ## tester: Play all sample events on the running system, each in the state that it needs
-	@$(RUN) tools.local events
+	@$(RUN) tools.local events --run
 
 test: $(EVERYTHING) ## Run every test
 	$(RUN) pytest -n $(TEST_PROCESSES)

@@ -58,12 +58,22 @@ def test_tokens_are_of_the_main_app_and_there_are_none_for_prod(stack: Stack, co
     assert (refused.returncode, refused.stdout) == (2, "")
 
 
+def test_psql_knows_the_statements_and_tries_one(command: Command) -> None:
+    said = command("psql", "--statement", "sessions._CURRENT", text="BEGIN; :statement; ROLLBACK;")
+    assert "This is sessions._CURRENT" in said.stdout
+    assert "(1 row)" in said.stdout, said.stderr
+    assert "There is no statement sessions._NONE" in command("psql", "--statement", "sessions._NONE").stderr
+
+
 def test_invoke_and_debug_change_one_member_alone_and_reset_all(stack: Stack, command: Command) -> None:
     token = stack.users["entitled"].token
     assert stack.call("POST", "/profile", token=token, body={}).status == 201
     done = command("invoke", "start_session", "null_island")
     assert done.returncode == 0
     assert "Expected: 400 VALIDATION_ERROR\nOutcome:  400 VALIDATION_ERROR\n" in done.stdout
+    said = json.loads(command("invoke", "start_session", "null_island", "--json").stdout)
+    assert (said["expected"], said["as_expected"]) == ("400 VALIDATION_ERROR", True)
+    assert "start_session/null_island" in command("events").stdout
     assert "There is no sample event x/valid. There are: create_" in command("invoke", "x").stderr
     started = command("invoke", "--here", "start_session")
     assert "Expected: 201\nOutcome:  201\n" in started.stdout, started.stderr

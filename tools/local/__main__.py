@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
-from typing import Any, NoReturn
+from typing import Any
 
 from infra.stages import STAGES
 from tools.local import aws, members
@@ -17,8 +17,8 @@ from tools.local.invoke import events, invoke
 from tools.local.logs import logs
 from tools.local.page.server import serve
 from tools.local.ports import DEFAULT, HIGHEST_FIRST, LOWEST_FIRST
-from tools.local.postgres import BINARIES
 from tools.local.processes import Processes, end_on_any_interruption
+from tools.local.psql import psql
 from tools.local.run import run
 from tools.local.stack import Stack
 from tools.local.token import token
@@ -48,13 +48,6 @@ def reset(workspace: Workspace) -> None:
     print("All members are as after a first start. The sweep deletes what is left of their photos within a minute.")
 
 
-def psql(workspace: Workspace, sql: str | None) -> NoReturn:
-    """`make psql [SQL="SELECT 1"]`: become psql, which then has the terminal for itself."""
-    options = ["--command", sql] if sql else []
-    program = str(BINARIES / "psql")
-    os.execv(program, [program, "--set", "ON_ERROR_STOP=1", *options, Stack.load(workspace).database_url])  # noqa: S606
-
-
 # The function of each command, and its arguments beside --workspace, as argparse takes them. A function raises
 # CommandError, or returns an exit code if that may be another than 0.
 _COMMANDS: dict[str, tuple[Callable[..., int | None], dict[str, dict[str, Any]]]] = {
@@ -64,12 +57,17 @@ _COMMANDS: dict[str, tuple[Callable[..., int | None], dict[str, dict[str, Any]]]
     "page": (serve, {"--port": {"type": number(int, 0, 65535), "default": 8765}}),
     "demo": (demo, {}),
     "logs": (logs, {"function": {"nargs": "?"}}),
-    "psql": (psql, {"sql": {"nargs": "?"}}),
+    "psql": (psql, {"sql": {"nargs": "?"}, "--statement": {}}),
     "token": (token, {"stage": {"choices": sorted(STAGES.keys() - {"prod"})}, "user": {}}),
-    "events": (events, {}),
+    "events": (events, {"--run": {"action": "store_true"}}),
     "invoke": (
         invoke,
-        {"function": {}, "event": {"nargs": "?", "default": "valid"}, "--here": {"action": "store_true"}},
+        {
+            "function": {},
+            "event": {"nargs": "?", "default": "valid"},
+            "--json": {"action": "store_true"},
+            "--here": {"action": "store_true"},
+        },
     ),
 }
 

@@ -35,6 +35,16 @@ class Outcome(NamedTuple):
     log: str
     as_expected: bool
 
+    def print_after(self, sample: Sample) -> None:
+        print(f"Sent:     {sample} as {members.SAMPLE.id}, given: {sample.expected.needs}")
+        print(f"Expected: {sample.expected}\nOutcome:  {self.said}")
+        print(json.dumps(self.body, indent=2, ensure_ascii=False))
+        if self.log:
+            print(f"\nLog:\n{self.log}")
+
+    def print_json(self, sample: Sample) -> None:
+        print(json.dumps({"event": str(sample), "expected": str(sample.expected), **self._asdict()}, indent=2))
+
 
 def _outcome(expected: Expected, result: dict[str, Any], log: str = "", *, failed: bool) -> Outcome:
     """Compare what a function returned, or the error that it failed with."""
@@ -94,8 +104,8 @@ def _run_here(stack: Stack, sample: Sample) -> Outcome:
     return _outcome(sample.expected, json.loads(json.dumps(result)), failed=False)
 
 
-def invoke(workspace: Workspace, function: str, event: str, *, here: bool) -> int:
-    """`make invoke FUNCTION=start_session [EVENT=valid]`: send one sample event to a deployed function.
+def invoke(workspace: Workspace, function: str, event: str, *, json: bool, here: bool) -> int:
+    """`make invoke FUNCTION=start_session [EVENT=valid] [JSON=1]`: send one sample event to a deployed function.
 
     `make debug` (`--here`) runs the handler of the working tree in this process, so that a `breakpoint()` in it stops.
     """
@@ -106,16 +116,19 @@ def invoke(workspace: Workspace, function: str, event: str, *, here: bool) -> in
     chosen = named[f"{function}/{event}"]
     _prepare(stack, chosen.expected)
     outcome = (_run_here if here else _send)(stack, chosen)
-    print(f"Sent:     {chosen} as {members.SAMPLE.id}, given: {chosen.expected.needs}")
-    print(f"Expected: {chosen.expected}\nOutcome:  {outcome.said}")
-    print(json.dumps(outcome.body, indent=2, ensure_ascii=False))
-    if outcome.log:
-        print(f"\nLog:\n{outcome.log}")
+    (outcome.print_json if json else outcome.print_after)(chosen)
     return 0 if outcome.as_expected else 1
 
 
-def events(workspace: Workspace) -> int:
-    """`make events-run`: play all sample events on the running system, each in the state that it needs."""
+def events(workspace: Workspace, *, run: bool) -> int:
+    """`make events`: list the sample events, with what each needs and what comes of it.
+
+    `make events-run` plays all of them on the running system, each in the state that it needs.
+    """
+    if not run:
+        for sample in _everything():
+            print(f"{sample!s:<45} {sample.expected!s:<33} given: {sample.expected.needs}")
+        return 0
     stack = Stack.load(workspace)
     played = [_passes(stack, sample) for sample in _everything()]
     print(f"{sum(played)} of {len(played)} sample events are as expected")
