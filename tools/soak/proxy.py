@@ -13,8 +13,6 @@ from typing import Any
 
 from tools.local import calls
 
-_SILENCE_SECONDS = 8  # longer than any client of the functions waits
-_SLOW_SECONDS = 0.8  # shorter than any of them waits
 _EVERY = 3  # the first of so many callers is killed
 _HOP_BY_HOP = {"connection", "expect", "keep-alive", "transfer-encoding", "content-length"}
 
@@ -36,6 +34,10 @@ class Ailment(StrEnum):
     FAILING = "failing"
     ANSWERS_LOST = "answers lost"
     CALLERS_KILLED = "callers killed"
+
+
+# In seconds: the clients of the functions wait longer than the first, and shorter than the second.
+_PAUSES: dict[Ailment | None, float] = {Ailment.SLOW: 0.8, Ailment.SILENT: 8}
 
 
 class Proxy:
@@ -91,20 +93,13 @@ class _Handler(BaseHTTPRequestHandler):
         super().__init__(*connection)
 
     def handle(self) -> None:
-        with suppress(ConnectionError):  # a function that was killed leaves its connections
+        with suppress(OSError):  # no answer from AWS, or none for the caller: the connection is closed
             super().handle()
 
-    def _pass_on(self) -> None:
-        try:
-            self._answer(self.rfile.read(int(self.headers.get("content-length") or 0)))
-        except OSError:  # no answer from AWS, or none for the caller
-            self.close_connection = True
-
-    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _pass_on  # noqa: N815 (http.server's names)
-
-    def _answer(self, body: bytes) -> None:
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
         ailment = self._proxy.ailment(self._service)
-        time.sleep({Ailment.SLOW: _SLOW_SECONDS, Ailment.SILENT: _SILENCE_SECONDS}.get(ailment, 0) if ailment else 0)
+        time.sleep(_PAUSES.get(ailment, 0))
         if ailment in {Ailment.UNREACHABLE, Ailment.SILENT}:
             raise ConnectionAbortedError
         if ailment is Ailment.FAILING:
@@ -117,6 +112,8 @@ class _Handler(BaseHTTPRequestHandler):
         if ailment in {Ailment.CALLERS_KILLED, Ailment.ANSWERS_LOST}:
             raise ConnectionAbortedError
         self._write(response.status, _forwarded(response.headers), response.data)
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _answer  # noqa: N815 (http.server's names)
 
     def _write(self, status: int, headers: dict[str, str], content: bytes) -> None:
         self.send_response_only(status)
