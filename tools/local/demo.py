@@ -88,7 +88,9 @@ class Demo:
 
     def _go_live(self) -> None:
         session = self._start()
+        scheduled = self._behind()["schedules"]
         extended = self._ask("POST /session/extend", 200, body={"additionalMinutes": 30})["session"]
+        _expect(self._behind()["schedules"] != scheduled, "extending moves the schedules")
         second = self._ask("POST /session/start", 409, "SESSION_ALREADY_ACTIVE", body=_START)["session"]
         ended = self._ask("POST /session/end", 200)["session"]
         same = {each["id"] for each in (session, extended, second, ended)}
