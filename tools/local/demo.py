@@ -23,7 +23,7 @@ _REFUSALS = {
 }
 _PROMISED_SECONDS = 300  # for a photo to be ready, and for an end to be noted
 _LOGGED_SECONDS = 20
-_ATTEMPTS = 5  # the sweep, which comes every minute, ends one session in six before the schedule does
+_ATTEMPTS = 3  # the sweep, which comes every minute, may end a session before the schedule does
 
 
 class Demo:
