@@ -22,6 +22,7 @@ TIME = "/system/sessions/2281158d-f6ac-4e6c-9bd3-d93b072671af/time"
         (400, "GET", "/system/state", {"host": "localhost.evil.example:{port}"}, None),
         (400, "GET", "/api/after-hours/session", {"host": ""}, None),
         (403, "PUT", "/system/members", {"origin": "null"}, b"{}"),
+        (403, "POST", "/system/reset", {"origin": "null"}, None),
         (403, "DELETE", "/api/after-hours/profile", {"origin": "http://127.0.0.1:1"}, None),
         (403, "PUT", "/system/members", {"sec-fetch-site": "same-site"}, b"{}"),
         (200, "GET", "/", LINK, None),

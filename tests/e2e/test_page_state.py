@@ -74,6 +74,19 @@ def test_another_member_brings_no_answer_along(page: Page) -> None:
     expect(card(page, "API")).to_contain_text("The answer will stand here.")
 
 
+def test_start_over_begins_anew_in_every_tab(page: Page, open_page: Opener) -> None:
+    second = open_page(member="local-entitled")
+    step(second, "Join").click()
+    step(second, "Live").click()
+    expect_events(second, "SessionStarted")
+    page.once("dialog", lambda dialog: dialog.accept())
+    press(page, "Start over")
+    for tab in (page, second):
+        expect(tab.get_by_label("Playing as").locator("option:checked")).to_have_text("Alex, 29, Male")
+        expect(tab.locator(".facts")).to_contain_text("none yet")
+        expect(card(tab, "Domain events")).to_contain_text("Nothing has happened yet")
+
+
 def test_a_server_of_its_own_tidies_up_and_one_that_is_started_anew_is_shown_anew(
     open_page: Opener, workspace: Workspace, new_member: NewMember, stack: Stack
 ) -> None:

@@ -51,6 +51,11 @@ class Backstage:
         with closing(self._stack.connect()) as connection:
             members.save(connection, member)
 
+    def reset(self) -> None:
+        """Forget all that members did, and make the first members anew."""
+        with closing(self._stack.connect()) as connection:
+            members.begin_anew(connection)
+
     def state(self, user_id: str) -> dict[str, Any]:
         """Return a digest of what GETs answer, whether the member has left within the hour, and the newest session.
 

@@ -32,6 +32,10 @@ class Listener:
                     self._received.append(json.loads(message["Body"]))
             return [event for event in self._received if event["detail"]["userId"] == user_id]
 
+    def forget(self) -> None:
+        """Forget the events so far."""
+        self._received.clear()
+
 
 @contextmanager
 def listening(stack: Stack) -> Iterator[Listener]:

@@ -89,6 +89,7 @@ class Page:
         app.get("/system/logs/<function>")(self.log)
         app.put("/system/members")(self.save_member)
         app.post("/system/sessions/<uuid:session_id>/time")(self.time)
+        app.post("/system/reset")(self.reset)
         app.post("/system/pictures")(self.look)
         app.get("/system/pictures/<name>", endpoint="sample")(lambda name: picture.samples()[name])
         app.get("/", endpoint="index")(lambda: app.send_static_file("index.html"))
@@ -128,6 +129,11 @@ class Page:
 
     def time(self, session_id: UUID) -> ResponseReturnValue:
         self._backstage.let_time_pass(session_id, Moment(request.get_json(force=True)["until"]))
+        return "", HTTPStatus.NO_CONTENT
+
+    def reset(self) -> ResponseReturnValue:
+        self._backstage.reset()
+        self._listener.forget()
         return "", HTTPStatus.NO_CONTENT
 
     def look(self) -> ResponseReturnValue:

@@ -52,6 +52,10 @@ export const makeMember = (details) =>
     chooseMember(id);
   });
 
+export function reset() {
+  if (confirm("Forget all that members did, and make the first members anew?")) doing(() => system("/reset", "POST"));
+}
+
 // Calls
 
 /** Put a call into the console, as if it had been written there. */

@@ -1,6 +1,7 @@
 // The page: the state drawn with lit-html.
 
 import { html, render } from "/lib/lit-html/lit-html.js";
+import { reset } from "./actions.js";
 import { consoleCard, copyReport, logCard } from "./console.js";
 import { eventsCard } from "./events.js";
 import { memberCard } from "./member.js";
@@ -32,5 +33,6 @@ const cards = () => html`
 `;
 
 document.getElementById("report").addEventListener("click", copyReport);
+document.getElementById("reset").addEventListener("click", reset);
 setInterval(changed, 1000);
 watch();

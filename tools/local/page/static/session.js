@@ -68,7 +68,11 @@ function moodOf(session) {
   return state.behind[state.memberId].session ? "over" : "not live";
 }
 
-const clockFace = (seconds) => `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+function clockFace(seconds) {
+  const two = (number) => String(number).padStart(2, "0");
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
+  return `${hours ? `${hours}:${two(minutes)}` : minutes}:${two(seconds % 60)}`;
+}
 
 function caption(session, stood) {
   const shown = session?.shownPlace;
