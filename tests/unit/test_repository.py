@@ -1,10 +1,14 @@
-"""What surrounds the code agrees with it: the lock, the commands, and what CI runs."""
+"""What surrounds the code agrees with it: the lock, the commands, what CI runs, and the examples in docstrings."""
 
 import ast
+import doctest
 import re
 from graphlib import TopologicalSorter
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 
+import after_hours
 import pytest
 import yaml
 
@@ -97,3 +101,11 @@ def test_imports_run_one_way_as_drawn() -> None:
     assert between == set(drawn)
     assert [(room, other) for room, other in between if ROOMS.index(room) > ROOMS.index(other)] == []
     assert {room for room, _ in between} == set(ROOMS) - {"foundation", "images"}
+
+
+def test_the_examples_in_docstrings_are_true(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVENT_BUS", "after-hours")
+    modules = [import_module(module.name) for module in walk_packages(after_hours.__path__, "after_hours.")]
+    results = [doctest.testmod(module) for module in modules]
+    assert sum(result.attempted for result in results) >= 9
+    assert sum(result.failed for result in results) == 0
