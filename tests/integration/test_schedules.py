@@ -48,6 +48,17 @@ def test_no_member_waits_for_a_scheduler_that_did_not_answer_a_moment_ago(
     assert world.rows("SELECT kind FROM after_hours_outbox") == [("schedules",)]
 
 
+def test_members_are_served_without_scheduler_and_bus_and_a_sweep_catches_up(phone: Phone, world: World) -> None:
+    for call in (phone.start, phone.extend, phone.end):
+        with world.down("SCHEDULER", "EVENTBRIDGE"):
+            call()
+        world.leases_run_out()
+        did = world.sweep()
+        assert (did["eventsPublished"], did["schedulesRepaired"]) == (1, 1)
+        session = phone.session()
+        assert world.schedules() == (schedules_of(session) if session else {})
+
+
 def test_an_event_does_the_right_thing_in_time_early_late_and_twice(phone: Phone, world: World) -> None:
     """An early one is scheduled again, since the schedule that fired has deleted itself."""
     session = phone.start()
