@@ -240,9 +240,14 @@ def test_work_of_the_release_before_is_moved_to_the_outbox_also_what_is_not_comm
     run(host, EVENT)
     [failed] = run(host, FAILED)
     [session] = run(host, SESSION.format("entitled"))
-    with held(host, f"{EVENT}; {DELETIONS}; {SESSION.format('other')}") as other, migrating(host) as migration:
-        until(lambda: run(host, WAITING) or migration.done())
-        other.commit()
+    with (
+        held(host, f"{EVENT}; {DELETIONS}") as first,
+        held(host, SESSION.format("other")) as second,
+        migrating(host) as migration,
+    ):
+        for other in (first, second):
+            until(lambda: run(host, WAITING) or migration.done())
+            other.commit()
         migration.result()
     moved = run(host, "SELECT kind, key, payload, attempts, extract(year FROM due_at) AS year FROM after_hours_outbox")
     assert sorted(task["kind"] for task in moved) == ["event", "event", "r2", "schedules", "schedules", "uploads"]
