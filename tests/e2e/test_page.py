@@ -190,10 +190,11 @@ def test_the_console_sends_anything_and_a_report_of_it_holds_no_token_and_no_pla
     assert not re.search('eyJ|"shownPlace|"latitude":|X-Amz-Signature=[0-9a-f]', report)
 
 
-def test_the_reference_calls_the_api_as_the_chosen_member(page: Page) -> None:
+def test_the_reference_calls_the_api_as_the_chosen_member_and_can_be_read_by_everyone(page: Page) -> None:
     page.get_by_role("link", name="API reference").click()
     endpoint = page.locator("#operations-session-getSession")
     endpoint.locator(".opblock-summary-control").click()
     press(page, "Try it out")
     press(page, "Execute")
     expect(endpoint.locator(".live-responses-table .response-col_status").last).to_contain_text("200")
+    expect_to_be_read_by_everyone(page, DESK["width"])

@@ -32,7 +32,6 @@ _LIBRARIES = REPOSITORY / "node_modules"
 _LARGEST_BODY = 30 * 1024 * 1024  # more than S3 takes, so that S3 is seen to refuse it
 _PHOTOS = "after-hours-photos"  # the folder of the photo bucket that presigned addresses lead to
 _HANDED_BACK = ("content-type", "cache-control", "retry-after", "apigw-requestid")
-_REFERENCE = "/lib/swagger-ui-dist/swagger-initializer.js"  # Swagger UI's own page loads this
 _MEMBER = TypeAdapter(Member)
 _HEADERS = {
     # Swagger UI styles its elements one by one.
@@ -95,7 +94,6 @@ class Page:
         app.get("/", endpoint="index")(lambda: app.send_static_file("index.html"))
         app.get("/openapi.json", endpoint="contract")(lambda: send_file(CONTRACT))
         app.get("/lib/<path:file>", endpoint="library")(lambda file: send_from_directory(_LIBRARIES, file))
-        app.get(_REFERENCE, endpoint="reference")(lambda: app.send_static_file("reference.js"))
         return app
 
     def to_the_api(self) -> Response:
