@@ -8,10 +8,13 @@ from uuid import UUID
 
 import boto3
 from psycopg2.extras import RealDictCursor
+from pydantic import TypeAdapter
 
 from tools.local import logs, members, schedules
 from tools.local.members import Member
 from tools.local.stack import Stack
+
+_MEMBER = TypeAdapter(Member)
 
 
 class Moment(StrEnum):
@@ -46,10 +49,11 @@ class Backstage:
         )
         return [{**row, "token": self._stack.token(row["id"])} for row in rows]
 
-    def save_member(self, member: Member) -> None:
-        """Make the member, or change the one with this id."""
+    def save_member(self, changes: dict[str, Any]) -> None:
+        """Change the member with the id in `changes`, or make one. The other details stay as they are stored."""
+        stored = next((each for each in self.members() if each["id"] == changes["id"]), {})
         with closing(self._stack.connect()) as connection:
-            members.save(connection, member)
+            members.save(connection, _MEMBER.validate_python({**stored, **changes}))
 
     def reset(self) -> None:
         """Forget all that members did, and make the first members anew."""

@@ -15,12 +15,10 @@ from botocore.exceptions import BotoCoreError
 from flask import Flask, Response, request, send_file, send_from_directory
 from flask.typing import ResponseReturnValue
 from psycopg2 import OperationalError
-from pydantic import TypeAdapter
 from werkzeug.serving import make_server
 
 from infra.endpoints import ENDPOINTS, PREFIX
 from tools.local import calls
-from tools.local.members import Member
 from tools.local.page import picture
 from tools.local.page.backstage import Backstage, Moment
 from tools.local.page.catalogue import CONTRACT, catalogue
@@ -32,7 +30,6 @@ _LIBRARIES = REPOSITORY / "node_modules"
 _LARGEST_BODY = 30 * 1024 * 1024  # more than S3 takes, so that S3 is seen to refuse it
 _PHOTOS = "after-hours-photos"  # the folder of the photo bucket that presigned addresses lead to
 _HANDED_BACK = ("content-type", "cache-control", "retry-after", "apigw-requestid")
-_MEMBER = TypeAdapter(Member)
 _HEADERS = {
     # Swagger UI styles its elements one by one.
     "content-security-policy": "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
@@ -122,7 +119,7 @@ class Page:
 
     def save_member(self) -> list[dict[str, Any]]:
         """Make or change a member. Return all of them."""
-        self._backstage.save_member(_MEMBER.validate_json(request.get_data()))
+        self._backstage.save_member(request.get_json(force=True))
         return self._backstage.members()
 
     def time(self, session_id: UUID) -> ResponseReturnValue:

@@ -43,7 +43,7 @@ export function beside(id) {
   look();
 }
 
-export const changeMember = (details) => doing(() => system("/members", "PUT", { ...member(), ...details }));
+export const changeMember = (details) => doing(() => system("/members", "PUT", { id: state.memberId, ...details }));
 
 export const makeMember = (details) =>
   doing(async () => {
