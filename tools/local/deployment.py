@@ -4,9 +4,10 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from infra import build
 from infra.stages import STAGES
 from tools.local import aws
 from tools.local.processes import Process, Processes
@@ -49,11 +50,16 @@ def deploy(
     synth = cdk("synth", "--quiet", "--output", assembly, *context)
     # Run in a folder without cdk.json: there, bootstrapping does not synthesize the app to look for environments in it.
     bootstrap = cdk("bootstrap", f"aws://{aws.ACCOUNT}/{aws.REGION}", folder=workspace.root)
-    processes.finish("cdk-synth", synth)
+    processes.finish("cdk-synth", synth, _steps(progress, build.ANNOUNCEMENT))
     processes.finish("cdk-bootstrap", bootstrap)
 
     progress("publishing what was built, and deploying…")
     deployment = cdk("deploy", name, "--app", assembly, *_UNATTENDED, *_SAME_ADDRESS, "--outputs-file", outputs)
-    processes.finish("cdk-deploy", deployment)
+    processes.finish("cdk-deploy", deployment, _steps(progress, f"{name}: creating"))
     result: dict[str, str] = json.loads(outputs.read_text())[name]
     return result
+
+
+def _steps(progress: Progress, beginning: str) -> Callable[[str], None]:
+    """Report a command's lines with this beginning: a command that says nothing for a minute seems to hang."""
+    return lambda line: progress(f"  {line.rstrip('.')}…") if line.startswith(beginning) else None

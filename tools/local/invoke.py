@@ -110,9 +110,11 @@ def invoke(workspace: Workspace, function: str, event: str, *, json: bool, here:
     `make debug` (`--here`) runs the handler of the working tree in this process, so that a `breakpoint()` in it stops.
     """
     stack = Stack.load(workspace)
-    named = {str(each): each for each in _everything() if each.function in stack.functions}
+    named = {str(each): each for each in _everything()}
     if f"{function}/{event}" not in named:
         raise CommandError(f"There is no sample event {function}/{event}. There are: {', '.join(named)}")
+    if function not in stack.functions:
+        raise CommandError(f"{function} is new here, and deployed at the next start (make stop, then make run).")
     chosen = named[f"{function}/{event}"]
     _prepare(stack, chosen.expected)
     outcome = (_run_here if here else _send)(stack, chosen)

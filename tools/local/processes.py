@@ -110,9 +110,17 @@ class Processes:
             time.sleep(1)
         raise CommandError(f"{name} does not start. {self._end_of_log(name)}")
 
-    def finish(self, name: str, process: Process) -> None:
-        """Wait for a command to finish. Raises CommandError, with the end of its log, when it fails."""
-        if (code := process.wait()) != 0:
+    def finish(self, name: str, process: Process, heard: Callable[[str], None] = lambda _line: None) -> None:
+        """Wait for a command to finish, and hand each line that it writes to `heard`.
+
+        Raises CommandError, with the end of its log, when it fails.
+        """
+        with self._log(name).open(errors="replace") as log:
+            while (code := process.poll()) is None:
+                for line in log:
+                    heard(line.rstrip())
+                time.sleep(0.1)
+        if code != 0:
             raise CommandError(f"{name} failed (exit code {code}). {self._end_of_log(name)}")
 
     def running(self, name: str) -> psutil.Process:
