@@ -6,12 +6,15 @@ from xdist.scheduler import LoadScopeScheduling
 
 # Each deploys or synthesizes once for all its tests, and so is the work of one process.
 _TOGETHER = ("tests/e2e/", "tests/infra/")
+_BY_ITSELF = "tests/infra/test_recipe.py"  # which works in a copy of the repository for two minutes
 
 
 class FoldersTogether(LoadScopeScheduling):  # type: ignore[misc]  # nothing says what types pytest-xdist has
     """What shares a deployed or synthesized system goes to one process; every other test to whichever is free."""
 
     def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(_BY_ITSELF):
+            return nodeid
         return next((folder for folder in _TOGETHER if nodeid.startswith(folder)), nodeid)
 
 
