@@ -134,10 +134,11 @@ class Soak:
         return violations + sentences(broken(self._system.database, IN_THE_END))
 
     def _sweep(self, when: str) -> list[str]:
-        """Sweep until nothing is undone. Return the violations that stay."""
+        """Redrive dead letters and sweep until nothing is undone. Return the violations that stay."""
         deadline = time.monotonic() + _REST_SECONDS
         found: list[str] = []
         while time.monotonic() < deadline:
+            self._system.redrive()
             self._system.sweep()
             records.look_at_aws(self._system)
             before, found = found, sentences(broken(self._system.database, AT_REST))

@@ -23,6 +23,7 @@ from tools.local.progress import Progress
 from tools.local.run import running_system
 from tools.local.stack import Stack
 from tools.local.workspace import CommandError, Workspace
+from tools.ops.redrive import redrive
 from tools.soak.clock import Clock, wrong_clock
 from tools.soak.database import RetryingDatabase
 from tools.soak.proxy import Proxy, Service
@@ -66,6 +67,10 @@ class System:
         began = time.monotonic()
         self.invoke("sweep", {})
         self.database.run("INSERT INTO soak.sweeps VALUES (%s)", (time.monotonic() - began,))
+
+    def redrive(self) -> None:
+        """Send events of photos that failed too often to their function again, as `make redrive` does."""
+        redrive(self.stack.photo_dead_letters_url, self.clients["sqs"], self.clients["lambda"])
 
     def signal_postgres(self, number: signal.Signals) -> None:
         """Send a signal to every process of PostgreSQL. SIGKILL ends them at once, as a loss of power does."""
