@@ -31,9 +31,9 @@ class Duty(NamedTuple):
 DUTIES = (
     Duty("expired", 7, safety_net.expire_overdue),
     Duty("lapsed", 6, safety_net.end_lapsed),
-    Duty("warned", 3, safety_net.warn_due),
+    Duty("warned", 4, safety_net.warn_due),
     Duty("placesErased", 2, safety_net.erase_places),
-    Duty("eventsPublished", 7, partial(relay.do_due, kind=Kind.EVENT)),
+    Duty("eventsPublished", 8, partial(relay.do_due, kind=Kind.EVENT)),
     Duty("uploadsFailed", 2, uploads.fail_stuck),
     Duty("uploadsForgotten", 1, retention.forget_uploads),
     Duty("departedForgotten", 1, retention.forget_departed),
