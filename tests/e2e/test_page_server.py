@@ -34,7 +34,7 @@ TIME = "/system/sessions/2281158d-f6ac-4e6c-9bd3-d93b072671af/time"
         (405, "PUT", "/api/after-hours/profile", {}, None),
         (405, "POST", "/_ministack/reset", {}, None),
         (404, "GET", "/lib/lit-html/../../package.json", {}, None),
-        # What it needs is checked.
+        # The body of a request that the page needs is checked.
         (400, "PUT", "/system/members", {}, b'{"id": "x"}'),
         (400, "POST", TIME, {}, b'{"until": "ever"}'),
         (204, "POST", TIME, {"origin": "{page}", "sec-fetch-site": "same-origin"}, b'{"until": "end"}'),

@@ -129,8 +129,8 @@ def test_an_account_that_the_main_app_deletes_takes_session_and_photo_with_it(
     ) == [("SessionEnded", reason, True) for reason in reasons]
 
 
-# Two sessions ended long ago. The tables of the main app reference that of `local-entitled`, or none. The look is made
-# with the rights of our tables' owner, who is seldom the owner of theirs.
+# Two sessions ended long ago. The tables of the main app reference that of `local-entitled`, or none. The SQL
+# function that looks for references has the rights of the owner of our tables, which is seldom the owner of theirs.
 SESSIONS = """
     INSERT INTO after_hours_sessions (user_id, started_at, expires_at, ended_at)
     SELECT member, ended.at, ended.at, ended.at

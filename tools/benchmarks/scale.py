@@ -49,10 +49,8 @@ _COLUMNS = "night | due | sweeps | done by the first | longest, s | peak memory,
 def measure(progress: Progress, *, quick: bool) -> str:
     nights: list[list[object]] = []
     with database() as server, closing(server.connect()) as connection:
-        with (
-            connection,
-            connection.cursor() as cursor,
-        ):  # PostgreSQL keeps the statistics of a table that was used before
+        # The statistics of a table that was used before: PostgreSQL keeps them when its rows are gone.
+        with connection, connection.cursor() as cursor:
             cursor.execute(population.WAITING, {"number": 1_000})
         population.analyze(connection)
         for night, number in product(_NIGHTS, _DUE_IN_A_QUICK_RUN if quick else _DUE):

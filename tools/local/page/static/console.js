@@ -1,4 +1,4 @@
-// Every endpoint, with a body to edit; what it answered last, and what the function wrote; both to copy.
+// Every endpoint with a body to edit, its last answer, and the log of its function. The call and a report can be copied.
 
 import { html } from "/lib/lit-html/lit-html.js";
 import { doing, held, prepare, send } from "./actions.js";
