@@ -212,3 +212,5 @@ def test_every_live_session_is_checked_and_counted_wherever_a_round_begins(
         assert [safety_net.end_lapsed(database, soon()) for _ in range(2)] == [220, 0]
     assert [value for name, value in counted if name == "SessionsLive"] == [1100, 880]
     assert world.rows("SELECT count(*) FROM after_hours_sessions WHERE ended_at IS NOT NULL") == [(220,)]
+    due = "SELECT count(*) FROM after_hours_outbox WHERE kind = 'schedules' AND due_at <= now()"
+    assert world.rows(due) == [(220,)]  # the same sweep deletes their schedules
