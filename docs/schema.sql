@@ -239,7 +239,9 @@ CREATE UNIQUE INDEX idx_after_hours_sessions_active_user ON after_hours_sessions
 
 CREATE TRIGGER after_hours_session_deleted AFTER DELETE ON after_hours_sessions FOR EACH ROW WHEN ((old.ended_at IS NULL)) EXECUTE FUNCTION after_hours_follow_deleted_session();
 
-CREATE TRIGGER after_hours_session_scheduled AFTER INSERT OR UPDATE OF expires_at, ended_at, scheduled_for ON after_hours_sessions FOR EACH ROW EXECUTE FUNCTION after_hours_schedule_session();
+CREATE TRIGGER after_hours_sessions_inserted AFTER INSERT ON after_hours_sessions REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION after_hours_schedule_sessions();
+
+CREATE TRIGGER after_hours_sessions_updated AFTER UPDATE ON after_hours_sessions REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION after_hours_schedule_sessions();
 
 ALTER TABLE after_hours_sessions
     ADD CONSTRAINT after_hours_sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE;
@@ -563,40 +565,46 @@ BEGIN
 END
 $_$;
 
--- Trigger: a session has another end, whatever statement made it. Put its schedules into the outbox.
-CREATE FUNCTION after_hours_schedule_session() RETURNS trigger
+-- Trigger: sessions have another end, whatever statement made it. Put their schedules into the outbox.
+CREATE FUNCTION after_hours_schedule_sessions() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-DECLARE
-    wanted TIMESTAMPTZ;
 BEGIN
     IF (TG_RELID, TG_WHEN, TG_LEVEL, TG_OP = 'DELETE') IS DISTINCT FROM
-        (CAST('after_hours_sessions' AS regclass), 'AFTER', 'ROW', false)
+        (CAST('after_hours_sessions' AS regclass), 'AFTER', 'STATEMENT', false)
     THEN
         RAISE EXCEPTION 'a trigger of after_hours_sessions alone' USING ERRCODE = 'insufficient_privilege';
     END IF;
-    IF TG_OP = 'UPDATE' AND (OLD.expires_at, OLD.ended_at, OLD.scheduled_for)
-        IS NOT DISTINCT FROM (NEW.expires_at, NEW.ended_at, NEW.scheduled_for)
-    THEN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO after_hours_outbox (kind, key, payload, due_at)
+        SELECT
+            'schedules', id,
+            jsonb_build_object('expiresAt', after_hours_utc(least(expires_at, '9999-12-31Z')), 'new', true),
+            now() + after_hours_lease()
+        FROM after WHERE ended_at IS NULL AND expires_at > now() AND scheduled_for IS DISTINCT FROM expires_at;
         RETURN NULL;
     END IF;
-    wanted := CASE WHEN NEW.ended_at IS NULL THEN least(NEW.expires_at, '9999-12-31Z') END;
-    IF NEW.expires_at <= now()  -- the schedules have fired, and deleted themselves
-        OR wanted = NEW.scheduled_for  -- the release before has made them
-        OR wanted IS NULL AND TG_OP = 'UPDATE' AND NEW.scheduled_for IS NULL AND OLD.scheduled_for IS NOT NULL
-    THEN
-        DELETE FROM after_hours_outbox WHERE kind = 'schedules' AND key = CAST(NEW.id AS text);
-    ELSE
-        INSERT INTO after_hours_outbox (kind, key, payload, due_at)
-        VALUES (
-            'schedules', NEW.id,
-            jsonb_build_object('expiresAt', after_hours_utc(wanted), 'new', TG_OP = 'INSERT'),
-            now() + after_hours_lease()
-        )
-        ON CONFLICT (kind, key) DO UPDATE SET
-            payload = excluded.payload, due_at = excluded.due_at, attempts = 0, version = DEFAULT;
-    END IF;
+    WITH changed AS (
+        SELECT CAST(id AS text) AS key, CASE WHEN ended_at IS NULL THEN least(expires_at, '9999-12-31Z') END AS wanted,
+            expires_at <= now()  -- the schedules have fired, and deleted themselves
+            OR ended_at IS NULL AND expires_at = scheduled_for AS done  -- the release before has made them
+        FROM (
+            SELECT id, expires_at, ended_at, scheduled_for FROM after
+            EXCEPT SELECT id, expires_at, ended_at, scheduled_for FROM before
+        ) AS session
+    ), withdrawn AS (
+        DELETE FROM after_hours_outbox
+        WHERE kind = 'schedules' AND key = ANY(ARRAY(SELECT key FROM changed WHERE done))
+    )
+    INSERT INTO after_hours_outbox (kind, key, payload, due_at)
+    SELECT
+        'schedules', key, jsonb_build_object('expiresAt', after_hours_utc(wanted), 'new', false),
+        -- No lease for a deletion: two functions may do it.
+        now() + CASE WHEN wanted IS NULL THEN interval '0' ELSE after_hours_lease() END
+    FROM changed WHERE done IS NOT TRUE ORDER BY key
+    ON CONFLICT (kind, key) DO UPDATE SET
+        payload = excluded.payload, due_at = excluded.due_at, attempts = 0, version = DEFAULT;
     RETURN NULL;
 END
 $$;

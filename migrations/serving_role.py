@@ -48,7 +48,7 @@ OWN_FUNCTIONS = (
     "after_hours_try_lock_members", "after_hours_upload_key", "after_hours_utc",
 )  # fmt: skip
 TRIGGER_FUNCTIONS = (  # PostgreSQL runs them, for every role
-    "after_hours_follow_deleted_profile", "after_hours_follow_deleted_session", "after_hours_schedule_session",
+    "after_hours_follow_deleted_profile", "after_hours_follow_deleted_session", "after_hours_schedule_sessions",
 )  # fmt: skip
 
 # A role without a password can log in by IAM alone. A role that exists keeps its way to log in.

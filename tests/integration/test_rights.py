@@ -164,7 +164,7 @@ WRITTEN = "SELECT key FROM after_hours_outbox UNION ALL SELECT user_id FROM afte
     [
         ("follow_deleted_profile", "after_hours_profiles", "BEFORE DELETE"),
         ("follow_deleted_session", "after_hours_sessions", "AFTER UPDATE"),
-        ("schedule_session", "after_hours_sessions", "AFTER DELETE"),
+        ("schedule_sessions", "after_hours_sessions", "AFTER DELETE"),
     ],
 )
 def test_a_trigger_of_ours_does_nothing_but_what_it_is_for(

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 FAULTS = "SchedulerFaults"
 
 WARNING_BEFORE = timedelta(minutes=5)
-_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_EVENT_AGE_SECONDS = 300
 _DELIVERY_RETRIES = 5
 
@@ -130,7 +129,7 @@ def _changes(task: Task) -> list[Change]:
         return [Change(session_id, kind, None) for kind in ScheduleKind]
     expires_at = datetime.fromisoformat(task["payload"]["expiresAt"])
     changes = [Change(session_id, ScheduleKind.EXPIRY, expires_at, new)]
-    if expires_at - WARNING_BEFORE > task.get("read_at", _LONG_AGO):
+    if "read_at" not in task or expires_at - WARNING_BEFORE > task["read_at"]:
         changes.append(Change(session_id, ScheduleKind.WARNING, expires_at - WARNING_BEFORE, new))
     return changes
 
@@ -168,19 +167,16 @@ def find_lost(database: Database, deadline: float) -> int:
 
 def _one_is_missing(database: Database) -> bool:
     session = database.find_one(_SOONEST)
-    exists = True
-    with best_effort(FAULTS):  # without an answer, no schedule counts as lost
-        exists = session is None or _is_there(name(ScheduleKind.EXPIRY, session["id"]))
-    return not exists and database.find_one(_IS_STILL_LIVE, session) is not None
-
-
-def _is_there(schedule: str) -> bool:
-    with _scheduler() as scheduler:
+    if session is None:
+        return False
+    missing = False  # without an answer, no schedule counts as lost
+    with best_effort(FAULTS), _scheduler() as scheduler:
         try:
+            schedule = name(ScheduleKind.EXPIRY, session["id"])
             scheduler.get_schedule(GroupName=settings.required("SCHEDULE_GROUP"), Name=schedule)
         except scheduler.exceptions.ResourceNotFoundException:
-            return False
-        return True
+            missing = True
+    return missing and database.find_one(_IS_STILL_LIVE, session) is not None
 
 
 @contextlib.contextmanager

@@ -45,22 +45,12 @@ _END_LAPSED = """
         WHERE id = ANY(ARRAY(SELECT id FROM lapsed)) AND ended_at IS NULL AND expires_at > now()
         FOR UPDATE SKIP LOCKED
     ), ended AS (
-        SELECT id FROM after_hours_end_sessions(ARRAY(SELECT id FROM free), 'lapsed', interval '0')
+        SELECT event FROM after_hours_end_sessions(ARRAY(SELECT id FROM free), 'lapsed', interval '0')
     )
     SELECT
         (SELECT id FROM slice ORDER BY id DESC LIMIT 1) AS last,
         (SELECT count(*) FROM slice WHERE id <= %(until)s) AS live,
-        ARRAY(SELECT id::text FROM ended) AS sessions
-"""
-
-# The trigger that writes the tasks of schedules leaves them to the function that ended the session for 30 seconds. Here
-# that function is the sweep, which takes all its tasks from the outbox.
-_MAKE_DUE = """
-    WITH leased AS (
-        SELECT key FROM after_hours_outbox WHERE kind = 'schedules' AND key = ANY(%(keys)s)
-        FOR UPDATE SKIP LOCKED
-    )
-    UPDATE after_hours_outbox SET due_at = now() WHERE kind = 'schedules' AND key = ANY(ARRAY(SELECT key FROM leased))
+        (SELECT count(event) FROM ended) AS sessions
 """
 
 _WARN_DUE = """
@@ -124,9 +114,7 @@ def end_lapsed(database: Database, deadline: float) -> int:
     until = _GREATEST_ID
     while time.monotonic() < deadline:
         slice_ = database.fetch_one(_END_LAPSED, {"after": after, "until": until})
-        if slice_["sessions"]:
-            lapsed += len(slice_["sessions"])
-            database.execute(_MAKE_DUE, {"keys": slice_["sessions"]})
+        lapsed += slice_["sessions"]
         live += slice_["live"]
         if slice_["last"] is not None and slice_["last"] <= until:
             after = slice_["last"]
