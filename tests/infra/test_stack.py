@@ -1,13 +1,11 @@
-"""Promises of the stack as a whole."""
+"""Promises of the stack as a whole.
+
+The CDK and the linters are imported by the tests that use them, since every process of `make test` imports this module.
+"""
 
 import json
 
 import pytest
-from aws_cdk import App, Stack
-from aws_cdk import aws_sqs as sqs
-from cdk_nag import AwsSolutionsChecks, ServerlessChecks
-from cfnlint import api as cfn_lint
-from cfnlint.config import ManualArgs
 
 from tests.support.synthesized import Synthesized
 
@@ -43,6 +41,8 @@ def test_migrations_run_before_any_function_or_route_is_touched(aws: Synthesized
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_cdk_nag_has_no_complaint(request: pytest.FixtureRequest, stage: str) -> None:
+    from cdk_nag import AwsSolutionsChecks, ServerlessChecks
+
     for rules in (AwsSolutionsChecks(), ServerlessChecks()):
         report = rules.validate_scope(request.getfixturevalue(stage).stack)
         assert [(violation.rule_name, violation.violating_resources) for violation in report.violations] == []
@@ -50,6 +50,10 @@ def test_cdk_nag_has_no_complaint(request: pytest.FixtureRequest, stage: str) ->
 
 
 def test_cdk_nag_is_awake() -> None:
+    from aws_cdk import App, Stack
+    from aws_cdk import aws_sqs as sqs
+    from cdk_nag import AwsSolutionsChecks
+
     stack = Stack(App(), "Careless")
     sqs.Queue(stack, "WithoutTls")
     assert not AwsSolutionsChecks().validate_scope(stack).success
@@ -57,6 +61,9 @@ def test_cdk_nag_is_awake() -> None:
 
 @pytest.mark.parametrize("stage", ["aws", "private", "rare"])  # the others have no resource that these have not
 def test_cfn_lint_has_no_complaint(request: pytest.FixtureRequest, stage: str) -> None:
+    from cfnlint import api as cfn_lint
+    from cfnlint.config import ManualArgs
+
     # W3005: the CDK spells out that a function needs its role, which a reference says already.
     # W3010: a row may name zones.
     config = ManualArgs(regions=["eu-west-1"], ignore_checks=["W3005", "W3010"])

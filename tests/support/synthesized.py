@@ -1,17 +1,21 @@
-"""A synthesized stack, and the questions that several tests ask of it."""
+"""A synthesized stack, and the questions that several tests ask of it.
+
+The CDK is imported when a stack is synthesized: it starts a process of Node, and every process of `make test` imports
+this module.
+"""
 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-from aws_cdk import App
+from typing import TYPE_CHECKING, Any
 
 from infra import options, rights
 from infra.options import Options
-from infra.stack import AfterHours
+
+if TYPE_CHECKING:
+    from infra.stack import AfterHours
 
 DATABASE_SECRET_ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:vlvt/postgres-a1B2c3"
 APP_DATABASE_SECRET_ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:vlvt/app-Z9y8X7"
@@ -25,7 +29,7 @@ Resource = dict[str, Any]
 class Synthesized:
     """A stack together with what was written for it."""
 
-    stack: AfterHours
+    stack: "AfterHours"
     directory: Path
     options: Options
 
@@ -85,6 +89,10 @@ class Synthesized:
 
 def synthesize(directory: Path, **context: str) -> Synthesized:
     """Synthesize the app into a folder, with these context options. Raises `Refused`."""
+    from aws_cdk import App
+
+    from infra.stack import AfterHours
+
     app = App(outdir=str(directory), context=json.loads(_CDK_CONFIGURATION.read_text())["context"])
     chosen = options.read(context)
     stack = AfterHours(app, chosen)
