@@ -46,12 +46,17 @@ EVERY_ENDPOINT_CHANGES = (
 )  # fmt: skip
 
 
-# The tests that read the tables which a recipe adds to. Left out is what looks at no single row and takes long, and the
-# snapshots, which were written a moment ago.
+# The tests that read the tables which a recipe adds to. Left out is what looks at no single row and takes long, the
+# snapshots, which were written a moment ago, and what synthesizes further stages.
+FURTHER_STAGES = (
+    "tests/infra/test_database.py::test_one_role_for_all_is_warned_of",
+    *(f"tests/infra/test_watching.py::test_the_runbook_has_each_alarm_and_no_other[{s}]" for s in ("private", "local")),
+)
 SELECTIONS = (
     [
         *(f"tests/unit/test_{name}.py" for name in ("compatibility", "document", "repository")),
         *(f"tests/infra/test_{name}.py" for name in ("api", "database", "functions", "watching")),
+        *(f"--deselect={test}" for test in FURTHER_STAGES),
     ],
     ["tests/integration", "-k", " or ".join(recipe.tests for recipe in RECIPES)],
 )
