@@ -93,7 +93,9 @@ def synthesize(directory: Path, **context: str) -> Synthesized:
 
     from infra.stack import AfterHours
 
-    app = App(outdir=str(directory), context=json.loads(_CDK_CONFIGURATION.read_text())["context"])
+    # Without the CDK's own validation: it prints what it finds as a warning, and takes most of the time.
+    configuration = json.loads(_CDK_CONFIGURATION.read_text())
+    app = App(outdir=str(directory), context=configuration["context"], builtin_cloud_formation_validation=False)
     chosen = options.read(context)
     stack = AfterHours(app, chosen)
     app.synth()
