@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from after_hours.foundation import clients
 from after_hours.outbox import schedules
+from botocore.awsrequest import AWSPreparedRequest
 
 from tests.support.phone import Phone
 from tests.support.world import MEMBERS, SCHEDULE_GROUP, World, schedules_of, soon
@@ -159,9 +160,10 @@ def test_one_lost_schedule_means_that_all_are_lost_unless_its_session_has_change
     world.rows(MEMBERS, 1100, "1 hour")
     world.rows("DELETE FROM after_hours_outbox")
 
-    def look(**_: object) -> None:
+    def look(request: AWSPreparedRequest, **_: object) -> None:
         if change:
-            world.rows(f"UPDATE after_hours_sessions SET {change}")
+            session_id = request.url.partition("/expire-")[2].partition("?")[0]
+            world.rows(f"UPDATE after_hours_sessions SET {change} WHERE id = %s", session_id)
 
     clients.scheduler().meta.events.register("before-send.scheduler", look)
     with world.connection() as database:
