@@ -93,7 +93,7 @@ def synthesize(directory: Path, **context: str) -> Synthesized:
 
     from infra.stack import AfterHours
 
-    # Without the CDK's own validation: it prints what it finds as a warning, and takes most of the time.
+    # The CDK's own validation is off: it only prints warnings, and it takes most of the time.
     configuration = json.loads(_CDK_CONFIGURATION.read_text())
     app = App(outdir=str(directory), context=configuration["context"], builtin_cloud_formation_validation=False)
     chosen = options.read(context)
